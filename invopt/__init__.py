@@ -1,0 +1,52 @@
+"""Optimization through renderers and other black boxes.
+
+One call composes three declarative parts: ``invopt.minimize(problem, estimator, method)``.
+"""
+
+from invopt import estimators, optimizers, problems
+from invopt._estimator import Estimate, Estimator, Order
+from invopt._minimize import minimize
+from invopt._optimizer import Optimizer, Oracle
+from invopt._problem import Capability, Objective, Problem
+from invopt._result import History, OptimizeResult, Status
+from invopt._schedules import Constant, Exponential, Linear, Schedule
+from invopt._seeds import SeedPolicy
+from invopt.exceptions import (
+    BackendError,
+    EvaluationError,
+    IncompatibleError,
+    InvoptError,
+    NonFiniteError,
+    UnknownNameError,
+)
+
+__all__ = [
+    "BackendError",
+    "Capability",
+    "Constant",
+    "Estimate",
+    "Estimator",
+    "EvaluationError",
+    "Exponential",
+    "History",
+    "IncompatibleError",
+    "InvoptError",
+    "Linear",
+    "NonFiniteError",
+    "Objective",
+    "OptimizeResult",
+    "Optimizer",
+    "Oracle",
+    "Order",
+    "Problem",
+    "Schedule",
+    "SeedPolicy",
+    "Status",
+    "UnknownNameError",
+    "estimators",
+    "minimize",
+    "optimizers",
+    "problems",
+]
+
+__version__ = "0.1.0"

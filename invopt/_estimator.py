@@ -1,0 +1,139 @@
+"""Estimator: how derivatives are got. Estimate: what one call of it found, with its uncertainty and cost."""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from invopt._evaluate import Evaluator
+from invopt._problem import Capability, Problem
+from invopt._seeds import SeedPolicy
+
+__all__ = ["Estimate", "Estimator", "Measurement", "Order"]
+
+
+class Order(enum.Flag):
+    """What an estimator provides and an optimizer requires."""
+
+    FUN = enum.auto()
+    JAC = enum.auto()
+    HESS = enum.auto()
+    HESSP = enum.auto()
+
+
+class Measurement(NamedTuple):
+    """A sampled quantity and the standard error of each of its components."""
+
+    value: Tensor
+    standard_error: Tensor
+
+
+@frozen(kw_only=True, eq=False, slots=False)
+class Estimate:
+    """What one call of an estimator found at `x`.
+
+    All quantities are in units of the problem's `x_scale`. A standard error is 0 for a deterministic estimator and
+    inf where there were too few samples to tell.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n,)
+        Where.
+    fun : float
+        Value at `x`, or the estimate of its smoothed value.
+    fun_standard_error : float
+        Standard error of `fun`.
+    jac : Tensor, shape (n,), optional
+        Gradient.
+    standard_error : Tensor, shape (n,), optional
+        Standard error of `jac`.
+    hessian : callable, optional
+        ``hessian() -> Measurement`` of shape (n, n); called at most once.
+    product : callable, optional
+        ``product(p) -> Measurement`` of shape (n,), the Hessian times `p`; may spend evaluations.
+    nfev : int
+        Evaluations spent before this record was returned.
+    sigma : float
+        Smoothing width, in units of `x_scale`; 0 where nothing is smoothed.
+    spread : float
+        Standard deviation of the sampled values: 0 on a plateau; nan where nothing was sampled.
+    """
+
+    x: Tensor
+    fun: float
+    fun_standard_error: float = 0.0
+    jac: Tensor | None = None
+    standard_error: Tensor | None = None
+    hessian: Callable[[], Measurement] | None = field(default=None, repr=False)
+    product: Callable[[Tensor], Measurement] | None = field(default=None, repr=False)
+    nfev: int
+    sigma: float = 0.0
+    spread: float = float("nan")
+
+    @cached_property
+    def _hessian(self) -> Measurement:
+        if self.hessian is None:
+            raise TypeError("this estimate has no Hessian")
+        return self.hessian()
+
+    @property
+    def hess(self) -> Tensor:
+        """Hessian, shape (n, n)."""
+        return self._hessian.value
+
+    @property
+    def hess_standard_error(self) -> Tensor:
+        """Standard error of `hess`, shape (n, n)."""
+        return self._hessian.standard_error
+
+    def hessp(self, p: Tensor) -> Tensor:
+        """Hessian times `p`, shape (n,)."""
+        return self.measure_hessp(p).value
+
+    def measure_hessp(self, p: Tensor) -> Measurement:
+        """Hessian times `p` with the standard error of each component."""
+        if self.product is not None:
+            return self.product(p)
+        value, error = self._hessian
+        # Elements of a row are taken as independent: exact where each was sampled on its own.
+        return Measurement(value @ p, torch.sqrt(error.square() @ p.square()))
+
+
+@frozen(kw_only=True)
+class Estimator(abc.ABC):
+    """Frozen configuration of a derivative estimator; what it remembers lives in a state object.
+
+    Parameters
+    ----------
+    seeds : SeedPolicy or str, default "per_pair"
+        Which evaluations share a renderer seed.
+    """
+
+    provides: ClassVar[Order]
+    needs: ClassVar[Capability] = Capability.FUN
+
+    seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=SeedPolicy.parse)
+
+    @abc.abstractmethod
+    def init(self, problem: Problem) -> Any:
+        """State before the first estimate."""
+
+    @abc.abstractmethod
+    def estimate(self, objective: Evaluator, x: Tensor, state: Any, rng: np.random.Generator) -> tuple[Estimate, Any]:
+        """Estimate at `x` of shape (n,), and the next state."""
+
+    @abc.abstractmethod
+    def cost(self, n: int) -> int:
+        """Evaluations that one estimate of `fun`, `jac` and (where provided without products) `hess` spends."""
+
+    def hessp_cost(self, n: int) -> int:
+        """Evaluations that one Hessian-vector product spends on top."""
+        return 0

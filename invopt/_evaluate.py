@@ -1,0 +1,162 @@
+"""The one place where evaluations happen: scaled, projected, counted, budgeted, checked."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._problem import Capability, Objective
+from invopt._result import Status
+from invopt.exceptions import EvaluationError, NonFiniteError
+
+__all__ = ["Budget", "Evaluator", "StopRun"]
+
+
+class StopRun(Exception):  # noqa: N818 - a signal to the loop, not an error
+    """Ends the run with a status; raised before an evaluation that would overrun a budget."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.value)
+        self.status = status
+
+
+@attrs.frozen
+class Budget:
+    """Limits that the evaluator keeps: never one evaluation over."""
+
+    maxfev: float = math.inf
+    deadline: float = math.inf
+    max_nonfinite: float = 0.5
+
+
+class Evaluator:
+    """Objective as estimators see it: points in units of `x_scale`, inside the bounds, every value counted.
+
+    Parameters
+    ----------
+    objective : Objective
+        The live objective.
+    provides : Capability
+        What it can be asked for.
+    x_scale : Tensor, shape (n,)
+        Units of each parameter.
+    lower, upper : Tensor, shape (n,), optional
+        Bounds in scaled units. Points outside are projected, so that f is extended by its value on the boundary.
+    budget : Budget
+        Limits.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        provides: Capability,
+        x_scale: Tensor,
+        lower: Tensor | None = None,
+        upper: Tensor | None = None,
+        budget: Budget = Budget(),  # noqa: B008 - frozen
+    ) -> None:
+        self.objective = objective
+        self.provides = provides
+        self.n = x_scale.numel()
+        self.nfev = 0
+        self.n_nonfinite = 0
+        self._x_scale = x_scale
+        self._unit = bool((x_scale == 1).all())
+        self._lower, self._upper = lower, upper
+        self._budget = budget
+
+    @property
+    def remaining(self) -> float:
+        """Evaluations left; inf without a limit."""
+        return self._budget.maxfev - self.nfev
+
+    def project(self, x: Tensor) -> Tensor:
+        """Nearest point inside the bounds."""
+        return x if self._lower is None else torch.clamp(x, self._lower, self._upper)
+
+    def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
+        """Gradient with the components dropped that only push against an active bound."""
+        if self._lower is None or self._upper is None:
+            return jac
+        blocked = ((x <= self._lower) & (jac > 0)) | ((x >= self._upper) & (jac < 0))
+        return torch.where(blocked, 0.0, jac)
+
+    def unscale(self, x: Tensor) -> Tensor:
+        """Point in the problem's own units."""
+        return x if self._unit else x * self._x_scale
+
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
+        return self._run(x, seed, lambda rows, seeds: self.objective.fun(rows, seed=seeds, spp=spp), width=False)
+
+    def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Residuals of shape (k, m) at the rows of `x`; one evaluation a row."""
+        return self._run(x, seed, lambda rows, seeds: self.objective.residuals(rows, seed=seeds, spp=spp), width=True)
+
+    def _run(
+        self, x: Tensor, seed: NDArray[np.int64], call: Callable[[Tensor, NDArray[np.int64]], Tensor], *, width: bool
+    ) -> Tensor:
+        k = x.shape[0]
+        if self.nfev + k > self._budget.maxfev:
+            raise StopRun(Status.MAXFEV)
+        points = self.unscale(self.project(x))
+        size = k if self.objective.chunk_size is None else self.objective.chunk_size
+        parts = []
+        for start in range(0, k, size):
+            if self._budget.deadline < math.inf and time.perf_counter() >= self._budget.deadline:
+                raise StopRun(Status.MAXTIME)
+            rows = points[start : start + size]
+            parts.append(self._checked(rows, seed[start : start + size], call, width=width))
+            self.nfev += rows.shape[0]
+        values = parts[0] if len(parts) == 1 else torch.cat(parts)
+        finite = torch.isfinite(values)
+        return values if bool(finite.all()) else self._mark_nonfinite(values, finite)
+
+    def _checked(
+        self,
+        rows: Tensor,
+        seeds: NDArray[np.int64],
+        call: Callable[[Tensor, NDArray[np.int64]], Tensor],
+        *,
+        width: bool,
+    ) -> Tensor:
+        try:
+            values = call(rows, seeds)
+        except EvaluationError:
+            raise
+        except Exception as error:
+            raise EvaluationError(
+                f"the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations, "
+                f"at x = {_brief(rows)}"
+            ) from error
+        ndim = 2 if width else 1
+        if values.ndim != ndim or values.shape[0] != rows.shape[0]:
+            raise EvaluationError(
+                f"the objective must return {'(k, m)' if width else '(k,)'} values for points of shape "
+                f"{tuple(rows.shape)}, got shape {tuple(values.shape)}"
+            )
+        return values
+
+    def _mark_nonfinite(self, values: Tensor, finite: Tensor) -> Tensor:
+        bad = ~(finite if values.ndim == 1 else finite.all(1))
+        self.n_nonfinite += int(bad.sum())
+        share = float(bad.double().mean())
+        if share > self._budget.max_nonfinite or share == 1.0:
+            raise NonFiniteError(
+                f"{int(bad.sum())} of {values.shape[0]} values of one call are not finite, a share above "
+                f"'max_nonfinite' = {self._budget.max_nonfinite:g}; bound the parameters or repair the objective"
+            )
+        marked = values.clone()
+        marked[bad] = math.nan
+        return marked
+
+
+def _brief(rows: Tensor) -> str:
+    return np.array2string(rows.detach().cpu().numpy(), precision=6, threshold=16)

@@ -1,0 +1,195 @@
+"""`minimize`: composes and validates a run, then runs the loop."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import Bounds
+
+from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, choose_parts, resolve_problem
+from invopt._estimator import Estimator
+from invopt._loop import Loop
+from invopt._optimizer import Optimizer
+from invopt._problem import Objective, Problem
+from invopt._result import OptimizeResult
+from invopt._stopping import Tolerances
+from invopt._validators import as_real, as_vector, require
+
+__all__ = ["Run", "minimize", "prepare"]
+
+Callback = Callable[..., object]
+
+
+@frozen(kw_only=True, eq=False)
+class Run:
+    """Everything a run is made of, validated, before anything is opened."""
+
+    problem: Problem
+    estimator: Estimator
+    method: Optimizer
+    x0: NDArray[np.float64]
+    bounds: Bounds | None
+    x_scale: NDArray[np.float64]
+    rng: np.random.Generator
+    maxiter: float
+    maxfev: float
+    maxtime: float
+    max_nonfinite: float
+    tolerances: Tolerances
+    callback: Callback | None
+    progress: bool
+
+    def loop(self, objective: Objective) -> OptimizeResult:
+        """Run the loop on an open objective."""
+        return Loop(run=self, objective=objective).run_to_end()
+
+
+def minimize(
+    problem: Problem | str | Callable[..., Any],
+    estimator: Estimator | str | None = None,
+    method: Optimizer | str | None = None,
+    *,
+    x0: ArrayLike | None = None,
+    bounds: Bounds | Sequence[tuple[float | None, float | None]] | None = None,
+    x_scale: ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+    maxiter: int | None = None,
+    maxfev: int | None = None,
+    maxtime: float | None = None,
+    gtol: float = 1e-6,
+    xtol: float = 1e-8,
+    ftol: float = 0.0,
+    max_nonfinite: float = 0.5,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+) -> OptimizeResult:
+    """Minimize a black box from samples of its values.
+
+    Parameters
+    ----------
+    problem : Problem, str or callable
+        What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
+    estimator : Estimator or str, optional
+        How derivatives are got; by default `SharedSamples`.
+    method : Optimizer or str, optional
+        How they become steps; by default the best match for what the estimator provides.
+    x0 : array_like, shape (n,), optional
+        Start; by default the problem's.
+    bounds : Bounds or sequence of pairs, optional
+        Box that no evaluation leaves: points outside are projected. By default the problem's.
+    x_scale : array_like, shape (n,), optional
+        Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
+    rng : Generator, int or None
+        The one source of randomness (SPEC 7).
+    maxiter, maxfev : int, optional
+        Iterations and evaluations, never exceeded. Without any budget, `maxiter` is ``min(200 n, 10000)``.
+    maxtime : float, optional
+        Seconds after which no evaluation is begun.
+    gtol : float, default 1e-6
+        Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
+    xtol : float, default 1e-8
+        Converged when the step is no longer than this, in units of `x_scale`.
+    ftol : float, default 0
+        Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``; 0: never.
+    max_nonfinite : float, default 0.5
+        Non-finite values are dropped and the rest re-weighted, up to this share of a call; then `NonFiniteError`.
+    callback : callable, optional
+        ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
+    progress : bool, optional
+        Show a progress bar; by default where stderr is a terminal.
+
+    Returns
+    -------
+    OptimizeResult
+        See there; Ctrl-C returns what there is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For bad arguments, before the first evaluation; `IncompatibleError` for parts that do not fit.
+    EvaluationError, NonFiniteError
+        If the objective fails; the error's ``result`` holds what was found.
+
+    Examples
+    --------
+    >>> import invopt
+    >>> res = invopt.minimize(lambda x: (x[0] - 1) ** 2 + x[1] ** 2, x0=[3.0, 2.0], rng=0)
+    >>> bool(abs(res.x[0] - 1) < 1e-3)
+    True
+    """
+    run = prepare(
+        problem,
+        estimator,
+        method,
+        x0=x0,
+        bounds=bounds,
+        x_scale=x_scale,
+        rng=rng,
+        maxiter=maxiter,
+        maxfev=maxfev,
+        maxtime=maxtime,
+        gtol=gtol,
+        xtol=xtol,
+        ftol=ftol,
+        max_nonfinite=max_nonfinite,
+        callback=callback,
+        progress=progress,
+    )
+    with run.problem.open() as objective:
+        return run.loop(objective)
+
+
+def prepare(
+    problem: Any,
+    estimator: Any = None,
+    method: Any = None,
+    *,
+    x0: Any = None,
+    bounds: Any = None,
+    x_scale: Any = None,
+    rng: Any = None,
+    maxiter: int | None = None,
+    maxfev: int | None = None,
+    maxtime: float | None = None,
+    gtol: float = 1e-6,
+    xtol: float = 1e-8,
+    ftol: float = 0.0,
+    max_nonfinite: float = 0.5,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Validate the arguments of `minimize`, without opening or evaluating anything."""
+    described = resolve_problem(problem, x0, bounds, x_scale)
+    chosen, chosen_method = choose_parts(estimator, method)
+    check_pairing(described, chosen, chosen_method)
+    n = described.n
+    box = described.bounds if bounds is None else as_bounds(bounds, n)
+    scale = as_vector("x_scale", described.x_scale if x_scale is None else x_scale, size=n)
+    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
+    share = as_real("max_nonfinite", max_nonfinite)
+    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"'callback' must be callable as callback(*, intermediate_result): {callback!r}")
+    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
+    return Run(
+        problem=described,
+        estimator=chosen,
+        method=chosen_method,
+        x0=check_start(described.x0 if x0 is None else x0, box, n),
+        bounds=box,
+        x_scale=scale,
+        rng=np.random.default_rng(rng),
+        maxiter=min(200.0 * n, 10_000.0) if min(limits) == math.inf else limits[0],
+        maxfev=limits[1],
+        maxtime=limits[2],
+        max_nonfinite=share,
+        tolerances=Tolerances(gtol=gtol, xtol=xtol, ftol=ftol),
+        callback=callback,
+        progress=sys.stderr.isatty() if progress is None else progress,
+    )

@@ -1,0 +1,94 @@
+"""Optimizer: how estimates become steps. Oracle: what lets a step spend evaluations of its own."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from invopt._estimator import Estimate, Order
+from invopt._evaluate import Evaluator
+from invopt._result import Status
+from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt.exceptions import NonFiniteError
+
+__all__ = ["Optimizer", "Oracle"]
+
+
+class Oracle:
+    """What a step may ask for beyond the estimate it is given; everything is counted like any evaluation.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Where evaluations are spent.
+    estimate : callable
+        ``estimate(x) -> Estimate`` with the run's estimator at its present width.
+    rng : Generator
+        The run's rng.
+    """
+
+    def __init__(self, evaluator: Evaluator, estimate: Callable[[Tensor], Estimate], rng: np.random.Generator) -> None:
+        self._evaluator = evaluator
+        self._estimate = estimate
+        self._rng = rng
+        self._seed: int | None = None
+
+    def estimate(self, x: Tensor) -> Estimate:
+        """Estimate at another point."""
+        return self._estimate(self.project(x))
+
+    def fun(self, x: Tensor) -> Tensor:
+        """Values of shape (k,) at the rows of `x`, all with one seed for this step; a non-finite one becomes inf."""
+        if self._seed is None:
+            self._seed = int(self._rng.integers(1, FIRST_REFERENCE_SEED))
+        seeds = np.full(x.shape[0], self._seed)
+        try:
+            values = self._evaluator.fun(x, seed=seeds)
+        except NonFiniteError:
+            return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
+        return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)
+
+    def value(self, x: Tensor) -> float:
+        """Value at one point of shape (n,)."""
+        return float(self.fun(x[None])[0])
+
+    def project(self, x: Tensor) -> Tensor:
+        """Nearest point inside the bounds."""
+        return self._evaluator.project(x)
+
+    def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
+        """Gradient without the components that only push against an active bound."""
+        return self._evaluator.projected_gradient(x, jac)
+
+
+@frozen(kw_only=True)
+class Optimizer(abc.ABC):
+    """Frozen configuration of a method; what changes lives in its state object.
+
+    A step never prints, times, counts or seeds, and never modifies what it is given. All lengths are in units of the
+    problem's `x_scale`.
+    """
+
+    requires: ClassVar[Order] = Order.JAC
+
+    @abc.abstractmethod
+    def init(self, x0: Tensor) -> Any:
+        """State before the first step."""
+
+    @abc.abstractmethod
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """Next point of shape (n,) and next state, from the estimate at `x`."""
+
+    def status(self, state: Any) -> Status:
+        """Verdict of the method itself after a step; RUNNING unless it has a rule of its own."""
+        return Status.RUNNING
+
+    def close(self, state: Any) -> None:
+        """Release what the state holds; called once, at the end of a run."""
+        return

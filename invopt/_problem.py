@@ -1,0 +1,160 @@
+"""Problem: what is minimised, as a frozen description. Objective: the live thing behind it."""
+
+from __future__ import annotations
+
+import abc
+import enum
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+from torch import Tensor
+
+__all__ = ["Capability", "Objective", "Problem"]
+
+
+class Capability(enum.Flag):
+    """What an objective can be asked for."""
+
+    FUN = enum.auto()
+    RESIDUALS = enum.auto()
+    JAC = enum.auto()
+    HESS = enum.auto()
+    CHAIN = enum.auto()
+    SIDES = enum.auto()
+
+
+class Objective(abc.ABC):
+    """A live objective: a loaded scene, an open file, a callable; one per process.
+
+    Points come as float64 tensors of shape (k, n) in the problem's own units and must not be modified.
+
+    Attributes
+    ----------
+    chunk_size : int or None
+        Rows it likes to be handed at once: 1 for a renderer (so that a time limit or Ctrl-C takes effect between
+        renders), None for any number.
+    """
+
+    chunk_size: int | None = None
+
+    @abc.abstractmethod
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values at the rows of `x`.
+
+        Parameters
+        ----------
+        x : Tensor, shape (k, n)
+            Points.
+        seed : ndarray of int64, shape (k,)
+            Seed of each row's own randomness, below 2**31. Equal seeds mean common random numbers.
+        spp : int, optional
+            Samples per pixel, where that means something; None for the problem's own.
+
+        Returns
+        -------
+        Tensor, shape (k,)
+        """
+
+    def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
+        raise TypeError(f"{type(self).__name__} has no residuals")
+
+    def jac(self, x: Tensor, *, seed: int) -> Tensor:
+        """Exact derivative of shape (n,) at `x` of shape (n,); needs the JAC capability."""
+        raise TypeError(f"{type(self).__name__} has no exact derivative")
+
+    def hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
+        raise TypeError(f"{type(self).__name__} has no exact Hessian")
+
+    def close(self) -> None:
+        """Release what is held; called once, at the end of a run, whatever its end."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@frozen(kw_only=True, eq=False)
+class Problem(abc.ABC):
+    """Frozen description of what is minimised: small, picklable, without a live scene.
+
+    A subclass gives `x0` and `open`; everything else has a default. `x_scale` is a typical size of change in each
+    parameter: sigma, trust radii, learning rates and step tolerances are all in these units.
+    """
+
+    provides: ClassVar[Capability] = Capability.FUN
+
+    @property
+    @abc.abstractmethod
+    def x0(self) -> NDArray[np.float64]:
+        """Default start, shape (n,)."""
+
+    @property
+    def n(self) -> int:
+        """Number of parameters."""
+        return self.x0.size
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Box that points never leave, or None."""
+        return None
+
+    @property
+    def x_scale(self) -> NDArray[np.float64]:
+        """Typical size of change in each parameter, shape (n,), > 0."""
+        return np.ones(self.n)
+
+    @property
+    def periods(self) -> NDArray[np.float64]:
+        """Period of each parameter, shape (n,); inf where it has none."""
+        return np.full(self.n, np.inf)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Readable name of each parameter."""
+        return tuple(f"x{i}" for i in range(self.n))
+
+    @property
+    def sigma(self) -> float:
+        """Smoothing width to start with, in units of `x_scale`: wide enough to bridge the plateaus."""
+        return 1.0
+
+    @property
+    def x_opt(self) -> NDArray[np.float64] | None:
+        """The known answer, or None."""
+        return None
+
+    @property
+    def fun_opt(self) -> float | None:
+        """The known minimum, or None."""
+        return None
+
+    def parameter_error(self, x: NDArray[np.float64]) -> float:
+        """Mean squared distance of `x` from `x_opt`, modulo the periods; nan where no answer is known."""
+        if self.x_opt is None:
+            return float("nan")
+        return float(np.mean(self.wrap(np.asarray(x) - self.x_opt) ** 2))
+
+    def wrap(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shortest equivalent of a difference of points, modulo the periods."""
+        with np.errstate(invalid="ignore"):
+            turns = np.where(np.isinf(self.periods), 0.0, np.round(difference / self.periods) * self.periods)
+        return difference - np.nan_to_num(turns)
+
+    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
+        """`k` random starts of shape (k, n); by default `x0` plus half a `sigma` of Gaussian noise."""
+        return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
+
+    @abc.abstractmethod
+    def open(self) -> Objective:
+        """Open the live objective."""

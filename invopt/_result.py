@@ -1,0 +1,125 @@
+"""What a run returns: OptimizeResult, its Status and its History."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["History", "OptimizeResult", "Status"]
+
+
+class Status(enum.Enum):
+    """Why a run ended; the value is the message."""
+
+    RUNNING = "not finished"
+    CONVERGED = "gradient norm, plus two standard errors, fell below `gtol`"
+    XTOL = "the step fell below `xtol`"
+    FTOL = "the change of `fun` fell below `ftol`"
+    FINISHED = "the method ended by its own rule"
+    MAXITER = "iteration budget spent: raise `maxiter`"
+    MAXFEV = "evaluation budget spent: raise `maxfev`"
+    MAXTIME = "time budget spent: raise `maxtime`"
+    CALLBACK = "stopped by the callback"
+    INTERRUPTED = "interrupted from the keyboard"
+    PLATEAU = "the objective is constant around x: raise `sigma` or start elsewhere"
+    LINE_SEARCH = "the line search found no lower point: the gradient is too noisy or the minimum is reached"
+    NONFINITE = "too many values were nan or infinite"
+    ERROR = "the objective failed"
+
+    @property
+    def success(self) -> bool:
+        """Whether the run ended because it had converged."""
+        return self in {Status.CONVERGED, Status.XTOL, Status.FTOL, Status.FINISHED}
+
+
+class History:
+    """Record of a run, one row an iteration.
+
+    Columns are ``x`` (nit, n), ``fun``, ``fun_standard_error``, ``step`` (length of the step that led here, in units
+    of `x_scale`), ``sigma``, ``nfev`` (cumulative), ``seconds`` (cumulative), ``standard_error`` (of jac, (nit, n)).
+    Row 0 is the start. ``x`` and ``standard_error`` are kept up to n = 4096 only.
+    """
+
+    columns = ("x", "fun", "fun_standard_error", "step", "sigma", "nfev", "seconds", "standard_error")
+    max_n = 4096
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Any]] = {name: [] for name in self.columns}
+
+    def append(self, **row: Any) -> None:
+        """Add one row; columns left out are nan."""
+        for name in self.columns:
+            value = row.get(name, np.nan)
+            if np.ndim(value) == 1 and np.size(value) > self.max_n:
+                value = np.nan
+            self._rows[name].append(value)
+
+    def __len__(self) -> int:
+        return len(self._rows["fun"])
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return np.array(self._rows[name])
+
+    def __getattr__(self, name: str) -> NDArray[np.float64]:
+        if name in History.columns:
+            return self[name]
+        raise AttributeError(name)
+
+    def __repr__(self) -> str:
+        return f"History({len(self)} iterations; columns: {', '.join(self.columns)})"
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Columns as lists of plain Python numbers, ready for JSON or a data frame."""
+        return {name: self[name].tolist() for name in self.columns}
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Plot `fun` with a band of one standard error, against evaluations; returns the matplotlib axes."""
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots()
+        fun, nfev = self["fun"], self["nfev"]
+        error = np.nan_to_num(self["fun_standard_error"], nan=0.0, posinf=0.0)
+        (line,) = ax.plot(nfev, fun, marker=".")
+        ax.fill_between(nfev, fun - error, fun + error, alpha=0.25, color=line.get_color())
+        if np.all(fun > 0):
+            ax.set_yscale("log")
+        ax.set(xlabel="evaluations", ylabel="fun")
+        return ax
+
+
+class OptimizeResult(scipy.optimize.OptimizeResult):
+    """scipy's result with a `Status`, a `History` and error bars.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The answer: the last point, unless an earlier one was lower by more than two standard errors.
+    fun : float
+        Value reported for `x` by the estimator (of the smoothed objective, where it smooths).
+    fun_standard_error : float
+        Its standard error; 0 if deterministic, inf if unknown.
+    jac, standard_error : ndarray, shape (n,), or None
+        Gradient at `x` and the standard error of each component.
+    x_last, x_best : ndarray, shape (n,)
+        The last point, and the one with the lowest reported value; `fun_last` and `fun_best` likewise.
+    success : bool
+        Whether the run converged.
+    status : Status
+        Why it ended; `message` says it in words.
+    nfev, nit, n_nonfinite : int
+        Evaluations, iterations, and evaluations that were not finite.
+    seconds : float
+        Wall time.
+    history : History
+        One row an iteration.
+    problem, estimator, method : object
+        What was run.
+    """

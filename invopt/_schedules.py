@@ -1,0 +1,105 @@
+"""Schedules of the smoothing width and of step sizes: value by iteration."""
+
+from __future__ import annotations
+
+import abc
+
+from attrs import field, frozen, validators
+
+from invopt._validators import as_real, integer, real
+
+__all__ = ["Constant", "Exponential", "Linear", "Schedule", "as_schedule"]
+
+_positive = validators.optional(real(above=0))
+
+
+@frozen(kw_only=True)
+class Schedule(abc.ABC):
+    """A positive number for each iteration.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem (its `sigma`).
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+
+    def at(self, iteration: int, default: float) -> float:
+        """Value at `iteration`, counted from 0; `default` stands in for a `start` of None."""
+        return self._ratio(iteration) * (default if self.start is None else self.start)
+
+    @abc.abstractmethod
+    def _ratio(self, iteration: int) -> float:
+        """Value at `iteration` as a multiple of `start`."""
+
+
+@frozen
+class Constant(Schedule):
+    """The same value throughout.
+
+    Parameters
+    ----------
+    start : float, optional
+        The value; None leaves it to the problem.
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+
+    def _ratio(self, iteration: int) -> float:
+        return 1.0
+
+
+@frozen
+class Linear(Schedule):
+    """Constant for a while, then a straight line down, then constant again: the paper authors' schedule.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    ratio : float, default 0.02
+        Last value as a fraction of the first, in (0, 1].
+    steps : int, default 30
+        Iterations from the first value to the last.
+    constant : int, default 0
+        Iterations at the first value before the descent.
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    ratio: float = field(default=0.02, validator=real(above=0, maximum=1), kw_only=True)
+    steps: int = field(default=30, validator=integer(1), kw_only=True)
+    constant: int = field(default=0, validator=integer(0), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        done = min(max(iteration - self.constant, 0) / self.steps, 1.0)
+        return 1.0 + done * (self.ratio - 1.0)
+
+
+@frozen
+class Exponential(Schedule):
+    """Multiplied by `factor` every iteration down to a floor.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    factor : float, default 0.85
+        Ratio of successive values, in (0, 1].
+    ratio : float, default 0.02
+        Floor as a fraction of the first value, in (0, 1].
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    factor: float = field(default=0.85, validator=real(above=0, maximum=1), kw_only=True)
+    ratio: float = field(default=0.02, validator=real(above=0, maximum=1), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        return max(self.factor**iteration, self.ratio)
+
+
+def as_schedule(value: Schedule | float | None) -> Schedule | None:
+    """Return a schedule as it is, a number as a `Constant`, None as None."""
+    if value is None or isinstance(value, Schedule):
+        return value
+    return Constant(as_real("sigma", value))

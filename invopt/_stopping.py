@@ -1,0 +1,88 @@
+"""When a run ends by tolerance or because nothing varies."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._evaluate import Evaluator
+from invopt._result import Status
+from invopt._validators import real
+
+__all__ = ["Point", "Tolerances"]
+
+# Consecutive estimates without any variation before a run is called stuck: a random draw can miss what is near.
+_PLATEAU_PATIENCE = 20
+
+
+class Point(NamedTuple):
+    """A visited point and the estimate there."""
+
+    x: Tensor
+    estimate: Estimate
+
+
+@frozen(kw_only=True)
+class Tolerances:
+    """Stopping tolerances, all on quantities in units of `x_scale`.
+
+    Parameters
+    ----------
+    gtol : float
+        Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol``, over the projected gradient.
+    xtol : float
+        Converged when ``|step| <= xtol``.
+    ftol : float
+        Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
+    """
+
+    gtol: float = field(validator=real(minimum=0))
+    xtol: float = field(validator=real(minimum=0))
+    ftol: float = field(validator=real(minimum=0))
+
+    def status(self, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
+        """Verdict on `current`, reached from `previous` by a step of length `step`."""
+        estimate = current.estimate
+        if is_flat(estimate):
+            return Status.RUNNING
+        if estimate.jac is not None and self._gradient_vanishes(current, evaluator):
+            return Status.CONVERGED
+        if previous is None:
+            return Status.RUNNING
+        if step <= self.xtol:
+            return Status.XTOL
+        if self.ftol > 0 and self._value_settled(previous.estimate, estimate):
+            return Status.FTOL
+        return Status.RUNNING
+
+    def _gradient_vanishes(self, point: Point, evaluator: Evaluator) -> bool:
+        jac = evaluator.projected_gradient(point.x, point.estimate.jac)  # type: ignore[arg-type]
+        error = point.estimate.standard_error
+        bound = jac.abs() if error is None else jac.abs() + 2 * error
+        return float(bound.max()) <= self.gtol
+
+    def _value_settled(self, before: Estimate, now: Estimate) -> bool:
+        error = 2 * math.hypot(before.fun_standard_error, now.fun_standard_error)
+        return abs(now.fun - before.fun) + error <= self.ftol * max(abs(now.fun), abs(before.fun))
+
+
+def is_flat(estimate: Estimate) -> bool:
+    """Whether a sampled estimate saw no variation at all."""
+    return estimate.sigma > 0 and estimate.spread == 0.0 and estimate.jac is not None and not torch.any(estimate.jac)
+
+
+class PlateauWatch:
+    """Counts consecutive flat estimates."""
+
+    def __init__(self) -> None:
+        self._flat = 0
+
+    def status(self, estimate: Estimate) -> Status:
+        """PLATEAU once too many estimates in a row saw no variation."""
+        self._flat = self._flat + 1 if is_flat(estimate) else 0
+        return Status.PLATEAU if self._flat >= _PLATEAU_PATIENCE else Status.RUNNING

@@ -1,0 +1,91 @@
+"""Validators for attrs fields: every message names the field, the rule and the value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from attrs import Attribute
+from numpy.typing import NDArray
+
+Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def require(name: str, condition: bool, rule: str, value: object) -> None:
+    """Raise ``ValueError`` unless `condition` holds."""
+    if not condition:
+        raise ValueError(f"'{name}' must be {rule}: {value!r}")
+
+
+def as_integer(name: str, value: object) -> int:
+    """Return `value` as an int; a bool, a fraction or a non-number is a ``TypeError``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"'{name}' must be an integer: {value!r}")
+    return int(value)
+
+
+def as_real(name: str, value: object) -> float:
+    """Return `value` as a float; anything but a real number is a ``TypeError``."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"'{name}' must be a real number: {value!r}")
+    return float(value)
+
+
+def integer(minimum: int) -> Validator:
+    """Field must be an integer of at least `minimum`."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        require(attribute.name, as_integer(attribute.name, value) >= minimum, f">= {minimum}", value)
+
+    return check
+
+
+def real(
+    *, above: float = -math.inf, below: float = math.inf, minimum: float = -math.inf, maximum: float = math.inf
+) -> Validator:
+    """Field must be a finite real number inside an open (`above`, `below`) or closed range."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        name = attribute.name
+        number = as_real(name, value)
+        require(name, math.isfinite(number), "finite", value)
+        require(name, number > above, f"> {above:g}", value)
+        require(name, number < below, f"< {below:g}", value)
+        require(name, number >= minimum, f">= {minimum:g}", value)
+        require(name, number <= maximum, f"<= {maximum:g}", value)
+
+    return check
+
+
+def as_vector(name: str, value: object, *, size: int | None = None, finite: bool = True) -> NDArray[np.float64]:
+    """Copy `value` into a float64 array of shape (n,), or raise naming the field, rule and value.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the value.
+    value : array_like
+        Numbers of shape (n,); a tensor is detached and copied to the CPU.
+    size : int, optional
+        The required n.
+    finite : bool, default True
+        Refuse nan and infinity; otherwise refuse nan only.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"'{name}' must be an array of real numbers: {value!r}") from error
+    if raw.dtype.kind not in "iuf":
+        raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {value!r}")
+    array = np.array(raw, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"'{name}' must have shape (n,) with n >= 1, got shape {array.shape}: {value!r}")
+    if size is not None and array.size != size:
+        raise ValueError(f"'{name}' must have {size} elements, got {array.size}: {value!r}")
+    if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
+        raise ValueError(f"'{name}' must be {'finite' if finite else 'free of nan'}: {value!r}")
+    return array

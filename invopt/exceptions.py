@@ -1,0 +1,61 @@
+"""Errors of invopt: one root, each with a builtin parent, each carrying its data."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from invopt._result import OptimizeResult
+
+__all__ = [
+    "BackendError",
+    "EvaluationError",
+    "IncompatibleError",
+    "InvoptError",
+    "NonFiniteError",
+    "UnknownNameError",
+    "suggest",
+]
+
+
+class InvoptError(Exception):
+    """Root of all errors raised by invopt.
+
+    Attributes
+    ----------
+    result : OptimizeResult or None
+        What an interrupted run had found so far; None if it had not started.
+    """
+
+    result: OptimizeResult | None = None
+
+
+class IncompatibleError(InvoptError, TypeError):
+    """Problem, estimator and method do not fit together; raised before the first evaluation."""
+
+
+class EvaluationError(InvoptError, RuntimeError):
+    """The objective raised an exception or returned a value of the wrong shape."""
+
+
+class NonFiniteError(InvoptError, FloatingPointError):
+    """Too large a share of the objective's values was nan or infinite."""
+
+
+class BackendError(InvoptError, RuntimeError):
+    """No renderer backend as asked for is usable on this machine."""
+
+
+class UnknownNameError(InvoptError, ValueError):
+    """A name that is not registered; the message lists near ones."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Sentence listing the names nearest to `name`, or all of them if none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(repr(k) for k in near)}?"
+    return f"known: {', '.join(known)}"

@@ -1,0 +1,114 @@
+"""Any Python callable as a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import field, frozen, validators
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+from torch import Tensor
+
+from invopt._arguments import as_bounds, check_start
+from invopt._problem import Objective, Problem
+from invopt._validators import as_vector, real, require
+from invopt.exceptions import EvaluationError
+
+__all__ = ["Function"]
+
+
+@frozen(kw_only=True, eq=False)
+class Function(Problem):
+    """A black box given as a Python callable.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x) -> float`` for `x` of shape (n,); with `vectorized`, ``fun(X) -> (k,)`` for `X` of shape (k, n).
+        It gets its own copy of the point.
+    x0 : array_like, shape (n,)
+        Start.
+    bounds : Bounds or sequence of pairs, optional
+        Box that no evaluation leaves.
+    x_scale : array_like, shape (n,), optional
+        Typical size of change in each parameter, > 0; by default 1.
+    x_opt : array_like, shape (n,), optional
+        The known answer, if any.
+    sigma : float, default 1
+        Smoothing width to start with, in units of `x_scale`.
+    vectorized : bool, default False
+        Whether `fun` takes many points at once.
+    seeded : bool, default False
+        Whether `fun` takes the keyword ``seed``: an int, or with `vectorized` an array of shape (k,). Equal seeds
+        must give equal noise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind, shape or range.
+
+    Examples
+    --------
+    >>> Function(fun=lambda x: float(x @ x), x0=[1.0, 2.0]).n
+    2
+    """
+
+    fun: Callable[..., Any] = field()
+    x0: NDArray[np.float64] = field(converter=lambda v: as_vector("x0", v))  # type: ignore[assignment]
+    bounds: Bounds | None = field(default=None)  # type: ignore[assignment]
+    x_scale: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    x_opt: NDArray[np.float64] | None = field(default=None)  # type: ignore[assignment]
+    sigma: float = field(default=1.0, validator=real(above=0))  # type: ignore[assignment]
+    vectorized: bool = field(default=False, validator=validators.instance_of(bool))
+    seeded: bool = field(default=False, validator=validators.instance_of(bool))
+
+    def __attrs_post_init__(self) -> None:
+        if not callable(self.fun):
+            raise TypeError(f"'fun' must be callable: {self.fun!r}")
+        n = self.x0.size
+        box = as_bounds(self.bounds, n)
+        check_start(self.x0, box, n)
+        scale = np.ones(n) if self.x_scale is None else as_vector("x_scale", self.x_scale, size=n)
+        require("x_scale", bool((scale > 0).all()), "> 0", self.x_scale)
+        object.__setattr__(self, "bounds", box)
+        object.__setattr__(self, "x_scale", scale)
+        if self.x_opt is not None:
+            object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
+
+    def open(self) -> Objective:
+        """Return the callable as a live objective."""
+        return _FunctionObjective(self)
+
+
+class _FunctionObjective(Objective):
+    def __init__(self, problem: Function) -> None:
+        self._problem = problem
+        self.chunk_size = None if problem.vectorized else 1
+
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        problem = self._problem
+        points = x.numpy().copy()
+        if problem.vectorized:
+            value = problem.fun(points, seed=seed) if problem.seeded else problem.fun(points)
+            return torch.from_numpy(_as_values(value, (len(points),)))
+        rows = zip(points, seed, strict=True)
+        values = [problem.fun(row, seed=int(s)) if problem.seeded else problem.fun(row) for row, s in rows]
+        return torch.from_numpy(np.array([_as_values(value, ()) for value in values]))
+
+
+def _as_values(value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    array = np.asarray(value)
+    # One number in an array of one element is what many functions return; it is not ambiguous.
+    if shape == () and array.size == 1:
+        array = array.reshape(())
+    if array.dtype.kind not in "biuf" or array.shape != shape:
+        raise EvaluationError(
+            f"'fun' must return {'one real number' if shape == () else f'real numbers of shape {shape}'}, "
+            f"got {type(value).__name__} of shape {array.shape}, dtype {array.dtype}"
+        )
+    return array.astype(np.float64)
