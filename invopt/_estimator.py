@@ -6,7 +6,7 @@ import abc
 import enum
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,11 +29,29 @@ class Order(enum.Flag):
     HESSP = enum.auto()
 
 
-class Measurement(NamedTuple):
-    """A sampled quantity and the standard error of each of its components."""
+class Measurement:
+    """A sampled quantity and the standard error of each of its components, the latter computed when asked for.
 
-    value: Tensor
-    standard_error: Tensor
+    Parameters
+    ----------
+    value : Tensor
+        The estimate.
+    error : callable or Tensor
+        Its standard error, of the same shape, or what computes it.
+    """
+
+    __slots__ = ("_error", "value")
+
+    def __init__(self, value: Tensor, error: Tensor | Callable[[], Tensor]) -> None:
+        self.value = value
+        self._error = error
+
+    @property
+    def standard_error(self) -> Tensor:
+        """Standard error of each component: 0 if deterministic, inf if there were too few samples to tell."""
+        if callable(self._error):
+            self._error = self._error()
+        return self._error
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -56,7 +74,7 @@ class Estimate:
     standard_error : Tensor, shape (n,), optional
         Standard error of `jac`.
     hessian : callable, optional
-        ``hessian() -> Measurement`` of shape (n, n); called at most once.
+        ``hessian() -> Measurement`` of shape (n, n); called at most once, on first use, and may spend evaluations.
     product : callable, optional
         ``product(p) -> Measurement`` of shape (n,), the Hessian times `p`; may spend evaluations.
     nfev : int
@@ -102,9 +120,9 @@ class Estimate:
         """Hessian times `p` with the standard error of each component."""
         if self.product is not None:
             return self.product(p)
-        value, error = self._hessian
+        hessian = self._hessian
         # Elements of a row are taken as independent: exact where each was sampled on its own.
-        return Measurement(value @ p, torch.sqrt(error.square() @ p.square()))
+        return Measurement(hessian.value @ p, lambda: torch.sqrt(hessian.standard_error.square() @ p.square()))
 
 
 @frozen(kw_only=True)
@@ -132,8 +150,12 @@ class Estimator(abc.ABC):
 
     @abc.abstractmethod
     def cost(self, n: int) -> int:
-        """Evaluations that one estimate of `fun`, `jac` and (where provided without products) `hess` spends."""
+        """Evaluations that one estimate of `fun` and `jac` spends."""
+
+    def hess_cost(self, n: int) -> int:
+        """Evaluations that the Hessian spends on top, once, on first use."""
+        return 0
 
     def hessp_cost(self, n: int) -> int:
-        """Evaluations that one Hessian-vector product spends on top."""
+        """Evaluations that each Hessian-vector product spends on top."""
         return 0

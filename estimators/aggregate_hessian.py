@@ -1,0 +1,22 @@
+"""Hessian of the Gaussian-smoothed objective from one aggregate set of samples."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from invopt.estimators.smoothed_hessian import SmoothedHessian
+
+__all__ = ["AggregateHessian"]
+
+
+@frozen(kw_only=True)
+class AggregateHessian(SmoothedHessian):
+    """`SmoothedHessian` with the aggregate proposal: ``2 n_samples`` evaluations for `jac`, as many for `hess`.
+
+    References
+    ----------
+    .. [1] Wang, Fischer, Ritschel, "Stochastic Gradient Estimation for Higher-order Differentiable Rendering",
+       ICCV 2025, sec. 3.5.
+    """
+
+    proposal: str = field(default="aggregate", init=False)

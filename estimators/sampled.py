@@ -1,0 +1,99 @@
+"""Base of the sampled estimators: width, number of samples, antithetic pairs."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import numpy as np
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from invopt._estimator import Estimate, Estimator, Measurement
+from invopt._evaluate import Evaluator
+from invopt._problem import Problem
+from invopt._schedules import Exponential, Schedule, as_schedule
+from invopt._seeds import SeedSource
+from invopt._validators import integer
+from invopt.estimators.monte_carlo import Parts
+
+__all__ = ["SampledEstimator", "SampledState"]
+
+
+@frozen
+class SampledState:
+    """Position in the schedule of sigma, and the problem's own sigma that it falls back to."""
+
+    iteration: int
+    sigma: float
+
+
+@frozen(kw_only=True)
+class SampledEstimator(Estimator):
+    """Samples of the objective around x, weighted.
+
+    Parameters
+    ----------
+    sigma : float or Schedule, optional
+        Standard deviation of the smoothing kernel in units of the problem's `x_scale`, in (0, inf). A number stays
+        constant. By default an exponential schedule starts from the problem's own `sigma`.
+    n_samples : int, default 2
+        Samples of each sampled quantity, antithetic pairs where `antithetic`. At least 1; a single one has no
+        standard error.
+    antithetic : bool, default True
+        Evaluate mirrored points too: twice the evaluations, and the even part of f no longer adds noise to `jac`.
+    """
+
+    # First-order methods take many small steps; those with curvature arrive in few.
+    default_schedule: ClassVar[Schedule] = Exponential(factor=0.97)
+
+    sigma: Schedule | None = field(default=None, converter=as_schedule)
+    n_samples: int = field(default=2, validator=integer(1))
+    antithetic: bool = field(default=True, validator=validators.instance_of(bool))
+
+    def init(self, problem: Problem) -> SampledState:
+        """State before the first estimate."""
+        return SampledState(0, problem.sigma)
+
+    def estimate(
+        self, objective: Evaluator, x: Tensor, state: SampledState, rng: np.random.Generator
+    ) -> tuple[Estimate, SampledState]:
+        """Estimate at `x`, and the state one step further down the schedule."""
+        schedule = self.default_schedule if self.sigma is None else self.sigma
+        sigma = schedule.at(state.iteration, state.sigma)
+        estimate = self._sample(objective, x, sigma, rng, SeedSource(self.seeds, rng))
+        return estimate, SampledState(state.iteration + 1, state.sigma)
+
+    @property
+    def copies(self) -> int:
+        """Evaluations a sample costs."""
+        return 2 if self.antithetic else 1
+
+    @abc.abstractmethod
+    def _sample(
+        self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
+    ) -> Estimate:
+        """Estimate at `x` with the given width."""
+
+    def _record(
+        self, x: Tensor, sigma: float, parts: Parts, fun: Measurement, jac: Measurement, **curvature: object
+    ) -> Estimate:
+        """Make an `Estimate` of what was measured."""
+        values = parts.values
+        return Estimate(
+            x=x,
+            fun=float(fun.value),
+            fun_standard_error=float(fun.standard_error),
+            jac=jac.value,
+            standard_error=jac.standard_error,
+            nfev=values.shape[0],
+            sigma=sigma,
+            spread=_spread(values),
+            **curvature,  # type: ignore[arg-type]
+        )
+
+
+def _spread(values: Tensor) -> float:
+    spread = float(values.std(correction=0))
+    return spread if spread == spread else float(torch.nan_to_num(values, nan=float(values.nanmean())).std())
