@@ -1,17 +1,16 @@
 """Estimators: one file an algorithm."""
 
-from invopt._estimator import Estimator as REGISTERED_BASE
-from invopt.estimators.aggregate_gradient import AggregateGradient
-from invopt.estimators.aggregate_hessian import AggregateHessian
-from invopt.estimators.aggregate_hvp import AggregateHVP
-from invopt.estimators.finite_difference import FiniteDifference
-from invopt.estimators.fr22 import FR22
-from invopt.estimators.function_value import FunctionValue
-from invopt.estimators.shared_samples import SharedSamples
-from invopt.estimators.smoothed_gradient import SmoothedGradient
-from invopt.estimators.smoothed_hessian import SmoothedHessian
-from invopt.estimators.smoothed_hvp import SmoothedHVP
-from invopt.estimators.spsa import SPSA
+from .aggregate_gradient import AggregateGradient
+from .aggregate_hessian import AggregateHessian
+from .aggregate_hvp import AggregateHVP
+from .finite_difference import FiniteDifference
+from .fr22 import FR22
+from .function_value import FunctionValue
+from .shared_samples import SharedSamples
+from .smoothed_gradient import SmoothedGradient
+from .smoothed_hessian import SmoothedHessian
+from .smoothed_hvp import SmoothedHVP
+from .spsa import SPSA
 
 __all__ = [
     "FR22",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from invopt.estimators.smoothed_gradient import SmoothedGradient
+from .smoothed_gradient import SmoothedGradient
 
 __all__ = ["AggregateGradient"]
 

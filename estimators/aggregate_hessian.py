@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from invopt.estimators.smoothed_hessian import SmoothedHessian
+from .smoothed_hessian import SmoothedHessian
 
 __all__ = ["AggregateHessian"]
 

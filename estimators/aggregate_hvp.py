@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from invopt.estimators.smoothed_hvp import SmoothedHVP
+from .smoothed_hvp import SmoothedHVP
 
 __all__ = ["AggregateHVP"]
 

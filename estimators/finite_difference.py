@@ -70,9 +70,7 @@ class FiniteDifference(Estimator):
         """Evaluations of one Hessian, beyond its gradient's."""
         return 2 * n**2
 
-    def estimate(
-        self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator
-    ) -> tuple[Estimate, None]:
+    def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
         n = x.numel()
         h, _ = self._steps(x)
@@ -100,7 +98,11 @@ class FiniteDifference(Estimator):
         return rel * size, rel**0.75 * size
 
     def _hessian(
-        self, objective: Evaluator, x: Tensor, near: Tensor, seed: np.ndarray[tuple[int], np.dtype[np.int64]],
+        self,
+        objective: Evaluator,
+        x: Tensor,
+        near: Tensor,
+        seed: np.ndarray[tuple[int], np.dtype[np.int64]],
         rng: np.random.Generator,
     ) -> Measurement:
         n = x.numel()

@@ -12,9 +12,10 @@ from torch import Tensor
 from invopt._estimator import Estimate, Order
 from invopt._evaluate import Evaluator
 from invopt._seeds import SeedSource
-from invopt.estimators.monte_carlo import evaluate, mean
-from invopt.estimators.sampled import SampledEstimator
-from invopt.estimators.samplers import GRADIENT_WEIGHT, signed_rayleigh
+
+from .monte_carlo import evaluate, mean
+from .sampled import SampledEstimator
+from .samplers import GRADIENT_WEIGHT, signed_rayleigh
 
 __all__ = ["FR22"]
 

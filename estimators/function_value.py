@@ -31,9 +31,7 @@ class FunctionValue(Estimator):
         """Evaluations of one estimate."""
         return 1
 
-    def estimate(
-        self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator
-    ) -> tuple[Estimate, None]:
+    def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
         value = float(objective.fun(x[None], seed=SeedSource(self.seeds, rng).draw(1))[0])
         if value != value:

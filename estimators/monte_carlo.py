@@ -28,9 +28,7 @@ class Parts(NamedTuple):
     values: Tensor
 
 
-def evaluate(
-    objective: Evaluator, x: Tensor, tau: Tensor, seed: NDArray[np.int64], *, antithetic: bool
-) -> Parts:
+def evaluate(objective: Evaluator, x: Tensor, tau: Tensor, seed: NDArray[np.int64], *, antithetic: bool) -> Parts:
     """Evaluate at ``x - tau`` and, for antithetic pairs, at ``x + tau``.
 
     Parameters

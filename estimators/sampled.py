@@ -16,7 +16,8 @@ from invopt._problem import Problem
 from invopt._schedules import Exponential, Schedule, as_schedule
 from invopt._seeds import SeedSource
 from invopt._validators import integer
-from invopt.estimators.monte_carlo import Parts
+
+from .monte_carlo import Parts
 
 __all__ = ["SampledEstimator", "SampledState"]
 

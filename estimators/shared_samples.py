@@ -15,11 +15,12 @@ from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedSource
 from invopt._validators import integer
-from invopt.estimators import kernels
-from invopt.estimators.monte_carlo import Parts, evaluate, mean
-from invopt.estimators.sampled import SampledEstimator
-from invopt.estimators.samplers import AggregateGradientProposal, GaussianProposal, Proposal, SharedProposal
 from invopt.exceptions import NonFiniteError
+
+from . import kernels
+from .monte_carlo import Parts, evaluate, mean
+from .sampled import SampledEstimator
+from .samplers import AggregateGradientProposal, GaussianProposal, Proposal, SharedProposal
 
 __all__ = ["SharedSamples"]
 

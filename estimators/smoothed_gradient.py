@@ -12,10 +12,11 @@ from torch import Tensor
 from invopt._estimator import Estimate, Order
 from invopt._evaluate import Evaluator
 from invopt._seeds import SeedSource
-from invopt.estimators import kernels
-from invopt.estimators.monte_carlo import Parts, evaluate, mean
-from invopt.estimators.sampled import SampledEstimator
-from invopt.estimators.samplers import (
+
+from . import kernels
+from .monte_carlo import Parts, evaluate, mean
+from .sampled import SampledEstimator
+from .samplers import (
     GRADIENT_WEIGHT,
     AggregateGradientProposal,
     Proposal,

@@ -13,10 +13,11 @@ from invopt._estimator import Estimate, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedSource
-from invopt.estimators import kernels
-from invopt.estimators.monte_carlo import evaluate, mean
-from invopt.estimators.sampled import SampledEstimator
-from invopt.estimators.samplers import (
+
+from . import kernels
+from .monte_carlo import evaluate, mean
+from .sampled import SampledEstimator
+from .samplers import (
     GRADIENT_WEIGHT,
     HESSIAN_WEIGHT,
     AggregateHessianProposal,
@@ -25,7 +26,7 @@ from invopt.estimators.samplers import (
     draw_hessian_elements,
     hessian_pairs,
 )
-from invopt.estimators.smoothed_gradient import SmoothedGradient
+from .smoothed_gradient import SmoothedGradient
 
 __all__ = ["SmoothedHessian"]
 

@@ -14,9 +14,10 @@ from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedSource
 from invopt._validators import real
-from invopt.estimators.monte_carlo import mean
-from invopt.estimators.sampled import SampledEstimator
-from invopt.estimators.smoothed_gradient import GRADIENT_PROPOSALS, SmoothedGradient
+
+from .monte_carlo import mean
+from .sampled import SampledEstimator
+from .smoothed_gradient import GRADIENT_PROPOSALS, SmoothedGradient
 
 __all__ = ["SmoothedHVP"]
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from invopt._estimator import Estimate, Order
 from invopt._evaluate import Evaluator
 from invopt._seeds import SeedSource
-from invopt.estimators.monte_carlo import evaluate, mean
-from invopt.estimators.sampled import SampledEstimator
+
+from .monte_carlo import evaluate, mean
+from .sampled import SampledEstimator
 
 __all__ = ["SPSA"]
 

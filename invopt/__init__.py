@@ -4,6 +4,8 @@ One call composes three declarative parts: ``invopt.minimize(problem, estimator,
 """
 
 from invopt import estimators, optimizers, problems
+from invopt._as_method import as_method
+from invopt._differentiate import Derivatives, differentiate
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._minimize import minimize
 from invopt._optimizer import Optimizer, Oracle
@@ -11,6 +13,7 @@ from invopt._problem import Capability, Objective, Problem
 from invopt._result import History, OptimizeResult, Status
 from invopt._schedules import Constant, Exponential, Linear, Schedule
 from invopt._seeds import SeedPolicy
+from invopt._session import Request, Session
 from invopt.exceptions import (
     BackendError,
     EvaluationError,
@@ -24,6 +27,7 @@ __all__ = [
     "BackendError",
     "Capability",
     "Constant",
+    "Derivatives",
     "Estimate",
     "Estimator",
     "EvaluationError",
@@ -39,10 +43,14 @@ __all__ = [
     "Oracle",
     "Order",
     "Problem",
+    "Request",
     "Schedule",
     "SeedPolicy",
+    "Session",
     "Status",
     "UnknownNameError",
+    "as_method",
+    "differentiate",
     "estimators",
     "minimize",
     "optimizers",

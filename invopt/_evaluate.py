@@ -60,7 +60,7 @@ class Evaluator:
         x_scale: Tensor,
         lower: Tensor | None = None,
         upper: Tensor | None = None,
-        budget: Budget = Budget(),  # noqa: B008 - frozen
+        budget: Budget = Budget(),
     ) -> None:
         self.objective = objective
         self.provides = provides

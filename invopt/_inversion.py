@@ -39,7 +39,7 @@ class Inversion:
         try:
             self._turn.acquire()
             if not self._abandoned:
-                self._result = target(self._ask)
+                self._result = target(self.ask)
         except _Abandoned:
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the owner
@@ -48,7 +48,8 @@ class Inversion:
             self.done = True
             self._yielded.release()
 
-    def _ask(self, request: Any) -> Any:
+    def ask(self, request: Any) -> Any:
+        """In the thread: hand out a request and wait for the reply."""
         self._request = request
         self._yielded.release()
         self._turn.acquire()

@@ -23,7 +23,21 @@ from invopt.report.progress import ProgressBar
 if TYPE_CHECKING:
     from invopt._minimize import Run
 
-__all__ = ["Loop"]
+__all__ = ["Loop", "open_evaluator"]
+
+
+def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
+    """Evaluator of a run: scaled, bounded, limited as the run says."""
+    scale = torch.from_numpy(run.x_scale)
+    lower, upper = (None, None) if run.bounds is None else (run.bounds.lb, run.bounds.ub)
+    return Evaluator(
+        objective,
+        run.problem.provides,
+        scale,
+        None if lower is None else torch.as_tensor(lower) / scale,
+        None if upper is None else torch.as_tensor(upper) / scale,
+        Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite),
+    )
 
 
 @define(kw_only=True, eq=False)
@@ -40,17 +54,7 @@ class Loop:
     evaluator: Evaluator = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        run = self.run
-        scale = torch.from_numpy(run.x_scale)
-        lower, upper = (None, None) if run.bounds is None else (run.bounds.lb, run.bounds.ub)
-        self.evaluator = Evaluator(
-            self.objective,
-            run.problem.provides,
-            scale,
-            None if lower is None else torch.as_tensor(lower) / scale,
-            None if upper is None else torch.as_tensor(upper) / scale,
-            Budget(maxfev=run.maxfev, deadline=self.began + run.maxtime, max_nonfinite=run.max_nonfinite),
-        )
+        self.evaluator = open_evaluator(self.run, self.objective, self.began)
 
     def run_to_end(self) -> OptimizeResult:
         """Run until a status says stop; an error of the objective carries the result so far."""

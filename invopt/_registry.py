@@ -8,11 +8,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from invopt._estimator import Estimator
+from invopt._optimizer import Optimizer
+from invopt._problem import Problem
 from invopt.exceptions import UnknownNameError, suggest
 
-__all__ = ["WINGS", "find", "kebab", "names", "resolve"]
+__all__ = ["BASES", "find", "kebab", "names", "resolve"]
 
-WINGS = ("problems", "estimators", "optimizers")
+BASES: dict[str, type[Any]] = {"problems": Problem, "estimators": Estimator, "optimizers": Optimizer}
 
 # The papers' names of things whose class is called otherwise.
 _ALIASES = {
@@ -33,11 +36,10 @@ def kebab(name: str) -> str:
 def names(wing: str) -> dict[str, type[Any]]:
     """Registered names of a wing and their classes, third-party entry points of group ``invopt.<wing>`` included."""
     module = importlib.import_module(f"invopt.{wing}")
-    base = module.REGISTERED_BASE
     found: dict[str, type[Any]] = {}
     for public in module.__all__:
         item = getattr(module, public)
-        if isinstance(item, type) and issubclass(item, base) and not getattr(item, "__abstractmethods__", None):
+        if isinstance(item, type) and issubclass(item, BASES[wing]) and not getattr(item, "__abstractmethods__", None):
             found[kebab(public)] = item
     for alias, target in _ALIASES[wing].items():
         found[alias] = getattr(module, target)
@@ -58,7 +60,7 @@ def find(wing: str, name: str) -> type[Any]:
 
 def resolve(wing: str, value: Any, argument: str) -> Any:
     """Return an object as it is, make one from a name; anything else is a ``TypeError``."""
-    base = importlib.import_module(f"invopt.{wing}").REGISTERED_BASE
+    base = BASES[wing]
     if isinstance(value, str):
         value = find(wing, value)
         try:

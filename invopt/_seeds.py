@@ -1,4 +1,4 @@
-"""Which evaluations share a renderer seed. References use seeds from 2**31 up, so that none is ever shared by chance."""
+"""Which evaluations share a renderer seed; references use seeds from 2**31 up, so none is shared by chance."""
 
 from __future__ import annotations
 

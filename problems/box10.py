@@ -1,4 +1,4 @@
-"""BOX10: where are the five boxes?"""
+"""BOX10: find five boxes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from scipy.optimize import Bounds, linear_sum_assignment
 
 from invopt._problem import Capability, Objective, Problem
 from invopt._validators import integer
-from invopt.problems.boxes import HALF_WIDTH, BoxesObjective
+
+from .boxes import HALF_WIDTH, BoxesObjective
 
 __all__ = ["Box10"]
 

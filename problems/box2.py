@@ -1,4 +1,4 @@
-"""BOX2: where is the box?"""
+"""BOX2: find the box."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from scipy.optimize import Bounds
 
 from invopt._problem import Capability, Objective, Problem
 from invopt._validators import integer
-from invopt.problems.boxes import HALF_WIDTH, BoxesObjective
+
+from .boxes import HALF_WIDTH, BoxesObjective
 
 __all__ = ["Box2"]
 

@@ -1,0 +1,105 @@
+"""Derivatives of a black box at one point, with error bars, outside of any minimisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from numpy.typing import ArrayLike, NDArray
+
+from invopt._estimator import Order
+from invopt._loop import open_evaluator
+from invopt._minimize import prepare
+
+__all__ = ["Derivatives", "differentiate"]
+
+
+@frozen(kw_only=True, eq=False)
+class Derivatives:
+    """What an estimator says at one point, in the problem's own units.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        Where.
+    fun, fun_standard_error : float
+        Value, smoothed where the estimator smooths, and its standard error.
+    jac, standard_error : ndarray, shape (n,), or None
+        Gradient and the standard error of each component.
+    hess, hess_standard_error : ndarray, shape (n, n), or None
+        Hessian likewise, where the estimator has one.
+    hessp, hessp_standard_error : ndarray, shape (n,), or None
+        Hessian times the `p` asked for.
+    nfev : int
+        Evaluations spent.
+    """
+
+    x: NDArray[np.float64]
+    fun: float
+    fun_standard_error: float
+    jac: NDArray[np.float64] | None
+    standard_error: NDArray[np.float64] | None
+    hess: NDArray[np.float64] | None
+    hess_standard_error: NDArray[np.float64] | None
+    hessp: NDArray[np.float64] | None
+    hessp_standard_error: NDArray[np.float64] | None
+    nfev: int
+
+
+def differentiate(
+    problem: Any, estimator: Any = None, x: ArrayLike | None = None, *, p: ArrayLike | None = None, **options: Any
+) -> Derivatives:
+    """Derivatives of a black box at `x`, each with its standard error.
+
+    Parameters
+    ----------
+    problem : Problem, str or callable
+        As in `minimize`.
+    estimator : Estimator or str, optional
+        By default `SharedSamples`.
+    x : array_like, shape (n,), optional
+        Where; by default the problem's start.
+    p : array_like, shape (n,), optional
+        A vector to multiply the Hessian with.
+    **options
+        `bounds`, `x_scale`, `rng`, `maxfev` and `max_nonfinite` of `minimize`.
+
+    Returns
+    -------
+    Derivatives
+
+    Examples
+    --------
+    >>> import invopt
+    >>> found = invopt.differentiate(lambda x: x[0] ** 2, invopt.estimators.FiniteDifference(), [3.0])
+    >>> round(float(found.jac[0]), 6), round(float(found.hess[0, 0]), 3)
+    (6.0, 2.0)
+    """
+    run = prepare(problem, estimator, None, x0=x, progress=False, **options)
+    scale = run.x_scale
+    with run.problem.open() as objective:
+        evaluator = open_evaluator(run, objective)
+        point = torch.from_numpy(run.x0 / scale)
+        estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)
+        provides = run.estimator.provides
+        has_hess = Order.HESS in provides
+        product = None
+        if p is not None:
+            if Order.HESSP not in provides:
+                raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")
+            product = estimate.measure_hessp(torch.as_tensor(np.asarray(p, dtype=np.float64) / scale))
+        square = np.outer(scale, scale)
+        return Derivatives(
+            x=run.x0,
+            fun=estimate.fun,
+            fun_standard_error=estimate.fun_standard_error,
+            jac=None if estimate.jac is None else estimate.jac.numpy() / scale,
+            standard_error=None if estimate.standard_error is None else estimate.standard_error.numpy() / scale,
+            hess=estimate.hess.numpy() / square if has_hess else None,
+            hess_standard_error=estimate.hess_standard_error.numpy() / square if has_hess else None,
+            hessp=None if product is None else product.value.numpy() / scale,
+            hessp_standard_error=None if product is None else product.standard_error.numpy() / scale,
+            nfev=evaluator.nfev,
+        )
