@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from attrs import field, frozen, validators
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._estimator import Estimate, Estimator, Measurement, Order
@@ -74,16 +75,17 @@ class FiniteDifference(Estimator):
         """Estimate at `x`."""
         n = x.numel()
         h, _ = self._steps(x)
-        # One seed a parameter, used again for the diagonal of the Hessian, so that noise cancels in both.
-        seed = SeedSource(self.seeds, rng).draw(n)
-        near = _axis_values(objective, x, h, seed)
+        # By default one seed a parameter, used again for the diagonal of the Hessian, so that noise cancels in both.
+        seeds = SeedSource(self.seeds, rng)
+        near_seed, far_seed = np.split(seeds.draw(n, 4), 2)
+        near = _axis_values(objective, x, h, near_seed)
         jac = (near[0] - near[1]) / (2 * h)
         estimate = Estimate(
             x=x,
             fun=float(near.mean()),
             jac=jac,
             standard_error=torch.zeros_like(jac),
-            hessian=lambda: self._hessian(objective, x, near, seed, rng),
+            hessian=lambda: self._hessian(objective, x, near, far_seed, seeds),
             nfev=2 * n,
         )
         return estimate, None
@@ -102,34 +104,31 @@ class FiniteDifference(Estimator):
         objective: Evaluator,
         x: Tensor,
         near: Tensor,
-        seed: np.ndarray[tuple[int], np.dtype[np.int64]],
-        rng: np.random.Generator,
+        far_seed: NDArray[np.int64],
+        seeds: SeedSource,
     ) -> Measurement:
         n = x.numel()
         h, H = self._steps(x)
-        far = _axis_values(objective, x, H, seed)
+        far = _axis_values(objective, x, H, far_seed)
         hess = torch.diag(2 * (far.mean(0) - near.mean(0)) / (H.square() - h.square()))
         rows, columns = (torch.from_numpy(index) for index in np.triu_indices(n, 1))
         if rows.numel():
             first, second = torch.diag(H)[rows], torch.diag(H)[columns]
             corners = torch.cat((x + first + second, x + first - second, x - first + second, x - first - second))
-            pair_seed = SeedSource(self.seeds, rng).draw(rows.numel(), 4)
-            pp, pm, mp, mm = _values(objective, corners, pair_seed).view(4, -1)
+            pp, pm, mp, mm = _values(objective, corners, seeds.draw(rows.numel(), 4)).view(4, -1)
             cross = (pp - pm - mp + mm) / (4 * H[rows] * H[columns])
             hess[rows, columns] = cross
             hess[columns, rows] = cross
         return Measurement(hess, torch.zeros_like(hess))
 
 
-def _axis_values(
-    objective: Evaluator, x: Tensor, h: Tensor, seed: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> Tensor:
+def _axis_values(objective: Evaluator, x: Tensor, h: Tensor, seed: NDArray[np.int64]) -> Tensor:
     """Values at ``x + h_i e_i`` and at ``x - h_i e_i``, shape (2, n)."""
     steps = torch.diag(h)
-    return _values(objective, torch.cat((x + steps, x - steps)), np.tile(seed, 2)).view(2, -1)
+    return _values(objective, torch.cat((x + steps, x - steps)), seed).view(2, -1)
 
 
-def _values(objective: Evaluator, points: Tensor, seed: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Tensor:
+def _values(objective: Evaluator, points: Tensor, seed: NDArray[np.int64]) -> Tensor:
     """Values that are all finite: a difference has none to spare."""
     values = objective.fun(points, seed=seed)
     if bool(torch.isnan(values).any()):

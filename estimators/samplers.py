@@ -51,9 +51,9 @@ def two_lobed(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[
     """
     c = (1 - rng.random(size)) * math.exp(-0.5)
     outside = rng.random(size) < 0.5
-    # Where rounding puts -c^2 just below -1/e, W is complex with a real part of -1: the right limit.
     squared = np.where(outside, -lambertw(-c * c, -1).real, -lambertw(-c * c, 0).real)
-    return _signs(rng, size) * np.sqrt(np.maximum(squared, 0.0))
+    # At the branch point -1/e itself, where W is -1, scipy's is nan.
+    return _signs(rng, size) * np.sqrt(np.nan_to_num(squared, nan=1.0))
 
 
 def _signs(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.float64]:

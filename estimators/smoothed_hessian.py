@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar
 
 import numpy as np
@@ -85,18 +86,25 @@ class SmoothedHessian(SampledEstimator):
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
     ) -> Estimate:
         contributions, parts = self._gradient().draw(objective.n, sigma, rng, seeds).evaluate(objective, x)
+        elements = functools.cache(lambda: self._elements(objective, x, sigma, rng, seeds))
         return self._record(
             x,
             sigma,
             parts,
             mean(parts.even),
             mean(contributions),
-            hessian=lambda: self._hessian(objective, x, sigma, rng, seeds),
+            hessian=lambda: self._hessian(elements(), objective.n),
+            # Where elements share samples they are correlated, and the errors of a product are not those of its terms.
+            product=None if self.proposal == "optimal" else lambda p: mean(elements() @ p),
         )
 
-    def _hessian(
+    def _hessian(self, contributions: Tensor, n: int) -> Measurement:
+        return _symmetric(mean(contributions), n) if self.proposal == "optimal" else mean(contributions)
+
+    def _elements(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
-    ) -> Measurement:
+    ) -> Tensor:
+        """Contributions to the Hessian, shape (m, n, n), or (m, n (n + 1) / 2) where each element has its own."""
         n, m = objective.n, self.n_samples
         proposal = _PROPOSALS[self.proposal]
         t = draw_hessian_elements(rng, m, n).view(-1, n) if proposal is None else proposal.draw(rng, m, n)
@@ -104,8 +112,8 @@ class SmoothedHessian(SampledEstimator):
         even = evaluate(objective, x, sigma * t, seed, antithetic=self.antithetic).even
         if proposal is not None:
             weight = even / (proposal.density(t) * sigma**2)
-            return mean(weight.view(-1, 1, 1) * kernels.hessian(t))
-        return _symmetric(mean(_element_contributions(t.view(-1, m, n), even.view(-1, m)) / sigma**2), n)
+            return weight.view(-1, 1, 1) * kernels.hessian(t)
+        return _element_contributions(t.view(-1, m, n), even.view(-1, m)) / sigma**2
 
 
 def _element_contributions(t: Tensor, even: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
 from invopt._estimator import Estimate, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
-from invopt._seeds import SeedSource
+from invopt._seeds import SeedPolicy, SeedSource
 from invopt._validators import real
 
 from .monte_carlo import mean
@@ -97,5 +97,7 @@ class SmoothedHVP(SampledEstimator):
         offset = (self.rel_step * sigma / length) * p
         ahead = self._gradient().draw(objective.n, sigma, rng, seeds)
         behind = ahead if self.common_samples else self._gradient().draw(objective.n, sigma, rng, seeds)
+        if self.common_samples and self.seeds is SeedPolicy.FRESH:
+            behind = evolve(ahead, seed=seeds.draw(ahead.t.shape[0], self.copies))
         difference = ahead.evaluate(objective, x + offset)[0] - behind.evaluate(objective, x - offset)[0]
         return mean(difference * (length / (2 * self.rel_step * sigma)))

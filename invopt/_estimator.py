@@ -15,7 +15,7 @@ from torch import Tensor
 
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
-from invopt._seeds import SeedPolicy
+from invopt._seeds import SeedPolicy, as_seed_policy
 
 __all__ = ["Estimate", "Estimator", "Measurement", "Order"]
 
@@ -138,7 +138,7 @@ class Estimator(abc.ABC):
     provides: ClassVar[Order]
     needs: ClassVar[Capability] = Capability.FUN
 
-    seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=SeedPolicy.parse)
+    seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 
     @abc.abstractmethod
     def init(self, problem: Problem) -> Any:

@@ -78,10 +78,12 @@ class Loop:
         memory, state = estimator.init(self.run.problem), method.init(x)
         plateau = PlateauWatch()
         step, verdict = math.nan, Status.RUNNING
+        estimate: Estimate | None = None
         try:
             while True:
                 present = memory
-                estimate, memory = estimator.estimate(self.evaluator, x, present, rng)
+                if estimate is None:
+                    estimate, memory = estimator.estimate(self.evaluator, x, present, rng)
                 status = self._visit(Point(x, estimate), step, plateau, verdict)
                 bar.update(estimate, self.evaluator.nfev, len(self.history))
                 if status is not Status.RUNNING:
@@ -93,7 +95,7 @@ class Loop:
                 step = float(torch.linalg.vector_norm(proposed - x))
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
-                x = proposed
+                x, estimate = proposed, oracle.known(proposed)
         finally:
             method.close(state)
 

@@ -184,7 +184,7 @@ def prepare(
         x0=check_start(described.x0 if x0 is None else x0, box, n),
         bounds=box,
         x_scale=scale,
-        rng=np.random.default_rng(rng),
+        rng=_as_rng(rng),
         maxiter=min(200.0 * n, 10_000.0) if min(limits) == math.inf else limits[0],
         maxfev=limits[1],
         maxtime=limits[2],
@@ -193,3 +193,10 @@ def prepare(
         callback=callback,
         progress=sys.stderr.isatty() if progress is None else progress,
     )
+
+
+def _as_rng(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None

@@ -38,10 +38,17 @@ class Oracle:
         self._estimate = estimate
         self._rng = rng
         self._seed: int | None = None
+        self._last: Estimate | None = None
 
     def estimate(self, x: Tensor) -> Estimate:
         """Estimate at another point."""
-        return self._estimate(self.project(x))
+        self._last = self._estimate(self.project(x))
+        return self._last
+
+    def known(self, x: Tensor) -> Estimate | None:
+        """The last estimate, if it was at `x` and would come out the same again: a line search's, at its end."""
+        last = self._last
+        return last if last is not None and last.sigma == 0.0 and torch.equal(last.x, x) else None
 
     def fun(self, x: Tensor) -> Tensor:
         """Values of shape (k,) at the rows of `x`, all with one seed for this step; a non-finite one becomes inf."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import enum
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from attrs import frozen
@@ -37,9 +37,12 @@ class Objective(abc.ABC):
     chunk_size : int or None
         Rows it likes to be handed at once: 1 for a renderer (so that a time limit or Ctrl-C takes effect between
         renders), None for any number.
+    reference : ndarray, shape (h, w) or (h, w, 3), or None
+        The target picture, linear, where pictures are what is compared.
     """
 
     chunk_size: int | None = None
+    reference: NDArray[Any] | None = None
 
     @abc.abstractmethod
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
@@ -70,6 +73,10 @@ class Objective(abc.ABC):
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
         raise TypeError(f"{type(self).__name__} has no exact Hessian")
+
+    def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
+        """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
+        return None
 
     def close(self) -> None:
         """Release what is held; called once, at the end of a run, whatever its end."""
@@ -150,6 +157,10 @@ class Problem(abc.ABC):
         with np.errstate(invalid="ignore"):
             turns = np.where(np.isinf(self.periods), 0.0, np.round(difference / self.periods) * self.periods)
         return difference - np.nan_to_num(turns)
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """Parameters by name, in the units people think in."""
+        return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts of shape (k, n); by default `x0` plus half a `sigma` of Gaussian noise."""

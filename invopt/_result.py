@@ -28,7 +28,7 @@ class Status(enum.Enum):
     MAXTIME = "time budget spent: raise `maxtime`"
     CALLBACK = "stopped by the callback"
     INTERRUPTED = "interrupted from the keyboard"
-    PLATEAU = "the objective is constant around x: raise `sigma` or start elsewhere"
+    PLATEAU = "the samples around x differ by less than 1e-5 of their value: raise `sigma` or start elsewhere"
     LINE_SEARCH = "the line search found no lower point: the gradient is too noisy or the minimum is reached"
     NONFINITE = "too many values were nan or infinite"
     ERROR = "the objective failed"
@@ -123,3 +123,7 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     problem, estimator, method : object
         What was run.
     """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__()
+        self.update(attributes)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import abc
+import math
 
 from attrs import field, frozen, validators
 
-from invopt._validators import as_real, integer, real
+from invopt._validators import as_real, integer, real, require
 
 __all__ = ["Constant", "Exponential", "Linear", "Schedule", "as_schedule"]
 
@@ -102,4 +103,6 @@ def as_schedule(value: Schedule | float | None) -> Schedule | None:
     """Return a schedule as it is, a number as a `Constant`, None as None."""
     if value is None or isinstance(value, Schedule):
         return value
-    return Constant(as_real("sigma", value))
+    number = as_real("sigma", value)
+    require("sigma", 0 < number < math.inf, "> 0 and finite", value)
+    return Constant(number)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from invopt.exceptions import UnknownNameError, suggest
 
-__all__ = ["FIRST_REFERENCE_SEED", "SeedPolicy", "SeedSource"]
+__all__ = ["FIRST_REFERENCE_SEED", "SeedPolicy", "SeedSource", "as_seed_policy"]
 
 FIRST_REFERENCE_SEED = 2**31
 
@@ -26,15 +26,14 @@ class SeedPolicy(enum.Enum):
     FIXED = "fixed"
     FRESH = "fresh"
 
-    @classmethod
-    def parse(cls, value: SeedPolicy | str) -> SeedPolicy:
-        """Return the member that `value` is or names."""
-        try:
-            return cls(value)
-        except ValueError:
-            raise UnknownNameError(
-                f"unknown seed policy {value!r}; {suggest(str(value), [p.value for p in cls])}"
-            ) from None
+
+def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
+    """Return the policy that `value` is or names."""
+    try:
+        return SeedPolicy(value)
+    except ValueError:
+        known = [policy.value for policy in SeedPolicy]
+        raise UnknownNameError(f"unknown seed policy in 'seeds': {value!r}; {suggest(str(value), known)}") from None
 
 
 class SeedSource:

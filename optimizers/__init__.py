@@ -1,5 +1,28 @@
 """Optimizers: one file a method."""
 
-from invopt._optimizer import Optimizer as REGISTERED_BASE  # noqa: N811 - how the registry finds the wing's base
+from .adam import Adam
+from .adaptive_bfgs import AdaptiveBFGS
+from .bfgs import BFGS
+from .damped_bfgs import DampedBFGS
+from .fletcher_reeves_cg import FletcherReevesCG
+from .gradient_descent import GradientDescent
+from .lbfgs import LBFGS
+from .line_search import Armijo, ArmijoWolfe
+from .newton import Newton
+from .newton_cg import NewtonCG
+from .scipy_method import Scipy
 
-__all__ = []
+__all__ = [
+    "BFGS",
+    "LBFGS",
+    "Adam",
+    "AdaptiveBFGS",
+    "Armijo",
+    "ArmijoWolfe",
+    "DampedBFGS",
+    "FletcherReevesCG",
+    "GradientDescent",
+    "Newton",
+    "NewtonCG",
+    "Scipy",
+]

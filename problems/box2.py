@@ -62,8 +62,8 @@ class Box2(Problem):
 
     @property
     def sigma(self) -> float:
-        """Twice the half-width of the box: wide enough to see over the plateau."""
-        return 2 * HALF_WIDTH
+        """Two and a half times the half-width of the box: wide enough to see over the plateau."""
+        return 2.5 * HALF_WIDTH
 
     @property
     def names(self) -> tuple[str, ...]:

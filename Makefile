@@ -1,0 +1,90 @@
+# Each target sets up what it needs, alone: .venv, the pinned packages, an LLVM that Dr.Jit can use.
+# Repeating is quick and needs no network: stamps in .venv remember what is done.
+
+# Paths stay relative: make cannot quote spaces in the checkout's own path.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+PINNED := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL: # two pips in one .venv would break each other
+.SUFFIXES:
+.PHONY: help setup demo test check format lint types docs bench clean
+SHELL := /bin/sh
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
+
+setup: $(STAMPS)/llvm ## make .venv, install the pinned packages, find or install an LLVM
+
+demo: setup ## turn a mug until it matches a target image; pictures in out/mug
+	$(BIN)/invopt run mug --out out/mug
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+check: format lint types test docs ## everything a change must pass
+
+format: $(STAMPS)/dev ## formatting (ruff)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMPS)/dev ## lint (ruff)
+	$(BIN)/ruff check .
+
+# In the checkout a type checker cannot follow the mapping of folders to packages, so it gets the unpacked wheel.
+types: $(STAMPS)/dev ## mypy --strict on the built wheel
+	@rm -rf build && mkdir build
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . >build/log 2>&1 || { cat build/log; exit 1; }
+	@root=$$PWD && tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT \
+	&& $(BIN)/python -m zipfile -e build/wheel/invopt-*.whl "$$tmp" && cd "$$tmp" && echo "mypy -p invopt" \
+	&& "$$root/$(BIN)/python" -m mypy --config-file "$$root/pyproject.toml" --cache-dir "$$root/.mypy_cache" -p invopt
+
+docs: setup $(STAMPS)/docs ## build the documentation with its gallery, warnings being errors; in docs/_build
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "open docs/_build/index.html"
+
+bench: setup ## run the benchmarks
+	$(BIN)/python -m pytest tests/benchmarks -s
+
+clean: ## remove everything made here, .venv included
+	rm -rf $(VENV) build dist out docs/_build docs/gallery docs/api *.egg-info
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks docs/sg_execution_times.rst
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A sound .venv is kept, anything else is made anew by the newest suitable Python; PYTHON=... chooses one.
+$(STAMPS)/venv:
+	@if ! { $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' && $(BIN)/python -m pip --version; } \
+	>/dev/null 2>&1; then \
+		for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+			"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+			&& found=$$python && break; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "No Python >= 3.11 with venv was found. On Debian or Ubuntu: apt install python3 python3-venv;" >&2; \
+			echo "or name one: make PYTHON=/path/to/python3 ..." >&2; \
+			exit 1; \
+		fi; \
+		echo "$$found -m venv $(VENV)" && "$$found" -m venv --clear $(VENV); \
+	fi
+	@mkdir -p $(STAMPS) && touch $@
+
+# The build backend is installed first and used as it is: a build environment of pip's own would be fetched unpinned.
+$(STAMPS)/test: $(STAMPS)/venv $(PINNED)
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation -e ".[test]"
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/test $(PINNED)
+	$(PIP) --no-build-isolation -e ".[test,docs]"
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/test $(PINNED)
+	$(PIP) --no-build-isolation -e ".[test,dev]"
+	@touch $@
+
+$(STAMPS)/llvm: $(STAMPS)/test
+	$(BIN)/invopt doctor --install
+	@touch $@

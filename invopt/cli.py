@@ -1,0 +1,136 @@
+"""The command `invopt`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import attrs
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+
+from invopt._estimator import Estimator
+from invopt._minimize import prepare
+from invopt._problem import Objective
+from invopt._registry import find, resolve
+from invopt._result import OptimizeResult
+from invopt._validators import as_real
+from invopt.exceptions import InvoptError
+from invopt.report.tables import outcome_table, registry_table
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Optimization through renderers and other black boxes.", no_args_is_help=True, add_completion=False
+)
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="Problem; see `invopt list`.")],
+    estimator: Annotated[str, typer.Option(help="How derivatives are got.")] = "shared-samples",
+    method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
+    sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
+    maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
+) -> None:
+    """Solve a task from a random start, and show how well."""
+    with _as_usage_errors():
+        problem = resolve("problems", name, "name")
+        rng = np.random.default_rng(seed)
+        start = problem.starts(rng, 1)[0]
+        prepared = prepare(problem, _make_estimator(estimator, sigma), method, x0=start, rng=rng, maxfev=maxfev)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    with problem.open() as objective:
+        try:
+            result = prepared.loop(objective)
+        except InvoptError as error:
+            if out is not None and error.result is not None:
+                console.print(f"wrote {_write_record(error.result, out)}, what was found so far", soft_wrap=True)
+            raise
+        console.print(outcome_table(result, start))
+        if out is not None:
+            for path in _write(objective, result, start, out):
+                console.print(f"wrote {path}", soft_wrap=True)
+
+
+@contextmanager
+def _as_usage_errors() -> Iterator[None]:
+    """Errors in what was asked for; one raised later, in a run, would be ours and keeps its traceback."""
+    try:
+        yield
+    except (TypeError, ValueError, OSError) as error:
+        raise error if isinstance(error, InvoptError) else InvoptError(str(error)) from None
+
+
+def _make_estimator(name: str, sigma: float | None) -> Estimator:
+    cls = find("estimators", name)
+    if sigma is None:
+        made: Estimator = cls()
+        return made
+    as_real("sigma", sigma)
+    if not hasattr(cls, "default_schedule"):
+        raise ValueError(f"'sigma' means nothing to the estimator {name!r}: {sigma!r}")
+    made = cls(sigma=attrs.evolve(cls.default_schedule, start=sigma))
+    return made
+
+
+def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
+    # Matplotlib takes a second to import; only those who want pictures pay for it.
+    from invopt.report.pictures import write_convergence, write_pictures
+
+    return [
+        *write_pictures(objective, result, start, out),
+        write_convergence(result, out),
+        _write_record(result, out),
+    ]
+
+
+def _write_record(result: OptimizeResult, out: Path) -> Path:
+    summary = {
+        "problem": repr(result.problem),
+        "estimator": repr(result.estimator),
+        "method": repr(result.method),
+        "status": result.status.name,
+        "x": result.x.tolist(),
+        "fun": result.fun,
+        "nfev": result.nfev,
+        "seconds": result.seconds,
+        "history": result.history.to_dict(),
+    }
+    record = out / "result.json"
+    record.write_text(json.dumps(summary, indent=1) + "\n")
+    return record
+
+
+@app.command("list")
+def list_() -> None:
+    """List problems, estimators and optimizers."""
+    Console().print(registry_table())
+
+
+@app.command()
+def doctor(
+    install: Annotated[bool, typer.Option("--install", help="Install what is missing, if that is allowed.")] = False,
+) -> None:
+    """Say what this machine can render with, and the one command that would improve it."""
+    from invopt.rendering.doctor import doctor as examine
+
+    examine(Console(), install=install)
+
+
+def main() -> None:
+    """Run the command; an error in what was asked for is one line, not a traceback."""
+    try:
+        app()
+    except InvoptError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", soft_wrap=True, highlight=False)
+        raise SystemExit(2) from None

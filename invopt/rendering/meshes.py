@@ -1,0 +1,183 @@
+"""Procedural triangle meshes in numpy, and their way into Mitsuba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from invopt.rendering import keys
+
+__all__ = ["Mesh", "join", "revolve", "sweep"]
+
+# Vertices nearer than this are one vertex to the eye: seams of the texture map are such.
+_WELD = 1e-6
+
+
+@frozen(eq=False)
+class Mesh:
+    """Triangle mesh with smooth normals and texture coordinates.
+
+    Parameters
+    ----------
+    vertices : ndarray of float64, shape (v, 3)
+        Positions.
+    faces : ndarray of int64, shape (f, 3)
+        Vertex indices, counter-clockwise seen from outside.
+    uv : ndarray of float64, shape (v, 2)
+        Texture coordinates in [0, 1].
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    uv: NDArray[np.float64]
+
+    def areas(self) -> NDArray[np.float64]:
+        """Area of every face, shape (f,)."""
+        return 0.5 * np.linalg.norm(self._crosses(), axis=1)
+
+    def welded_faces(self) -> NDArray[np.int64]:
+        """Faces, shape (f, 3), with vertices at the same place made one."""
+        places = np.round(self.vertices / _WELD).astype(np.int64)
+        _, first = np.unique(places, axis=0, return_inverse=True)
+        merged: NDArray[np.int64] = first.reshape(-1)[self.faces]
+        return merged
+
+    def normals(self) -> NDArray[np.float64]:
+        """Unit normals of the vertices, shape (v, 3), equal on both sides of a texture seam."""
+        welded = self.welded_faces()
+        sums = np.zeros((int(welded.max()) + 1, 3))
+        # A cross product is as long as twice the area: larger faces count more.
+        for corner in range(3):
+            np.add.at(sums, welded[:, corner], self._crosses())
+        of_vertex = np.empty(len(self.vertices), dtype=np.int64)
+        of_vertex[self.faces] = welded
+        normals = sums[of_vertex]
+        unit: NDArray[np.float64] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+        return unit
+
+    def to_mitsuba(self, bsdf: dict[str, Any], name: str = "mesh") -> Any:
+        """Mesh object of the active variant, with its material; no file is written."""
+        import mitsuba as mi
+
+        properties = mi.Properties()
+        properties["bsdf"] = mi.load_dict(bsdf)
+        mesh = mi.Mesh(
+            name,
+            vertex_count=len(self.vertices),
+            face_count=len(self.faces),
+            props=properties,
+            has_vertex_normals=True,
+            has_vertex_texcoords=True,
+        )
+        params = mi.traverse(mesh)
+        for key, values, kind in (
+            (keys.VERTEX_POSITIONS, self.vertices, np.float32),
+            (keys.VERTEX_NORMALS, self.normals(), np.float32),
+            (keys.VERTEX_TEXCOORDS, self.uv, np.float32),
+            (keys.FACES, self.faces, np.uint32),
+        ):
+            params[key] = type(params[key])(np.ascontiguousarray(values, dtype=kind).ravel())
+        params.update()
+        return mesh
+
+    def _crosses(self) -> NDArray[np.float64]:
+        a, b, c = (self.vertices[self.faces[:, corner]] for corner in range(3))
+        crosses: NDArray[np.float64] = np.cross(b - a, c - a)
+        return crosses
+
+
+def join(*meshes: Mesh) -> Mesh:
+    """One mesh of several."""
+    offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]),
+        np.concatenate([mesh.uv for mesh in meshes]),
+    )
+
+
+def revolve(profile: NDArray[np.float64], segments: int) -> Mesh:
+    """Surface of revolution about the z axis.
+
+    Parameters
+    ----------
+    profile : ndarray, shape (p, 2)
+        Radius and height along the profile, p >= 2; with the outside to the right of the direction of travel (upwards
+        on an outer wall). A radius of 0 is allowed at the ends only and closes the surface.
+    segments : int
+        Number of steps around, at least 3.
+
+    Returns
+    -------
+    Mesh
+        With u around the axis and v along the profile.
+    """
+    angle = np.linspace(0.0, 2.0 * np.pi, segments + 1)
+    radius, height = profile[:, 0], profile[:, 1]
+    # The last column repeats the first, at u = 1; its positions are copied so that the seam closes to the last bit.
+    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    direction[-1] = direction[0]
+    ring = direction[:, None, :] * radius[None, :, None]
+    z = np.broadcast_to(height[None, :, None], (*ring.shape[:2], 1))
+    vertices = np.concatenate([ring, z], axis=2).reshape(-1, 3)
+    return _without_slivers(vertices, *_grid(angle / (2.0 * np.pi), _arc_length(profile)))
+
+
+def sweep(path: NDArray[np.float64], radius: tuple[float, float], segments: int) -> Mesh:
+    """Tube along a path in the plane y = 0, its ends closed by flat caps.
+
+    Parameters
+    ----------
+    path : ndarray, shape (p, 2)
+        x and z of the tube's axis, p >= 2.
+    radius : tuple of float
+        Half widths of the elliptical section: within the plane, and along y.
+    segments : int
+        Number of steps around the section, at least 3.
+
+    Returns
+    -------
+    Mesh
+        With u along the path and v around the section.
+    """
+    tangent = np.gradient(path, axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    normal = np.stack([tangent[:, 1], np.zeros(len(path)), -tangent[:, 0]], axis=1)
+    centre = np.stack([path[:, 0], np.zeros(len(path)), path[:, 1]], axis=1)
+    angle = np.linspace(0.0, 2.0 * np.pi, segments + 1)
+    section = np.stack([radius[0] * np.cos(angle), -radius[1] * np.sin(angle)], axis=1)
+    section[-1] = section[0]
+    tube = centre[:, None] + section[None, :, :1] * normal[:, None] + section[None, :, 1:] * np.array([0.0, 1.0, 0.0])
+    # A ring shrunk to its centre at either end is the cap.
+    capped = np.concatenate([np.broadcast_to(centre[0], tube[:1].shape), tube])
+    capped = np.concatenate([capped, np.broadcast_to(centre[-1], tube[:1].shape)])
+    along = _arc_length(path)
+    along = np.concatenate([along[:1], along, along[-1:]])
+    return _without_slivers(capped.reshape(-1, 3), *_grid(along, angle / (2.0 * np.pi)))
+
+
+def _grid(u: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Two triangles a cell of a grid of len(u) rows and len(v) columns, and its texture coordinates."""
+    first = (np.arange(len(u) - 1)[:, None] * len(v) + np.arange(len(v) - 1)).ravel()
+    corners = np.stack([first, first + len(v), first + len(v) + 1, first + 1], axis=1)
+    faces = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]]).astype(np.int64)
+    uv = np.stack(np.broadcast_arrays(u[:, None], v[None, :]), axis=2).reshape(-1, 2)
+    return faces, uv
+
+
+def _without_slivers(vertices: NDArray[np.float64], faces: NDArray[np.int64], uv: NDArray[np.float64]) -> Mesh:
+    """Drop faces that a pole or a cap shrank to a line, and vertices no face uses."""
+    welded = Mesh(vertices, faces, uv).welded_faces()
+    a, b, c = welded.T
+    kept = faces[(a != b) & (b != c) & (c != a)]
+    used, compact = np.unique(kept, return_inverse=True)
+    return Mesh(vertices[used], compact.reshape(kept.shape), uv[used])
+
+
+def _arc_length(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    fraction: NDArray[np.float64] = lengths / lengths[-1]
+    return fraction

@@ -1,0 +1,64 @@
+"""Pictures of a run: start, found, target, difference; and how it converged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from invopt._problem import Objective
+from invopt._result import OptimizeResult
+
+__all__ = ["to_display", "write_convergence", "write_pictures"]
+
+
+def to_display(image: NDArray[Any]) -> NDArray[np.float64]:
+    """Linear values to what a screen shows: clipped and sRGB-encoded, shape (h, w, 3)."""
+    linear = np.clip(np.nan_to_num(np.asarray(image, dtype=np.float64)), 0.0, 1.0)
+    if linear.ndim == 2:
+        linear = np.repeat(linear[:, :, None], 3, axis=2)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def write_pictures(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
+    """Write start, found, target and difference as PNG files, and all four in one; none where there are no pictures.
+
+    The difference is the absolute one of found and target, scaled so that its largest value is white.
+    """
+    first, found, target = objective.image(start), objective.image(result.x), objective.reference
+    if first is None or found is None or target is None:
+        return []
+    difference = np.abs(np.asarray(found, dtype=np.float64) - target)
+    difference = difference / max(float(difference.max()), 1e-12)
+    pictures = {"start": first, "found": found, "target": target, "difference": difference}
+    written = []
+    for name, picture in pictures.items():
+        path = out / f"{name}.png"
+        matplotlib.image.imsave(path, to_display(picture))
+        written.append(path)
+    figure = Figure(figsize=(3 * len(pictures), 3), layout="constrained")
+    for ax, (name, picture) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
+        ax.imshow(to_display(picture))
+        ax.set_title(name)
+        ax.axis("off")
+    figure.savefig(out / "pictures.png", dpi=100)
+    return [*written, out / "pictures.png"]
+
+
+def write_convergence(result: OptimizeResult, out: Path) -> Path:
+    """Plot value, and parameter error where the truth is known, against evaluations."""
+    known = result.problem.x_opt is not None and result.history["x"].ndim == 2
+    figure = Figure(figsize=(5 * (1 + known), 3.5), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, 1 + known))
+    result.history.plot(axes[0])
+    if known:
+        errors = [result.problem.parameter_error(x) for x in result.history["x"]]
+        axes[1].semilogy(result.history["nfev"], np.maximum(errors, 1e-16), marker=".")
+        axes[1].set(xlabel="evaluations", ylabel="parameter error")
+    path = out / "convergence.png"
+    figure.savefig(path, dpi=100)
+    return path

@@ -1,0 +1,51 @@
+"""Tables in the terminal."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from invopt._registry import BASES, names
+from invopt._result import OptimizeResult
+
+__all__ = ["outcome_table", "registry_table"]
+
+# More parameters than this are summarised by their errors alone.
+_MAX_ROWS = 12
+
+
+def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
+    """Start, found, truth, errors and cost of a run."""
+    problem = result.problem
+    table = Table(title=f"{type(problem).__name__}: {result.message}")
+    for column in ("", "start", "found", "truth"):
+        table.add_column(column, justify="left" if column == "" else "right")
+    truth = None if problem.x_opt is None else problem.readable(problem.x_opt)
+    if problem.n <= _MAX_ROWS:
+        first, found = problem.readable(start), problem.readable(result.x)
+        for name in first:
+            table.add_row(name, first[name], found[name], "" if truth is None else truth[name])
+    table.add_row("value", "", f"{result.fun:.4g} ± {result.fun_standard_error:.1g}", "")
+    if truth is not None:
+        errors = problem.parameter_error(start), problem.parameter_error(result.x)
+        table.add_row("parameter error", f"{errors[0]:.4g}", f"{errors[1]:.4g}", "0")
+        if errors[0] > 0:
+            table.add_row("  relative", "100 %", f"{100 * errors[1] / errors[0]:.3g} %", "")
+    table.add_section()
+    table.add_row("evaluations", "", str(result.nfev), "")
+    table.add_row("iterations", "", str(result.nit), "")
+    table.add_row("seconds", "", f"{result.seconds:.2f}", "")
+    return table
+
+
+def registry_table() -> Table:
+    """All registered names, with the first line of what each is."""
+    table = Table()
+    for column in ("wing", "name", "what"):
+        table.add_column(column)
+    for wing in BASES:
+        for name, cls in sorted(names(wing).items()):
+            table.add_row(wing, name, (cls.__doc__ or "").strip().splitlines()[0] if cls.__doc__ else "")
+        table.add_section()
+    return table

@@ -1,0 +1,91 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._optimizer import Optimizer, Oracle
+from invopt._schedules import Schedule
+from invopt._validators import as_real, real, require
+
+from .steps import check_rate, gradient, rate_at
+
+__all__ = ["Adam"]
+
+
+class AdamState(NamedTuple):
+    """Running moments of the gradient, and the steps taken."""
+
+    mean: Tensor
+    square: Tensor
+    taken: int
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise ValueError(f"'betas' must be two numbers in [0, 1): {value!r}") from None
+    betas = as_real("betas", first), as_real("betas", second)
+    require("betas", all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)", value)
+    return betas
+
+
+@frozen(kw_only=True)
+class Adam(Optimizer):
+    r"""Steps along a running mean of the gradient, each parameter scaled by its running root mean square [1]_.
+
+    Parameters
+    ----------
+    lr : float, Schedule or None, default None
+        Typical step of each parameter, > 0, in units of `x_scale`. None: a tenth of the smoothing width, or 0.01
+        where nothing is smoothed; a schedule without a `start` multiplies that.
+    betas : (float, float), default (0.9, 0.999)
+        Decay of the mean and of the mean square, in [0, 1).
+    eps : float, default 1e-8
+        Added to the root mean square, >= 0. Gradients well below it are damped: the one place where the scale of the
+        objective matters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range.
+
+    Notes
+    -----
+    The bias corrections are algorithm 1 of [1]_. Where the mean square is 0 the step is 0.
+
+    References
+    ----------
+    .. [1] Kingma, Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015. arXiv:1412.6980.
+
+    Examples
+    --------
+    >>> Adam(lr=0.1).betas
+    (0.9, 0.999)
+    """
+
+    lr: float | Schedule | None = field(default=None, validator=validators.optional(check_rate))
+    betas: tuple[float, float] = field(default=(0.9, 0.999), converter=_pair)
+    eps: float = field(default=1e-8, validator=real(minimum=0))
+
+    def init(self, x0: Tensor) -> Any:
+        """No moments yet."""
+        return AdamState(torch.zeros_like(x0), torch.zeros_like(x0), 0)
+
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """One step; costs no evaluation."""
+        jac, (first, second) = gradient(estimate), self.betas
+        taken = state.taken + 1
+        mean = torch.lerp(state.mean, jac, 1 - first)
+        square = torch.lerp(state.square, jac.square(), 1 - second)
+        size = torch.sqrt(square / (1 - second**taken)) + self.eps
+        lr = rate_at(self.lr, state.taken, 0.1 * estimate.sigma if estimate.sigma > 0 else 0.01)
+        # With eps = 0 a parameter that never had a gradient would divide 0 by 0.
+        step = torch.where(size > 0, mean / torch.where(size > 0, size, 1.0), 0.0) * (lr / (1 - first**taken))
+        return oracle.project(x - step), AdamState(mean, square, taken)

@@ -1,0 +1,74 @@
+"""Gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._optimizer import Optimizer, Oracle
+from invopt._schedules import Schedule
+from invopt._validators import real
+
+from .steps import check_rate, gradient, rate_at, shortened, unit
+
+__all__ = ["GradientDescent"]
+
+_FIRST_STEP = 0.1
+
+
+@frozen(kw_only=True)
+class GradientDescent(Optimizer):
+    r"""Steps against the gradient, :math:`\theta^{t+1} = \theta^t - \gamma g(\theta^t)` [1]_.
+
+    Parameters
+    ----------
+    lr : float or Schedule, optional
+        Step per unit of gradient, > 0, in units of `x_scale`. By default such that the first step is a tenth of a
+        sigma (of a unit of `x_scale` where nothing is smoothed) long; a schedule without a `start` starts there too.
+    max_step : float, optional
+        Longest step, in sigmas (in units of `x_scale` where nothing is smoothed); None: no limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range.
+
+    See Also
+    --------
+    Adam : needs no tuning to the scale of the objective.
+
+    References
+    ----------
+    .. [1] Wang, Fischer, Ritschel, "Stochastic Gradient Estimation for Higher-order Differentiable Rendering",
+       ICCV 2025, sec. 2, above eq. 2.
+
+    Examples
+    --------
+    >>> GradientDescent(lr=0.1)
+    GradientDescent(lr=0.1, max_step=None)
+    """
+
+    lr: float | Schedule | None = field(default=None, validator=validators.optional(check_rate))
+    max_step: float | None = field(default=None, validator=validators.optional(real(above=0)))
+
+    def init(self, x0: Tensor) -> Any:
+        """Number of steps taken, and the rate of the first; none yet."""
+        return 0, None
+
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """One step; costs no evaluation."""
+        count, first = state
+        jac = gradient(estimate)
+        if first is None:
+            size = float(torch.linalg.vector_norm(jac))
+            if size == 0.0:
+                return x, state
+            first = _FIRST_STEP * unit(estimate) / size
+        step = -rate_at(self.lr, count, first) * jac
+        if self.max_step is not None:
+            step = shortened(step, self.max_step * unit(estimate))
+        return oracle.project(x + step), (count + 1, first)

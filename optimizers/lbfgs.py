@@ -1,0 +1,114 @@
+"""Limited-memory BFGS."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._optimizer import Optimizer, Oracle
+from invopt._result import Status
+from invopt._validators import integer, real
+
+from .line_search import ArmijoWolfe, LineSearch, check_search
+from .quasi_newton import Visit, curvature_pair, descend, visit
+from .steps import free_gradient, gradient
+
+__all__ = ["LBFGS"]
+
+
+class LBFGSState(NamedTuple):
+    """Last visit, the pairs (s, y) kept, oldest first, and whether the line search failed."""
+
+    last: Visit | None
+    pairs: tuple[tuple[Tensor, Tensor], ...]
+    failed: bool
+
+
+@frozen(kw_only=True)
+class LBFGS(Optimizer):
+    """BFGS that keeps the last few curvature pairs in place of a matrix [1]_.
+
+    Parameters
+    ----------
+    maxcor : int, default 10
+        Pairs kept, >= 1.
+    line_search : LineSearch, default ArmijoWolfe()
+        How far to go; `Armijo` spares the gradients at trials.
+    initial_step : float, default 1
+        Length of the first trial, > 0, in sigmas (in units of `x_scale` where nothing is smoothed), and of the first
+        after a reset.
+    max_step : float, default 100
+        Longest step, > 0, in the same unit: a guard against pairs that noise has made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range.
+
+    See Also
+    --------
+    BFGS : the same treatment of noise, failure and bounds.
+
+    References
+    ----------
+    .. [1] Liu, Nocedal, "On the limited memory BFGS method for large scale optimization", Math. Program. 45, 1989.
+
+    Examples
+    --------
+    >>> LBFGS().maxcor
+    10
+    """
+
+    maxcor: int = field(default=10, validator=integer(1))
+    line_search: LineSearch = field(factory=ArmijoWolfe, validator=check_search)
+    initial_step: float = field(default=1.0, validator=real(above=0))
+    max_step: float = field(default=100.0, validator=real(above=0))
+
+    def init(self, x0: Tensor) -> Any:
+        """Nothing known yet."""
+        return LBFGSState(None, (), failed=False)
+
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """One step; costs a value and, a trial, a value and with `ArmijoWolfe` an estimate."""
+        jac, free = free_gradient(x, gradient(estimate), oracle)
+        now, pairs = visit(x, estimate), state.pairs
+        pair = curvature_pair(state.last, now, free)
+        if pair is not None and pair.significant:
+            pairs = (*pairs, (pair.s, pair.y))[-self.maxcor :]
+        new = descend(
+            x,
+            jac,
+            estimate,
+            _two_loops(jac, pairs, free),
+            oracle,
+            self.line_search,
+            initial_step=self.initial_step,
+            max_step=self.max_step,
+        )
+        return new.x, LBFGSState(now, () if new.reset else pairs, new.failed)
+
+    def status(self, state: Any) -> Status:
+        """LINE_SEARCH once even steepest descent finds no lower point."""
+        return Status.LINE_SEARCH if state.failed else Status.RUNNING
+
+
+def _two_loops(jac: Tensor, pairs: tuple[tuple[Tensor, Tensor], ...], free: Tensor | None) -> Tensor | None:
+    """Direction by the two-loop recursion on the free parameters; None without a usable pair."""
+    if free is not None:
+        pairs = tuple((torch.where(free, s, 0.0), torch.where(free, y, 0.0)) for s, y in pairs)
+    usable = [(s, y, sy) for s, y in pairs if (sy := float(torch.dot(s, y))) > 0 and torch.dot(y, y) > 0]
+    if not usable:
+        return None
+    q, weights = jac, []
+    for s, y, sy in reversed(usable):
+        weights.append(float(torch.dot(s, q)) / sy)
+        q = torch.sub(q, y, alpha=weights[-1])
+    _, y, sy = usable[-1]
+    q = q * (sy / float(torch.dot(y, y)))
+    for (s, y, sy), weight in zip(usable, reversed(weights), strict=True):
+        q = torch.add(q, s, alpha=weight - float(torch.dot(y, q)) / sy)
+    return -q

@@ -1,0 +1,103 @@
+"""What the quasi-Newton methods share: curvature pairs that noise cannot fake, and descent with a way back."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._optimizer import Oracle
+
+from .line_search import EstimatedLine, LineSearch
+from .steps import gradient, unit
+
+__all__ = ["Descent", "Pair", "Visit", "curvature_pair", "descend"]
+
+# Curvature below this share of |s||y| is rounding.
+_LEAST_CURVATURE = 1e-10
+
+
+class Visit(NamedTuple):
+    """A point, its whole gradient and the variance of that."""
+
+    x: Tensor
+    jac: Tensor
+    variance: Tensor | None
+
+
+class Pair(NamedTuple):
+    """Step s, change of gradient y, their product, and whether it is positive beyond noise and rounding."""
+
+    s: Tensor
+    y: Tensor
+    sy: float
+    significant: bool
+
+
+def visit(x: Tensor, estimate: Estimate) -> Visit:
+    """What to remember of an estimate; a standard error that is 0 or unknown (inf) counts as none."""
+    error = estimate.standard_error
+    if error is None or not bool(error.any()):
+        return Visit(x, gradient(estimate), None)
+    return Visit(x, gradient(estimate), torch.where(torch.isfinite(error), error, 0.0).square())
+
+
+def curvature_pair(before: Visit | None, now: Visit, free: Tensor | None) -> Pair | None:
+    """Pair between two visits, on the free parameters; None where nothing moved.
+
+    It is significant where s'y exceeds two standard errors of it, by those of both gradients.
+    """
+    if before is None:
+        return None
+    s, y = now.x - before.x, now.jac - before.jac
+    if free is not None:
+        s, y = torch.where(free, s, 0.0), torch.where(free, y, 0.0)
+    if not bool(s.any()):
+        return None
+    sy, yy = float(torch.dot(s, y)), float(torch.dot(y, y))
+    least = _LEAST_CURVATURE * float(torch.linalg.vector_norm(s)) * math.sqrt(yy)
+    if before.variance is not None or now.variance is not None:
+        variance = sum(v for v in (before.variance, now.variance) if v is not None)
+        least = max(least, 2 * math.sqrt(float((s.square() * variance).sum())))
+    return Pair(s, y, sy, yy > 0 and math.isfinite(yy) and sy > least)
+
+
+class Descent(NamedTuple):
+    """Where a line search ended, whether it had to fall back on steepest descent, and whether that failed too."""
+
+    x: Tensor
+    reset: bool
+    failed: bool
+
+
+def descend(
+    x: Tensor,
+    jac: Tensor,
+    estimate: Estimate,
+    direction: Tensor | None,
+    oracle: Oracle,
+    search: LineSearch,
+    *,
+    initial_step: float,
+    max_step: float,
+) -> Descent:
+    """Search along `direction`, then along steepest descent with a first trial of `initial_step` sigmas."""
+    scale, size = unit(estimate), float(torch.linalg.vector_norm(jac))
+    if size == 0.0:
+        return Descent(x, reset=True, failed=False)
+    line = EstimatedLine(x, jac * (-initial_step * scale / size), jac, estimate, oracle)
+    if direction is not None:
+        length = float(torch.linalg.vector_norm(direction))
+        along = line.along(direction)
+        if along.slope < 0 and math.isfinite(length):
+            t = search.search(along, max_step * scale / length)
+            if t is not None:
+                return Descent(along.point(t), reset=False, failed=False)
+            line = along.along(jac * (-initial_step * scale / size))
+    t = search.search(line, max_step / initial_step)
+    if t is None:
+        return Descent(x, reset=True, failed=True)
+    return Descent(line.point(t), reset=True, failed=False)

@@ -1,0 +1,291 @@
+"""Any method of scipy.optimize.minimize, driven by our estimators."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.optimize
+import torch
+from attrs import field, frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._estimator import Estimate, Order
+from invopt._inversion import Inversion
+from invopt._optimizer import Optimizer, Oracle
+from invopt._result import Status
+from invopt.exceptions import UnknownNameError, suggest
+
+from .steps import gradient
+
+__all__ = ["Scipy"]
+
+_FUN, _JAC = Order.FUN, Order.JAC
+_REQUIRES = {
+    "nelder-mead": _FUN,
+    "powell": _FUN,
+    "cobyla": _FUN,
+    "cobyqa": _FUN,
+    "cg": _JAC,
+    "bfgs": _JAC,
+    "l-bfgs-b": _JAC,
+    "tnc": _JAC,
+    "slsqp": _JAC,
+    "newton-cg": _JAC | Order.HESSP,
+    "trust-ncg": _JAC | Order.HESSP,
+    "trust-krylov": _JAC | Order.HESSP,
+    "trust-constr": _JAC | Order.HESSP,
+    "dogleg": _JAC | Order.HESS,
+    "trust-exact": _JAC | Order.HESS,
+}
+_BOUNDED = {"nelder-mead", "powell", "cobyla", "cobyqa", "l-bfgs-b", "tnc", "slsqp", "trust-constr"}
+# scipy's status codes differ by method; these mean that no lower point was found.
+_NO_LOWER_POINT = {"cg": 2, "bfgs": 2, "newton-cg": 2, "l-bfgs-b": 2, "tnc": 4, "slsqp": 8}
+_NOT_A_NUMBER = {"cg": 3, "bfgs": 3, "newton-cg": 3}
+# Estimates kept for questions about points asked before: a trust-region method goes back to one after rejected steps.
+_REMEMBERED = 16
+# Some methods (tnc) probe next to a point; as a step of ours that would pass for convergence by `xtol`, so probes
+# nearer than this, in units of `x_scale`, are answered within the iteration.
+_NEARBY = 1e-6
+
+Array = NDArray[np.float64]
+
+
+class _Product(NamedTuple):
+    """Question for curvature: the Hessian of an estimate, times p unless p is None."""
+
+    estimate: Estimate
+    p: Array | None
+
+
+class _Run:
+    """A run of scipy in its thread, and what passes between the two; the one state that is changed in place."""
+
+    def __init__(self) -> None:
+        self.inversion: Inversion | None = None
+        self.waiting = False
+        self.verdict = Status.RUNNING
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"'name' must be a string: {value!r}")
+    if value.lower() not in _REQUIRES:
+        raise UnknownNameError(f"unknown method of scipy.optimize.minimize {value!r}; {suggest(value, _REQUIRES)}")
+    return value.lower()
+
+
+def _options(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f"'options' must map names to values: {value!r}")
+    return dict(value)
+
+
+@frozen
+class Scipy(Optimizer):
+    """A method of `scipy.optimize.minimize`, run on estimates.
+
+    Each point at which scipy asks for a value or a derivative is an iteration of our loop; one estimate there serves
+    value, gradient, Hessian and products.
+
+    Parameters
+    ----------
+    name : str
+        Method: ``"nelder-mead"``, ``"powell"``, ``"cobyla"``, ``"cobyqa"`` need values only; ``"cg"``, ``"bfgs"``,
+        ``"l-bfgs-b"``, ``"tnc"``, ``"slsqp"`` gradients; ``"newton-cg"``, ``"trust-ncg"``, ``"trust-krylov"``,
+        ``"trust-constr"`` products as well; ``"dogleg"``, ``"trust-exact"`` Hessians.
+    options : dict, optional
+        The method's own options. Their tolerances and limits hold besides those of the run, whichever ends first.
+
+    Attributes
+    ----------
+    requires : Order
+        What the method needs of the estimator.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method, or no such option (a ``ValueError``).
+
+    Notes
+    -----
+    Bounds are passed on to the methods that take them; for the others the loop projects. scipy's methods assume
+    exact values: noise makes their line searches fail early, which ends the run with LINE_SEARCH. scipy runs in a
+    thread that never runs while anything else does, and that ends with the run; its state, alone among the
+    optimizers, is not a value and cannot be stored. When scipy ends, its answer is visited once more if it is not the
+    last point asked.
+
+    References
+    ----------
+    .. [1] Virtanen et al., "SciPy 1.0", Nature Methods 17, 2020.
+
+    Examples
+    --------
+    >>> Scipy("bfgs", options={"gtol": 1e-4}).requires
+    <Order.JAC: 2>
+    """
+
+    name: str = field(converter=_name)
+    options: dict[str, Any] = field(default=None, converter=_options)
+
+    def __attrs_post_init__(self) -> None:
+        if self.options:
+            _check_options(self.name, self.options)
+
+    @property
+    def requires(self) -> Order:  # type: ignore[override]
+        """What the method needs of the estimator."""
+        return _REQUIRES[self.name]
+
+    def init(self, x0: Tensor) -> Any:
+        """Prepare a run that has not begun."""
+        return _Run()
+
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """Answer scipy until it asks about another point; costs what products cost."""
+        run: _Run = state
+        reply: Any = None
+        if run.inversion is None:
+            run.inversion = Inversion(self._target(x, oracle))
+        elif run.waiting:
+            reply = estimate
+        while True:
+            try:
+                request = self._send(run.inversion, reply)
+            except (np.linalg.LinAlgError, ArithmeticError):
+                # Noise has made a matrix that scipy cannot factor; there is no answer but the present point.
+                run.verdict = Status.LINE_SEARCH
+                return x, run
+            if run.inversion.done:
+                run.verdict = self._verdict(run.inversion.result)
+                return oracle.project(torch.from_numpy(np.array(run.inversion.result.x, dtype=np.float64))), run
+            if isinstance(request, _Product):
+                reply = _curvature(request)
+                continue
+            asked = oracle.project(torch.from_numpy(request))
+            distance = float(torch.linalg.vector_norm(asked - x))
+            if distance > _NEARBY:
+                run.waiting = True
+                return asked, run
+            reply = estimate if distance == 0.0 else oracle.estimate(asked)
+
+    def status(self, state: Any) -> Status:
+        """FINISHED when scipy has converged, or why it has not."""
+        verdict: Status = state.verdict
+        return verdict
+
+    def close(self, state: Any) -> None:
+        """Unwind scipy's thread."""
+        if state.inversion is not None:
+            state.inversion.close()
+
+    def _target(self, x0: Tensor, oracle: Oracle) -> Callable[[Callable[[Any], Any]], Any]:
+        bounds = _bounds(x0, oracle) if self.name in _BOUNDED else None
+        start = x0.numpy().copy()
+
+        def target(ask: Callable[[Any], Any]) -> Any:
+            answers = _Answers(ask)
+            arguments: dict[str, Any] = {"method": self.name, "options": dict(self.options)}
+            if self.requires & _JAC:
+                arguments["jac"] = answers.jac
+            if self.requires & Order.HESS:
+                arguments["hess"] = answers.hess
+            if self.requires & Order.HESSP:
+                arguments["hessp"] = answers.hessp
+            return scipy.optimize.minimize(answers.fun, start, bounds=bounds, **arguments)
+
+        return target
+
+    def _send(self, inversion: Inversion, reply: Any) -> Any:
+        # Only scipy runs inside this block, so that its warnings about noise go, and nobody else's.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return inversion.send(reply)
+            except (TypeError, ValueError) as error:
+                if isinstance(error, np.linalg.LinAlgError):
+                    raise
+                raise ValueError(f"scipy's {self.name!r} refused 'options' {self.options!r}: {error}") from error
+
+    def _verdict(self, result: scipy.optimize.OptimizeResult) -> Status:
+        if result.success:
+            return Status.FINISHED
+        if result.status == _NO_LOWER_POINT.get(self.name):
+            return Status.LINE_SEARCH
+        return Status.NONFINITE if result.status == _NOT_A_NUMBER.get(self.name) else Status.MAXITER
+
+
+class _Answers:
+    """Callables that scipy gets: one question to the owner for each new point."""
+
+    def __init__(self, ask: Callable[[Any], Any]) -> None:
+        self._ask = ask
+        self._known: dict[bytes, Estimate] = {}
+
+    def _estimate(self, x: Array) -> Estimate:
+        key = x.tobytes()
+        if key not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = self._ask(np.array(x, dtype=np.float64))
+        return self._known[key]
+
+    def fun(self, x: Array) -> float:
+        return self._estimate(x).fun
+
+    def jac(self, x: Array) -> Array:
+        return gradient(self._estimate(x)).numpy().copy()
+
+    def hess(self, x: Array) -> Array:
+        curvature: Array = self._ask(_Product(self._estimate(x), None))
+        return curvature
+
+    def hessp(self, x: Array, p: Array) -> Array:
+        product: Array = self._ask(_Product(self._estimate(x), np.array(p, dtype=np.float64)))
+        return product
+
+
+def _curvature(request: _Product) -> Array:
+    """Answer on the owner's side, since it may spend evaluations and so end the run."""
+    if request.p is None:
+        return request.estimate.hess.numpy().copy()
+    return request.estimate.hessp(torch.from_numpy(request.p)).numpy().copy()
+
+
+def _bounds(x: Tensor, oracle: Oracle) -> scipy.optimize.Bounds | None:
+    """Bounds of the run, which the oracle gives away by projecting what is infinitely far."""
+    far = torch.full_like(x, torch.inf)
+    low, high = oracle.project(-far).numpy().copy(), oracle.project(far).numpy().copy()
+    return scipy.optimize.Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
+
+
+class _EnoughError(Exception):
+    """Ends the trial run of `_check_options` at its first evaluation."""
+
+
+def _check_options(name: str, options: dict[str, Any]) -> None:
+    """Refuse options that scipy does not know: it says so before its first evaluation."""
+
+    def stop(*_: Any) -> Any:
+        raise _EnoughError
+
+    complaint = ""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            arguments: dict[str, Any] = {"method": name, "jac": stop, "hess": stop, "options": dict(options)}
+            scipy.optimize.minimize(stop, [0.0], **arguments)
+        except _EnoughError:
+            pass
+        except (TypeError, ValueError) as error:
+            # Whatever else is wrong may be right for another number of parameters; the run will tell.
+            complaint = str(error) if "unexpected keyword" in str(error) else ""
+    unknown = [str(w.message) for w in caught if issubclass(w.category, scipy.optimize.OptimizeWarning)]
+    complaint = next((text for text in unknown if "nknown solver option" in text), complaint)
+    if complaint:
+        raise UnknownNameError(f"scipy's {name!r} does not take these 'options' {sorted(options)}: {complaint}")

@@ -1,0 +1,60 @@
+"""What several methods share: units, gradients in the box, learning rates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._optimizer import Oracle
+from invopt._schedules import Schedule
+from invopt._validators import real
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+__all__ = ["check_rate", "free_gradient", "gradient", "rate_at", "shortened", "unit"]
+
+_positive = real(above=0)
+
+
+def unit(estimate: Estimate) -> float:
+    """Unit of step lengths: the smoothing width, or that of `x_scale` where nothing is smoothed."""
+    return estimate.sigma if estimate.sigma > 0 else 1.0
+
+
+def gradient(estimate: Estimate) -> Tensor:
+    """Gradient of an estimate that has one."""
+    if estimate.jac is None:
+        raise TypeError("this estimate has no gradient")
+    return estimate.jac
+
+
+def free_gradient(x: Tensor, jac: Tensor, oracle: Oracle) -> tuple[Tensor, Tensor | None]:
+    """Gradient without what pushes against active bounds, and the mask of free parameters; None if all are."""
+    projected = oracle.projected_gradient(x, jac)
+    if projected is jac:
+        return jac, None
+    free = projected == jac
+    return projected, None if bool(free.all()) else free
+
+
+def shortened(step: Tensor, limit: float) -> Tensor:
+    """`step`, scaled down to the length `limit` if it is longer."""
+    length = float(torch.linalg.vector_norm(step))
+    return step if length <= limit else step * (limit / length)
+
+
+def rate_at(lr: float | Schedule | None, iteration: int, default: float) -> float:
+    """Learning rate at an iteration; `default` stands in for None."""
+    if isinstance(lr, Schedule):
+        return lr.at(iteration, default)
+    return default if lr is None else lr
+
+
+def check_rate(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Field must be a schedule or a positive number."""
+    if not isinstance(value, Schedule):
+        _positive(instance, attribute, value)

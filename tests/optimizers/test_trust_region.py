@@ -1,0 +1,106 @@
+"""The trust-region subproblem: optimality conditions, hard case, and agreement of its two solvers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invopt.optimizers.trust_region import solve_ball, to_boundary, truncated_cg
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_model(seed, n, *, definite=False):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((n, n))
+    H = A @ A.T + 0.1 * np.eye(n) if definite else 0.5 * (A + A.T)
+    return torch.from_numpy(rng.standard_normal(n)), torch.from_numpy(H), rng
+
+
+def model(g, H, p):
+    return float(g @ p + 0.5 * p @ H @ p)
+
+
+@given(seed=seeds, n=st.integers(1, 6), radius=st.floats(1e-3, 1e3))
+def test_exact_solution_meets_the_optimality_conditions(seed, n, radius):
+    g, H, _ = random_model(seed, n)
+    p = solve_ball(g, H, radius)
+    length = float(torch.linalg.vector_norm(p))
+    assert length <= radius * (1 + 1e-12)
+    # (H + mu I) p = -g with mu >= 0, H + mu I positive semi-definite, and mu = 0 inside the ball.
+    mu = max(-float(p @ (H @ p + g)) / float(p @ p), 0.0)
+    scale = float(H.abs().max()) + mu
+    assert float(torch.linalg.vector_norm(H @ p + mu * p + g)) <= 1e-7 * (scale * length + 1)
+    assert float(torch.linalg.eigvalsh(H)[0]) + mu >= -1e-8 * scale
+    if length < radius * (1 - 1e-9):
+        assert mu <= 1e-8 * scale
+
+
+@given(seed=seeds, n=st.integers(1, 5), radius=st.floats(0.01, 10))
+def test_no_random_point_of_the_ball_is_lower(seed, n, radius):
+    g, H, rng = random_model(seed, n)
+    best = model(g, H, solve_ball(g, H, radius))
+    for _ in range(50):
+        p = torch.from_numpy(rng.standard_normal(n))
+        p = p * (radius * rng.uniform() ** (1 / n) / float(torch.linalg.vector_norm(p)))
+        assert model(g, H, p) >= best - 1e-9 * (1 + abs(best))
+
+
+def test_hard_case():
+    g, H = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.diag(torch.tensor([-2.0, 1.0], dtype=torch.float64))
+    p = solve_ball(g, H, 2.0)
+    assert p[1].item() == pytest.approx(-1 / 3)
+    assert float(torch.linalg.vector_norm(p)) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("least", [1e-18, 1e-12, 1e-6])
+def test_nearly_hard_case(least):
+    g = torch.tensor([least, 1.0], dtype=torch.float64)
+    p = solve_ball(g, torch.diag(torch.tensor([-2.0, 1.0], dtype=torch.float64)), 2.0)
+    assert p[1].item() == pytest.approx(-1 / 3, abs=1e-5)
+    assert float(torch.linalg.vector_norm(p)) == pytest.approx(2.0)
+
+
+def test_zero_hessian_is_steepest_descent_to_the_boundary():
+    g = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    assert solve_ball(g, torch.zeros(2, 2, dtype=torch.float64), 2.0).tolist() == pytest.approx([-1.2, -1.6])
+
+
+def test_hessian_that_is_not_finite_is_ignored():
+    g = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    H = torch.full((2, 2), torch.nan, dtype=torch.float64)
+    assert solve_ball(g, H, 1.0).tolist() == pytest.approx([-0.6, -0.8])
+    assert truncated_cg(g, lambda p: H @ p, 1.0, forcing=0.1, maxiter=9).tolist() == pytest.approx([-0.6, -0.8])
+
+
+@given(seed=seeds, n=st.integers(1, 8))
+def test_truncated_cg_is_exact_inside_the_ball(seed, n):
+    g, H, _ = random_model(seed, n, definite=True)
+    radius = 2 * float(torch.linalg.vector_norm(torch.linalg.solve(H, g)))
+    p = truncated_cg(g, lambda v: H @ v, radius, forcing=1e-12, maxiter=10 * n)
+    assert torch.allclose(p, solve_ball(g, H, radius), rtol=1e-6, atol=1e-6 * radius)
+
+
+@given(seed=seeds, n=st.integers(1, 8), radius=st.floats(1e-3, 10), definite=st.booleans())
+def test_truncated_cg_stays_in_the_ball_and_beats_the_cauchy_point(seed, n, radius, definite):
+    g, H, _ = random_model(seed, n, definite=definite)
+    p = truncated_cg(g, lambda v: H @ v, radius, forcing=0.1, maxiter=n)
+    assert float(torch.linalg.vector_norm(p)) <= radius * (1 + 1e-12)
+    size, curvature = float(torch.linalg.vector_norm(g)), float(g @ H @ g)
+    t = radius / size if curvature <= 0 else min(size**2 / curvature, radius / size)
+    assert model(g, H, p) <= model(g, H, -t * g) + 1e-12
+    assert model(g, H, p) >= model(g, H, solve_ball(g, H, radius)) - 1e-9
+
+
+@settings(max_examples=50)
+@given(seed=seeds, radius=st.floats(1e-6, 1e6), share=st.floats(0, 1))
+def test_boundary_is_reached_from_anywhere_inside(seed, radius, share):
+    rng = np.random.default_rng(seed)
+    step, direction = torch.from_numpy(rng.standard_normal(3)), torch.from_numpy(rng.standard_normal(3))
+    step = step * (share * radius / float(torch.linalg.vector_norm(step)))
+    reached = to_boundary(step, direction, radius)
+    assert float(torch.linalg.vector_norm(reached)) == pytest.approx(radius, rel=1e-9)
+    assert float((reached - step) @ direction) >= -1e-9 * radius
