@@ -5,7 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PINNED := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -73,6 +73,7 @@ $(STAMPS)/venv:
 
 # The build backend is installed first and used as it is: a build environment of pip's own would be fetched unpinned.
 $(STAMPS)/test: $(STAMPS)/venv $(PINNED)
+	@echo "installing the pinned packages into $(VENV): minutes the first time, with PyTorch being hundreds of megabytes"
 	$(PIP) setuptools
 	$(PIP) --no-build-isolation -e ".[test]"
 	@touch $@

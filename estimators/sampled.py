@@ -97,4 +97,4 @@ class SampledEstimator(Estimator):
 
 def _spread(values: Tensor) -> float:
     spread = float(values.std(correction=0))
-    return spread if spread == spread else float(torch.nan_to_num(values, nan=float(values.nanmean())).std())
+    return spread if spread == spread else float(values[torch.isfinite(values)].std(correction=0))

@@ -40,7 +40,8 @@ UNIFORM_HALF_WIDTH = 6.0
 
 def signed_rayleigh(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.float64]:
     """Draws with density ``|t| exp(-t^2/2) / 2``, by the inverse CDF of eq. 18."""
-    return _signs(rng, size) * np.sqrt(-2 * np.log1p(-rng.random(size)))
+    draws: NDArray[np.float64] = _signs(rng, size) * np.sqrt(-2 * np.log1p(-rng.random(size)))
+    return draws
 
 
 def two_lobed(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.float64]:
@@ -53,11 +54,12 @@ def two_lobed(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[
     outside = rng.random(size) < 0.5
     squared = np.where(outside, -lambertw(-c * c, -1).real, -lambertw(-c * c, 0).real)
     # At the branch point -1/e itself, where W is -1, scipy's is nan.
-    return _signs(rng, size) * np.sqrt(np.nan_to_num(squared, nan=1.0))
+    draws: NDArray[np.float64] = _signs(rng, size) * np.sqrt(np.nan_to_num(squared, nan=1.0))
+    return draws
 
 
 def _signs(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.float64]:
-    return 2.0 * rng.integers(0, 2, size) - 1.0
+    return np.where(rng.integers(0, 2, size) == 1, 1.0, -1.0)
 
 
 class Proposal(abc.ABC):

@@ -46,7 +46,7 @@ class SharedSamples(SampledEstimator):
 
     Parameters
     ----------
-    n_samples : int, default 2
+    n_samples : int, default 3
         Samples, antithetic pairs where `antithetic`; at least 2, since each is compared with the others.
     proposal : {"shared", "gaussian", "aggregate"}, default "shared"
         "shared": half Gaussian, half aggregate gradient. "aggregate" alone has infinite variance of `fun` and
@@ -63,9 +63,9 @@ class SharedSamples(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.85)
+    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
-    n_samples: int = field(default=2, validator=integer(2))
+    n_samples: int = field(default=3, validator=integer(2))
     proposal: str = field(default="shared", validator=validators.in_(tuple(_PROPOSALS)))
 
     def cost(self, n: int) -> int:

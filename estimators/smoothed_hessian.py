@@ -65,7 +65,7 @@ class SmoothedHessian(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.85)
+    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=validators.in_(tuple(_PROPOSALS)))
 

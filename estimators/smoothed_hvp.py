@@ -56,7 +56,7 @@ class SmoothedHVP(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.85)
+    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=validators.in_(tuple(GRADIENT_PROPOSALS)))
     rel_step: float = field(default=1 / 3, validator=real(above=0, maximum=10))

@@ -74,12 +74,13 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
     """Bounds from scipy's `Bounds` or n pairs (low, high), None meaning no bound; low must be below high."""
     if bounds is None:
         return None
+    given: tuple[Any, Any]
     if isinstance(bounds, Bounds):
-        low, high = np.broadcast_to(bounds.lb, (n,)), np.broadcast_to(bounds.ub, (n,))
+        given = np.broadcast_to(bounds.lb, (n,)), np.broadcast_to(bounds.ub, (n,))
     else:
-        low, high = _from_pairs(bounds, n)
-    low = as_vector("bounds (low)", low, size=n, finite=False)
-    high = as_vector("bounds (high)", high, size=n, finite=False)
+        given = _from_pairs(bounds, n)
+    low = as_vector("bounds (low)", given[0], size=n, finite=False)
+    high = as_vector("bounds (high)", given[1], size=n, finite=False)
     for i in range(n):
         require("bounds", low[i] < high[i], f"low < high in parameter {i}", (float(low[i]), float(high[i])))
     return Bounds(low, high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +89,7 @@ class Loop:
                 bar.update(estimate, self.evaluator.nfev, len(self.history))
                 if status is not Status.RUNNING:
                     return status
-                oracle = Oracle(self.evaluator, lambda y, m=present: self._estimate(y, m), rng)
+                oracle = Oracle(self.evaluator, partial(self._estimate, present), rng)
                 proposed, state = method.step(x, estimate, state, oracle)
                 proposed = self._checked(self.evaluator.project(proposed))
                 verdict = method.status(state)
@@ -99,7 +100,7 @@ class Loop:
         finally:
             method.close(state)
 
-    def _estimate(self, x: torch.Tensor, memory: Any) -> Estimate:
+    def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
         return self.run.estimator.estimate(self.evaluator, x, memory, self.run.rng)[0]
 
     def _visit(self, point: Point, step: float, plateau: PlateauWatch, verdict: Status) -> Status:

@@ -156,7 +156,8 @@ class Problem(abc.ABC):
         """Shortest equivalent of a difference of points, modulo the periods."""
         with np.errstate(invalid="ignore"):
             turns = np.where(np.isinf(self.periods), 0.0, np.round(difference / self.periods) * self.periods)
-        return difference - np.nan_to_num(turns)
+        wrapped: NDArray[np.float64] = difference - np.nan_to_num(turns)
+        return wrapped
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Parameters by name, in the units people think in."""

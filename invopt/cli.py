@@ -21,7 +21,7 @@ from invopt._registry import find, resolve
 from invopt._result import OptimizeResult
 from invopt._validators import as_real
 from invopt.exceptions import InvoptError
-from invopt.report.tables import outcome_table, registry_table
+from invopt.report.tables import doctor_table, outcome_table, registry_table
 
 __all__ = ["main"]
 
@@ -36,7 +36,7 @@ def run(
     estimator: Annotated[str, typer.Option(help="How derivatives are got.")] = "shared-samples",
     method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
-    maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 200,
+    maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
 ) -> None:
@@ -122,9 +122,13 @@ def doctor(
     install: Annotated[bool, typer.Option("--install", help="Install what is missing, if that is allowed.")] = False,
 ) -> None:
     """Say what this machine can render with, and the one command that would improve it."""
-    from invopt.rendering.doctor import doctor as examine
+    from invopt.rendering import doctor as examination
+    from invopt.rendering import install as install_llvm
 
-    examine(Console(), install=install)
+    console = Console(soft_wrap=True)
+    if install:
+        console.print(install_llvm().message, highlight=False)
+    console.print(doctor_table(examination.report()))
 
 
 def main() -> None:

@@ -62,6 +62,7 @@ class BoxesObjective(Objective):
         self._target.index_add_(0, *boxes_patches(torch.from_numpy(target).view(-1, 2), resolution))
         # One buffer for all: fresh pages for every picture cost more than the picture.
         self._buffer = torch.empty_like(self._target)
+        self.reference = self._target.view(resolution, -1).numpy().copy()
 
     def _difference(self, row: Tensor) -> Tensor:
         torch.neg(self._target, out=self._buffer)
@@ -80,8 +81,3 @@ class BoxesObjective(Objective):
         row = torch.from_numpy(np.asarray(x, dtype=np.float64))
         picture = (self._difference(row) + self._target).view(self._resolution, -1)
         return np.asarray(picture.numpy())
-
-    @property
-    def reference(self) -> NDArray[np.float64]:
-        """The target picture, shape (resolution, resolution)."""
-        return np.asarray(self._target.view(self._resolution, -1).numpy().copy())

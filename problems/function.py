@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import field, frozen, validators
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
@@ -18,6 +18,10 @@ from invopt._validators import as_vector, real, require
 from invopt.exceptions import EvaluationError
 
 __all__ = ["Function"]
+
+
+def _as_start(value: ArrayLike) -> NDArray[np.float64]:
+    return as_vector("x0", value)
 
 
 @frozen(kw_only=True, eq=False)
@@ -57,11 +61,11 @@ class Function(Problem):
     """
 
     fun: Callable[..., Any] = field()
-    x0: NDArray[np.float64] = field(converter=lambda v: as_vector("x0", v))  # type: ignore[assignment]
-    bounds: Bounds | None = field(default=None)  # type: ignore[assignment]
-    x_scale: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
-    x_opt: NDArray[np.float64] | None = field(default=None)  # type: ignore[assignment]
-    sigma: float = field(default=1.0, validator=real(above=0))  # type: ignore[assignment]
+    x0: NDArray[np.float64] = field(converter=_as_start)
+    bounds: Bounds | None = field(default=None)
+    x_scale: NDArray[np.float64] = field(default=None)
+    x_opt: NDArray[np.float64] | None = field(default=None)
+    sigma: float = field(default=1.0, validator=real(above=0))
     vectorized: bool = field(default=False, validator=validators.instance_of(bool))
     seeded: bool = field(default=False, validator=validators.instance_of(bool))
 

@@ -36,7 +36,8 @@ class Mesh:
 
     def areas(self) -> NDArray[np.float64]:
         """Area of every face, shape (f,)."""
-        return 0.5 * np.linalg.norm(self._crosses(), axis=1)
+        areas: NDArray[np.float64] = 0.5 * np.linalg.norm(self._crosses(), axis=1)
+        return areas
 
     def welded_faces(self) -> NDArray[np.int64]:
         """Faces, shape (f, 3), with vertices at the same place made one."""

@@ -73,8 +73,8 @@ class LiveScene:
 
     def residuals(self, *, seed: int, spp: int) -> NDArray[np.float64]:
         """Pixels of image - reference, shape (height * width * 3,)."""
-        difference = np.array(self._render(seed, spp)) - np.array(self._reference)
-        return difference.astype(np.float64).ravel()
+        difference: NDArray[np.float64] = np.array(self._render(seed, spp) - self._reference, dtype=np.float64)
+        return difference.ravel()
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
@@ -101,7 +101,7 @@ def rgb(*value: float) -> dict[str, Any]:
 
 
 def camera(*, origin: list[float], target: list[float], fov: float, width: int, height: int) -> dict[str, Any]:
-    """Perspective camera, upright; its film counts each sample in its own pixel only, so that pixels are independent."""
+    """Perspective camera, upright; a sample counts in its own pixel only, so that pixels are independent."""
     import mitsuba as mi
 
     return {
@@ -121,13 +121,15 @@ def camera(*, origin: list[float], target: list[float], fov: float, width: int, 
     }
 
 
-def area_light(*, origin: list[float], target: list[float], half_width: float, radiance: float) -> dict[str, Any]:
-    """Square light that faces a point."""
+def area_light(
+    *, origin: list[float], target: list[float], half_width: float, radiance: float, weight: float = 1.0
+) -> dict[str, Any]:
+    """Square light that faces a point; `weight` is how often it is sampled relative to the others."""
     import mitsuba as mi
 
     facing = mi.ScalarTransform4f().look_at(origin=origin, target=target, up=[0, 0, 1])
     return {
         "type": "rectangle",
         "to_world": facing @ mi.ScalarTransform4f().scale(half_width),
-        "emitter": {"type": "area", "radiance": rgb(radiance, radiance, radiance)},
+        "emitter": {"type": "area", "radiance": rgb(radiance, radiance, radiance), "sampling_weight": weight},
     }

@@ -9,7 +9,7 @@ from rich.table import Table
 from invopt._registry import BASES, names
 from invopt._result import OptimizeResult
 
-__all__ = ["outcome_table", "registry_table"]
+__all__ = ["doctor_table", "outcome_table", "registry_table"]
 
 # More parameters than this are summarised by their errors alone.
 _MAX_ROWS = 12
@@ -48,4 +48,14 @@ def registry_table() -> Table:
         for name, cls in sorted(names(wing).items()):
             table.add_row(wing, name, (cls.__doc__ or "").strip().splitlines()[0] if cls.__doc__ else "")
         table.add_section()
+    return table
+
+
+def doctor_table(rows: list[tuple[str, str, str]]) -> Table:
+    """What the machine has, and what to do about what it has not."""
+    table = Table()
+    for column in ("item", "found", "to do"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table

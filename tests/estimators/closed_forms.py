@@ -135,10 +135,7 @@ def expected(estimator: SampledEstimator, f: Form, x: Array, p: Array) -> dict[s
     exact = f.smoothed(x, sigma)
     if isinstance(estimator, SPSA):
         return _spsa(f, x, sigma)
-    if isinstance(estimator, FR22):
-        mean = {"jac": _fr22_jac(f, x, sigma)}
-    else:
-        mean = {"jac": exact.jac}
+    mean = {"jac": _fr22_jac(f, x, sigma) if isinstance(estimator, FR22) else exact.jac}
     if isinstance(estimator, SharedSamples):
         mean["fun"] = np.array([exact.fun])
     elif isinstance(f, Waves):

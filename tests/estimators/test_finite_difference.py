@@ -80,7 +80,10 @@ def test_derivatives_within_truncation_and_rounding(options, name, n, distance):
 
 def test_a_step_has_a_difference_quotient():
     record = estimate(
-        FiniteDifference(abs_step=0.5), evaluator(lambda X: 2.0 * (X[:, 0] > 0.2), 2), np.zeros(2), np.random.default_rng(0)
+        FiniteDifference(abs_step=0.5),
+        evaluator(lambda X: 2.0 * (X[:, 0] > 0.2), 2),
+        np.zeros(2),
+        np.random.default_rng(0),
     )
     assert record.jac.tolist() == [2.0, 0.0]
     assert record.hess.tolist() == [[0.0, 0.0], [0.0, 0.0]]

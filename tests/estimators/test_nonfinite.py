@@ -59,7 +59,7 @@ def test_every_number_reported_is_finite(key, value):
 
 
 def test_standard_errors_grow_with_what_is_lost():
-    f, x, p = make("waves", 2)
+    f, x, _ = make("waves", 2)
     estimator = attrs.evolve(ESTIMATORS["gradient-aggregate"], n_samples=20_000, antithetic=False)
     rng = np.random.default_rng(4)
     errors = [
@@ -83,7 +83,10 @@ def test_all_lost_is_an_error_whatever_the_limit(key):
     x = np.zeros(2)
     with pytest.raises(NonFiniteError, match="not finite"):
         estimate(
-            ESTIMATORS[key], evaluator(lambda X: np.full(len(X), np.nan), 2, max_nonfinite=1.0), x, np.random.default_rng(0)
+            ESTIMATORS[key],
+            evaluator(lambda X: np.full(len(X), np.nan), 2, max_nonfinite=1.0),
+            x,
+            np.random.default_rng(0),
         )
 
 
@@ -110,6 +113,19 @@ def test_a_single_sample_left_has_no_standard_error():
     made = estimate(estimator, evaluator(lost_rows(2), 2), np.zeros(2), np.random.default_rng(0))
     assert np.isfinite(made.jac.numpy()).all()
     assert np.isinf(made.standard_error.numpy()).all()
+
+
+def test_spread_is_that_of_the_values_left():
+    kept = []
+
+    def f(X):
+        values = X.sum(1)
+        values[[1, 4]] = np.nan
+        kept.extend(np.delete(values, [1, 4]))
+        return values
+
+    made = estimate(SharedSamples(n_samples=4), evaluator(f, 2), np.zeros(2), np.random.default_rng(0))
+    assert made.spread == pytest.approx(np.std(kept), rel=1e-12)
 
 
 def test_shared_samples_need_two_to_compare():

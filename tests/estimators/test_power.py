@@ -262,4 +262,6 @@ def test_lost_correction_of_the_baseline_is_rejected(monkeypatch):
 
 def test_difference_quotient_is_told_from_the_hessian_itself():
     # Its truncation error at a step of 2 sigma: the closed form is that of the quotient, not of the limit.
-    assert "hessp" in procedure("hvp-aggregate", "waves", 2, True, SmoothedHVP(sigma=SIGMA, proposal="aggregate", rel_step=2.0))
+    assert "hessp" in procedure(
+        "hvp-aggregate", "waves", 2, True, SmoothedHVP(sigma=SIGMA, proposal="aggregate", rel_step=2.0)
+    )

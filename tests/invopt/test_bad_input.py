@@ -186,9 +186,7 @@ def test_some_values_that_are_not_finite_are_dropped_and_counted():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize(
-    "estimator", ["shared-samples", "fr22", "finite-difference", "aggregate-hvp"]
-)
+@pytest.mark.parametrize("estimator", ["shared-samples", "fr22", "finite-difference", "aggregate-hvp"])
 def test_too_many_values_that_are_not_finite(bad, estimator):
     def hole(x):
         return float(x @ x) if x[0] > 1.5 else bad

@@ -125,9 +125,7 @@ def test_trust_radius_is_never_exceeded(exact, method, hess, sigma):
 def test_max_step_of_gradient_descent(exact):
     estimate = exact.estimate_of([300.0, 400.0], sigma=0.5)
     landscape = exact.from_hessian(np.eye(2), np.zeros(2))
-    x, _ = GradientDescent(lr=1.0, max_step=2.0).step(
-        estimate.x, estimate, (0, None), exact.oracle_of(landscape, 2)
-    )
+    x, _ = GradientDescent(lr=1.0, max_step=2.0).step(estimate.x, estimate, (0, None), exact.oracle_of(landscape, 2))
     assert x.tolist() == pytest.approx([-0.6, -0.8])
 
 

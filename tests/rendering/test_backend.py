@@ -1,0 +1,161 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from invopt.exceptions import BackendError
+from invopt.rendering import Backend, backend, choose, cuda, doctor, llvm
+
+RENDER = """
+import numpy as np
+from invopt import problems
+with problems.Mug(size="tiny").open() as mug:
+    assert np.isfinite(mug.image(1.0)).all()
+from invopt import rendering
+print(rendering.active().value)
+"""
+WITHOUT_LLVM = "from invopt.rendering import llvm\nllvm._candidates = lambda: iter(())\n"
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without CUDA, and nothing asked for."""
+    monkeypatch.setattr(cuda, "devices", lambda: (0, 0))
+    monkeypatch.delenv("INVOPT_BACKEND", raising=False)
+    monkeypatch.delenv(llvm.ENVIRONMENT, raising=False)
+
+
+def _python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k not in (llvm.ENVIRONMENT, "INVOPT_BACKEND")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**clean, **env}, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def _bad_libraries() -> list[str]:
+    installed = [f"/usr/lib/x86_64-linux-gnu/libLLVM-{version}.so.1" for version in (14, 15, 16)]
+    return [*(path for path in installed if Path(path).exists()), "/etc/passwd", "/nowhere/libLLVM.so"]
+
+
+def test_importing_invopt_loads_no_renderer() -> None:
+    done = _python("import sys, invopt, invopt.rendering\nassert not {'mitsuba', 'drjit'} & set(sys.modules)")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("path", _bad_libraries())
+def test_a_bad_library_of_the_user_costs_one_line(path: str) -> None:
+    done = _python(RENDER, **{llvm.ENVIRONMENT: path})
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert f"{llvm.ENVIRONMENT}={path} is ignored" in lines[0] or done.stdout == "cuda\n"
+
+
+@pytest.mark.render
+def test_without_llvm_the_scalar_backend_renders() -> None:
+    done = _python(WITHOUT_LLVM + "from invopt.rendering import cuda\ncuda.devices = lambda: (0, 0)\n" + RENDER)
+    assert (done.returncode, done.stdout) == (0, "scalar\n"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "scalar" in done.stderr
+
+
+@pytest.mark.render
+def test_the_backend_asked_for_needs_no_warning() -> None:
+    done = _python(RENDER, INVOPT_BACKEND="scalar")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "scalar\n", "")
+
+
+@pytest.mark.render
+def test_a_variant_the_user_set_is_kept() -> None:
+    done = _python("import mitsuba\nmitsuba.set_variant('scalar_rgb')\n" + RENDER)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "scalar\n", "")
+
+
+@pytest.mark.render
+def test_mitsuba_imported_without_a_variant_does_not_matter() -> None:
+    done = _python("import mitsuba, drjit\n" + RENDER)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.render
+@pytest.mark.parametrize(
+    ("variant", "wanted", "message"),
+    [("scalar_spectral", "None", "no RGB"), ("scalar_rgb", "'llvm'", "already renders with 'scalar'")],
+)
+def test_a_variant_that_does_not_fit_is_an_error(variant: str, wanted: str, message: str) -> None:
+    done = _python(
+        f"import mitsuba\nmitsuba.set_variant({variant!r})\nfrom invopt import rendering\nrendering.activate({wanted})"
+    )
+    assert done.returncode == 1
+    assert "BackendError" in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("bare")
+def test_impossible_backends_are_errors_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llvm, "_candidates", lambda: iter(()))
+    with pytest.raises(BackendError, match=r"'cuda' is not usable: no CUDA driver.*run: invopt doctor"):
+        choose("cuda")
+    with pytest.raises(BackendError, match="'llvm' is not usable: no usable LLVM library was found; run: "):
+        choose("llvm")
+    with pytest.raises(BackendError, match=r"unknown backend 'lvm'; did you mean 'llvm'\?"):
+        choose("lvm")
+
+
+@pytest.mark.usefixtures("bare")
+def test_the_environment_chooses_and_an_argument_overrules_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOPT_BACKEND", "scalar")
+    assert choose().backend is Backend.SCALAR
+    with pytest.raises(BackendError, match="cuda"):
+        choose("cuda")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_missing_llvm_is_noted_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llvm, "_candidates", lambda: iter(()))
+    choice = choose()
+    assert choice.backend is Backend.SCALAR
+    assert "\n" not in choice.note
+    assert "to speed it up: " in choice.note
+
+
+@pytest.mark.usefixtures("bare")
+def test_cuda_comes_first_and_its_failure_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "devices", lambda: (1, 12040))
+    monkeypatch.setattr(cuda._probe, "renders", lambda *_: (True, ""))
+    assert choose().backend is Backend.CUDA
+    monkeypatch.setattr(cuda, "verdict", lambda: (False, "no OptiX"))
+    monkeypatch.setattr(llvm, "find", lambda: llvm.Library(Path("/lib/libLLVM.so.19.1"), 19))
+    choice = choose()
+    assert choice.backend is Backend.LLVM
+    assert choice.note == "CUDA is not usable: no OptiX; rendering with LLVM 19"
+
+
+def test_a_note_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        backend._say_once("test_a_note_is_said_once")
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(("renderer", "torch"), [(0, 1), (1, 0)])
+def test_thread_counts_are_checked(renderer: int, torch: int) -> None:
+    with pytest.raises(ValueError, match="must be >= 1"):
+        backend.set_threads(renderer, torch)
+
+
+def test_doctor_reports_each_item() -> None:
+    rows = doctor.report()
+    items = [item for item, _, _ in rows]
+    assert {"python", "invopt", "torch", "mitsuba", "drjit", "cores", "cuda", "llvm", "backend"} <= set(items)
+    assert all(status for _, status, _ in rows)
+
+
+@pytest.mark.usefixtures("bare")
+def test_doctor_advises_one_command_where_llvm_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llvm, "_candidates", lambda: iter(()))
+    rows = doctor.report()
+    assert [item for item, _, advice in rows if advice] == ["backend"]
+    assert ("llvm", "none found", "") in rows
