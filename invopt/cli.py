@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from invopt._minimize import prepare
 from invopt._problem import Objective
 from invopt._registry import find, resolve
 from invopt._result import OptimizeResult
-from invopt._validators import as_real
+from invopt._validators import as_real, require
 from invopt.exceptions import InvoptError
 from invopt.report.tables import doctor_table, outcome_table, registry_table
 
@@ -76,7 +77,7 @@ def _make_estimator(name: str, sigma: float | None) -> Estimator:
     if sigma is None:
         made: Estimator = cls()
         return made
-    as_real("sigma", sigma)
+    require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
     if not hasattr(cls, "default_schedule"):
         raise ValueError(f"'sigma' means nothing to the estimator {name!r}: {sigma!r}")
     made = cls(sigma=attrs.evolve(cls.default_schedule, start=sigma))

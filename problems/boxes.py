@@ -38,7 +38,9 @@ def boxes_patches(centres: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     side = min(2 * math.ceil(HALF_WIDTH * resolution) + 1, resolution)
     corner = (centres * resolution - side / 2).floor().long().clamp(0, resolution - side)
     index = corner.unsqueeze(-1) + torch.arange(side)
-    distance = ((index + 0.5) / resolution - centres.unsqueeze(-1)) / HALF_WIDTH
+    # Integers plus 0.5 would be float32.
+    pixel_centre = (index.double() + 0.5) / resolution
+    distance = (pixel_centre - centres.unsqueeze(-1)) / HALF_WIDTH
     power = distance.square().pow(_EXPONENT // 2)
     value = (1 - 2 * (power[:, 0, None, :] + power[:, 1, :, None])).clamp(min=0.0)
     pixel = index[:, 1, :, None] * resolution + index[:, 0, None, :]
