@@ -1,17 +1,21 @@
-"""Pictures of soft boxes, summed: what BOX2 and BOX10 compare."""
+"""Pictures of soft boxes, summed: what BOX2 and BOX10 have in common."""
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
+from attrs import field, frozen
 from numpy.typing import NDArray
+from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._problem import Objective
+from invopt._problem import Capability, Objective, Problem
+from invopt._validators import integer
 
-__all__ = ["HALF_WIDTH", "BoxesObjective", "boxes_patches"]
+__all__ = ["HALF_WIDTH", "Boxes", "BoxesObjective", "boxes_patches"]
 
 HALF_WIDTH = 0.1
 _EXPONENT = 10
@@ -45,6 +49,39 @@ def boxes_patches(centres: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     value = (1 - 2 * (power[:, 0, None, :] + power[:, 1, :, None])).clamp(min=0.0)
     pixel = index[:, 1, :, None] * resolution + index[:, 0, None, :]
     return pixel.reshape(-1), value.reshape(-1)
+
+
+@frozen(kw_only=True, eq=False)
+class Boxes(Problem):
+    """Move soft boxes in a picture onto those of a target picture.
+
+    Parameters are the centres (across, down), one box after the other, in units of the picture's side; bounds keep
+    every box inside. A subclass says where they start and belong.
+
+    Parameters
+    ----------
+    resolution : int, default 500
+        Pixels a side, at least 10.
+    """
+
+    provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
+
+    resolution: int = field(default=500, validator=integer(10))
+
+    @property
+    def fun_opt(self) -> float:
+        """Value at the target."""
+        return 0.0
+
+    @property
+    def bounds(self) -> Bounds:
+        """All boxes stay inside the picture."""
+        return Bounds(np.full(self.n, HALF_WIDTH), np.full(self.n, 1 - HALF_WIDTH))
+
+    def open(self) -> Objective:
+        """Draw the target."""
+        assert self.x_opt is not None
+        return BoxesObjective(self.x_opt, self.resolution)
 
 
 class BoxesObjective(Objective):

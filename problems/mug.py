@@ -126,6 +126,10 @@ class Mug(Problem):
         """Samples per pixel of a render."""
         return self.spp or _SIZES[self.size][2]
 
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """The rotation in degrees."""
+        return {"rotation": f"{_UNIT * float(x[0]):.2f}°"}
+
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` starts of shape (k, 1), uniform in 150 to 200 degrees; the handle is hidden in most."""
         return rng.uniform(7.5, 10.0, (k, 1))
