@@ -47,8 +47,9 @@ class Evaluator:
         What it can be asked for.
     x_scale : Tensor, shape (n,)
         Units of each parameter.
-    lower, upper : Tensor, shape (n,), optional
-        Bounds in scaled units. Points outside are projected, so that f is extended by its value on the boundary.
+    bounds : tuple of Tensor, optional
+        Lower and upper bounds, in the problem's own units. Points outside are projected, so that f is extended by its
+        value on the boundary.
     budget : Budget
         Limits.
     """
@@ -58,8 +59,7 @@ class Evaluator:
         objective: Objective,
         provides: Capability,
         x_scale: Tensor,
-        lower: Tensor | None = None,
-        upper: Tensor | None = None,
+        bounds: tuple[Tensor, Tensor] | None = None,
         budget: Budget = Budget(),
     ) -> None:
         self.objective = objective
@@ -69,7 +69,8 @@ class Evaluator:
         self.n_nonfinite = 0
         self._x_scale = x_scale
         self._unit = bool((x_scale == 1).all())
-        self._lower, self._upper = lower, upper
+        self._bounds = bounds
+        self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self._budget = budget
 
     @property
@@ -79,18 +80,21 @@ class Evaluator:
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds."""
-        return x if self._lower is None else torch.clamp(x, self._lower, self._upper)
+        return x if self._scaled is None else torch.clamp(x, *self._scaled)
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
         """Gradient with the components dropped that only push against an active bound."""
-        if self._lower is None or self._upper is None:
+        if self._scaled is None:
             return jac
-        blocked = ((x <= self._lower) & (jac > 0)) | ((x >= self._upper) & (jac < 0))
+        lower, upper = self._scaled
+        blocked = ((x <= lower) & (jac > 0)) | ((x >= upper) & (jac < 0))
         return torch.where(blocked, 0.0, jac)
 
     def unscale(self, x: Tensor) -> Tensor:
-        """Point in the problem's own units."""
-        return x if self._unit else x * self._x_scale
+        """Nearest point inside the bounds, in the problem's own units."""
+        points = x if self._unit else x * self._x_scale
+        # After the change of units, whose rounding could leave the bounds by the last bit.
+        return points if self._bounds is None else torch.clamp(points, *self._bounds)
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
@@ -106,7 +110,7 @@ class Evaluator:
         k = x.shape[0]
         if self.nfev + k > self._budget.maxfev:
             raise StopRun(Status.MAXFEV)
-        points = self.unscale(self.project(x))
+        points = self.unscale(x)
         size = k if self.objective.chunk_size is None else self.objective.chunk_size
         parts = []
         for start in range(0, k, size):

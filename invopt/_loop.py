@@ -29,14 +29,12 @@ __all__ = ["Loop", "open_evaluator"]
 
 def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
     """Evaluator of a run: scaled, bounded, limited as the run says."""
-    scale = torch.from_numpy(run.x_scale)
-    lower, upper = (None, None) if run.bounds is None else (run.bounds.lb, run.bounds.ub)
+    box = run.bounds
     return Evaluator(
         objective,
         run.problem.provides,
-        scale,
-        None if lower is None else torch.as_tensor(lower) / scale,
-        None if upper is None else torch.as_tensor(upper) / scale,
+        torch.from_numpy(run.x_scale),
+        None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub)),
         Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite),
     )
 
@@ -58,7 +56,7 @@ class Loop:
         self.evaluator = open_evaluator(self.run, self.objective, self.began)
 
     def run_to_end(self) -> OptimizeResult:
-        """Run until a status says stop; an error of the objective carries the result so far."""
+        """Run until a status says stop; an error carries the result so far as its attribute `result`."""
         try:
             with ProgressBar(self.run) as bar:
                 self.status = self._iterate(bar)
@@ -69,6 +67,10 @@ class Loop:
         except InvoptError as error:
             self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
             error.result = self.result()
+            raise
+        except Exception as error:
+            # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
+            error.result = self.result()  # type: ignore[attr-defined]
             raise
         return self.result()
 

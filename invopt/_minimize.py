@@ -114,7 +114,8 @@ def minimize(
     TypeError, ValueError
         For bad arguments, before the first evaluation; `IncompatibleError` for parts that do not fit.
     EvaluationError, NonFiniteError
-        If the objective fails; the error's ``result`` holds what was found.
+        If the objective fails. Whatever ends a run by an error, a callback's too, the error's attribute ``result``
+        holds what was found.
 
     Examples
     --------
