@@ -12,6 +12,7 @@ from attrs import frozen
 
 from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
+from invopt.rendering._probe import missing_packages
 
 __all__ = ["Backend", "Choice", "activate", "active", "choose", "set_threads"]
 
@@ -76,6 +77,8 @@ def choose(backend: Backend | str | None = None) -> Choice:
     BackendError
         If the one asked for is not usable on this machine.
     """
+    if missing := missing_packages():
+        raise BackendError(f"Dr.Jit cannot be loaded without {', '.join(missing)}; run: {_install.advice()}")
     wanted = backend or os.environ.get(_ENVIRONMENT) or None
     if wanted is not None:
         return _asked_for(Backend.parse(wanted))
