@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import frozen
@@ -190,7 +192,9 @@ def _note_on_environment() -> list[str]:
 
 
 def _set_variant(backend: Backend, asked: Backend | None) -> None:
-    import mitsuba
+    # Importing Dr.Jit complains of a missing LLVM, which is no news where the scalar backend was chosen.
+    with _quiet() if backend is Backend.SCALAR else contextlib.nullcontext():
+        import mitsuba
 
     mitsuba.set_variant(backend.variant)
     if backend is not Backend.LLVM:
@@ -205,6 +209,20 @@ def _set_variant(backend: Backend, asked: Backend | None) -> None:
         raise BackendError(f"backend 'llvm' is not usable: {why}")
     _say_once(f"{why}; rendering with the slower scalar backend")
     mitsuba.set_variant(Backend.SCALAR.variant)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what compiled code writes to stderr, past Python's own."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _held() -> Backend:
