@@ -70,7 +70,9 @@ class BoxesObjective(Objective):
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Mean squared residuals."""
-        return torch.stack([(d := self._difference(row)).dot(d) for row in x]) / self._target.numel()
+        # Not torch's dot: the last bits of that depend on the number of threads, and so on that of workers.
+        sums = [np.einsum("i,i->", d := self._difference(row).numpy(), d) for row in x]
+        return torch.from_numpy(np.array(sums) / self._target.numel())
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Differences of pixels, row by row of the picture."""
