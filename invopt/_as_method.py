@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from invopt._minimize import minimize
 from invopt._result import OptimizeResult
@@ -61,7 +62,7 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
             scipy_options = {"gtol": tol, "xtol": tol} | scipy_options
         # With jac=True scipy's objective returns (f, gradient); the gradient is not wanted here.
         return minimize(
-            lambda x: fun(x, *args)[0] if jac is True else fun(x, *args),
+            _Objective(fun, args, jac is True),
             estimator,
             method,
             x0=x0,
@@ -71,6 +72,18 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         )
 
     return custom
+
+
+class _Objective(NamedTuple):
+    """Scipy's objective as ours; not a closure, so that it can be sent to workers."""
+
+    fun: Callable[..., Any]
+    args: tuple[Any, ...]
+    with_gradient: bool
+
+    def __call__(self, x: NDArray[np.float64]) -> Any:
+        value = self.fun(x, *self.args)
+        return value[0] if self.with_gradient else value
 
 
 def _our_callback(callback: Any) -> Callable[..., object] | None:

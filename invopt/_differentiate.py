@@ -64,7 +64,7 @@ def differentiate(
     p : array_like, shape (n,), optional
         A vector to multiply the Hessian with.
     **options
-        `bounds`, `x_scale`, `rng`, `maxfev` and `max_nonfinite` of `minimize`.
+        `bounds`, `x_scale`, `rng`, `maxfev`, `max_nonfinite` and `workers` of `minimize`.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def differentiate(
     """
     run = prepare(problem, estimator, None, x0=x, progress=False, **options)
     scale = run.x_scale
-    with run.problem.open() as objective:
+    with run.open() as objective:
         evaluator = open_evaluator(run, objective)
         point = torch.from_numpy(run.x0 / scale)
         estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import attrs
 import numpy as np
@@ -14,9 +15,13 @@ from torch import Tensor
 
 from invopt._problem import Capability, Objective
 from invopt._result import Status
+from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, NonFiniteError
 
 __all__ = ["Budget", "Evaluator", "StopRun"]
+
+# Rows of a chunk, where the objective has no wish of its own.
+_BLOCK = 256
 
 
 class StopRun(Exception):  # noqa: N818 - a signal to the loop, not an error
@@ -98,55 +103,54 @@ class Evaluator:
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
-        return self._run(x, seed, lambda rows, seeds: self.objective.fun(rows, seed=seeds, spp=spp), width=False)
+        return self._run("fun", x, seed, spp)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals of shape (k, m) at the rows of `x`; one evaluation a row."""
-        return self._run(x, seed, lambda rows, seeds: self.objective.residuals(rows, seed=seeds, spp=spp), width=True)
+        return self._run("residuals", x, seed, spp)
 
-    def _run(
-        self, x: Tensor, seed: NDArray[np.int64], call: Callable[[Tensor, NDArray[np.int64]], Tensor], *, width: bool
-    ) -> Tensor:
+    def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]
         if self.nfev + k > self._budget.maxfev:
             raise StopRun(Status.MAXFEV)
-        points = self.unscale(x)
-        size = k if self.objective.chunk_size is None else self.objective.chunk_size
+        points, size = self.unscale(x), self.objective.chunk_size or _BLOCK
+        # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
+        chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
         parts = []
-        for start in range(0, k, size):
-            if self._budget.deadline < math.inf and time.perf_counter() >= self._budget.deadline:
-                raise StopRun(Status.MAXTIME)
-            rows = points[start : start + size]
-            parts.append(self._checked(rows, seed[start : start + size], call, width=width))
-            self.nfev += rows.shape[0]
+        with closing(self._results(name, chunks, spp)) as results:
+            for rows, _ in chunks:
+                part = self._next(results, rows, 2 if name == "residuals" else 1)
+                if part is not None:
+                    parts.append(part)
+                    self.nfev += rows.shape[0]
+        if len(parts) < len(chunks):
+            raise StopRun(Status.MAXTIME)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
         finite = torch.isfinite(values)
         return values if bool(finite.all()) else self._mark_nonfinite(values, finite)
 
-    def _checked(
-        self,
-        rows: Tensor,
-        seeds: NDArray[np.int64],
-        call: Callable[[Tensor, NDArray[np.int64]], Tensor],
-        *,
-        width: bool,
-    ) -> Tensor:
+    def _results(self, name: str, chunks: list[Chunk], spp: int | None) -> Generator[Tensor | None]:
+        """Results of the chunks in order; None, or none any more, for those not begun before the deadline."""
+        if isinstance(self.objective, SharedObjective):
+            yield from self.objective.share(name, chunks, spp, self._budget.deadline)
+            return
+        method = getattr(self.objective, name)
+        for rows, seeds in chunks:
+            if time.perf_counter() >= self._budget.deadline:
+                return
+            yield torch.as_tensor(method(rows, seed=seeds, spp=spp))
+
+    def _next(self, results: Iterator[Tensor | None], rows: Tensor, ndim: int) -> Tensor | None:
+        """The result at `rows`, checked; an exception says where it happened."""
         try:
-            values = call(rows, seeds)
-        except EvaluationError:
-            raise
+            values = next(results, None)
+            if values is not None:
+                _check_shape(values, rows, ndim)
+            return values
         except Exception as error:
-            raise EvaluationError(
-                f"the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations, "
-                f"at x = {_brief(rows)}"
-            ) from error
-        ndim = 2 if width else 1
-        if values.ndim != ndim or values.shape[0] != rows.shape[0]:
-            raise EvaluationError(
-                f"the objective must return {'(k, m)' if width else '(k,)'} values for points of shape "
-                f"{tuple(rows.shape)}, got shape {tuple(values.shape)}"
-            )
-        return values
+            what = str(error) if isinstance(error, EvaluationError) else f"raised {type(error).__name__}: {error}"
+            subject = "" if isinstance(error, EvaluationError) else "the objective "
+            raise EvaluationError(f"{subject}{what}; after {self.nfev} evaluations, at x = {_brief(rows)}") from error
 
     def _mark_nonfinite(self, values: Tensor, finite: Tensor) -> Tensor:
         bad = ~(finite if values.ndim == 1 else finite.all(1))
@@ -160,6 +164,14 @@ class Evaluator:
         marked = values.clone()
         marked[bad] = math.nan
         return marked
+
+
+def _check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:
+    if values.ndim != ndim or values.shape[0] != rows.shape[0]:
+        raise EvaluationError(
+            f"the objective must return {'(k, m)' if ndim == 2 else '(k,)'} values for points of shape "
+            f"{tuple(rows.shape)}, got shape {tuple(values.shape)}"
+        )
 
 
 def _brief(rows: Tensor) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from invopt._problem import Objective, Problem
 from invopt._result import OptimizeResult
 from invopt._stopping import Tolerances
 from invopt._validators import as_real, as_vector, require
+from invopt._workers import Workers, as_workers, check_shareable, open_objective
 
 __all__ = ["Run", "minimize", "prepare"]
 
@@ -43,7 +45,12 @@ class Run:
     max_nonfinite: float
     tolerances: Tolerances
     callback: Callback | None
+    workers: Workers
     progress: bool
+
+    def open(self) -> AbstractContextManager[Objective]:
+        """Open the objective for the length of a block: here, or in the workers."""
+        return open_objective(self.problem, self.workers)
 
     def loop(self, objective: Objective) -> OptimizeResult:
         """Run the loop on an open objective."""
@@ -67,6 +74,7 @@ def minimize(
     ftol: float = 0.0,
     max_nonfinite: float = 0.5,
     callback: Callback | None = None,
+    workers: Workers | None = None,
     progress: bool | None = None,
 ) -> OptimizeResult:
     """Minimize a black box from samples of its values.
@@ -101,6 +109,11 @@ def minimize(
         Non-finite values are dropped and the rest re-weighted, up to this share of a call; then `NonFiniteError`.
     callback : callable, optional
         ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
+    workers : int, map-like callable or Executor, optional
+        Where evaluations happen. None or 1: in this process. An int k >= 2: in k processes of one thread each, started
+        for this run, each with the objective open; two such beat one process on two cores. Or ``workers(func,
+        iterable)``, as in scipy, or any ``concurrent.futures.Executor``: a process pool, loky's, that of
+        ``dask.distributed.Client(...).get_executor()``. See Notes.
     progress : bool, optional
         Show a progress bar; by default where stderr is a terminal.
 
@@ -116,6 +129,18 @@ def minimize(
     EvaluationError, NonFiniteError
         If the objective fails. Whatever ends a run by an error, a callback's too, the error's attribute ``result``
         holds what was found.
+
+    Notes
+    -----
+    With `workers`, random numbers are still drawn here, and rows of points handed out in chunks that do not depend on
+    the number of workers: results are the same bits for every number, provided that the objective's own arithmetic does
+    not depend on the number of its threads. The problem is pickled, so its functions must be importable; a script needs
+    no ``if __name__ == "__main__"``, but without it a problem defined in the script runs the script up to here in every
+    worker. A worker that dies is started once more and its points evaluated again; the second time is an
+    `EvaluationError`. Where a GPU renders, one process owns it: a number is reduced to 1.
+
+    Workers of an executor or a map are yours: they keep the last objective open until they end or open another, and on
+    other machines ``maxtime`` cannot call off what they have queued.
 
     Examples
     --------
@@ -140,9 +165,10 @@ def minimize(
         ftol=ftol,
         max_nonfinite=max_nonfinite,
         callback=callback,
+        workers=workers,
         progress=progress,
     )
-    with run.problem.open() as objective:
+    with run.open() as objective:
         return run.loop(objective)
 
 
@@ -163,6 +189,7 @@ def prepare(
     ftol: float = 0.0,
     max_nonfinite: float = 0.5,
     callback: Callback | None = None,
+    workers: Workers | None = None,
     progress: bool | None = None,
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
@@ -177,6 +204,9 @@ def prepare(
     require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
     if callback is not None and not callable(callback):
         raise TypeError(f"'callback' must be callable as callback(*, intermediate_result): {callback!r}")
+    shared = as_workers(workers)
+    if shared != 1:
+        check_shareable(described, chosen.needs)
     limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
     return Run(
         problem=described,
@@ -192,6 +222,7 @@ def prepare(
         max_nonfinite=share,
         tolerances=Tolerances(gtol=gtol, xtol=xtol, ftol=ftol),
         callback=callback,
+        workers=shared,
         progress=sys.stderr.isatty() if progress is None else progress,
     )
 

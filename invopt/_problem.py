@@ -35,8 +35,8 @@ class Objective(abc.ABC):
     Attributes
     ----------
     chunk_size : int or None
-        Rows it likes to be handed at once: 1 for a renderer (so that a time limit or Ctrl-C takes effect between
-        renders), None for any number.
+        Rows it is handed at once: 1 for a renderer (so that a time limit or Ctrl-C takes effect between renders),
+        None for a default. A fixed number, whatever the number of workers, for the bits of a result may depend on it.
     reference : ndarray, shape (h, w) or (h, w, 3), or None
         The target picture, linear, where pictures are what is compared.
     """
@@ -97,9 +97,18 @@ class Problem(abc.ABC):
 
     A subclass gives `x0` and `open`; everything else has a default. `x_scale` is a typical size of change in each
     parameter: sigma, trust radii, learning rates and step tolerances are all in these units.
+
+    Attributes
+    ----------
+    provides : Capability
+        What its objective can be asked for.
+    renders : bool
+        Whether its objective renders with Mitsuba. The cores are then the renderer's: torch keeps to one thread during
+        a run; and where a GPU renders, one process does it all.
     """
 
     provides: ClassVar[Capability] = Capability.FUN
+    renders: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

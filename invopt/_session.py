@@ -43,7 +43,7 @@ class Session:
     problem : Problem, str or None
         What is minimised; its own objective is never opened. None where `x0` says enough.
     estimator, method, **options
-        As in `minimize`.
+        As in `minimize`; `workers` is refused, since the owner evaluates.
 
     Examples
     --------
@@ -61,6 +61,8 @@ class Session:
             if options.get("x0") is None:
                 raise TypeError("'x0' is needed where 'problem' is None: Session(x0=[...])")
             problem = find("problems", "function")(fun=_never, x0=options["x0"])
+        if options.pop("workers", None) is not None:
+            raise TypeError("'workers' means nothing to a Session: its owner evaluates, in parallel or not")
         options.setdefault("progress", False)
         run = prepare(problem, estimator, method, **options)
         self._request: Request | None = None

@@ -39,6 +39,7 @@ def run(
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
     maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that evaluate; 1 for this one alone.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
 ) -> None:
     """Solve a task from a random start, and show how well."""
@@ -46,11 +47,12 @@ def run(
         problem = resolve("problems", name, "name")
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
-        prepared = prepare(problem, _make_estimator(estimator, sigma), method, x0=start, rng=rng, maxfev=maxfev)
+        made = _make_estimator(estimator, sigma)
+        prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=maxfev, workers=workers)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
     console = Console()
-    with problem.open() as objective:
+    with prepared.open() as objective:
         try:
             result = prepared.loop(objective)
         except InvoptError as error:

@@ -107,8 +107,8 @@ class BoxesObjective(Objective):
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Mean squared residuals."""
-        # einsum and not dot, whose threads would get in the way of others for so short a sum.
-        values = [np.einsum("i,i", d := self._difference(row), d) for row in x.numpy()]
+        # Not dot: its threads get in the way of others, and its last bits depend on their number.
+        values = [np.einsum("i,i->", d := self._difference(row), d) for row in x.numpy()]
         return torch.from_numpy(np.array(values) / self.reference.size)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:

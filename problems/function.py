@@ -14,7 +14,7 @@ from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start
 from invopt._problem import Objective, Problem
-from invopt._validators import as_vector, real, require
+from invopt._validators import as_vector, integer, real, require
 from invopt.exceptions import EvaluationError
 
 __all__ = ["Function"]
@@ -45,6 +45,8 @@ class Function(Problem):
         Smoothing width to start with, in units of `x_scale`.
     vectorized : bool, default False
         Whether `fun` takes many points at once.
+    chunk_size : int, default 256
+        Points that a vectorized `fun` is given at most at once; what `workers` share out.
     seeded : bool, default False
         Whether `fun` takes the keyword ``seed``: an int, or with `vectorized` an array of shape (k,). Equal seeds
         must give equal noise.
@@ -67,6 +69,7 @@ class Function(Problem):
     x_opt: NDArray[np.float64] | None = field(default=None)
     sigma: float = field(default=1.0, validator=real(above=0))
     vectorized: bool = field(default=False, validator=validators.instance_of(bool))
+    chunk_size: int = field(default=256, validator=integer(1))
     seeded: bool = field(default=False, validator=validators.instance_of(bool))
 
     def __attrs_post_init__(self) -> None:
@@ -90,7 +93,7 @@ class Function(Problem):
 class _FunctionObjective(Objective):
     def __init__(self, problem: Function) -> None:
         self._problem = problem
-        self.chunk_size = None if problem.vectorized else 1
+        self.chunk_size = problem.chunk_size if problem.vectorized else 1
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         problem = self._problem

@@ -72,6 +72,7 @@ class Mug(Problem):
     """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
+    renders: ClassVar[bool] = True
 
     size: str = field(default="default")
     width: int | None = field(default=None, validator=validators.optional(integer(8)))

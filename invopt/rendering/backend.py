@@ -16,12 +16,14 @@ from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
 from invopt.rendering._probe import missing_packages
 
-__all__ = ["Backend", "Choice", "activate", "active", "choose", "set_threads"]
+__all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads"]
 
-_ENVIRONMENT = "INVOPT_BACKEND"
+ENVIRONMENT = "INVOPT_BACKEND"
 # Without a handler of the user's, Python prints its warnings to stderr as they are: one line.
 _logger = logging.getLogger("invopt.rendering")
 _said: set[str] = set()
+# Threads asked for before there was a backend.
+_threads: int | None = None
 
 
 class Backend(enum.Enum):
@@ -81,7 +83,7 @@ def choose(backend: Backend | str | None = None) -> Choice:
     """
     if missing := missing_packages():
         raise BackendError(f"Dr.Jit cannot be loaded without {', '.join(missing)}; run: {_install.advice()}")
-    wanted = backend or os.environ.get(_ENVIRONMENT) or None
+    wanted = backend or os.environ.get(ENVIRONMENT) or None
     if wanted is not None:
         return _asked_for(Backend.parse(wanted))
     usable, why = cuda.verdict()
@@ -110,13 +112,13 @@ def activate(backend: Backend | str | None = None) -> Backend:
     BackendError
         If the one asked for is not usable, or the process already holds another variant.
     """
-    wanted = backend or os.environ.get(_ENVIRONMENT) or None
+    wanted = backend or os.environ.get(ENVIRONMENT) or None
     asked = None if wanted is None else Backend.parse(wanted)
     if (held := active()) is not None:
         if asked not in (None, held):
             raise BackendError(
                 f"backend {asked.value!r} was asked for, but this process already renders with {held.value!r}, and "
-                f"one process holds one: start another with {_ENVIRONMENT}={asked.value}"
+                f"one process holds one: start another with {ENVIRONMENT}={asked.value}"
             )
         return held
     choice = choose(asked)
@@ -125,7 +127,18 @@ def activate(backend: Backend | str | None = None) -> Backend:
         os.environ[llvm.ENVIRONMENT] = str(choice.library.path)
     _say_once(choice.note)
     _set_variant(choice.backend, asked)
+    _apply_threads()
     return _held()
+
+
+def foresee(backend: Backend | str | None = None) -> Backend:
+    """Backend that `activate` would load or find loaded, without loading anything."""
+    wanted = backend or os.environ.get(ENVIRONMENT) or None
+    if wanted is None and (held := active()) is not None:
+        return held
+    choice = choose(wanted)
+    _say_once(choice.note)
+    return choice.backend
 
 
 def active() -> Backend | None:
@@ -154,19 +167,26 @@ def set_threads(renderer: int, torch: int = 1) -> None:
     Parameters
     ----------
     renderer : int
-        Threads that render on the CPU, at least 1. Needs an active backend.
+        Threads that render on the CPU, at least 1; without an active backend, those of the next one.
     torch : int, default 1
         Threads of torch: the tensors here are small, and idle threads of two pools get in each other's way.
     """
+    global _threads
     import torch as torch_module
 
     if renderer < 1 or torch < 1:
         raise ValueError(f"'renderer' and 'torch' must be >= 1: {renderer!r}, {torch!r}")
-    _held()
-    import drjit
-
-    drjit.set_thread_count(renderer)
     torch_module.set_num_threads(torch)
+    _threads = renderer
+    if active() is not None:
+        _apply_threads()
+
+
+def _apply_threads() -> None:
+    if _threads is not None:
+        import drjit
+
+        drjit.set_thread_count(_threads)
 
 
 def _asked_for(backend: Backend) -> Choice:

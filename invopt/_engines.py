@@ -1,0 +1,126 @@
+"""What carries calls to workers: a map-like callable, an executor, a pool of our own."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from invopt._pool import Pool
+from invopt._worker import Call, Payload, Reply, evaluate
+from invopt.exceptions import EvaluationError
+
+__all__ = ["FutureEngine", "MapEngine", "PoolEngine"]
+
+
+class MapEngine:
+    """Calls through a map-like callable; an eager one takes all calls at once."""
+
+    def __init__(self, mapping: Callable[..., Iterable[Any]], payload: Payload) -> None:
+        self._map = mapping
+        self._evaluate = partial(evaluate, payload)
+
+    def start(self) -> Reply:
+        """Have the problem opened, and described."""
+        return next(self.replies([Call()], math.inf))
+
+    def replies(self, calls: Iterable[Call], deadline: float) -> Iterator[Reply]:
+        """Replies in order; fewer if the deadline passes before all calls are made."""
+        given = 0
+
+        def until_deadline() -> Iterator[Call]:
+            nonlocal given
+            for call in calls:
+                if time.perf_counter() >= deadline:
+                    return
+                given += 1
+                yield call
+
+        got = 0
+        for got, reply in enumerate(self._map(self._evaluate, until_deadline()), start=1):
+            if not isinstance(reply, Reply) or reply.index != got - 1:
+                raise EvaluationError("'workers' must return the results of func, in the order of the iterable")
+            yield reply
+        if got != given:
+            raise EvaluationError(f"'workers' must return a result for each of {given} elements, got {got}")
+
+    def close(self) -> None:
+        """Nothing of ours to close."""
+
+
+class FutureEngine:
+    """Calls through a function that returns futures."""
+
+    def __init__(self, submit: Callable[[Call], Future[Reply]]) -> None:
+        self._submit = submit
+
+    def start(self) -> Reply:
+        """Have the problem opened, and described."""
+        return next(self.replies([Call()], math.inf))
+
+    def replies(self, calls: Iterable[Call], deadline: float) -> Iterator[Reply]:
+        """Replies in order; fewer if the deadline passes before all calls are begun."""
+        futures: deque[Future[Reply]] = deque()
+        try:
+            for call in calls:
+                if time.perf_counter() >= deadline:
+                    break
+                futures.append(self._begin(call))
+            while futures:
+                self._wait(futures, deadline)
+                yield self._reply(futures.popleft(), deadline)
+        finally:
+            for future in reversed(futures):
+                future.cancel()
+
+    def _begin(self, call: Call) -> Future[Reply]:
+        try:
+            return self._submit(call)
+        except RuntimeError as error:
+            # Shut down, or broken.
+            raise EvaluationError(f"the executor in 'workers' takes no more: {error}") from error
+
+    @staticmethod
+    def _reply(future: Future[Reply], deadline: float) -> Reply:
+        if future.cancelled() and time.perf_counter() >= deadline:
+            return Reply(late=True)
+        try:
+            return future.result()
+        except (concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError) as error:
+            raise EvaluationError(f"the executor in 'workers' failed: {type(error).__name__}: {error}") from error
+
+    def _wait(self, futures: deque[Future[Reply]], deadline: float) -> None:
+        first = futures[0]
+        if first.done():
+            return
+        if deadline < math.inf:
+            concurrent.futures.wait([first], timeout=max(deadline - time.perf_counter(), 0.0))
+            if not first.done():
+                # Those that wait are called off, the last first; those that run are counted when they end.
+                for future in reversed(futures):
+                    future.cancel()
+        concurrent.futures.wait([first])
+
+    def close(self) -> None:
+        """Leave the user's executor as it is."""
+
+
+class PoolEngine(FutureEngine):
+    """Calls through a pool of our own."""
+
+    def __init__(self, payload: Payload, k: int, environment: dict[str, str]) -> None:
+        self._pool = Pool(payload, k, environment)
+        super().__init__(self._pool.submit)
+
+    def start(self) -> Reply:
+        """Start all processes, each opening the problem."""
+        return self._pool.start()
+
+    def close(self) -> None:
+        """End all processes."""
+        self._pool.close()
