@@ -78,14 +78,22 @@ class Evaluator:
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self._budget = budget
 
-    @property
-    def remaining(self) -> float:
-        """Evaluations left; inf without a limit."""
-        return self._budget.maxfev - self.nfev
+    def check_budget(self, k: int) -> None:
+        """End the run unless `k` more evaluations are within the budget."""
+        if self.nfev + k > self._budget.maxfev:
+            raise StopRun(Status.MAXFEV)
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds."""
         return x if self._scaled is None else torch.clamp(x, *self._scaled)
+
+    def width(self, x: Tensor) -> Tensor:
+        """Widths of the box, shape (n,); inf where it is open."""
+        return torch.full_like(x, math.inf) if self._scaled is None else self._scaled[1] - self._scaled[0]
+
+    def inside(self, x: Tensor, margin: Tensor) -> Tensor:
+        """Nearest point that is `margin` away from the bounds in every parameter; the box must be that wide."""
+        return x if self._scaled is None else torch.clamp(x, self._scaled[0] + margin, self._scaled[1] - margin)
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
         """Gradient with the components dropped that only push against an active bound."""
@@ -111,8 +119,7 @@ class Evaluator:
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]
-        if self.nfev + k > self._budget.maxfev:
-            raise StopRun(Status.MAXFEV)
+        self.check_budget(k)
         points, size = self.unscale(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
         chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]

@@ -46,6 +46,7 @@ class Loop:
     run: Run
     objective: Objective
     history: History = field(factory=History)
+    first: Point | None = None
     last: Point | None = None
     best: Point | None = None
     status: Status = Status.RUNNING
@@ -94,7 +95,7 @@ class Loop:
                 oracle = Oracle(self.evaluator, partial(self._estimate, present), rng)
                 proposed, state = method.step(x, estimate, state, oracle)
                 proposed = self._checked(self.evaluator.project(proposed))
-                verdict = method.status(state)
+                verdict = _judged(method.status(state), estimate)
                 step = float(torch.linalg.vector_norm(proposed - x))
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
@@ -108,6 +109,7 @@ class Loop:
     def _visit(self, point: Point, step: float, plateau: PlateauWatch, verdict: Status) -> Status:
         """Record a point and say whether the run ends there."""
         previous, self.last = self.last, point
+        self.first = point if self.first is None else self.first
         if self.best is None or not point.estimate.fun >= self.best.estimate.fun:
             self.best = point
         self._record(point, step)
@@ -119,7 +121,7 @@ class Loop:
         if verdict is not Status.RUNNING:
             return verdict
         for status in (
-            self.run.tolerances.status(previous, point, step, self.evaluator),
+            self.run.tolerances.status(self.first, previous, point, step, self.evaluator),
             plateau.status(point.estimate),
         ):
             if status is not Status.RUNNING:
@@ -150,10 +152,12 @@ class Loop:
         return np.asarray(self.evaluator.unscale(point.x).numpy().copy())
 
     def _answer(self) -> Point | None:
-        """The last point, unless an earlier one was lower by more than two standard errors."""
+        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors."""
         if self.last is None or self.best is None:
             return None
         last, best = self.last.estimate, self.best.estimate
+        if self.status.success:
+            return self.last
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
 
@@ -185,3 +189,8 @@ class Loop:
             estimator=self.run.estimator,
             method=self.run.method,
         )
+
+
+def _judged(verdict: Status, estimate: Estimate) -> Status:
+    """A method's own verdict; of a rule that takes estimates for exact, no success where they are sampled."""
+    return Status.UNSURE if verdict is Status.FINISHED and estimate.sigma > 0 else verdict

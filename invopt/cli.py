@@ -45,6 +45,7 @@ def run(
     """Solve a task from a random start, and show how well."""
     with _as_usage_errors():
         problem = resolve("problems", name, "name")
+        require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
         made = _make_estimator(estimator, sigma)
@@ -90,10 +91,11 @@ def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float
     # Matplotlib takes a second to import; only those who want pictures pay for it.
     from invopt.report.pictures import write_convergence, write_pictures
 
+    # The record first: it is what a failing plot must not cost.
     return [
+        _write_record(result, out),
         *write_pictures(objective, result, start, out),
         write_convergence(result, out),
-        _write_record(result, out),
     ]
 
 

@@ -95,13 +95,14 @@ class BoxesObjective(Objective):
     """
 
     def __init__(self, target: NDArray[np.float64], resolution: int) -> None:
-        self.reference = np.zeros((resolution, resolution))
-        add_boxes(self.reference, target.reshape(-1, 2))
+        self._target = np.zeros((resolution, resolution))
+        add_boxes(self._target, target.reshape(-1, 2))
+        self.reference = self._target.copy()
         # One buffer for all: fresh pages for every picture cost more than the picture.
-        self._buffer = np.empty_like(self.reference)
+        self._buffer = np.empty_like(self._target)
 
     def _difference(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
-        np.negative(self.reference, out=self._buffer)
+        np.negative(self._target, out=self._buffer)
         add_boxes(self._buffer, row.reshape(-1, 2))
         return self._buffer.reshape(-1)
 
@@ -109,7 +110,7 @@ class BoxesObjective(Objective):
         """Mean squared residuals."""
         # Not dot: its threads get in the way of others, and its last bits depend on their number.
         values = [np.einsum("i,i->", d := self._difference(row), d) for row in x.numpy()]
-        return torch.from_numpy(np.array(values) / self.reference.size)
+        return torch.from_numpy(np.array(values) / self._target.size)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Differences of pixels, row by row of the picture."""
@@ -117,6 +118,6 @@ class BoxesObjective(Objective):
 
     def image(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Picture at one point, shape (resolution, resolution)."""
-        picture = np.zeros_like(self.reference)
+        picture = np.zeros_like(self._target)
         add_boxes(picture, np.asarray(x, dtype=np.float64).reshape(-1, 2))
         return picture

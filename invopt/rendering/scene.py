@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -84,7 +86,22 @@ class LiveScene:
     def _render(self, seed: int, spp: int) -> Any:
         if self._scene is None:
             raise ValueError("the scene is closed")
-        return self._mi.render(self._scene, spp=spp, seed=seed)
+        with _ctrl_c_as_such():
+            return self._mi.render(self._scene, spp=spp, seed=seed)
+
+
+@contextmanager
+def _ctrl_c_as_such() -> Iterator[None]:
+    """Dr.Jit wraps what interrupts a render into a RuntimeError; an interrupt it is all the same."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def rotation_z(degrees: float) -> NDArray[np.float64]:

@@ -71,7 +71,7 @@ def test_the_same_seed_prints_the_same_answer(run):
         (["run", "quad", "--sigma", "-1"], "'sigma' must be > 0 and finite: -1.0"),
         (["run", "quad", "--sigma", "1", "--estimator", "fd"], "'sigma' means nothing to the estimator 'fd'"),
         (["run", "quad", "--maxfev", "0"], "'maxfev' must be >= 1: 0"),
-        (["run", "quad", "--seed", "-1"], "non-negative"),
+        (["run", "quad", "--seed", "-1"], "'seed' must be >= 0: -1"),
         (["run", "quad", "--estimator", "fr22", "--method", "newton"], "Newton needs HESS"),
         (["run", "function"], "cannot be made from its name alone"),
         (["run", "quad", "--out", "/dev/null/out"], "Not a directory"),
