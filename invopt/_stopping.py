@@ -76,8 +76,8 @@ class Tolerances:
 
 
 def is_flat(estimate: Estimate) -> bool:
-    """Whether a sampled estimate saw next to no variation."""
-    return estimate.sigma > 0 and estimate.spread <= _FLAT * abs(estimate.fun)
+    """Whether an estimate saw next to no variation."""
+    return estimate.blind or (estimate.sigma > 0 and estimate.spread <= _FLAT * abs(estimate.fun))
 
 
 class PlateauWatch:
