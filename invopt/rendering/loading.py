@@ -224,7 +224,7 @@ def _differentiable(state: Any, integrator: str) -> None:
         props = mi.Properties(_ADJOINT[plugin] if _ADJOINT[plugin] != "prb" else integrator)
         props.set_id(node.props.id())
         for name in _SHARED:
-            if node.props.has_property(name):
+            if name in node.props:
                 props[name] = node.props[name]
         if plugin == "direct":
             props["max_depth"] = 2

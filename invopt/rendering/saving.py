@@ -58,11 +58,11 @@ def _move(props: Any, matrix: NDArray[np.float64], *, local: bool) -> None:
     import mitsuba as mi
 
     if props.plugin_name() == "point":
-        place = np.array(props[keys.POSITION]).ravel() if props.has_property(keys.POSITION) else np.zeros(3)
+        place = np.array(props[keys.POSITION]).ravel() if keys.POSITION in props else np.zeros(3)
         props[keys.POSITION] = mi.ScalarPoint3f(*(matrix[:3, :3] @ place + matrix[:3, 3]))
         return
     own = np.eye(4)
-    if props.has_property(keys.TO_WORLD):
+    if keys.TO_WORLD in props:
         own = np.array(props[keys.TO_WORLD].matrix, dtype=np.float64).reshape(4, 4)
     props[keys.TO_WORLD] = mi.ScalarTransform4f(own @ matrix if local else matrix @ own)
 
@@ -128,8 +128,8 @@ def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
 
     mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32)).write(str(path))
     for name in ("bitmap", "data"):
-        if props.has_property(name):
-            props.remove_property(name)
+        if name in props:
+            del props[name]
     props["filename"], props["raw"] = str(path.absolute()), True
 
 
@@ -137,9 +137,9 @@ def _keep_files(props: Any, number: int, path: Path) -> None:
     """Files by their absolute place; those made for loading are copied, and pixels in memory become a file."""
     import mitsuba as mi
 
-    if props.has_property("bitmap"):
+    if "bitmap" in props:
         _write_bitmap(props, np.array(props["bitmap"], dtype=np.float64), path.with_name(f"{path.stem}_{number}.exr"))
-    if not props.has_property("filename"):
+    if "filename" not in props:
         return
     file = Path(str(mi.file_resolver().resolve(props["filename"])))
     if file.parent.name.startswith(loading.TEMPORARY):
