@@ -33,11 +33,17 @@ def as_real(name: str, value: object) -> float:
     return float(value)
 
 
+def _said(attribute: Attribute[Any]) -> str:
+    """Name that the caller knows the field by."""
+    return attribute.alias or attribute.name
+
+
 def integer(minimum: int) -> Validator:
     """Field must be an integer of at least `minimum`."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        require(attribute.name, as_integer(attribute.name, value) >= minimum, f">= {minimum}", value)
+        name = _said(attribute)
+        require(name, as_integer(name, value) >= minimum, f">= {minimum}", value)
 
     return check
 
@@ -48,7 +54,7 @@ def real(
     """Field must be a finite real number inside an open (`above`, `below`) or closed range."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        name = attribute.name
+        name = _said(attribute)
         number = as_real(name, value)
         require(name, math.isfinite(number), "finite", value)
         require(name, number > above, f"> {above:g}", value)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from invopt.rendering import data
 from invopt.rendering.bindings import Rotation, Translation
-from invopt.rendering.descriptions import area_light, camera, diffuse, rgb
+from invopt.rendering.descriptions import area_light, camera, diffuse, look_at, rgb, scale
 
 from .scene import Scene
 from .task import Task
@@ -82,12 +82,10 @@ class Bunny(Task):
 
     def _description(self) -> dict[str, Any]:
         """Scene: the bunny on a pale floor, a large light overhead, a soft surround."""
-        import mitsuba as mi
-
         width, height = self.resolution
         # Two-sided, for the scan has holes.
         fur = {"type": "twosided", "bsdf": diffuse(0.75, 0.35, 0.2)}
-        lying = mi.ScalarTransform4f().rotate([1, 0, 0], -90).scale(20)
+        lying = look_at([0, 0, 0], [0, 1, 0], [0, 0, 1]) @ scale(20)
         light = area_light(origin=[1.4, 3.2, 1.6], target=[0, 0.4, 0], half_width=0.9, radiance=6.0, up=(0, 0, -1))
         return {
             "type": "scene",

@@ -341,7 +341,7 @@ class SceneObjective(Objective):
 
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
         """Linear RGB picture at `x` of shape (n,), of the shape of `reference`; several cameras side by side."""
-        point = torch.from_numpy(np.array(x, dtype=np.float64).reshape(-1))
+        point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._apply(point):
             raise ValueError(f"'x' must be finite: {x!r}")
         return _side_by_side(self._scene.live.images(seed=seed, spp=spp or self._samples))

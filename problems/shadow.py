@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from invopt.rendering.bindings import Translation
-from invopt.rendering.descriptions import area_light, camera
+from invopt.rendering.descriptions import area_light, camera, look_at, scale
 
 from .scene import Scene
 from .task import Task
@@ -69,11 +69,9 @@ class Shadow(Task):
 
     def _description(self) -> dict[str, Any]:
         """Scene: wall at x = 0, camera and sphere before it, a distant light behind them, a soft surround."""
-        import mitsuba as mi
-
         width, height = self.resolution
         y, z = _MIDDLE.tolist()
-        wall = mi.ScalarTransform4f().translate([0, y, z]).rotate([0, 1, 0], 90).scale(12)
+        wall = look_at([0, y, z], [1, y, z], [0, 0, 1]) @ scale(12)
         texture = {"type": "bitmap", "raw": True, "bitmap": _wall_texture()}
         return {
             "type": "scene",

@@ -1,10 +1,30 @@
-"""Pieces of scene dictionaries that the tasks share."""
+"""Pieces of scene dictionaries, in plain Python and numpy: no backend is needed to write them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["area_light", "camera", "diffuse", "floor", "rgb"]
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["area_light", "camera", "diffuse", "floor", "look_at", "rgb", "scale"]
+
+
+def look_at(origin: ArrayLike, target: ArrayLike, up: ArrayLike) -> NDArray[np.float64]:
+    """4x4 pose at `origin`, its z axis towards `target`, its y axis upwards."""
+    place = np.asarray(origin, dtype=np.float64)
+    ahead = np.asarray(target) - place
+    ahead = ahead / np.linalg.norm(ahead)
+    left = np.cross(up, ahead)
+    left = left / np.linalg.norm(left)
+    pose = np.eye(4)
+    pose[:3] = np.stack([left, np.cross(ahead, left), ahead, place], axis=1)
+    return pose
+
+
+def scale(factor: float) -> NDArray[np.float64]:
+    """4x4 matrix of a scaling."""
+    return np.diag([factor, factor, factor, 1.0])
 
 
 def rgb(*value: float) -> dict[str, Any]:
@@ -19,9 +39,7 @@ def diffuse(*value: float) -> dict[str, Any]:
 
 def floor(bsdf: dict[str, Any], half_width: float = 20.0) -> dict[str, Any]:
     """Ground at z = 0."""
-    import mitsuba as mi
-
-    return {"type": "rectangle", "to_world": mi.ScalarTransform4f().scale(half_width), "bsdf": bsdf}
+    return {"type": "rectangle", "to_world": scale(half_width), "bsdf": bsdf}
 
 
 def camera(
@@ -34,13 +52,11 @@ def camera(
     up: tuple[float, float, float] = (0, 0, 1),
 ) -> dict[str, Any]:
     """Perspective camera, upright; a sample counts in its own pixel only, so that pixels are independent."""
-    import mitsuba as mi
-
     return {
         "type": "perspective",
         "fov": fov,
         "fov_axis": "larger",
-        "to_world": mi.ScalarTransform4f().look_at(origin=origin, target=target, up=list(up)),
+        "to_world": look_at(origin, target, up),
         "film": {
             "type": "hdrfilm",
             "width": width,
@@ -63,11 +79,9 @@ def area_light(
     up: tuple[float, float, float] = (0, 0, 1),
 ) -> dict[str, Any]:
     """Square light that faces a point; `weight` is how often it is sampled relative to the others."""
-    import mitsuba as mi
-
-    facing = mi.ScalarTransform4f().look_at(origin=origin, target=target, up=list(up))
+    facing = look_at(origin, target, up)
     return {
         "type": "rectangle",
-        "to_world": facing @ mi.ScalarTransform4f().scale(half_width),
+        "to_world": facing @ scale(half_width),
         "emitter": {"type": "area", "radiance": rgb(radiance, radiance, radiance), "sampling_weight": weight},
     }

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,20 @@ def save(
             _keep_files(node.props, number, path)
         with loading.readable("cannot be written"):
             mi.parser.write_file(state, str(path))
+        _write_names(path, [state.nodes[index] for index in names.values()])
+
+
+def _write_names(path: Path, nodes: list[Any]) -> None:
+    """Give the objects at the top their names: Mitsuba writes only those that others refer to."""
+    document = ElementTree.parse(path)
+    elements = list(document.getroot())
+    written = {element.get("id") for element in elements}
+    for kind in {_kind(node) for node in nodes}:
+        nameless = [element for element in elements if element.tag == kind and element.get("id") is None]
+        left = [node for node in nodes if _kind(node) == kind and node.props.id() not in written]
+        for element, node in zip(nameless, left, strict=True):
+            element.set("id", node.props.id())
+    document.write(path, encoding="utf-8", xml_declaration=True)
 
 
 def _move(props: Any, matrix: NDArray[np.float64], *, local: bool) -> None:
@@ -76,7 +91,7 @@ def _set(state: Any, names: Mapping[str, int], key: str, value: NDArray[np.float
     props = node.props
     name = parts[0]
     if name == "x_fov":
-        props["fov"], props["fov_axis"] = float(value), "x"
+        props["fov"], props["fov_axis"] = float(value.ravel()[0]), "x"
     elif name == "data" and props.plugin_name() == "bitmap":
         _write_bitmap(props, value, path.with_name(f"{path.stem}_{re.sub(r'[^0-9A-Za-z]+', '_', key)}.exr"))
     elif parts in ([name], [name, "value"]) and value.size in (1, 3):

@@ -44,6 +44,8 @@ class LiveScene:
         self._params = mi.traverse(self._scene)
         self._loss = MSE() if loss is None else loss
         self._own: dict[str, NDArray[np.float64]] = {}
+        # The targets as numpy has them, and as the backend does.
+        self._pictures: list[NDArray[np.float32]] = []
         self._references: list[Any] = []
         self._sensors = [self._sensor(index) for index in sensors]
 
@@ -118,8 +120,9 @@ class LiveScene:
 
     def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
         """One picture a camera, of shape (height, width, 3), that `loss` and `residuals` compare with."""
+        self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
         scalar = self._backend is Backend.SCALAR
-        self._references = [p.copy() if scalar else self._mi.TensorXf(np.ascontiguousarray(p)) for p in pictures]
+        self._references = self._pictures if scalar else [self._mi.TensorXf(picture) for picture in self._pictures]
 
     # Pictures.
 
@@ -130,8 +133,10 @@ class LiveScene:
     def loss(self, *, seed: int, spp: int) -> float:
         """Loss, mean over the cameras; nan if any pixel is."""
         if self._backend is Backend.SCALAR or not self._loss.differentiable:
-            pairs = zip(self.images(seed=seed, spp=spp), self._references, strict=True)
-            return float(np.mean([self._loss.value(image, np.array(target)) for image, target in pairs]))
+            pairs = zip(self.images(seed=seed, spp=spp), self._pictures, strict=True)
+            return float(
+                np.mean([self._loss.value(image, target) for image, target in pairs])
+            )
         # Reduced where the picture is: one number crosses over instead of all pixels.
         return float(self._total(seed, spp)[0])
 
