@@ -53,7 +53,7 @@ class Shadow(Task):
     @cached_property
     def statement(self) -> Scene:  # type: ignore[override]
         """Position of the sphere; the paper's start, answer and width."""
-        (y, z), reach = _MIDDLE, (1.1, 1.4)
+        (y, z), reach = _MIDDLE, (1.1, 1.2)
         bounds = ((y - reach[0], y + reach[0]), (z - reach[1], z + reach[1]))
         return self._state(
             scene=self._description,
@@ -72,11 +72,12 @@ class Shadow(Task):
         width, height = self.resolution
         y, z = _MIDDLE.tolist()
         wall = look_at([0, y, z], [1, y, z], [0, 0, 1]) @ scale(12)
+        sensor = camera(origin=[_CAMERA, y, z], target=[0, y, z], fov=60, width=width, height=height)
         texture = {"type": "bitmap", "raw": True, "bitmap": _wall_texture()}
         return {
             "type": "scene",
             "integrator": {"type": "path", "max_depth": self.depth},
-            "sensor": camera(origin=[_CAMERA, y, z], target=[0, y, z], fov=60, width=width, height=height),
+            "sensor": sensor | {"fov_axis": "smaller"},
             "wall": {"type": "rectangle", "to_world": wall, "bsdf": {"type": "diffuse", "reflectance": texture}},
             "sphere": {"type": "sphere", "center": [_SPHERE, 0, 0], "radius": 0.6, "bsdf": {"type": "diffuse"}},
             # As wide as to give the shadow a soft edge.

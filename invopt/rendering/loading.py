@@ -228,6 +228,9 @@ def _differentiable(state: Any, integrator: str) -> None:
                 props[name] = node.props[name]
         if plugin == "direct":
             props["max_depth"] = 2
+        if props.plugin_name() == "prb_projective":
+            # Guiding takes seconds a picture to learn what a sample more shows as well.
+            props["guiding"] = "none"
         node.props = props
 
 

@@ -6,8 +6,8 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree import ElementTree
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from attrs import evolve

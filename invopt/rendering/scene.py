@@ -134,9 +134,7 @@ class LiveScene:
         """Loss, mean over the cameras; nan if any pixel is."""
         if self._backend is Backend.SCALAR or not self._loss.differentiable:
             pairs = zip(self.images(seed=seed, spp=spp), self._pictures, strict=True)
-            return float(
-                np.mean([self._loss.value(image, target) for image, target in pairs])
-            )
+            return float(np.mean([self._loss.value(image, target) for image, target in pairs]))
         # Reduced where the picture is: one number crosses over instead of all pixels.
         return float(self._total(seed, spp)[0])
 
