@@ -61,7 +61,7 @@ class Bunny(Task):
     full: bool = field(default=False, validator=validators.instance_of(bool))
 
     @cached_property
-    def statement(self) -> Scene:  # type: ignore[override]
+    def statement(self) -> Scene:
         """Displacement and turn; the paper's start and answer."""
         return self._state(
             scene=self._description,

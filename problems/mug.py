@@ -64,7 +64,7 @@ class Mug(Task):
     azimuth: float = field(default=45.0, validator=real())
 
     @cached_property
-    def statement(self) -> Scene:  # type: ignore[override]
+    def statement(self) -> Scene:
         """One rotation; the start is half a turn away, the handle hidden."""
         return self._state(
             scene=self._description,

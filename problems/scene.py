@@ -23,7 +23,7 @@ from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout, check_claims
 from invopt.rendering.bound import BoundScene
 from invopt.rendering.loading import Blueprint, Description, plain
-from invopt.rendering.losses import Loss, as_loss
+from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.saving import save
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.targets import as_target, check_target, read_target
@@ -67,11 +67,12 @@ def _as_bindings(value: Any) -> tuple[Binding, ...]:
     return bindings
 
 
-def _as_sensors(value: Any) -> tuple[int, ...] | None:
-    if value is None:
-        return None
+def _as_sensors(value: Any) -> tuple[int, ...]:
+    # None of them stands for as many as there are targets.
+    if value is None or len(value) == 0:
+        return ()
     sensors = tuple(as_integer("sensors", item) for item in value)
-    require("sensors", len(sensors) > 0 and min(sensors) >= 0, "numbers of cameras, from 0", value)
+    require("sensors", min(sensors) >= 0, "numbers of cameras, from 0", value)
     return sensors
 
 
@@ -132,8 +133,8 @@ class Scene(Problem):
     target: tuple[Any, ...] | None = field(default=None, converter=_as_targets)
     _x0: Any = field(default=None)
     _x_opt: Any = field(default=None)
-    loss: Loss = field(default="mse", converter=as_loss)
-    sensors: tuple[int, ...] = field(default=None, converter=_as_sensors)
+    loss: Loss = field(factory=MSE, converter=as_loss)
+    sensors: tuple[int, ...] = field(default=(), converter=_as_sensors)
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
@@ -149,7 +150,7 @@ class Scene(Problem):
         if self.target is None and self._x_opt is None:
             raise ValueError("give 'target', a picture, or 'x_opt', the point at which it is rendered")
         count = 1 if self.target is None else len(self.target)
-        if self.sensors is None:
+        if not self.sensors:
             object.__setattr__(self, "sensors", tuple(range(count)))
         if self.target is not None and count != len(self.sensors):
             raise ValueError(f"'target' must be {len(self.sensors)} pictures, one for each of 'sensors': {count}")
@@ -188,7 +189,7 @@ class Scene(Problem):
     @property
     def n(self) -> int:
         """Number of columns."""
-        return self.layout.slices[-1].stop
+        return int(self.layout.slices[-1].stop)
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:

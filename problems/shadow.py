@@ -51,7 +51,7 @@ class Shadow(Task):
     }
 
     @cached_property
-    def statement(self) -> Scene:  # type: ignore[override]
+    def statement(self) -> Scene:
         """Position of the sphere; the paper's start, answer and width."""
         (y, z), reach = _MIDDLE, (1.1, 1.2)
         bounds = ((y - reach[0], y + reach[0]), (z - reach[1], z + reach[1]))
@@ -92,4 +92,5 @@ def _wall_texture(n: int = 64) -> NDArray[np.float32]:
     v, u = np.mgrid[0:n, 0:n] / n
     plank = 0.04 * np.sin(40 * np.pi * u) + 0.03 * ((8 * v).astype(int) % 2) + 0.02 * np.sin(14 * v + 9 * u)
     tint = np.array([1.0, 0.93, 0.82])
-    return ((0.6 + plank)[:, :, None] * tint).astype(np.float32)
+    texture: NDArray[np.float32] = ((0.6 + plank)[:, :, None] * tint).astype(np.float32)
+    return texture

@@ -47,7 +47,7 @@ class Texture(Task):
     }
 
     @cached_property
-    def statement(self) -> Scene:  # type: ignore[override]
+    def statement(self) -> Scene:
         """The texels, each between 0 and 1."""
         return self._state(
             scene=self._description,

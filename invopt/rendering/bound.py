@@ -43,6 +43,7 @@ class BoundScene:
         self._bindings = bindings
         self._sensors, self._loss = sensors, loss
         self._targets: list[NDArray[np.float32]] = []
+        self.live: LiveScene
         self._load(None)
 
     def own(self, binding: Binding) -> NDArray[np.float64]:
@@ -67,8 +68,12 @@ class BoundScene:
 
     def motions(self, x: Tensor) -> dict[str, tuple[NDArray[np.float64], bool]]:
         """By object that moves, its motion as a 4x4 matrix, and whether it is in the object's own frame."""
-        moved = [group for group, _ in self._groups if isinstance(group[0][0], Motion)]
-        return {group[0][0].target: (self._motion(group, x).numpy(), group[0][0].local) for group in moved}
+        found = {}
+        for group, _ in self._groups:
+            binding = group[0][0]
+            if isinstance(binding, Motion):
+                found[binding.target] = self._motion(group, x).numpy(), binding.local
+        return found
 
     def settings(self, x: Tensor) -> dict[str, NDArray[np.float64]]:
         """By Mitsuba's names, values of all parameters that are not motions."""
@@ -163,6 +168,7 @@ class BoundScene:
         binding, columns = group[0]
         if isinstance(binding, ValueBinding):
             return binding.values(x[columns], lambda: self.own(binding))
+        assert isinstance(binding, Motion)
         return self.live.moved(binding.target, self._motion(group, x), local=binding.local)
 
     def _motion(self, group: list[tuple[Any, slice]], x: Tensor) -> Tensor:

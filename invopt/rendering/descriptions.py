@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 __all__ = ["area_light", "camera", "diffuse", "floor", "look_at", "rgb", "scale"]
 
 
-def look_at(origin: ArrayLike, target: ArrayLike, up: ArrayLike) -> NDArray[np.float64]:
+def look_at(origin: Sequence[float], target: Sequence[float], up: Sequence[float]) -> NDArray[np.float64]:
     """4x4 pose at `origin`, its z axis towards `target`, its y axis upwards."""
     place = np.asarray(origin, dtype=np.float64)
     ahead = np.asarray(target) - place

@@ -15,6 +15,7 @@ from attrs import frozen
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
 from invopt.rendering.meshes import Mesh
+from invopt.rendering.values import renderer
 
 __all__ = ["TEMPORARY", "Blueprint", "Description", "children", "load", "name_objects", "parsed", "plain", "readable"]
 
@@ -53,7 +54,7 @@ class Blueprint:
 
 def load(blueprint: Blueprint) -> Any:
     """Mitsuba's scene; needs an active backend. Every failure is a `SceneError`."""
-    import mitsuba as mi
+    mi = renderer()
 
     with parsed(blueprint) as (config, state):
         names = name_objects(state)
@@ -75,7 +76,7 @@ def load(blueprint: Blueprint) -> Any:
 @contextmanager
 def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
     """Parser configuration and state of a scene, while the files made for it exist."""
-    import mitsuba as mi
+    mi = renderer()
 
     config = mi.parser.ParserConfig(mi.variant())
     # Merging would rename objects, and with them the parameters to set.
@@ -104,7 +105,7 @@ def plain(value: Any) -> Any:
 
 def _live(value: Any, folder: Path, key: str = "") -> Any:
     """The reverse of `plain`: arrays become transforms or pixels, meshes become files in `folder`."""
-    import mitsuba as mi
+    mi = renderer()
 
     if isinstance(value, Mapping):
         return {name: _live(item, folder, name) for name, item in value.items()}
@@ -123,7 +124,7 @@ def _live(value: Any, folder: Path, key: str = "") -> Any:
 @contextmanager
 def _file_resolver() -> Iterator[Any]:
     """Folders to look for files in, restored afterwards: the next scene's are others."""
-    import mitsuba as mi
+    mi = renderer()
 
     before = mi.file_resolver()
     resolver = mi.FileResolver(before)
@@ -148,7 +149,7 @@ def readable(what: str) -> Iterator[None]:
 
 def children(node: Any) -> dict[str, int]:
     """Indices of the objects inside an object, by the name of the property that holds them."""
-    import mitsuba as mi
+    mi = renderer()
 
     held = {key: node.props[key] for key in node.props.keys()}  # noqa: SIM118 - not a dictionary
     return {key: item.index() for key, item in held.items() if isinstance(item, mi.Properties.ResolvedReference)}
@@ -179,7 +180,7 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _check_complete(state: Any) -> None:
-    import mitsuba as mi
+    mi = renderer()
 
     if not _nodes(state, mi.ObjectType.Sensor):
         raise SceneError("the scene has no sensor: add a camera, such as {'type': 'perspective', ...}")
@@ -188,7 +189,7 @@ def _check_complete(state: Any) -> None:
 
 
 def _integrators(state: Any) -> list[Any]:
-    import mitsuba as mi
+    mi = renderer()
 
     # Plugins written in Python are of unknown type until they are made.
     return _nodes(state, mi.ObjectType.Integrator) + _nodes(state, mi.ObjectType.Unknown)
@@ -196,7 +197,7 @@ def _integrators(state: Any) -> list[Any]:
 
 def _add_integrator(state: Any) -> None:
     """Path tracing, where the scene does not say."""
-    import mitsuba as mi
+    mi = renderer()
 
     if not _integrators(state):
         node = mi.parser.SceneNode()
@@ -213,7 +214,7 @@ def _plain_film(film: Any) -> None:
 
 
 def _differentiable(state: Any, integrator: str) -> None:
-    import mitsuba as mi
+    mi = renderer()
 
     for node in _integrators(state):
         plugin = node.props.plugin_name()
@@ -236,7 +237,7 @@ def _differentiable(state: Any, integrator: str) -> None:
 
 def _to_instance(state: Any, index: int) -> None:
     """Put a mesh into a group and an instance of it in its place, so that moving it rebuilds next to nothing."""
-    import mitsuba as mi
+    mi = renderer()
 
     node = state.nodes[index]
     name, plugin = node.props.id(), node.props.plugin_name()
@@ -261,6 +262,6 @@ def _to_instance(state: Any, index: int) -> None:
 
 def _shines(state: Any, node: Any) -> bool:
     """Whether a shape is a light: a group cannot hold one."""
-    import mitsuba as mi
+    mi = renderer()
 
     return any(state.nodes[index].type == mi.ObjectType.Emitter for index in children(node).values())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
 from invopt.rendering import keys, loading
+from invopt.rendering.values import renderer
 
 __all__ = ["save"]
 
@@ -38,7 +39,7 @@ def save(
     path : Path
         File to write; files of the scene's own are referred to where they are.
     """
-    import mitsuba as mi
+    mi = renderer()
 
     if path.suffix.lower() != ".xml":
         raise SceneError(f"a scene is saved as .xml: {str(path)!r}")
@@ -70,7 +71,7 @@ def _write_names(path: Path, nodes: list[Any]) -> None:
 
 
 def _move(props: Any, matrix: NDArray[np.float64], *, local: bool) -> None:
-    import mitsuba as mi
+    mi = renderer()
 
     if props.plugin_name() == "point":
         place = np.array(props[keys.POSITION]).ravel() if keys.POSITION in props else np.zeros(3)
@@ -129,7 +130,7 @@ def _kind(node: Any) -> str:
 
 
 def _as_property(value: NDArray[np.float64], props: Any, name: str) -> Any:
-    import mitsuba as mi
+    mi = renderer()
 
     if value.size == 1:
         return float(value.ravel()[0])
@@ -139,7 +140,7 @@ def _as_property(value: NDArray[np.float64], props: Any, name: str) -> Any:
 
 
 def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
-    import mitsuba as mi
+    mi = renderer()
 
     mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32)).write(str(path))
     for name in ("bitmap", "data"):
@@ -150,7 +151,7 @@ def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
 
 def _keep_files(props: Any, number: int, path: Path) -> None:
     """Files by their absolute place; those made for loading are copied, and pixels in memory become a file."""
-    import mitsuba as mi
+    mi = renderer()
 
     if "bitmap" in props:
         _write_bitmap(props, np.array(props["bitmap"], dtype=np.float64), path.with_name(f"{path.stem}_{number}.exr"))

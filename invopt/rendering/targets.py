@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
+from invopt.rendering.values import renderer
 
 __all__ = ["as_target", "check_target", "read_target"]
 
@@ -41,7 +42,7 @@ def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
     """Linear picture of shape (height, width, 3); 8-bit files are decoded from sRGB. Needs an active backend."""
     if not isinstance(target, Path):
         return target
-    import mitsuba as mi
+    mi = renderer()
 
     try:
         bitmap = mi.Bitmap(str(target)).convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.Float32, srgb_gamma=False)

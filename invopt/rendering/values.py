@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["from_mitsuba", "to_mitsuba"]
+__all__ = ["from_mitsuba", "renderer", "to_mitsuba"]
+
+
+def renderer() -> Any:
+    """Mitsuba, imported only once a scene is opened; untyped, for what its stubs say depends on the variant."""
+    import mitsuba
+
+    return mitsuba
 
 
 def from_mitsuba(value: Any) -> NDArray[np.float64]:

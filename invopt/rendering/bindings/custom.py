@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import field, frozen
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._validators import as_vector
 from invopt.rendering.bindings.binding import Own, ValueBinding
 
 __all__ = ["Custom"]
+
+
+def _start(value: Any) -> NDArray[np.float64]:
+    return as_vector("x0", value)
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
 
 
 @frozen(kw_only=True, eq=False)
@@ -39,29 +47,27 @@ class Custom(ValueBinding):
     """
 
     function: Callable[[Tensor], Mapping[str, Any]] = field()
-    x0: ArrayLike = field(converter=lambda value: as_vector("x0", value))
-    columns: tuple[str, ...] | None = field(
-        default=None, converter=lambda value: None if value is None else tuple(value)
-    )
+    x0: NDArray[np.float64] = field(converter=_start)
+    columns: tuple[str, ...] | None = field(default=None, converter=_names)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if not callable(self.function):
             raise TypeError(f"'function' must be callable as function(x) -> {{key: value}}: {self.function!r}")
-        if self.columns is not None and len(self.columns) != np.size(self.x0):
-            raise ValueError(f"'columns' must be {np.size(self.x0)} names: {self.columns!r}")
+        if self.columns is not None and len(self.columns) != self.x0.size:
+            raise ValueError(f"'columns' must be {self.x0.size} names: {self.columns!r}")
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """The names given, or numbers."""
-        return self.columns or tuple(str(i) for i in range(np.size(self.x0)))
+        return self.columns or tuple(str(i) for i in range(self.x0.size))
 
     def claims(self) -> frozenset[str]:
         """The keys that the function returns at its start."""
-        return frozenset(self.values(torch.from_numpy(np.asarray(self.x0, dtype=np.float64)), _no_own))
+        return frozenset(self.values(torch.from_numpy(self.x0), _no_own))
 
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The start given."""
-        return np.array(self.x0, dtype=np.float64)
+        return self.x0.copy()
 
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
         """What the function returns."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +18,16 @@ from invopt.rendering.bindings.binding import Binding, Own
 __all__ = ["CameraPose", "Motion", "Pose", "Rotation", "Scale", "Translation"]
 
 _AXES = "xyz"
+
+
+def _direction(value: Any) -> NDArray[np.float64]:
+    axis = as_vector("axis", value, size=3)
+    require("axis", bool(np.linalg.norm(axis) > 0), "a direction", value)
+    return axis / np.linalg.norm(axis)
+
+
+def _point(value: Any) -> NDArray[np.float64] | None:
+    return None if value is None else as_vector("center", value, size=3)
 
 
 @frozen(kw_only=True, eq=False)
@@ -100,16 +110,15 @@ class Rotation(Motion):
 
     Notes
     -----
-    `bounds` and values are in degrees. The default scale is 1: `unit` degrees.
+    `bounds` and values are in degrees. The default scale without bounds is 1: `unit` degrees.
     """
 
     what: ClassVar[str] = "rotation"
     order: ClassVar[int] = 1
 
-    axis: NDArray[np.float64] = field(converter=lambda value: _direction(value))
+    axis: NDArray[np.float64] = field(converter=_direction)
     unit: float = field(default=20.0, validator=real(above=0))
-    center: NDArray[np.float64] | None = field(default=None, converter=lambda value: _point(value))
-    scale: float | None = field(default=1.0, validator=validators.optional(real(above=0)))
+    center: NDArray[np.float64] | None = field(default=None, converter=_point)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """One column, without a name of its own."""
@@ -156,7 +165,7 @@ class Scale(Motion):
     what: ClassVar[str] = "scale"
     order: ClassVar[int] = 0
 
-    center: NDArray[np.float64] | None = field(default=None, converter=lambda value: _point(value))
+    center: NDArray[np.float64] | None = field(default=None, converter=_point)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """One column, without a name of its own."""
@@ -209,7 +218,7 @@ class Pose(Motion):
     order: ClassVar[int] = 2
 
     unit: float = field(default=20.0, validator=real(above=0))
-    center: NDArray[np.float64] | None = field(default=None, converter=lambda value: _point(value))
+    center: NDArray[np.float64] | None = field(default=None, converter=_point)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """Displacements, rotations."""
@@ -288,13 +297,3 @@ def _rotate(vector: Tensor) -> Tensor:
     # Of the exponential itself, so that it has its derivative at 0 too.
     rotation: Tensor = torch.linalg.matrix_exp(cross)
     return rotation
-
-
-def _direction(value: Any) -> NDArray[np.float64]:
-    axis = as_vector("axis", value, size=3)
-    require("axis", bool(np.linalg.norm(axis) > 0), "a direction", value)
-    return axis / np.linalg.norm(axis)
-
-
-def _point(value: Any) -> NDArray[np.float64] | None:
-    return None if value is None else as_vector("center", value, size=3)

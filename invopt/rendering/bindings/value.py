@@ -86,6 +86,10 @@ class Value(ValueBinding):
         return self.bounds is not None and bool(np.isfinite(as_pairs(self.bounds, 1)).all())
 
 
+def _fov_key(value: str) -> str:
+    return value if not isinstance(value, str) or value.endswith(".x_fov") else f"{value}.x_fov"
+
+
 @frozen(kw_only=True, eq=False)
 class FieldOfView(Value):
     """Horizontal field of view of a camera, in degrees.
@@ -102,10 +106,6 @@ class FieldOfView(Value):
     Mitsuba has no derivative with respect to it. The default scale is 5 degrees.
     """
 
-    target: str = field(default="sensor.x_fov", kw_only=False, converter=lambda value: _fov_key(value))
+    target: str = field(default="sensor.x_fov", kw_only=False, converter=_fov_key)
     bounds: tuple[float, float] = field(default=(1.0, 179.0))
     scale: float | None = field(default=5.0)
-
-
-def _fov_key(value: object) -> object:
-    return value if not isinstance(value, str) or value.endswith(".x_fov") else f"{value}.x_fov"
