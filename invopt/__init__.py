@@ -20,7 +20,6 @@ from invopt.exceptions import (
     IncompatibleError,
     InvoptError,
     NonFiniteError,
-    SceneError,
     UnknownNameError,
 )
 
@@ -45,7 +44,6 @@ __all__ = [
     "Order",
     "Problem",
     "Request",
-    "SceneError",
     "Schedule",
     "SeedPolicy",
     "Session",

@@ -15,7 +15,6 @@ __all__ = [
     "IncompatibleError",
     "InvoptError",
     "NonFiniteError",
-    "SceneError",
     "UnknownNameError",
     "suggest",
 ]
@@ -47,10 +46,6 @@ class NonFiniteError(InvoptError, FloatingPointError):
 
 class BackendError(InvoptError, RuntimeError):
     """No renderer backend as asked for is usable on this machine."""
-
-
-class SceneError(InvoptError, ValueError):
-    """A scene, a target picture or a declared parameter that does not fit; the message says which and why."""
 
 
 class UnknownNameError(InvoptError, ValueError):
