@@ -16,7 +16,8 @@ from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer, require
 from invopt.rendering.backend import Backend
 
-from .scene import Scene, SceneObjective
+from .scene import Scene
+from .scene_objective import SceneObjective
 
 __all__ = ["Task"]
 
