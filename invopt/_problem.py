@@ -124,6 +124,8 @@ class Problem(abc.ABC):
     """
 
     provides: ClassVar[Capability] = Capability.FUN
+    # Name of the estimator that serves it best where none is asked for.
+    default_estimator: ClassVar[str] = "shared-samples"
 
     @property
     @abc.abstractmethod

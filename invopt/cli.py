@@ -33,7 +33,7 @@ app = typer.Typer(
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(help="Problem; see `invopt list`.")],
-    estimator: Annotated[str, typer.Option(help="How derivatives are got.")] = "shared-samples",
+    estimator: Annotated[str | None, typer.Option(help="How derivatives are got; by default what suits it.")] = None,
     method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
     maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
@@ -45,7 +45,14 @@ def run(
         problem = resolve("problems", name, "name")
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
-        prepared = prepare(problem, _make_estimator(estimator, sigma), method, x0=start, rng=rng, maxfev=maxfev)
+        prepared = prepare(
+            problem,
+            _make_estimator(estimator or problem.default_estimator, sigma),
+            method,
+            x0=start,
+            rng=rng,
+            maxfev=maxfev,
+        )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
     console = Console()
