@@ -187,3 +187,5 @@ def test_texture_chooses_it_by_itself():
     run = prepare(problems.Texture(size="tiny"))
     assert isinstance(run.estimator, estimators.Autodiff)
     assert isinstance(run.method, optimizers.Adam)
+    run = prepare(problems.Texture(size="tiny"), method="newton-cg")
+    assert isinstance(run.estimator, estimators.SharedSamples)
