@@ -3,6 +3,7 @@
 from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
+from .autodiff import Autodiff
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
 from .function_value import FunctionValue
@@ -18,6 +19,7 @@ __all__ = [
     "AggregateGradient",
     "AggregateHVP",
     "AggregateHessian",
+    "Autodiff",
     "FiniteDifference",
     "FunctionValue",
     "SharedSamples",

@@ -20,6 +20,7 @@ from invopt.exceptions import (
     IncompatibleError,
     InvoptError,
     NonFiniteError,
+    SceneError,
     UnknownNameError,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "Order",
     "Problem",
     "Request",
+    "SceneError",
     "Schedule",
     "SeedPolicy",
     "Session",

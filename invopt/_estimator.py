@@ -83,6 +83,10 @@ class Estimate:
         Smoothing width, in units of `x_scale`; 0 where nothing is smoothed.
     spread : float
         Standard deviation of the sampled values: 0 on a plateau; nan where nothing was sampled.
+    blind : bool
+        Whether the gradient says nothing at all: exactly zero for lack of anything to see.
+    note : str
+        What a reader of the result should know about this estimate; empty if nothing.
     """
 
     x: Tensor
@@ -95,6 +99,8 @@ class Estimate:
     nfev: int
     sigma: float = 0.0
     spread: float = float("nan")
+    blind: bool = False
+    note: str = ""
 
     @cached_property
     def _hessian(self) -> Measurement:

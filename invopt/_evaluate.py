@@ -72,7 +72,7 @@ class Evaluator:
         self.n = x_scale.numel()
         self.nfev = 0
         self.n_nonfinite = 0
-        self._x_scale = x_scale
+        self.x_scale = x_scale
         self._unit = bool((x_scale == 1).all())
         self._bounds = bounds
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
@@ -82,6 +82,11 @@ class Evaluator:
         """End the run unless `k` more evaluations are within the budget."""
         if self.nfev + k > self._budget.maxfev:
             raise StopRun(Status.MAXFEV)
+
+    def check_time(self) -> None:
+        """End the run if its time is over."""
+        if time.perf_counter() >= self._budget.deadline:
+            raise StopRun(Status.MAXTIME)
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds."""
@@ -105,7 +110,7 @@ class Evaluator:
 
     def unscale(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds, in the problem's own units."""
-        points = x if self._unit else x * self._x_scale
+        points = x if self._unit else x * self.x_scale
         # After the change of units, whose rounding could leave the bounds by the last bit.
         return points if self._bounds is None else torch.clamp(points, *self._bounds)
 

@@ -161,14 +161,20 @@ class Loop:
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
 
+    def _message(self) -> str:
+        note = "" if self.last is None else self.last.estimate.note
+        return f"{self.status.value}; {note}" if note else self.status.value
+
     def result(self) -> OptimizeResult:
         """Everything known now."""
         answer = self._answer()
         jac = None if answer is None or answer.estimate.jac is None else answer.estimate.jac
         error = None if answer is None else answer.estimate.standard_error
         scale = self.run.x_scale
+        x = self.run.x0.copy() if answer is None else self._point(answer)
         return OptimizeResult(
-            x=self.run.x0.copy() if answer is None else self._point(answer),
+            x=x,
+            parameters=self.run.problem.parameters(x),
             fun=math.nan if answer is None else answer.estimate.fun,
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
             jac=None if jac is None else jac.numpy() / scale,
@@ -179,7 +185,7 @@ class Loop:
             fun_best=math.nan if self.best is None else self.best.estimate.fun,
             success=self.status.success,
             status=self.status,
-            message=self.status.value,
+            message=self._message(),
             nfev=self.evaluator.nfev,
             nit=max(len(self.history) - 1, 0),
             n_nonfinite=self.evaluator.n_nonfinite,

@@ -70,6 +70,30 @@ class Objective(abc.ABC):
         """Exact derivative of shape (n,) at `x` of shape (n,); needs the JAC capability."""
         raise TypeError(f"{type(self).__name__} has no exact derivative")
 
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative at `x` of shape (n,) in one go; needs the JAC capability.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n,)
+            Point.
+        seed : int
+            Seed.
+        spp : int, optional
+            Samples per pixel.
+        integrator : {"prb", "prb_projective"}
+            What a renderer differentiates with; others have no choice.
+        """
+        value = self.fun(x[None], seed=np.array([seed]), spp=spp)
+        return float(value[0]), self.jac(x, seed=seed)
+
+    @property
+    def blind_spots(self) -> str:
+        """What the derivative is known to leave out, as a sentence; empty if nothing."""
+        return ""
+
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
         raise TypeError(f"{type(self).__name__} has no exact Hessian")
@@ -167,6 +191,10 @@ class Problem(abc.ABC):
             turns = np.where(np.isinf(self.periods), 0.0, np.round(difference / self.periods) * self.periods)
         wrapped: NDArray[np.float64] = difference - np.nan_to_num(turns)
         return wrapped
+
+    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Values at `x` by name, in the units people think in; a float, or an array where several belong together."""
+        return {name: float(value) for name, value in zip(self.names, x, strict=True)}
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Parameters by name, in the units people think in."""

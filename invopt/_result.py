@@ -106,6 +106,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     x : ndarray, shape (n,)
         The answer: the last point; unless, where the run did not converge, an earlier one was lower by more than two
         standard errors.
+    parameters : dict
+        The answer by name, in the units people think in; see `Problem.parameters`.
     fun : float
         Value reported for `x` by the estimator (of the smoothed objective, where it smooths).
     fun_standard_error : float

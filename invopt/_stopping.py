@@ -81,6 +81,8 @@ class Tolerances:
 
 def is_flat(estimate: Estimate) -> bool:
     """Whether a sampled estimate saw nothing that depends on x, whatever noise it saw."""
+    if estimate.blind:
+        return True
     if estimate.sigma == 0 or estimate.jac is None:
         return False
     return estimate.spread <= _ROUNDING * abs(estimate.fun) or not bool(estimate.jac.any())

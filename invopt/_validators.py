@@ -36,13 +36,19 @@ def as_real(name: str, value: object) -> float:
         raise ValueError(f"'{name}' must be finite: an integer of {len(str(abs(value)))} digits") from None
 
 
+def _said(attribute: Attribute[Any]) -> str:
+    """Name that the caller knows the field by."""
+    return attribute.alias or attribute.name
+
+
 def integer(minimum: int, maximum: float = math.inf) -> Validator:
     """Field must be an integer in a closed range."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        number = as_integer(attribute.name, value)
-        require(attribute.name, number >= minimum, f">= {minimum}", value)
-        require(attribute.name, number <= maximum, f"<= {maximum:g}", value)
+        name = _said(attribute)
+        number = as_integer(name, value)
+        require(name, number >= minimum, f">= {minimum}", value)
+        require(name, number <= maximum, f"<= {maximum:g}", value)
 
     return check
 
@@ -53,7 +59,7 @@ def real(
     """Field must be a finite real number inside an open (`above`, `below`) or closed range."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        name = attribute.name
+        name = _said(attribute)
         number = as_real(name, value)
         require(name, math.isfinite(number), "finite", value)
         require(name, number > above, f"> {above:g}", value)

@@ -15,6 +15,7 @@ __all__ = [
     "IncompatibleError",
     "InvoptError",
     "NonFiniteError",
+    "SceneError",
     "UnknownNameError",
     "suggest",
 ]
@@ -46,6 +47,10 @@ class NonFiniteError(InvoptError, FloatingPointError):
 
 class BackendError(InvoptError, RuntimeError):
     """No renderer backend as asked for is usable on this machine."""
+
+
+class SceneError(InvoptError, ValueError):
+    """A scene, a target picture or a declared parameter that does not fit; the message says which and why."""
 
 
 class UnknownNameError(InvoptError, ValueError):

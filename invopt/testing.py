@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from torch import Tensor
 
+from invopt._derivatives import COST
 from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._optimizer import Optimizer, Oracle
@@ -113,10 +114,16 @@ class _Counting(Objective):
         self.nfev += x.shape[0]
         return 0.5 * ((x @ _HESS) * x).sum(1) + 0.25
 
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        self.nfev += COST
+        return float(0.5 * x @ _HESS @ x) + 0.25, _HESS @ x
+
 
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, _Counting]:
     objective = _Counting()
-    evaluator = Evaluator(objective, Capability.FUN, torch.ones(2, dtype=torch.float64))
+    evaluator = Evaluator(objective, Capability.FUN | Capability.JAC, torch.ones(2, dtype=torch.float64))
     state = estimator.init(find("problems", "quadratic")())
     return estimator.estimate(evaluator, _X, state, np.random.default_rng(seed))[0], objective
 

@@ -2,15 +2,45 @@
 
 from invopt.rendering._install import Installation, install
 from invopt.rendering.backend import Backend, activate, active, choose, set_threads
+from invopt.rendering.bindings import (
+    Binding,
+    CameraPose,
+    Color,
+    Custom,
+    FieldOfView,
+    Pose,
+    Rotation,
+    Scale,
+    Texels,
+    Translation,
+    Value,
+)
 from invopt.rendering.doctor import report
+from invopt.rendering.losses import L1, MSE, Loss, MultiScaleMSE, RelativeMSE
 from invopt.rendering.meshes import Mesh
 from invopt.rendering.scene import LiveScene
 
 __all__ = [
+    "L1",
+    "MSE",
     "Backend",
+    "Binding",
+    "CameraPose",
+    "Color",
+    "Custom",
+    "FieldOfView",
     "Installation",
     "LiveScene",
+    "Loss",
     "Mesh",
+    "MultiScaleMSE",
+    "Pose",
+    "RelativeMSE",
+    "Rotation",
+    "Scale",
+    "Texels",
+    "Translation",
+    "Value",
     "activate",
     "active",
     "choose",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
-
-from invopt.rendering import keys
 
 __all__ = ["Mesh", "join", "revolve", "sweep"]
 
@@ -59,30 +57,16 @@ class Mesh:
         unit: NDArray[np.float64] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
         return unit
 
-    def to_mitsuba(self, bsdf: dict[str, Any], name: str = "mesh") -> Any:
-        """Mesh object of the active variant, with its material; no file is written."""
-        import mitsuba as mi
-
-        properties = mi.Properties()
-        properties["bsdf"] = mi.load_dict(bsdf)
-        mesh = mi.Mesh(
-            name,
-            vertex_count=len(self.vertices),
-            face_count=len(self.faces),
-            props=properties,
-            has_vertex_normals=True,
-            has_vertex_texcoords=True,
-        )
-        params = mi.traverse(mesh)
-        for key, values, kind in (
-            (keys.VERTEX_POSITIONS, self.vertices, np.float32),
-            (keys.VERTEX_NORMALS, self.normals(), np.float32),
-            (keys.VERTEX_TEXCOORDS, self.uv, np.float32),
-            (keys.FACES, self.faces, np.uint32),
-        ):
-            params[key] = type(params[key])(np.ascontiguousarray(values, dtype=kind).ravel())
-        params.update()
-        return mesh
+    def write(self, path: Path) -> None:
+        """Write a binary PLY file."""
+        columns = ("x", "y", "z", "nx", "ny", "nz", "u", "v")
+        header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(self.vertices)}"]
+        header += [f"property float {name}" for name in columns]
+        header += [f"element face {len(self.faces)}", "property list uchar int vertex_indices", "end_header"]
+        vertices = np.concatenate([self.vertices, self.normals(), self.uv], axis=1).astype("<f4")
+        faces = np.zeros(len(self.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+        faces["count"], faces["corners"] = 3, self.faces
+        path.write_bytes("\n".join([*header, ""]).encode() + vertices.tobytes() + faces.tobytes())
 
     def _crosses(self) -> NDArray[np.float64]:
         a, b, c = (self.vertices[self.faces[:, corner]] for corner in range(3))

@@ -1,93 +1,215 @@
-"""A live scene: loaded once, posed, rendered, compared with a reference image."""
+"""A live scene: loaded once, changed where asked, rendered, compared with target pictures."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from invopt.rendering import keys
+from invopt.exceptions import SceneError, suggest
+from invopt.rendering import keys, loading
 from invopt.rendering.backend import Backend, active
+from invopt.rendering.losses import MSE, Loss
+from invopt.rendering.values import from_mitsuba, to_mitsuba
 
-__all__ = ["LiveScene", "area_light", "camera", "rgb", "rotation_z"]
+__all__ = ["LiveScene"]
 
 
 class LiveScene:
     """A scene in memory; one per process, for in LLVM mode every further one slows every render.
 
-    Needs an active backend: call `activate` first. What moves should be an instance of a shape group: posing it costs
-    a small update, where new vertices would rebuild every acceleration structure.
+    Needs an active backend: call `activate` first.
 
     Parameters
     ----------
-    description : dict
-        Mitsuba's scene dictionary.
+    blueprint : Blueprint
+        What to load, and which of its shapes will move.
+    sensors : sequence of int
+        Which cameras take the pictures.
+    loss : Loss
+        How pictures are compared with their targets.
     """
 
-    def __init__(self, description: dict[str, Any]) -> None:
+    def __init__(self, blueprint: loading.Blueprint, sensors: Sequence[int] = (0,), loss: Loss | None = None) -> None:
         import mitsuba as mi
 
         self._mi = mi
         self._backend = active()
-        # Optimising would merge and rename objects, and with them the parameters to set.
-        self._scene = mi.load_dict(description, optimize=False)
+        self._scene = loading.load(blueprint)
         self._params = mi.traverse(self._scene)
-        self._poses: dict[str, NDArray[np.float64]] = {}
-        self._reference: Any = None
+        self._loss = MSE() if loss is None else loss
+        self._own: dict[str, NDArray[np.float64]] = {}
+        # The targets as numpy has them, and as the backend does.
+        self._pictures: list[NDArray[np.float32]] = []
+        self._references: list[Any] = []
+        self._sensors = [self._sensor(index) for index in sensors]
 
-    def pose(self, object_id: str, matrix: NDArray[np.float64]) -> None:
-        """Place an object by its 4x4 matrix from its own to world coordinates."""
-        held = self._poses.get(object_id)
-        if held is not None and np.array_equal(held, matrix):
-            return
-        mi = self._mi
-        self._params[keys.to_world(object_id)] = mi.Transform4f(mi.ScalarTransform4f(matrix).matrix)
-        self._params.update()
-        self._poses[object_id] = matrix.copy()
+    # What the scene has.
 
-    def set(self, key: str, value: Any) -> None:
-        """Set any other parameter by Mitsuba's name."""
-        if key not in self._params:
-            raise KeyError(f"the scene has no parameter {key!r}")
-        self._params[key] = value
-        self._params.update()
+    def resolve(self, key: str) -> str:
+        """Mitsuba's name for `key`; an unknown one is an error that lists near ones."""
+        return keys.resolve(key, self._params.keys())
 
-    def image(self, *, seed: int, spp: int) -> NDArray[np.float32]:
-        """Linear RGB image, shape (height, width, 3)."""
-        return np.array(self._render(seed, spp), dtype=np.float32)
+    def own(self, key: str) -> NDArray[np.float64]:
+        """The scene's own value of a parameter, whatever has been assigned since."""
+        key = self.resolve(key)
+        if key not in self._own:
+            self._own[key] = from_mitsuba(self._params[key])
+        return self._own[key]
 
-    def set_reference(self, image: NDArray[np.float32]) -> None:
-        """Image of shape (height, width, 3) that `loss` and `residuals` compare with."""
-        self._reference = image.copy() if self._backend is Backend.SCALAR else self._mi.TensorXf(image)
+    def differentiable(self, key: str) -> bool:
+        """Whether Mitsuba has derivatives with respect to a parameter."""
+        flags = self._params.flags(self.resolve(key))
+        return not bool(int(flags) & int(self._mi.ParamFlags.NonDifferentiable))
+
+    def place_of(self, object_id: str) -> str:
+        """Name of the parameter that says where an object is: its pose, its vertices or its position."""
+        for parameter in (keys.TO_WORLD, keys.VERTEX_POSITIONS, keys.POSITION):
+            if keys.of(object_id, parameter) in self._params:
+                return parameter
+        objects = {key.rpartition(".")[0] for key in self._params.keys()}  # noqa: SIM118 - not a dictionary
+        if object_id in objects:
+            raise SceneError(f"{object_id!r} has no geometry to move: it is not a shape, a camera or a placed light")
+        movable = {key.rpartition(".")[0] for key in self._params.keys() if key.endswith(_PLACES)}  # noqa: SIM118
+        raise SceneError(f"the scene has no object {object_id!r} that can move; {suggest(object_id, movable)}")
+
+    def center_of(self, object_id: str) -> NDArray[np.float64]:
+        """Middle of the bounding box of a shape as the scene places it; of a camera or a light, its place."""
+        for shape in self._scene.shapes():
+            if shape.id() == object_id:
+                box = shape.bbox()
+                return (np.array(box.min, dtype=np.float64).ravel() + np.array(box.max, dtype=np.float64).ravel()) / 2
+        place = self.own(keys.of(object_id, self.place_of(object_id)))
+        return place[:3, 3] if place.shape == (4, 4) else place.ravel()
+
+    def moved(self, object_id: str, motion: Tensor, *, local: bool = False) -> dict[str, Tensor]:
+        """Values that move an object by a 4x4 matrix, of the world or of its own frame; differentiable."""
+        place = self.place_of(object_id)
+        key = keys.of(object_id, place)
+        own = torch.from_numpy(self.own(key))
+        if place == keys.TO_WORLD:
+            return {key: own @ motion if local else motion @ own}
+        linear, shift = motion[:3, :3], motion[:3, 3]
+        values = {key: (own.view(-1, 3) @ linear.T + shift).reshape(-1)}
+        normals = keys.of(object_id, keys.VERTEX_NORMALS)
+        if place == keys.VERTEX_POSITIONS and self.own(normals).size:
+            turned = torch.from_numpy(self.own(normals)).view(-1, 3) @ torch.linalg.inv(linear)
+            values[normals] = torch.nn.functional.normalize(turned, dim=1).reshape(-1)
+        return values
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of each camera's pictures."""
+        films = [self._scene.sensors()[index].film().crop_size() for index in self._sensors]
+        return [(int(size[0]), int(size[1])) for size in films]
+
+    # Changing it.
+
+    def assign(self, values: Mapping[str, Tensor]) -> None:
+        """Set parameters, all in one update, which touches only what they concern."""
+        self._require_open()
+        for key, value in values.items():
+            name = self.resolve(key)
+            self._params[name] = to_mitsuba(self._params[name], self._checked(name, value))[0]
+        if values:
+            self._params.update()
+
+    def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
+        """One picture a camera, of shape (height, width, 3), that `loss` and `residuals` compare with."""
+        self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
+        scalar = self._backend is Backend.SCALAR
+        self._references = self._pictures if scalar else [self._mi.TensorXf(picture) for picture in self._pictures]
+
+    # Pictures.
+
+    def images(self, *, seed: int, spp: int) -> list[NDArray[np.float32]]:
+        """Linear RGB pictures, each of shape (height, width, 3)."""
+        return [np.array(self._render(index, seed, spp), dtype=np.float32) for index in self._sensors]
 
     def loss(self, *, seed: int, spp: int) -> float:
-        """Mean over pixels and channels of (image - reference)^2; nan if any pixel is."""
-        if self._backend is Backend.SCALAR:
-            return float(np.mean(self.residuals(seed=seed, spp=spp) ** 2))
-        import drjit as dr
-
-        # Reduced where the image is: one number crosses over instead of all pixels.
-        return float(dr.mean(dr.square(self._render(seed, spp) - self._reference)).array[0])
+        """Loss, mean over the cameras; nan if any pixel is."""
+        if self._backend is Backend.SCALAR or not self._loss.differentiable:
+            pairs = zip(self.images(seed=seed, spp=spp), self._pictures, strict=True)
+            return float(np.mean([self._loss.value(image, target) for image, target in pairs]))
+        # Reduced where the picture is: one number crosses over instead of all pixels.
+        return float(self._total(seed, spp)[0])
 
     def residuals(self, *, seed: int, spp: int) -> NDArray[np.float64]:
-        """Pixels of image - reference, shape (height * width * 3,)."""
-        difference: NDArray[np.float64] = np.array(self._render(seed, spp) - self._reference, dtype=np.float64)
-        return difference.ravel()
+        """Residuals whose mean square is the loss, shape (m,)."""
+        parts = []
+        for index, reference in zip(self._sensors, self._references, strict=True):
+            found = self._loss.residuals(self._render(index, seed, spp), reference)
+            parts.append(np.concatenate([np.array(part, dtype=np.float64).ravel() for part in found]))
+        total = sum(part.size for part in parts)
+        # Every camera counts alike, whatever its size.
+        return np.concatenate([part * (total / (len(parts) * part.size)) ** 0.5 for part in parts])
+
+    def derivative(
+        self, values: Mapping[str, Tensor], *, seed: int, spp: int
+    ) -> tuple[float, dict[str, NDArray[np.float64]]]:
+        """Loss at `values`, and its derivative with respect to each of them, in one forward and one backward pass."""
+        import drjit as dr
+
+        leaves = {}
+        for key, value in values.items():
+            name = self.resolve(key)
+            self._params[name], leaves[key] = to_mitsuba(self._params[name], self._checked(name, value), attach=True)
+        self._params.update()
+        loss = self._total(seed, spp, attached=True)
+        dr.backward(loss)
+        gradients = {}
+        for key, leaf in leaves.items():
+            gradient = from_mitsuba(dr.grad(leaf))
+            gradients[key] = gradient.reshape(values[key].shape)
+        return float(loss[0]), gradients
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
-        self._scene = self._params = self._reference = None
+        self._scene = self._params = None
+        self._references = []
         gc.collect()
 
-    def _render(self, seed: int, spp: int) -> Any:
+    def _total(self, seed: int, spp: int, *, attached: bool = False) -> Any:
+        total: Any = 0.0
+        for index, reference in zip(self._sensors, self._references, strict=True):
+            image = self._attached(index, seed, spp) if attached else self._render(index, seed, spp)
+            value, count = self._loss.total(image, reference)
+            total = total + value / (count * len(self._sensors))
+        return total
+
+    def _render(self, sensor: int, seed: int, spp: int) -> Any:
+        self._require_open()
+        with _ctrl_c_as_such():
+            return self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed)
+
+    def _require_open(self) -> None:
         if self._scene is None:
             raise ValueError("the scene is closed")
-        with _ctrl_c_as_such():
-            return self._mi.render(self._scene, spp=spp, seed=seed)
+
+    def _attached(self, sensor: int, seed: int, spp: int) -> Any:
+        # Equal seeds would correlate the picture with its derivative, and bias their product.
+        other = (seed + 2**30) % 2**31
+        return self._mi.render(
+            self._scene, self._params, sensor=sensor, spp=spp, spp_grad=spp, seed=seed, seed_grad=other
+        )
+
+    def _checked(self, key: str, value: Tensor) -> NDArray[np.float64]:
+        array: NDArray[np.float64] = value.detach().numpy()
+        own = self.own(key)
+        if array.size != own.size:
+            raise SceneError(f"{key!r} takes {own.size} numbers, of shape {own.shape}, got shape {array.shape}")
+        return array.reshape(own.shape)
+
+    def _sensor(self, index: int) -> int:
+        count = len(self._scene.sensors())
+        if not 0 <= index < count:
+            raise SceneError(f"'sensors' must be below {count}, the number of cameras of the scene: {index}")
+        return index
 
 
 @contextmanager
@@ -104,49 +226,4 @@ def _ctrl_c_as_such() -> Iterator[None]:
         raise
 
 
-def rotation_z(degrees: float) -> NDArray[np.float64]:
-    """4x4 matrix of a rotation about the z axis."""
-    angle = np.radians(degrees)
-    matrix = np.eye(4)
-    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    return matrix
-
-
-def rgb(*value: float) -> dict[str, Any]:
-    """Colour as Mitsuba takes it."""
-    return {"type": "rgb", "value": list(value)}
-
-
-def camera(*, origin: list[float], target: list[float], fov: float, width: int, height: int) -> dict[str, Any]:
-    """Perspective camera, upright; a sample counts in its own pixel only, so that pixels are independent."""
-    import mitsuba as mi
-
-    return {
-        "type": "perspective",
-        "fov": fov,
-        "fov_axis": "larger",
-        "to_world": mi.ScalarTransform4f().look_at(origin=origin, target=target, up=[0, 0, 1]),
-        "film": {
-            "type": "hdrfilm",
-            "width": width,
-            "height": height,
-            "rfilter": {"type": "box"},
-            "pixel_format": "rgb",
-            "component_format": "float32",
-        },
-        "sampler": {"type": "independent"},
-    }
-
-
-def area_light(
-    *, origin: list[float], target: list[float], half_width: float, radiance: float, weight: float = 1.0
-) -> dict[str, Any]:
-    """Square light that faces a point; `weight` is how often it is sampled relative to the others."""
-    import mitsuba as mi
-
-    facing = mi.ScalarTransform4f().look_at(origin=origin, target=target, up=[0, 0, 1])
-    return {
-        "type": "rectangle",
-        "to_world": facing @ mi.ScalarTransform4f().scale(half_width),
-        "emitter": {"type": "area", "radiance": rgb(radiance, radiance, radiance), "sampling_weight": weight},
-    }
+_PLACES = (f".{keys.TO_WORLD}", f".{keys.VERTEX_POSITIONS}", f".{keys.POSITION}")

@@ -6,6 +6,8 @@ import pytest
 
 from invopt import estimators, optimizers, problems, testing
 from invopt._registry import BASES, find, kebab, names
+from invopt.rendering import Color, Translation
+from invopt.rendering.descriptions import camera, rgb
 
 
 def registered(wing):
@@ -13,9 +15,23 @@ def registered(wing):
     return sorted(classes, key=lambda cls: cls.__name__)
 
 
+def small_room():
+    return {
+        "type": "scene",
+        "sensor": camera(origin=[0, -3, 1], target=[0, 0, 0], fov=40, width=16, height=16),
+        "ball": {"type": "sphere", "bsdf": {"type": "diffuse", "reflectance": rgb(0.8, 0.3, 0.2)}},
+        "light": {"type": "constant"},
+    }
+
+
 # Classes without a default that could stand alone, and one made in its place.
 MADE = {
     "Function": lambda: problems.Function(fun=lambda x: float(x @ x), x0=[1.0, 2.0]),
+    "Scene": lambda: problems.Scene(
+        small_room,
+        parameters=[Translation("ball", axes="x"), Color("ball.bsdf.reflectance")],
+        x_opt={"ball.translation": 0.3},
+    ),
     "Scipy": lambda: optimizers.Scipy("bfgs"),
 }
 # Not picklable, for a reason.

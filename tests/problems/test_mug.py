@@ -16,7 +16,9 @@ from scipy import stats
 from invopt import problems
 from invopt._problem import Capability
 from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
-from invopt.problems.mug import MugObjective, mug_mesh
+from invopt.exceptions import SceneError
+from invopt.problems.mug import mug_mesh
+from invopt.problems.scene import SceneObjective
 from invopt.rendering import Backend, active
 
 # Family-wise false-alarm rate of the comparison of backends.
@@ -30,7 +32,7 @@ def _points(*x: float) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def mug() -> Iterator[MugObjective]:
+def mug() -> Iterator[SceneObjective]:
     with TINY.open() as objective:
         yield objective
 
@@ -63,7 +65,7 @@ def test_description_is_small_and_says_what_it_is() -> None:
     assert (problem.n, problem.names, problem.sigma) == (1, ("rotation",), 3.0)
     assert problem.periods.tolist() == [18.0]
     assert problem.parameter_error(np.array([18.5])) == pytest.approx(0.25)
-    assert problem.provides == Capability.FUN | Capability.RESIDUALS
+    assert problem.provides == Capability.FUN | Capability.RESIDUALS | Capability.JAC
     starts = problem.starts(np.random.default_rng(0), 100)
     assert starts.shape == (100, 1)
     assert starts.min() >= 7.5
@@ -108,7 +110,7 @@ def test_no_render_has_the_seed_of_a_reference() -> None:
 
 
 @pytest.mark.render
-def test_same_seed_same_bits_and_a_turn_changes_nothing(mug: MugObjective) -> None:
+def test_same_seed_same_bits_and_a_turn_changes_nothing(mug: SceneObjective) -> None:
     first = mug.image(2.5, seed=3)
     assert np.array_equal(first, mug.image(2.5, seed=3))
     assert np.array_equal(first, mug.image(2.5 + 18, seed=3))
@@ -119,7 +121,7 @@ def test_same_seed_same_bits_and_a_turn_changes_nothing(mug: MugObjective) -> No
 
 
 @pytest.mark.render
-def test_fun_is_the_mean_square_of_the_residuals(mug: MugObjective) -> None:
+def test_fun_is_the_mean_square_of_the_residuals(mug: SceneObjective) -> None:
     x, seed = _points(0.0, 4.0, 9.0), np.array([1, 2, 2])
     before = x.clone()
     values = mug.fun(x, seed=seed)
@@ -134,28 +136,28 @@ def test_fun_is_the_mean_square_of_the_residuals(mug: MugObjective) -> None:
 
 
 @pytest.mark.render
-def test_nan_is_not_hidden(mug: MugObjective) -> None:
+def test_nan_is_not_hidden(mug: SceneObjective) -> None:
     assert mug.fun(_points(math.nan, math.inf), seed=np.array([1, 1])).isnan().all()
     assert mug.residuals(_points(math.nan), seed=SEED).isnan().all()
     reference = mug.reference.copy()
     reference[3, 4, 1] = math.nan
     try:
-        mug._scene.set_reference(reference)
+        mug._scene.set_targets([reference])
         assert mug.fun(_points(1.0), seed=SEED).isnan().all()
         assert int(mug.residuals(_points(1.0), seed=SEED).isnan().sum()) == 1
     finally:
-        mug._scene.set_reference(mug.reference)
+        mug._scene.set_targets([mug.reference])
 
 
 @pytest.mark.render
-def test_handle_is_hidden_from_the_default_start_and_seen_at_the_answer(mug: MugObjective) -> None:
+def test_handle_is_hidden_from_the_default_start_and_seen_at_the_answer(mug: SceneObjective) -> None:
     # With common random numbers only pixels whose paths meet the handle differ.
     hidden, nearby, target = (mug.image(x, seed=5, spp=16) for x in (TINY.x0, TINY.x0 - 0.5, TINY.x_opt))
     assert np.mean((hidden - nearby) ** 2) < 0.05 * np.mean((hidden - target) ** 2)
 
 
 @pytest.mark.render
-def test_shrinking_sigma_leads_home(mug: MugObjective) -> None:
+def test_shrinking_sigma_leads_home(mug: SceneObjective) -> None:
     x = np.arange(0, 18, 0.15)
     f = mug.fun(torch.from_numpy(x[:, None]), seed=np.arange(len(x)) + 1, spp=16).numpy()
     frequency = 2 * np.pi / 18 * np.arange(len(x) // 2 + 1)
@@ -174,7 +176,7 @@ def test_shrinking_sigma_leads_home(mug: MugObjective) -> None:
 
 
 @pytest.mark.render
-def test_shared_reference_is_the_papers_habit(mug: MugObjective) -> None:
+def test_shared_reference_is_the_papers_habit(mug: SceneObjective) -> None:
     with attrs.evolve(TINY, shared_reference=True).open() as objective:
         assert objective.fun(_points(0.0), seed=np.array([0])).item() == 0.0
         assert objective.fun(_points(0.0), seed=np.array([1])).item() > 0.0
@@ -184,10 +186,10 @@ def test_shared_reference_is_the_papers_habit(mug: MugObjective) -> None:
 @pytest.mark.render
 def test_nan_light_gives_nan() -> None:
     with TINY.open() as objective:
-        objective._scene.set("key.emitter.radiance.value", math.nan)
+        objective._scene.live.assign({"key.emitter.radiance": torch.full((3,), math.nan)})
         assert objective.fun(_points(1.0), seed=SEED).isnan().all()
-        with pytest.raises(KeyError, match="no parameter 'lamp'"):
-            objective._scene.set("lamp", 1.0)
+        with pytest.raises(SceneError, match="no parameter 'lamp'"):
+            objective._scene.live.assign({"lamp": torch.ones(())})
 
 
 @pytest.mark.render
@@ -219,7 +221,7 @@ def _differ(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @pytest.mark.render
-def test_backends_agree(mug: MugObjective, tmp_path: Path) -> None:
+def test_backends_agree(mug: SceneObjective, tmp_path: Path) -> None:
     if active() is Backend.SCALAR:
         pytest.skip("only the scalar backend is usable here")
     path = tmp_path / "scalar.npy"

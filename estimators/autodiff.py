@@ -1,0 +1,89 @@
+"""The renderer's own derivative."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from invopt._derivatives import COST, values_and_jacs
+from invopt._estimator import Estimate, Estimator, Order
+from invopt._evaluate import Evaluator
+from invopt._problem import Capability, Problem
+from invopt._seeds import SeedSource
+from invopt._validators import integer
+
+__all__ = ["Autodiff"]
+
+
+@frozen(kw_only=True)
+class Autodiff(Estimator):
+    """Value and gradient by the objective's own derivative: the paper's "Mitsuba" baseline.
+
+    Through Mitsuba, one call renders once forwards and once backwards and counts as 2 evaluations, and its picture and
+    its derivative have independent noise, so that the gradient of a squared loss is unbiased where the derivative is
+    complete.
+
+    Parameters
+    ----------
+    integrator : {"prb", "prb_projective"}, default "prb"
+        "prb" leaves out what edges and shadows do as they move; "prb_projective" samples them, at several times the
+        time.
+    n_samples : int, default 1
+        Independent estimates whose mean is taken; from 2 on there is a standard error.
+
+    Notes
+    -----
+    Nothing is smoothed. On a plateau the derivative is exactly zero, or that of shading alone: the run then stays or
+    drifts, and its message says which of the two. Poses of cameras and positions of point lights have no derivative in
+    Mitsuba: that is an error before the first step.
+
+    References
+    ----------
+    .. [1] Vicini, Speierer, Jakob, "Path Replay Backpropagation", SIGGRAPH 2021: prb.
+    .. [2] Zhang, Roussel, Jakob, "Projective Sampling for Differentiable Rendering of Geometry", SIGGRAPH Asia 2023.
+
+    See Also
+    --------
+    SharedSamples : needs values only, and sees what moves.
+    """
+
+    provides: ClassVar[Order] = Order.FUN | Order.JAC
+    needs: ClassVar[Capability] = Capability.FUN | Capability.JAC
+
+    integrator: str = field(default="prb", validator=validators.in_(("prb", "prb_projective")))
+    n_samples: int = field(default=1, validator=integer(1))
+
+    def init(self, problem: Problem) -> None:
+        """Nothing is remembered."""
+        return
+
+    def cost(self, n: int) -> int:
+        """One forward and one backward pass a sample."""
+        return COST * self.n_samples
+
+    def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
+        """Estimate at `x`."""
+        seeds = SeedSource(self.seeds, rng).draw(self.n_samples)
+        values, gradients = values_and_jacs(objective, x, seeds, integrator=self.integrator)
+        k = self.n_samples
+        jac = gradients.mean(0)
+        zero = bool((gradients == 0).all())
+        estimate = Estimate(
+            x=x,
+            fun=float(values.mean()),
+            fun_standard_error=float(values.std()) / k**0.5 if k > 1 else math.inf,
+            jac=jac,
+            standard_error=gradients.std(0) / k**0.5 if k > 1 else torch.full_like(jac, math.inf),
+            nfev=COST * k,
+            blind=zero,
+            note=_ZERO if zero else objective.objective.blind_spots,
+        )
+        return estimate, None
+
+
+_ZERO = "the renderer's derivative is exactly zero here: no pixel depends smoothly on any parameter"

@@ -1,0 +1,150 @@
+"""Binding: one declared unknown of a scene. Columns of x on one side, values of the scene on the other."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import field, frozen, validators
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from invopt._validators import as_real, real, require
+
+__all__ = ["Binding", "Own", "ValueBinding", "as_pairs", "as_values"]
+
+# What reads the value that the scene itself has, where it matters; loading the scene, if it must.
+Own = Callable[[], NDArray[np.float64]]
+
+
+@frozen(kw_only=True, eq=False)
+class Binding(abc.ABC):
+    """One declared unknown of a scene; it takes some columns of x.
+
+    Columns are in the units of the optimizer (turns in units of some degrees, logarithms); `decode` gives what people
+    think in.
+
+    Parameters
+    ----------
+    target : str
+        The object or the parameter, by Mitsuba's name.
+    scale : float, optional
+        Typical size of change in scene units (in natural logarithms where the parameter is logarithmic), > 0. By
+        default an eighth of the width of the bounds; where there are none, as the class says.
+    bounds : (low, high) or a sequence of such pairs, optional
+        Closed range in scene units, one for all columns or one each.
+    name : str, optional
+        Readable name; by default the target and what is done to it.
+    """
+
+    target: str = field(kw_only=False)
+    scale: float | None = field(default=None, validator=validators.optional(real(above=0)))
+    bounds: Any = field(default=None)
+    name: str | None = field(default=None, validator=validators.optional(validators.instance_of(str)))
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.target, str) or not self.target:
+            raise TypeError(f"'target' must be the name of an object or a parameter: {self.target!r}")
+        if self.bounds is not None:
+            as_pairs(self.bounds, None)
+
+    @property
+    @abc.abstractmethod
+    def label(self) -> str:
+        """Readable name of the whole."""
+
+    @abc.abstractmethod
+    def parts(self, own: Own) -> tuple[str, ...]:
+        """Readable name of each column within the whole; their number is the number of columns."""
+
+    @abc.abstractmethod
+    def claims(self) -> frozenset[str]:
+        """What of the scene this sets: two bindings must not share any."""
+
+    @abc.abstractmethod
+    def initial(self, own: Own) -> NDArray[np.float64]:
+        """Columns that leave the scene as it is."""
+
+    @property
+    def default_scale(self) -> float:
+        """Scale without bounds, in the units of the columns."""
+        return 1.0
+
+    def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Columns to scene units."""
+        return x.copy()
+
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scene units to columns."""
+        return values.copy()
+
+    def limits(self, size: int) -> NDArray[np.float64]:
+        """Bounds of the columns, shape (2, size)."""
+        if self.bounds is None:
+            return np.stack([np.full(size, -np.inf), np.full(size, np.inf)])
+        return np.stack([self.encode(side) for side in as_pairs(self.bounds, size).T])
+
+    def x_scale(self, size: int) -> NDArray[np.float64]:
+        """Typical change of the columns, shape (size,)."""
+        if self.scale is not None:
+            return np.full(size, self.scale)
+        low, high = self.limits(size)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(high - low), (high - low) / 8, self.default_scale)
+
+    def periods(self, size: int) -> NDArray[np.float64]:
+        """Period of the columns, shape (size,)."""
+        return np.full(size, np.inf)
+
+
+@frozen(kw_only=True, eq=False)
+class ValueBinding(Binding):
+    """Sets parameters to values, whatever they were."""
+
+    @property
+    def label(self) -> str:
+        """The parameter's own name."""
+        return self.name or self.target
+
+    def claims(self) -> frozenset[str]:
+        """The parameter."""
+        return frozenset({self.target})
+
+    @abc.abstractmethod
+    def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
+        """Values by key, differentiable with respect to `x` of shape (size,)."""
+
+
+def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
+    """Bounds as an array of shape (size, 2); one pair stands for all columns."""
+    pairs: Sequence[Any]
+    try:
+        pairs = list(bounds)
+        if len(pairs) == 2 and not any(isinstance(side, Sequence | np.ndarray) for side in pairs):
+            pairs = [pairs]
+        rows = [[_side(low, -np.inf), _side(high, np.inf)] for low, high in pairs]
+    except (TypeError, ValueError):
+        raise ValueError(f"'bounds' must be a pair (low, high), or one for each column: {bounds!r}") from None
+    for low, high in rows:
+        require("bounds", low < high, "low < high", (low, high))
+    if size is None:
+        return np.array(rows)
+    if len(rows) not in (1, size):
+        raise ValueError(f"'bounds' must be one pair or {size}, one for each column: {bounds!r}")
+    return np.array(np.broadcast_to(np.array(rows), (size, 2)))
+
+
+def as_values(value: ArrayLike, size: int, label: str) -> NDArray[np.float64]:
+    """Scene values as a finite vector of shape (size,); one number stands for all."""
+    array = np.asarray(value, dtype=np.float64).ravel()
+    if array.size == 1:
+        array = np.repeat(array, size)
+    if array.size != size or not np.isfinite(array).all():
+        raise ValueError(f"{label!r} takes {size} finite numbers: {value!r}")
+    return array
+
+
+def _side(value: Any, missing: float) -> float:
+    return missing if value is None else as_real("bounds", value)

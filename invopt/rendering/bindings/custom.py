@@ -1,0 +1,81 @@
+"""Whatever a function sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._validators import as_vector
+from invopt.rendering.bindings.binding import Own, ValueBinding
+
+__all__ = ["Custom"]
+
+
+def _start(value: Any) -> NDArray[np.float64]:
+    return as_vector("x0", value)
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+@frozen(kw_only=True, eq=False)
+class Custom(ValueBinding):
+    """Parameters computed by a function of its columns.
+
+    Parameters
+    ----------
+    target : str
+        A readable name for it.
+    function : callable
+        ``function(x) -> {key: value}`` for a float64 tensor of shape (n,); keys by Mitsuba's names, always the same.
+        Computed with torch, it has the renderer's own derivative too.
+    x0 : array_like, shape (n,)
+        Start.
+    columns : sequence of str, optional
+        Readable names of the columns.
+
+    Notes
+    -----
+    The default scale without bounds is 1. To be picklable, as `workers` need, the function must be importable.
+    """
+
+    function: Callable[[Tensor], Mapping[str, Any]] = field()
+    x0: NDArray[np.float64] = field(converter=_start)
+    columns: tuple[str, ...] | None = field(default=None, converter=_names)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if not callable(self.function):
+            raise TypeError(f"'function' must be callable as function(x) -> {{key: value}}: {self.function!r}")
+        if self.columns is not None and len(self.columns) != self.x0.size:
+            raise ValueError(f"'columns' must be {self.x0.size} names: {self.columns!r}")
+
+    def parts(self, own: Own) -> tuple[str, ...]:
+        """The names given, or numbers."""
+        return self.columns or tuple(str(i) for i in range(self.x0.size))
+
+    def claims(self) -> frozenset[str]:
+        """The keys that the function returns at its start."""
+        return frozenset(self.values(torch.from_numpy(self.x0), _no_own))
+
+    def initial(self, own: Own) -> NDArray[np.float64]:
+        """The start given."""
+        return self.x0.copy()
+
+    def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
+        """What the function returns."""
+        result = self.function(x)
+        if not isinstance(result, Mapping):
+            raise TypeError(f"'function' of {self.label!r} must return a mapping of keys to values: {result!r}")
+        return {key: torch.as_tensor(value, dtype=torch.float64) for key, value in result.items()}
+
+
+def _no_own() -> NDArray[np.float64]:
+    raise TypeError("a custom binding has no value of the scene's own")

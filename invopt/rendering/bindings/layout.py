@@ -1,0 +1,114 @@
+"""Layout: the columns of x that each binding of a scene takes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from invopt.exceptions import SceneError, suggest
+from invopt.rendering.bindings.binding import Binding, Own, as_values
+
+__all__ = ["Layout", "check_claims"]
+
+
+@frozen(eq=False, slots=False)
+class Layout:
+    """Bindings side by side.
+
+    Parameters
+    ----------
+    bindings : tuple of Binding
+        In the order of their columns.
+    own : callable
+        ``own(binding) -> ndarray``, what the scene itself has; called only where it matters, for it may load the scene.
+    """
+
+    bindings: tuple[Binding, ...]
+    own: Callable[[Binding], NDArray[np.float64]]
+
+    def own_of(self, binding: Binding) -> Own:
+        """What reads the scene's own value for one binding."""
+        return partial(self.own, binding)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the columns of each binding."""
+        return tuple(binding.parts(self.own_of(binding)) for binding in self.bindings)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Columns of each binding."""
+        ends = np.cumsum([0, *(len(parts) for parts in self.parts)]).tolist()
+        return tuple(slice(first, last) for first, last in itertools.pairwise(ends))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Readable name of every column."""
+        return tuple(
+            binding.label + (part if part == "" or part[0] == "[" else f".{part}")
+            for binding, parts in zip(self.bindings, self.parts, strict=True)
+            for part in parts
+        )
+
+    def joined(self, method: str) -> NDArray[np.float64]:
+        """What a method of every binding says of its columns, side by side."""
+        pairs = zip(self.bindings, self.parts, strict=True)
+        return np.concatenate([getattr(binding, method)(len(parts)) for binding, parts in pairs], axis=-1)
+
+    def initial(self) -> NDArray[np.float64]:
+        """Point at which the scene is as it was loaded."""
+        return np.concatenate([binding.initial(self.own_of(binding)) for binding in self.bindings])
+
+    def decode(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Values in scene units by label: a float, or an array where there are several."""
+        found: dict[str, Any] = {}
+        for binding, columns in zip(self.bindings, self.slices, strict=True):
+            value = binding.decode(np.asarray(x, dtype=np.float64)[columns])
+            found[binding.label] = float(value[0]) if value.size == 1 else value
+        return found
+
+    def point(self, value: Any, what: str) -> NDArray[np.float64]:
+        """Point from a vector, or from values in scene units by label; the scene's own where one is left out."""
+        if not isinstance(value, Mapping):
+            return as_values(value, self.slices[-1].stop, what) if np.ndim(value) else self._refuse(value, what)
+        labels = [binding.label for binding in self.bindings]
+        for name in value:
+            if name not in labels:
+                raise SceneError(f"{what!r} names no parameter {name!r}; {suggest(str(name), labels)}")
+        parts = []
+        for binding, columns in zip(self.bindings, self.parts, strict=True):
+            if binding.label in value:
+                values = as_values(value[binding.label], len(columns), binding.label)
+                parts.append(binding.encode(values))
+            else:
+                parts.append(binding.initial(self.own_of(binding)))
+        return np.concatenate(parts)
+
+    @staticmethod
+    def _refuse(value: Any, what: str) -> NDArray[np.float64]:
+        raise TypeError(f"{what!r} must be a vector or a mapping of names to values: {value!r}")
+
+
+def check_claims(bindings: Sequence[Binding]) -> None:
+    """Refuse two bindings that set the same thing, and labels that are not unique."""
+    owners: dict[str, Binding] = {}
+    for binding in bindings:
+        for claim in binding.claims():
+            if claim in owners:
+                raise SceneError(f"two bindings set {claim!r}: {owners[claim]!r} and {binding!r}")
+            owners[claim] = binding
+    for claim, owner in owners.items():
+        turned = claim.partition(" about ")[0]
+        free = f"{turned} about any axis"
+        if " about " in claim and claim != free and free in owners:
+            raise SceneError(f"two bindings turn {turned!r}: {owners[free]!r} and {owner!r}")
+    labels = [binding.label for binding in bindings]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise SceneError(f"two bindings are called {label!r}: give one another 'name'")

@@ -1,0 +1,111 @@
+"""Any number of a scene."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from attrs import field, frozen, validators
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._validators import require
+from invopt.exceptions import SceneError
+from invopt.rendering.bindings.binding import Own, ValueBinding, as_pairs
+
+__all__ = ["FieldOfView", "Value"]
+
+
+@frozen(kw_only=True, eq=False)
+class Value(ValueBinding):
+    """Any number of the scene: roughness, radiance, intensity, index of refraction.
+
+    Parameters
+    ----------
+    log : bool, default False
+        For positive numbers: x is the natural logarithm, so that a step is a factor.
+
+    Notes
+    -----
+    A colour, such as the radiance of a light, keeps its hue, and the number is the mean of its three. The default scale
+    without bounds is 0.5 with `log` (a factor of 1.65); without, `scale` or `bounds` must be given.
+    """
+
+    log: bool = field(default=False, validator=validators.instance_of(bool))
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.log and self.bounds is not None:
+            low, _ = as_pairs(self.bounds, 1)[0]
+            require("bounds", low >= 0 or low == -np.inf, ">= 0 with log=True", self.bounds)
+        if not self.log and self.scale is None and not self._finite():
+            raise ValueError(f"'scale' or 'bounds' must be given for {self.target!r}, unless log=True")
+
+    @property
+    def default_scale(self) -> float:
+        """A factor of 1.65."""
+        return 0.5
+
+    def parts(self, own: Own) -> tuple[str, ...]:
+        """One column, without a name of its own."""
+        return ("",)
+
+    def initial(self, own: Own) -> NDArray[np.float64]:
+        """The scene's number."""
+        value = own()
+        if value.size not in (1, 3):
+            raise SceneError(f"{self.target!r} is not a number but of shape {value.shape}: use Texels or Custom")
+        mean = float(value.mean())
+        if self.log and not mean > 0:
+            raise SceneError(
+                f"{self.target!r} is {mean:g} in the scene, which has no logarithm: give its start in 'x0'"
+            )
+        return self.encode(np.array([mean]))
+
+    def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The number."""
+        return np.exp(x) if self.log else x.copy()
+
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The number or its logarithm."""
+        if not self.log:
+            return values.copy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # No lower bound at all and a bound of 0 are the same to a logarithm.
+            return np.log(np.maximum(values, 0.0))
+
+    def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
+        """The number, or the scene's colour at that brightness."""
+        number = torch.exp(x) if self.log else x
+        scene = torch.from_numpy(own().ravel())
+        if scene.numel() == 1:
+            return {self.target: number}
+        mean = scene.mean()
+        return {self.target: number * (scene / mean if mean > 0 else torch.ones_like(scene))}
+
+    def _finite(self) -> bool:
+        return self.bounds is not None and bool(np.isfinite(as_pairs(self.bounds, 1)).all())
+
+
+def _fov_key(value: str) -> str:
+    return value if not isinstance(value, str) or value.endswith(".x_fov") else f"{value}.x_fov"
+
+
+@frozen(kw_only=True, eq=False)
+class FieldOfView(Value):
+    """Horizontal field of view of a camera, in degrees.
+
+    Parameters
+    ----------
+    target : str, default "sensor"
+        The camera. In an XML file one without an id is called "sensor".
+    bounds : (low, high), default (1, 179)
+        Degrees.
+
+    Notes
+    -----
+    Mitsuba has no derivative with respect to it. The default scale is 5 degrees.
+    """
+
+    target: str = field(default="sensor.x_fov", kw_only=False, converter=_fov_key)
+    bounds: tuple[float, float] = field(default=(1.0, 179.0))
+    scale: float | None = field(default=5.0)

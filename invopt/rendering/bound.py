@@ -1,0 +1,192 @@
+"""A live scene under the control of x: bindings applied, pictures compared, derivatives carried back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import evolve
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt.exceptions import SceneError
+from invopt.rendering.bindings.binding import Binding, ValueBinding
+from invopt.rendering.bindings.layout import Layout
+from invopt.rendering.bindings.motion import Motion
+from invopt.rendering.loading import Blueprint
+from invopt.rendering.losses import Loss
+from invopt.rendering.scene import LiveScene
+
+__all__ = ["BoundScene"]
+
+
+class BoundScene:
+    """Scene, bindings and targets.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+        What to load.
+    bindings : tuple of Binding
+        What x sets.
+    sensors : tuple of int
+        Which cameras take pictures.
+    loss : Loss
+        How pictures are compared.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, bindings: tuple[Binding, ...], sensors: tuple[int, ...], loss: Loss
+    ) -> None:
+        self._blueprint = blueprint
+        self._bindings = bindings
+        self._sensors, self._loss = sensors, loss
+        self._targets: list[NDArray[np.float32]] = []
+        self.live: LiveScene
+        self._load(None)
+
+    def own(self, binding: Binding) -> NDArray[np.float64]:
+        """The scene's own value of what a binding sets."""
+        return self.live.own(binding.target)
+
+    def set_targets(self, pictures: list[NDArray[np.float32]]) -> None:
+        """One target a camera."""
+        self._targets = pictures
+        self.live.set_references(pictures)
+
+    def apply(self, x: Tensor) -> None:
+        """Bring the scene to `x` of shape (n,); what did not change is not touched."""
+        values: dict[str, Tensor] = {}
+        for number, (group, columns) in enumerate(self._groups):
+            part = x[columns]
+            held = self._held.get(number)
+            if held is None or not torch.equal(held, part):
+                values.update(self._values(group, x))
+                self._held[number] = part.clone()
+        self.live.assign(values)
+
+    def motions(self, x: Tensor) -> dict[str, tuple[NDArray[np.float64], bool]]:
+        """By object that moves, its motion as a 4x4 matrix, and whether it is in the object's own frame."""
+        found = {}
+        for group, _ in self._groups:
+            binding = group[0][0]
+            if isinstance(binding, Motion):
+                found[binding.target] = self._motion(group, x).numpy(), binding.local
+        return found
+
+    def settings(self, x: Tensor) -> dict[str, NDArray[np.float64]]:
+        """By Mitsuba's names, values of all parameters that are not motions."""
+        values: dict[str, Tensor] = {}
+        for group, _ in self._groups:
+            if isinstance(group[0][0], ValueBinding):
+                values.update(self._values(group, x))
+        return {
+            (name := self.live.resolve(key)): value.numpy().reshape(self.live.own(name).shape)
+            for key, value in values.items()
+        }
+
+    def derivative(self, x: Tensor, *, seed: int, spp: int, integrator: str) -> tuple[float, Tensor]:
+        """Loss and its derivative at `x` of shape (n,), by the renderer."""
+        self.require_derivative(integrator)
+        leaf = x.detach().clone().requires_grad_()
+        values: dict[str, Tensor] = {}
+        for group, _ in self._groups:
+            values.update(self._values(group, leaf))
+        self._held.clear()
+        loss, gradients = self.live.derivative(values, seed=seed, spp=spp)
+        outputs = [values[key] for key in gradients if values[key].requires_grad]
+        back = [torch.from_numpy(gradients[key]) for key in gradients if values[key].requires_grad]
+        if not outputs:
+            return loss, torch.zeros_like(x)
+        (jac,) = torch.autograd.grad(outputs, leaf, back, allow_unused=True)
+        return loss, torch.zeros_like(x) if jac is None else jac
+
+    def require_derivative(self, integrator: str) -> None:
+        """Load the scene in its differentiable form, or say why it has none."""
+        if self._blueprint.integrator == integrator:
+            return
+        if not self._loss.differentiable:
+            raise SceneError("a loss that is a Python callable has no derivative: use one of the losses by name")
+        self._load(integrator)
+        self.live.set_references(self._targets)
+        for group, _ in self._groups:
+            for key in self._values(group, self._any_point()):
+                if not self.live.differentiable(key):
+                    names = ", ".join(repr(binding.label) for binding, _ in group)
+                    raise SceneError(
+                        f"Mitsuba has no derivative with respect to {key!r}, which {names} needs: use a sampled "
+                        f"estimator, such as SharedSamples"
+                    )
+
+    @property
+    def blind_spots(self) -> str:
+        """What the loaded integrator's derivative leaves out; empty if nothing."""
+        moving = [binding.label for binding in self._bindings if isinstance(binding, Motion)]
+        if not moving or self._blueprint.integrator in (None, "prb_projective"):
+            return ""
+        return (
+            f"the derivative of {self._blueprint.integrator!r} leaves out what edges and shadows do as they move, so "
+            f"for {', '.join(moving)} it is that of shading alone"
+        )
+
+    def close(self) -> None:
+        """Drop the scene."""
+        self.live.close()
+
+    def _load(self, integrator: str | None) -> None:
+        # One process holds one scene: the old one goes before the new one comes.
+        if integrator is not None:
+            self.live.close()
+        self._blueprint = evolve(self._blueprint, integrator=integrator)
+        self.live = LiveScene(self._blueprint, self._sensors, self._loss)
+        self._held: dict[int, Tensor] = {}
+        layout = Layout(self._bindings, self.own)
+        self._groups = _grouped(layout)
+        self._centers = {
+            binding.target: torch.from_numpy(self.live.center_of(binding.target))
+            for binding in self._bindings
+            if isinstance(binding, Motion)
+        }
+        self._initial = layout.initial
+        self._check_keys(self._any_point())
+
+    def _any_point(self) -> Tensor:
+        return torch.from_numpy(self._initial())
+
+    def _check_keys(self, x: Tensor) -> None:
+        """Every binding must find its parameter, and none that of another."""
+        owners: dict[str, str] = {}
+        for group, _ in self._groups:
+            for key in self._values(group, x):
+                name, label = self.live.resolve(key), group[0][0].label
+                if name in owners:
+                    raise SceneError(f"two bindings set {name!r}: {owners[name]!r} and {label!r}")
+                owners[name] = label
+
+    def _values(self, group: list[tuple[Binding, slice]], x: Tensor) -> dict[str, Tensor]:
+        binding, columns = group[0]
+        if isinstance(binding, ValueBinding):
+            return binding.values(x[columns], lambda: self.own(binding))
+        assert isinstance(binding, Motion)
+        return self.live.moved(binding.target, self._motion(group, x), local=binding.local)
+
+    def _motion(self, group: list[tuple[Any, slice]], x: Tensor) -> Tensor:
+        target, local = group[0][0].target, group[0][0].local
+        center = torch.zeros(3, dtype=x.dtype) if local else self._centers[target]
+        motion = torch.eye(4, dtype=x.dtype)
+        for binding, columns in sorted(group, key=lambda item: item[0].order):
+            motion = binding.matrix(x[columns], center) @ motion
+        return motion
+
+
+def _grouped(layout: Layout) -> list[tuple[list[tuple[Binding, slice]], list[int]]]:
+    """Motions of one object together, everything else on its own; with the columns of each group."""
+    groups: dict[object, list[tuple[Binding, slice]]] = {}
+    for number, (binding, columns) in enumerate(zip(layout.bindings, layout.slices, strict=True)):
+        group: object = (binding.target, binding.local) if isinstance(binding, Motion) else number
+        groups.setdefault(group, []).append((binding, columns))
+    return [
+        (group, [index for _, columns in group for index in range(columns.start, columns.stop)])
+        for group in groups.values()
+    ]

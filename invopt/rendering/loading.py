@@ -1,0 +1,267 @@
+"""From a file or a dictionary to Mitsuba's scene: objects named, moving shapes in groups, errors readable."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from invopt.exceptions import SceneError, suggest
+from invopt.rendering import keys
+from invopt.rendering.meshes import Mesh
+from invopt.rendering.values import renderer
+
+__all__ = ["TEMPORARY", "Blueprint", "Description", "children", "load", "name_objects", "parsed", "plain", "readable"]
+
+# A file, a dictionary, or what builds the dictionary once a backend is active.
+Description = Path | dict[str, Any] | Callable[[], dict[str, Any]]
+
+# The differentiable form of each integrator; those of the paths handle what they do.
+_ADJOINT = {"path": "prb", "direct": "prb", "volpath": "prbvolpath", "volpathmis": "prbvolpath"}
+# Prefix of the folder for files that exist only while a scene is loaded.
+TEMPORARY = "invopt-"
+_SHARED = ("max_depth", "rr_depth", "hide_emitters")
+
+
+@frozen(kw_only=True, eq=False)
+class Blueprint:
+    """How to load a scene.
+
+    Parameters
+    ----------
+    description : Path, dict or callable
+        The scene.
+    variables : mapping of str to str
+        Values of the ``$variables`` of an XML file.
+    moving : collection of str
+        Shapes that will move: they become instances where that is possible.
+    integrator : str, optional
+        "prb" or "prb_projective": load for derivatives. Shapes then stay as they are, for Mitsuba has no derivative
+        with respect to the pose of an instance.
+    """
+
+    description: Description
+    variables: Mapping[str, str]
+    moving: Collection[str] = ()
+    integrator: str | None = None
+
+
+def load(blueprint: Blueprint) -> Any:
+    """Mitsuba's scene; needs an active backend. Every failure is a `SceneError`."""
+    mi = renderer()
+
+    with parsed(blueprint) as (config, state):
+        names = name_objects(state)
+        _check_complete(state)
+        _add_integrator(state)
+        if blueprint.integrator is not None:
+            _differentiable(state, blueprint.integrator)
+        else:
+            for moving in blueprint.moving:
+                if moving in names:
+                    _to_instance(state, names[moving])
+        for node in _nodes(state, mi.ObjectType.Film):
+            _plain_film(node.props)
+        with readable("could not be loaded"):
+            mi.parser.transform_all(config, state)
+            return mi.parser.instantiate(config, state)
+
+
+@contextmanager
+def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
+    """Parser configuration and state of a scene, while the files made for it exist."""
+    mi = renderer()
+
+    config = mi.parser.ParserConfig(mi.variant())
+    # Merging would rename objects, and with them the parameters to set.
+    config.merge_equivalent = config.merge_meshes = False
+    description = blueprint.description
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, _file_resolver() as resolver:
+        if isinstance(description, Path):
+            resolver.prepend(str(description.parent))
+            with readable(f"{str(description)!r} could not be read"):
+                state = mi.parser.parse_file(config, str(description), **blueprint.variables)
+        else:
+            built = description() if callable(description) else description
+            with readable("is not a valid dictionary"):
+                state = mi.parser.parse_dict(config, _live(built, Path(folder)))
+        yield config, state
+
+
+def plain(value: Any) -> Any:
+    """Copy of a dictionary with Mitsuba's transforms as 4x4 arrays, so that it can be pickled."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if hasattr(value, "matrix") and hasattr(value, "inverse_transpose"):
+        return np.array(value.matrix, dtype=np.float64).reshape(4, 4)
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _live(value: Any, folder: Path, key: str = "") -> Any:
+    """The reverse of `plain`: arrays become transforms or pixels, meshes become files in `folder`."""
+    mi = renderer()
+
+    if isinstance(value, Mapping):
+        return {name: _live(item, folder, name) for name, item in value.items()}
+    if isinstance(value, Mesh):
+        path = folder / f"mesh{len(list(folder.iterdir()))}.ply"
+        value.write(path)
+        return str(path)
+    if isinstance(value, np.ndarray):
+        if value.shape == (4, 4):
+            return mi.ScalarTransform4f(value)
+        if key == "bitmap":
+            return mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32))
+    return value
+
+
+@contextmanager
+def _file_resolver() -> Iterator[Any]:
+    """Folders to look for files in, restored afterwards: the next scene's are others."""
+    mi = renderer()
+
+    before = mi.file_resolver()
+    resolver = mi.FileResolver(before)
+    mi.set_file_resolver(resolver)
+    try:
+        yield resolver
+    finally:
+        mi.set_file_resolver(before)
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Mitsuba's errors as ours, without the place in its own source."""
+    try:
+        yield
+    except SceneError:
+        raise
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        text = re.sub(r"\[\w+\.(cpp|h):\d+\] ", "", str(error)).strip()
+        raise SceneError(f"the scene {what}: {text}") from None
+
+
+def children(node: Any) -> dict[str, int]:
+    """Indices of the objects inside an object, by the name of the property that holds them."""
+    mi = renderer()
+
+    held = {key: node.props[key] for key in node.props.keys()}  # noqa: SIM118 - not a dictionary
+    return {key: item.index() for key, item in held.items() if isinstance(item, mi.Properties.ResolvedReference)}
+
+
+def _nodes(state: Any, kind: Any) -> list[Any]:
+    return [node for node in state.nodes if node.type == kind]
+
+
+def name_objects(state: Any) -> dict[str, int]:
+    """Index of every object at the top by its name; those without one get that of their kind, "sensor", "shape_2"."""
+    names: dict[str, int] = {}
+    for index in children(state.root).values():
+        node = state.nodes[index]
+        name = node.props.id() or _free(str(node.type).rpartition(".")[2].lower(), names)
+        node.props.set_id(name)
+        names[name] = index
+    return names
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    number = 1
+    candidate = name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
+def _check_complete(state: Any) -> None:
+    mi = renderer()
+
+    if not _nodes(state, mi.ObjectType.Sensor):
+        raise SceneError("the scene has no sensor: add a camera, such as {'type': 'perspective', ...}")
+    if not _nodes(state, mi.ObjectType.Emitter):
+        raise SceneError("the scene has no emitter, so every picture of it is black: add a light")
+
+
+def _integrators(state: Any) -> list[Any]:
+    mi = renderer()
+
+    # Plugins written in Python are of unknown type until they are made.
+    return _nodes(state, mi.ObjectType.Integrator) + _nodes(state, mi.ObjectType.Unknown)
+
+
+def _add_integrator(state: Any) -> None:
+    """Path tracing, where the scene does not say."""
+    mi = renderer()
+
+    if not _integrators(state):
+        node = mi.parser.SceneNode()
+        node.type, node.props = mi.ObjectType.Integrator, mi.Properties("path")
+        node.props.set_id("integrator")
+        state.nodes.append(node)
+        state.root.props["integrator"] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
+
+
+def _plain_film(film: Any) -> None:
+    """Pictures as they are compared: linear RGB."""
+    film["pixel_format"] = "rgb"
+    film["component_format"] = "float32"
+
+
+def _differentiable(state: Any, integrator: str) -> None:
+    mi = renderer()
+
+    for node in _integrators(state):
+        plugin = node.props.plugin_name()
+        if plugin.startswith("prb"):
+            continue
+        if plugin not in _ADJOINT:
+            raise SceneError(f"Mitsuba has no derivative of the integrator {plugin!r}; {suggest(plugin, _ADJOINT)}")
+        props = mi.Properties(_ADJOINT[plugin] if _ADJOINT[plugin] != "prb" else integrator)
+        props.set_id(node.props.id())
+        for name in _SHARED:
+            if name in node.props:
+                props[name] = node.props[name]
+        if plugin == "direct":
+            props["max_depth"] = 2
+        if props.plugin_name() == "prb_projective":
+            # Guiding takes seconds a picture to learn what a sample more shows as well.
+            props["guiding"] = "none"
+        node.props = props
+
+
+def _to_instance(state: Any, index: int) -> None:
+    """Put a mesh into a group and an instance of it in its place, so that moving it rebuilds next to nothing."""
+    mi = renderer()
+
+    node = state.nodes[index]
+    name, plugin = node.props.id(), node.props.plugin_name()
+    if node.type != mi.ObjectType.Shape or plugin not in {"ply", "obj", "serialized", "cube"} or _shines(state, node):
+        return
+    group, instance = mi.parser.SceneNode(), mi.parser.SceneNode()
+    group.type = instance.type = mi.ObjectType.Shape
+    member = mi.parser.SceneNode(node)
+    member.props.set_id(keys.member_of(name))
+    state.nodes.append(member)
+    group.props = mi.Properties("shapegroup")
+    group.props.set_id(keys.group_of(name))
+    group.props["shape"] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
+    state.nodes.append(group)
+    instance.props = mi.Properties("instance")
+    instance.props.set_id(name)
+    instance.props["group"] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
+    instance.props["to_world"] = mi.ScalarTransform4f()
+    state.nodes[index] = instance
+    state.root.props[keys.group_of(name)] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
+
+
+def _shines(state: Any, node: Any) -> bool:
+    """Whether a shape is a light: a group cannot hold one."""
+    mi = renderer()
+
+    return any(state.nodes[index].type == mi.ObjectType.Emitter for index in children(node).values())

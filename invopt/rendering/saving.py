@@ -1,0 +1,165 @@
+"""Write a scene with its parameters as found."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from attrs import evolve
+from numpy.typing import NDArray
+
+from invopt.exceptions import SceneError
+from invopt.rendering import keys, loading
+from invopt.rendering.values import renderer
+
+__all__ = ["save"]
+
+
+def save(
+    blueprint: loading.Blueprint,
+    motions: Mapping[str, tuple[NDArray[np.float64], bool]],
+    settings: Mapping[str, NDArray[np.float64]],
+    path: Path,
+) -> None:
+    """Write an XML file; textures and meshes that exist in memory only go into files beside it.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+        The scene as it was.
+    motions : mapping
+        By object, a 4x4 matrix and whether it is in the object's own frame.
+    settings : mapping
+        Values by Mitsuba's names.
+    path : Path
+        File to write; files of the scene's own are referred to where they are.
+    """
+    mi = renderer()
+
+    if path.suffix.lower() != ".xml":
+        raise SceneError(f"a scene is saved as .xml: {str(path)!r}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with loading.parsed(evolve(blueprint, moving=())) as (_, state):
+        names = loading.name_objects(state)
+        for name, (matrix, local) in motions.items():
+            _move(state.nodes[names[name]].props, matrix, local=local)
+        for key, value in settings.items():
+            _set(state, names, key, value, path)
+        for number, node in enumerate(state.nodes):
+            _keep_files(node.props, number, path)
+        with loading.readable("cannot be written"):
+            mi.parser.write_file(state, str(path))
+        _write_names(path, [state.nodes[index] for index in names.values()])
+
+
+def _write_names(path: Path, nodes: list[Any]) -> None:
+    """Give the objects at the top their names: Mitsuba writes only those that others refer to."""
+    document = ElementTree.parse(path)
+    elements = list(document.getroot())
+    written = {element.get("id") for element in elements}
+    for kind in {_kind(node) for node in nodes}:
+        nameless = [element for element in elements if element.tag == kind and element.get("id") is None]
+        left = [node for node in nodes if _kind(node) == kind and node.props.id() not in written]
+        for element, node in zip(nameless, left, strict=True):
+            element.set("id", node.props.id())
+    document.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _move(props: Any, matrix: NDArray[np.float64], *, local: bool) -> None:
+    mi = renderer()
+
+    if props.plugin_name() == "point":
+        place = np.array(props[keys.POSITION]).ravel() if keys.POSITION in props else np.zeros(3)
+        props[keys.POSITION] = mi.ScalarPoint3f(*(matrix[:3, :3] @ place + matrix[:3, 3]))
+        return
+    own = np.eye(4)
+    if keys.TO_WORLD in props:
+        own = np.array(props[keys.TO_WORLD].matrix, dtype=np.float64).reshape(4, 4)
+    props[keys.TO_WORLD] = mi.ScalarTransform4f(own @ matrix if local else matrix @ own)
+
+
+def _set(state: Any, names: Mapping[str, int], key: str, value: NDArray[np.float64], path: Path) -> None:
+    """Walk down from the object at the top to the one that holds the parameter, and set it there."""
+    node, rest = _owner(state, names, key)
+    parts = rest.split(".")
+    while (child := _child(state, node, parts[0])) is not None:
+        node, parts = child, parts[1:]
+    props = node.props
+    name = parts[0]
+    if name == "x_fov":
+        props["fov"], props["fov_axis"] = float(value.ravel()[0]), "x"
+    elif name == "data" and props.plugin_name() == "bitmap":
+        _write_bitmap(props, value, path.with_name(f"{path.stem}_{re.sub(r'[^0-9A-Za-z]+', '_', key)}.exr"))
+    elif parts in ([name], [name, "value"]) and value.size in (1, 3):
+        props[name] = _as_property(value, props, name)
+    else:
+        raise SceneError(f"{key!r} was found, but cannot be written to a scene file: save `res.parameters` instead")
+
+
+def _owner(state: Any, names: Mapping[str, int], key: str) -> tuple[Any, str]:
+    # An object inside another that has a name of its own is addressed by it alone.
+    indices = {node.props.id(): number for number, node in enumerate(state.nodes) if node.props.id()} | dict(names)
+    parts = key.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:end])
+        if name in indices:
+            return state.nodes[indices[name]], ".".join(parts[end:])
+    raise SceneError(f"{key!r} was found, but its object has no name in the scene file")
+
+
+def _child(state: Any, node: Any, name: str) -> Any:
+    """Object inside an object, by the name that Mitsuba's parameters give it."""
+    held = loading.children(node)
+    if name in held:
+        return state.nodes[held[name]]
+    # Those given without a name are called by their kind: bsdf, emitter, brdf_0.
+    kind, _, number = name.partition("_")
+    kind = "bsdf" if kind == "brdf" else kind
+    alike = [state.nodes[index] for index in held.values() if _kind(state.nodes[index]) == kind]
+    position = int(number) if number.isdigit() else 0
+    return alike[position] if position < len(alike) else None
+
+
+def _kind(node: Any) -> str:
+    return str(node.type).rpartition(".")[2].lower()
+
+
+def _as_property(value: NDArray[np.float64], props: Any, name: str) -> Any:
+    mi = renderer()
+
+    if value.size == 1:
+        return float(value.ravel()[0])
+    if name == keys.POSITION:
+        return mi.ScalarPoint3f(*value.tolist())
+    return mi.ScalarColor3f(*value.tolist())
+
+
+def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
+    mi = renderer()
+
+    mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32)).write(str(path))
+    for name in ("bitmap", "data"):
+        if name in props:
+            del props[name]
+    props["filename"], props["raw"] = str(path.absolute()), True
+
+
+def _keep_files(props: Any, number: int, path: Path) -> None:
+    """Files by their absolute place; those made for loading are copied, and pixels in memory become a file."""
+    mi = renderer()
+
+    if "bitmap" in props:
+        _write_bitmap(props, np.array(props["bitmap"], dtype=np.float64), path.with_name(f"{path.stem}_{number}.exr"))
+    if "filename" not in props:
+        return
+    file = Path(str(mi.file_resolver().resolve(props["filename"])))
+    if file.parent.name.startswith(loading.TEMPORARY):
+        kept = path.with_name(f"{path.stem}_{number}{file.suffix}")
+        shutil.copyfile(file, kept)
+        file = kept
+    props["filename"] = str(file.absolute())

@@ -1,0 +1,50 @@
+"""Between numpy and the types that Mitsuba's parameters have, which differ from backend to backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["from_mitsuba", "renderer", "to_mitsuba"]
+
+
+def renderer() -> Any:
+    """Mitsuba, imported only once a scene is opened; untyped, for what its stubs say depends on the variant."""
+    import mitsuba
+
+    return mitsuba
+
+
+def from_mitsuba(value: Any) -> NDArray[np.float64]:
+    """Value of a parameter: () or (m,) for numbers, (3,) for colours and points, (4, 4) for poses, (h, w, c)."""
+    if hasattr(value, "inverse_transpose"):
+        value = value.matrix
+    array = np.array(value, dtype=np.float64)
+    kind = type(value).__name__
+    # Dr.Jit's matrices and vectors carry the number of lanes as a last dimension of 1; tensors do not.
+    if kind.startswith("Matrix"):
+        return array.reshape(4, 4)
+    return array if kind.startswith("Tensor") or array.ndim < 2 else array.reshape(array.shape[0])
+
+
+def to_mitsuba(current: Any, value: NDArray[np.float64], *, attach: bool = False) -> tuple[Any, Any]:
+    """Value of the type of `current`, and the variable that collects its derivative if `attach`."""
+    kind = type(current)
+    if kind is float:
+        return float(value), None
+    if hasattr(current, "inverse_transpose"):
+        leaf = type(current.matrix)(np.ascontiguousarray(value))
+    elif value.ndim <= 1 and kind.__name__ not in _BUFFERS:
+        leaf = kind(*value.tolist())
+    else:
+        leaf = kind(np.ascontiguousarray(value, dtype=np.float32))
+    if attach:
+        import drjit as dr
+
+        dr.enable_grad(leaf)
+    return (kind(leaf) if hasattr(current, "inverse_transpose") else leaf), leaf
+
+
+_BUFFERS = ("Float", "ArrayXf", "Float32", "TensorXf", "ArrayXf64")

@@ -1,0 +1,382 @@
+"""Any Mitsuba scene, its unknowns declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from attrs import field, fields, frozen, validators
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+from torch import Tensor
+
+from invopt._arguments import check_start
+from invopt._problem import Capability, Objective, Problem
+from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt._validators import as_integer, as_vector, integer, real, require
+from invopt.exceptions import SceneError
+from invopt.rendering.backend import Backend, activate
+from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
+from invopt.rendering.bindings.layout import Layout, check_claims
+from invopt.rendering.bound import BoundScene
+from invopt.rendering.loading import Blueprint, Description, plain
+from invopt.rendering.losses import MSE, Loss, as_loss
+from invopt.rendering.saving import save
+from invopt.rendering.scene import LiveScene
+from invopt.rendering.targets import as_target, check_target, read_target
+
+__all__ = ["Scene", "SceneObjective"]
+
+_BACKENDS = tuple(backend.value for backend in Backend)
+
+
+def _as_description(value: Any) -> Description:
+    if isinstance(value, str | Path):
+        path = Path(value)
+        if not path.is_file():
+            raise SceneError(f"'scene' {str(path)!r} does not exist")
+        return path.absolute()
+    if isinstance(value, Mapping):
+        copied: dict[str, Any] = plain(value)
+        return copied
+    if callable(value):
+        described: Description = value
+        return described
+    raise TypeError(f"'scene' must be an XML file, a dictionary or a callable that makes one: {value!r}")
+
+
+def _as_targets(value: Any) -> tuple[Any, ...] | None:
+    if value is None:
+        return None
+    several = isinstance(value, list | tuple) and any(isinstance(v, str | Path) or np.ndim(v) >= 2 for v in value)
+    targets = tuple(as_target(item) for item in (value if several else [value]))
+    return targets
+
+
+def _as_bindings(value: Any) -> tuple[Binding, ...]:
+    bindings = (value,) if isinstance(value, Binding) else tuple(value)
+    for binding in bindings:
+        if not isinstance(binding, Binding):
+            raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {binding!r}")
+    if not bindings:
+        raise ValueError("'parameters' must be at least one binding, such as Translation('sphere')")
+    check_claims(bindings)
+    return bindings
+
+
+def _as_sensors(value: Any) -> tuple[int, ...]:
+    # None of them stands for as many as there are targets.
+    if value is None or len(value) == 0:
+        return ()
+    sensors = tuple(as_integer("sensors", item) for item in value)
+    require("sensors", min(sensors) >= 0, "numbers of cameras, from 0", value)
+    return sensors
+
+
+def _as_variables(value: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(item) for name, item in value.items()}
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Scene(Problem):
+    """Unknown parameters of a Mitsuba scene, from one or more pictures of it.
+
+    Parameters
+    ----------
+    scene : str, Path, dict or callable
+        XML file; Mitsuba's dictionary, in which 4x4 arrays may stand for transforms, arrays for bitmaps and a `Mesh`
+        for a file name; or what builds the dictionary once a backend is active.
+    parameters : sequence of Binding
+        What is unknown, in the order of the columns of x.
+    target : str, Path, array_like or a list of them, optional
+        Picture (EXR, HDR, PFM: linear; PNG, JPEG: decoded from sRGB) or linear array of shape (height, width[, 3]), one
+        for each camera. Without it the target is rendered at `x_opt`.
+    x0, x_opt : mapping or array_like of shape (n,), optional
+        Start, and the answer where it is known: values in scene units by name (those left out are the scene's), or a
+        point. By default `x0` is the scene as it is.
+    loss : {"mse", "relative-mse", "l1", "multi-scale-mse"}, Loss or callable, default "mse"
+        How a picture is compared with its target, in linear RGB; ``loss(image, target) -> float``.
+    sensors : sequence of int, optional
+        Which cameras of the scene; by default the first ones, one for each target.
+    spp : int, default 16
+        Samples per pixel.
+    reference_spp : int, default 512
+        Samples per pixel of a target that is rendered.
+    reference_seed : int
+        Its seed, in [2**31, 2**32), where no render's seed lies.
+    shared_reference : bool, default False
+        Render it with seed 0 and `spp` samples instead, as the paper's code does: its noise then cancels at the answer,
+        which no photograph offers.
+    sigma : float, default 1
+        Smoothing width to start with, in units of the scales of the parameters.
+    variables : mapping, optional
+        Values of the ``$variables`` of an XML file, such as ``{"resx": 128}``.
+    backend : {"cuda", "llvm", "scalar"}, optional
+        What to render with; by default the best usable.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong kind or range; `SceneError` for a scene, target or binding that does not fit, here
+        or when it is opened.
+
+    Notes
+    -----
+    The scene is read once more before a run where a start or a size is the scene's own.
+    """
+
+    renders: ClassVar[bool] = True
+
+    scene: Description = field(kw_only=False, converter=_as_description)
+    _parameters: tuple[Binding, ...] = field(converter=_as_bindings)
+    target: tuple[Any, ...] | None = field(default=None, converter=_as_targets)
+    _x0: Any = field(default=None)
+    _x_opt: Any = field(default=None)
+    loss: Loss = field(factory=MSE, converter=as_loss)
+    sensors: tuple[int, ...] = field(default=(), converter=_as_sensors)
+    spp: int = field(default=16, validator=integer(1))
+    reference_spp: int = field(default=512, validator=integer(1))
+    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
+    shared_reference: bool = field(default=False, validator=validators.instance_of(bool))
+    _sigma: float = field(default=1.0, validator=real(above=0))
+    variables: Mapping[str, str] = field(factory=dict, converter=_as_variables)
+    backend: str | None = field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))
+    # What the scene itself has, once it was read; travels along when the problem is pickled.
+    _read: dict[str, NDArray[np.float64]] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
+        if self.target is None and self._x_opt is None:
+            raise ValueError("give 'target', a picture, or 'x_opt', the point at which it is rendered")
+        count = 1 if self.target is None else len(self.target)
+        if not self.sensors:
+            object.__setattr__(self, "sensors", tuple(range(count)))
+        if self.target is not None and count != len(self.sensors):
+            raise ValueError(f"'target' must be {len(self.sensors)} pictures, one for each of 'sensors': {count}")
+
+    def __repr__(self) -> str:
+        shown = []
+        for item in fields(Scene):
+            value = getattr(self, item.name)
+            if item.init and item.name not in ("scene", "target", "_parameters") and value is not None:
+                shown.append(f"{item.alias}={value!r}")
+        source = str(self.scene) if isinstance(self.scene, Path) else type(self.scene).__name__
+        return f"Scene({source!r}, parameters={list(self._parameters)!r}, {', '.join(shown)})"
+
+    @property
+    def provides(self) -> Capability:  # type: ignore[override]
+        """Residuals where the loss is a mean square, derivatives where it has them."""
+        found = Capability.FUN
+        if self.loss.squared:
+            found |= Capability.RESIDUALS
+        return found | Capability.JAC if self.loss.differentiable else found
+
+    @property
+    def layout(self) -> Layout:
+        """Which columns of x belong to which parameter."""
+        return Layout(self._parameters, self._own)
+
+    @property
+    def x0(self) -> NDArray[np.float64]:
+        """The start given, or the scene as it is; inside the bounds."""
+        layout = self.layout
+        start = layout.initial() if self._x0 is None else layout.point(self._x0, "x0")
+        if self._x0 is None:
+            return start.clip(*layout.joined("limits"))
+        return check_start(start, self.bounds, start.size)
+
+    @property
+    def n(self) -> int:
+        """Number of columns."""
+        return int(self.layout.slices[-1].stop)
+
+    @property
+    def x_opt(self) -> NDArray[np.float64] | None:
+        """The answer, if it was given."""
+        return None if self._x_opt is None else self.layout.point(self._x_opt, "x_opt")
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Bounds of all columns, infinite where there are none; None if there are none at all."""
+        low, high = self.layout.joined("limits")
+        return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
+
+    @property
+    def x_scale(self) -> NDArray[np.float64]:
+        """Scales of all columns."""
+        return self.layout.joined("x_scale")
+
+    @property
+    def periods(self) -> NDArray[np.float64]:
+        """Full turns for rotations."""
+        return self.layout.joined("periods")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Readable names of the columns."""
+        return self.layout.names
+
+    @property
+    def sigma(self) -> float:
+        """Smoothing width to start with."""
+        return self._sigma
+
+    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Values at `x` in scene units, by name: displacements, degrees, factors, colours, numbers."""
+        return self.layout.decode(x)
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """Values by name, in scene units."""
+        values = np.concatenate([np.ravel(value) for value in self.parameters(x).values()])
+        return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
+
+    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
+        """`k` random starts of shape (k, n): `x0` plus half a `sigma` of Gaussian noise, inside the bounds."""
+        return super().starts(rng, k).clip(*self.layout.joined("limits"))
+
+    def open(self) -> SceneObjective:
+        """Load the scene, check it, and read or render the target."""
+        activate(self.backend)
+        return SceneObjective(self)
+
+    def save(self, result: Any, path: str | Path) -> None:
+        """Write the scene with its parameters as found, as an XML file with what it needs beside it.
+
+        Parameters
+        ----------
+        result : OptimizeResult or array_like of shape (n,)
+            The answer.
+        path : str or Path
+            File to write.
+        """
+        x = as_vector("x", getattr(result, "x", result), size=self.n)
+        activate(self.backend)
+        scene = self.bound()
+        try:
+            point = torch.from_numpy(x)
+            save(self.blueprint(), scene.motions(point), scene.settings(point), Path(path))
+        finally:
+            scene.close()
+
+    def blueprint(self) -> Blueprint:
+        """How to load the scene."""
+        moving = tuple({binding.target for binding in self._parameters if isinstance(binding, Motion)})
+        return Blueprint(description=self.scene, variables=self.variables, moving=moving)
+
+    def bound(self) -> BoundScene:
+        """The scene with its bindings; a backend must be active."""
+        return BoundScene(self.blueprint(), self._parameters, self.sensors, self.loss)
+
+    def _own(self, binding: Binding) -> NDArray[np.float64]:
+        """What the scene itself has; all of it is read at once, when first asked for."""
+        if not self._read:
+            activate(self.backend)
+            live = LiveScene(self.blueprint(), self.sensors)
+            try:
+                for other in self._parameters:
+                    if isinstance(other, ValueBinding) and not isinstance(other, Custom):
+                        self._read[other.target] = live.own(other.target)
+            finally:
+                live.close()
+        return self._read[binding.target]
+
+
+class SceneObjective(Objective):
+    """The live scene; see `Scene`.
+
+    Parameters
+    ----------
+    problem : Scene
+        What to load; a backend must be active.
+    """
+
+    chunk_size = 1
+
+    def __init__(self, problem: Scene) -> None:
+        self._samples = problem.spp
+        self._scene = problem.bound()
+        try:
+            self._targets = self._find_targets(problem)
+            self._scene.set_targets(self._targets)
+        except BaseException:
+            self.close()
+            raise
+        self.reference: NDArray[np.float32] = _side_by_side(self._targets)
+
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Losses, shape (k,)."""
+        values = []
+        for row, s in zip(x, seed, strict=True):
+            placed = self._apply(row)
+            values.append(self._scene.live.loss(seed=int(s), spp=spp or self._samples) if placed else float("nan"))
+        return torch.tensor(values, dtype=torch.float64)
+
+    def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Weighted differences to the target, shape (k, m)."""
+        rows: list[Tensor | None] = []
+        for row, s in zip(x, seed, strict=True):
+            placed = self._apply(row)
+            found = self._scene.live.residuals(seed=int(s), spp=spp or self._samples) if placed else None
+            rows.append(None if found is None else torch.from_numpy(found))
+        width = next((row.numel() for row in rows if row is not None), self.reference.size)
+        nothing = torch.full((width,), torch.nan, dtype=torch.float64)
+        return torch.stack([nothing if row is None else row for row in rows])
+
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Loss and the renderer's derivative of shape (n,) at `x` of shape (n,)."""
+        if not bool(torch.isfinite(x).all()):
+            return float("nan"), torch.full_like(x, torch.nan)
+        return self._scene.derivative(x, seed=seed, spp=spp or self._samples, integrator=integrator)
+
+    def jac(self, x: Tensor, *, seed: int) -> Tensor:
+        """The renderer's derivative, shape (n,)."""
+        return self.value_and_jac(x, seed=seed)[1]
+
+    @property
+    def blind_spots(self) -> str:
+        """What the renderer's derivative leaves out; empty if nothing is known of."""
+        return self._scene.blind_spots
+
+    def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
+        """Linear RGB picture at `x` of shape (n,), of the shape of `reference`; several cameras side by side."""
+        point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
+        if not self._apply(point):
+            raise ValueError(f"'x' must be finite: {x!r}")
+        return _side_by_side(self._scene.live.images(seed=seed, spp=spp or self._samples))
+
+    def close(self) -> None:
+        """Drop the scene."""
+        self._scene.close()
+
+    def _apply(self, x: Tensor) -> bool:
+        """Bring the scene to `x`; False if that is no point, for such a matrix would hang the ray tracer."""
+        if not bool(torch.isfinite(x).all()):
+            return False
+        self._scene.apply(x)
+        return True
+
+    def _find_targets(self, problem: Scene) -> list[NDArray[np.float32]]:
+        if problem.target is not None:
+            targets = [read_target(target) for target in problem.target]
+            for target, (width, height) in zip(targets, self._scene.live.sizes(), strict=True):
+                check_target(target, width, height)
+            return targets
+        self._scene.apply(torch.from_numpy(problem.x_opt))
+        shared = problem.shared_reference
+        return self._scene.live.images(
+            seed=0 if shared else problem.reference_seed, spp=problem.spp if shared else problem.reference_spp
+        )
+
+
+def _side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """One picture of several, black below those that are lower."""
+    if len(pictures) == 1:
+        return pictures[0]
+    height = max(picture.shape[0] for picture in pictures)
+    padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in pictures]
+    return np.concatenate(padded, axis=1)

@@ -1,0 +1,159 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import invopt
+from invopt import estimators, optimizers, problems
+from invopt._derivatives import values_and_jacs
+from invopt._evaluate import Budget, Evaluator, StopRun
+from invopt._problem import Capability, Objective
+from invopt.exceptions import EvaluationError, IncompatibleError, NonFiniteError, SceneError
+from invopt.rendering import CameraPose, Color, Translation
+from invopt.rendering.descriptions import camera, diffuse
+from invopt.testing import assert_mean
+
+HESS = torch.tensor([[4.0, 1.0], [1.0, 3.0]], dtype=torch.float64)
+
+
+class Exact(Objective):
+    """A quadratic with its derivative, and noise if wanted."""
+
+    def __init__(self, noise=0.0):
+        self.noise = noise
+        self.seeds = []
+
+    def fun(self, x, *, seed, spp=None):
+        return 0.5 * ((x @ HESS) * x).sum(1)
+
+    def jac(self, x, *, seed):
+        self.seeds.append(seed)
+        rng = np.random.default_rng(seed)
+        return HESS @ x + self.noise * torch.from_numpy(rng.standard_normal(2))
+
+
+def evaluator(objective, scale=(1.0, 1.0), **limits):
+    scale = torch.tensor(scale, dtype=torch.float64)
+    return Evaluator(objective, Capability.FUN | Capability.JAC, scale, budget=Budget(**limits))
+
+
+def test_gradient_is_in_units_of_the_scale():
+    x = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    measured = evaluator(Exact(), scale=(2.0, 0.5))
+    values, jacs = values_and_jacs(measured, x, np.array([1]), integrator="prb")
+    point = torch.tensor([2.0, -0.5], dtype=torch.float64)
+    torch.testing.assert_close(jacs[0], (HESS @ point) * torch.tensor([2.0, 0.5], dtype=torch.float64))
+    torch.testing.assert_close(values[0], 0.5 * point @ HESS @ point)
+    assert measured.nfev == 2
+
+
+def test_mean_and_standard_error_of_samples():
+    estimator, x = estimators.Autodiff(n_samples=16), torch.tensor([0.5, 0.2], dtype=torch.float64)
+    found = [estimator.estimate(evaluator(Exact(0.3)), x, None, np.random.default_rng(seed))[0] for seed in range(300)]
+    assert_mean(torch.stack([e.jac for e in found]).numpy(), HESS @ x)
+    errors = torch.stack([e.standard_error for e in found]).square().mean(0).sqrt()
+    np.testing.assert_allclose(errors, 0.3 / 4, rtol=0.05)
+    single = estimators.Autodiff().estimate(evaluator(Exact()), x, None, np.random.default_rng(0))[0]
+    assert (single.nfev, bool(single.standard_error.isinf().all())) == (2, True)
+    assert found[0].nfev == estimator.cost(2) == 32
+
+
+def test_budget_is_kept():
+    x = torch.zeros(2, dtype=torch.float64)
+    with pytest.raises(StopRun):
+        values_and_jacs(evaluator(Exact(), maxfev=5), x, np.array([1, 2, 3]), integrator="prb")
+    with pytest.raises(StopRun):
+        values_and_jacs(evaluator(Exact(), deadline=0.0), x, np.array([1]), integrator="prb")
+
+
+def test_errors_are_ours():
+    class Broken(Exact):
+        def jac(self, x, *, seed):
+            raise ZeroDivisionError("no")
+
+    class Nan(Exact):
+        def jac(self, x, *, seed):
+            return torch.full_like(x, math.nan)
+
+    x = torch.zeros(2, dtype=torch.float64)
+    with pytest.raises(EvaluationError, match="the derivative of the objective raised ZeroDivisionError: no"):
+        values_and_jacs(evaluator(Broken()), x, np.array([1]), integrator="prb")
+    with pytest.raises(NonFiniteError, match="derivative is not finite"):
+        values_and_jacs(evaluator(Nan()), x, np.array([1]), integrator="prb")
+    with pytest.raises(IncompatibleError, match="Autodiff needs JAC, but Box2 provides FUN"):
+        invopt.minimize("box2", "autodiff")
+    with pytest.raises(ValueError, match="integrator"):
+        estimators.Autodiff(integrator="path")
+
+
+def test_zero_derivative_is_a_plateau_not_an_answer():
+    class Flat(problems.Quadratic):
+        provides = Capability.FUN | Capability.JAC
+
+        def open(self):
+            return FlatObjective()
+
+    class FlatObjective(Objective):
+        def fun(self, x, *, seed, spp=None):
+            return torch.ones(len(x), dtype=torch.float64)
+
+        def jac(self, x, *, seed):
+            return torch.zeros_like(x)
+
+    res = invopt.minimize(Flat(), estimators.Autodiff(n_samples=2), optimizers.Adam(), rng=0, maxiter=50)
+    assert not res.success
+    assert res.status is invopt.Status.PLATEAU
+    assert "derivative is exactly zero" in res.message
+
+
+def wall():
+    """A ball behind the camera: no pixel shows it."""
+    grey = diffuse(0.5, 0.5, 0.5)
+    return {
+        "type": "scene",
+        "integrator": {"type": "path", "max_depth": 2},
+        "sensor": camera(origin=[0, -3, 0], target=[0, 0, 0], fov=40, width=8, height=8),
+        "wall": {
+            "type": "rectangle",
+            "to_world": np.diag([5.0, 5, 1, 1])[[0, 2, 1, 3]],
+            "bsdf": diffuse(0.5, 0.5, 0.5),
+        },
+        "ball": {"type": "sphere", "center": [0, -9, 0], "bsdf": grey},
+        "sky": {"type": "constant"},
+    }
+
+
+@pytest.mark.render
+def test_what_no_pixel_shows_has_a_derivative_of_zero():
+    problem = problems.Scene(wall(), parameters=Color("ball.bsdf.reflectance"), x_opt=[0.1, 0.1, 0.1], spp=4)
+    res = invopt.minimize(problem, "autodiff", "adam", rng=0, maxiter=30)
+    assert res.status is invopt.Status.PLATEAU
+    assert "no pixel depends smoothly" in res.message
+
+
+@pytest.mark.render
+def test_what_has_no_derivative_says_so():
+    problem = problems.Scene(wall(), parameters=CameraPose(), x_opt=np.zeros(6), spp=4)
+    with pytest.raises(SceneError, match=r"no derivative with respect to 'sensor.to_world', which 'sensor.pose'"):
+        invopt.minimize(problem, "autodiff", "adam", rng=0)
+    callable_loss = problems.Scene(wall(), parameters=Translation("ball"), x_opt=np.zeros(3), loss=lambda a, b: 0.0)
+    with pytest.raises(IncompatibleError, match="Autodiff needs JAC, but Scene provides FUN"):
+        invopt.minimize(callable_loss, "autodiff", "adam")
+
+
+@pytest.mark.render
+def test_texture_is_solved():
+    problem = problems.Texture(size="tiny")
+    res = invopt.minimize(problem, "autodiff", optimizers.Adam(lr=0.05), rng=0, maxiter=60)
+    assert problem.parameter_error(res.x) < 0.03 * problem.parameter_error(problem.x0)
+
+
+@pytest.mark.render
+def test_mug_is_not_and_the_result_says_why():
+    problem = problems.Mug(size="tiny")
+    res = invopt.minimize(problem, "autodiff", optimizers.Adam(lr=0.1), rng=0, maxiter=25)
+    assert not res.success
+    assert problem.parameter_error(res.x) > 0.5 * problem.parameter_error(problem.x0)
+    assert "leaves out what edges and shadows do as they move" in res.message
+    assert "rotation" in res.message
