@@ -31,15 +31,17 @@ def resolve_problem(problem: Any, x0: Any, bounds: Any, x_scale: Any) -> Problem
     return made
 
 
-def choose_parts(estimator: Any, method: Any) -> tuple[Estimator, Optimizer]:
-    """Resolve names and fill in what was left out: one shared sample set and a truncated Newton method."""
+def choose_parts(problem: Problem, estimator: Any, method: Any) -> tuple[Estimator, Optimizer]:
+    """Resolve names and fill in what was left out: the problem's own estimator and the method that suits it."""
     chosen_method = None if method is None else resolve("optimizers", method, "method")
     if estimator is not None:
         chosen = resolve("estimators", estimator, "estimator")
     elif chosen_method is not None and chosen_method.requires == Order.FUN:
         chosen = find("estimators", "function-value")()
     else:
-        chosen = find("estimators", "shared-samples")()
+        chosen = find("estimators", problem.default_estimator)()
+        if chosen_method is not None and chosen_method.requires & ~chosen.provides:
+            chosen = find("estimators", "shared-samples")()
     if chosen_method is None:
         chosen_method = _method_for(chosen.provides)
     return chosen, chosen_method

@@ -84,7 +84,7 @@ def minimize(
     problem : Problem, str or callable
         What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
     estimator : Estimator or str, optional
-        How derivatives are got; by default `SharedSamples`.
+        How derivatives are got; by default the problem's own, mostly `SharedSamples`.
     method : Optimizer or str, optional
         How they become steps; by default the best match for what the estimator provides.
     x0 : array_like, shape (n,), optional
@@ -194,7 +194,7 @@ def prepare(
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
-    chosen, chosen_method = choose_parts(estimator, method)
+    chosen, chosen_method = choose_parts(described, estimator, method)
     check_pairing(described, chosen, chosen_method)
     n = described.n
     box = described.bounds if bounds is None else as_bounds(bounds, n)

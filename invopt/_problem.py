@@ -133,6 +133,8 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
+    # Name of the estimator that serves it best where none is asked for.
+    default_estimator: ClassVar[str] = "shared-samples"
 
     @property
     @abc.abstractmethod

@@ -34,7 +34,7 @@ app = typer.Typer(
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(help="Problem; see `invopt list`.")],
-    estimator: Annotated[str, typer.Option(help="How derivatives are got.")] = "shared-samples",
+    estimator: Annotated[str | None, typer.Option(help="How derivatives are got; by default what suits it.")] = None,
     method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
     maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
@@ -48,7 +48,7 @@ def run(
         require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
-        made = _make_estimator(estimator, sigma)
+        made = _make_estimator(estimator or problem.default_estimator, sigma)
         prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=maxfev, workers=workers)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,8 @@ from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer, require
 from invopt.rendering.backend import Backend
 
-from .scene import Scene, SceneObjective
+from .scene import Scene
+from .scene_objective import SceneObjective
 
 __all__ = ["Task"]
 
@@ -70,6 +71,10 @@ class Task(Problem):
     def __getstate__(self) -> dict[str, Any]:
         # What can be stated again need not travel.
         return {name: value for name, value in self.__dict__.items() if name != "statement"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Inherited, attrs' own would restore the fields of the slotted base class alone.
+        self.__dict__.update(state)
 
     @property
     @abc.abstractmethod

@@ -46,6 +46,9 @@ class Texture(Task):
         "paper": (256, 256, 32),
     }
 
+    # A thousand texels are too many to perturb, and none of them moves an edge.
+    default_estimator: ClassVar[str] = "autodiff"
+
     @cached_property
     def statement(self) -> Scene:
         """The texels, each between 0 and 1."""

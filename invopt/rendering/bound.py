@@ -10,7 +10,8 @@ from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.exceptions import SceneError
+from invopt.exceptions import BackendError, SceneError
+from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bindings.motion import Motion
@@ -106,6 +107,8 @@ class BoundScene:
         """Load the scene in its differentiable form, or say why it has none."""
         if self._blueprint.integrator == integrator:
             return
+        if active() is Backend.SCALAR:
+            raise BackendError("the scalar backend has no derivatives: use LLVM or CUDA, or a sampled estimator")
         if not self._loss.differentiable:
             raise SceneError("a loss that is a Python callable has no derivative: use one of the losses by name")
         self._load(integrator)

@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import invopt
 from invopt import estimators, optimizers, problems
 from invopt._derivatives import values_and_jacs
 from invopt._evaluate import Budget, Evaluator, StopRun
+from invopt._minimize import prepare
 from invopt._problem import Capability, Objective
 from invopt.exceptions import EvaluationError, IncompatibleError, NonFiniteError, SceneError
 from invopt.rendering import CameraPose, Color, Translation
@@ -157,3 +161,31 @@ def test_mug_is_not_and_the_result_says_why():
     assert problem.parameter_error(res.x) > 0.5 * problem.parameter_error(problem.x0)
     assert "leaves out what edges and shadows do as they move" in res.message
     assert "rotation" in res.message
+
+
+SCALAR = """
+import torch
+from invopt import problems
+from invopt.exceptions import BackendError
+problem = problems.Texture(size="tiny", backend="scalar")
+with problem.open() as live:
+    try:
+        live.jac(torch.from_numpy(problem.x0), seed=1)
+    except BackendError as error:
+        assert "the scalar backend has no derivatives" in str(error)
+    else:
+        raise SystemExit("no error")
+"""
+
+
+@pytest.mark.render
+def test_scalar_backend_says_that_it_has_none():
+    subprocess.run([sys.executable, "-c", SCALAR], env={**os.environ, "INVOPT_BACKEND": ""}, check=True, timeout=200)
+
+
+def test_texture_chooses_it_by_itself():
+    run = prepare(problems.Texture(size="tiny"))
+    assert isinstance(run.estimator, estimators.Autodiff)
+    assert isinstance(run.method, optimizers.Adam)
+    run = prepare(problems.Texture(size="tiny"), method="newton-cg")
+    assert isinstance(run.estimator, estimators.SharedSamples)

@@ -18,7 +18,7 @@ from invopt._problem import Capability
 from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.exceptions import SceneError
 from invopt.problems.mug import mug_mesh
-from invopt.problems.scene import SceneObjective
+from invopt.problems.scene_objective import SceneObjective
 from invopt.rendering import Backend, active
 
 # Family-wise false-alarm rate of the comparison of backends.
