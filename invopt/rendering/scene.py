@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from invopt.rendering import keys
 from invopt.rendering.backend import Backend, active
+from invopt.rendering.frozen import FrozenRender, owned
 
 __all__ = ["LiveScene", "area_light", "camera", "rgb", "rotation_z"]
 
@@ -34,6 +35,7 @@ class LiveScene:
         # Optimising would merge and rename objects, and with them the parameters to set.
         self._scene = mi.load_dict(description, optimize=False)
         self._params = mi.traverse(self._scene)
+        self._renderer: FrozenRender | None = FrozenRender(self._scene)
         self._poses: dict[str, NDArray[np.float64]] = {}
         self._reference: Any = None
 
@@ -51,7 +53,7 @@ class LiveScene:
         """Set any other parameter by Mitsuba's name."""
         if key not in self._params:
             raise KeyError(f"the scene has no parameter {key!r}")
-        self._params[key] = value
+        self._params[key] = owned(value)
         self._params.update()
 
     def image(self, *, seed: int, spp: int) -> NDArray[np.float32]:
@@ -78,13 +80,13 @@ class LiveScene:
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
-        self._scene = self._params = self._reference = None
+        self._scene = self._params = self._reference = self._renderer = None
         gc.collect()
 
     def _render(self, seed: int, spp: int) -> Any:
-        if self._scene is None:
+        if self._renderer is None:
             raise ValueError("the scene is closed")
-        return self._mi.render(self._scene, spp=spp, seed=seed)
+        return self._renderer(seed=seed, spp=spp)
 
 
 def rotation_z(degrees: float) -> NDArray[np.float64]:
