@@ -33,7 +33,9 @@ class FiniteDifference(Estimator):
     and on the diagonal :math:`(\bar f(H) - \bar f(h))\, 2 / (H^2 - h^2)` with :math:`\bar f(h)` the mean of the
     values at :math:`x \pm h e_i`, which the gradient has already paid for.
 
-    `jac` costs ``2 n`` evaluations; `hess` ``2 n**2`` on top, spent when it is first asked for.
+    `jac` costs ``2 n`` evaluations; `hess` ``2 n**2`` on top, spent when it is first asked for. Near a bound the points
+    are shifted inside by up to h (H), and the derivatives are those of the shifted point; `hess` then costs
+    ``2 n`` more.
 
     Parameters
     ----------
@@ -74,41 +76,50 @@ class FiniteDifference(Estimator):
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
         n = x.numel()
-        h, _ = self._steps(x)
+        h, _ = self._steps(x, objective.width(x))
+        centre = objective.inside(x, h)
         # By default one seed a parameter, used again for the diagonal of the Hessian, so that noise cancels in both.
         seeds = SeedSource(self.seeds, rng)
         near_seed, far_seed = np.split(seeds.draw(n, 4), 2)
-        near = _axis_values(objective, x, h, near_seed)
+        near = _axis_values(objective, centre, h, near_seed)
         jac = (near[0] - near[1]) / (2 * h)
         estimate = Estimate(
             x=x,
             fun=float(near.mean()),
             jac=jac,
             standard_error=torch.zeros_like(jac),
-            hessian=lambda: self._hessian(objective, x, near, far_seed, seeds),
+            hessian=lambda: self._hessian(objective, x, (centre, near, near_seed), far_seed, seeds),
             nfev=2 * n,
         )
         return estimate, None
 
-    def _steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps h of the gradient and H of the Hessian, shape (n,)."""
-        if self.abs_step is not None:
-            h = torch.full_like(x, self.abs_step)
-            return h, 2 * h
+    def _steps(self, x: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+        """Steps h of the gradient and H of the Hessian, shape (n,), that fit into a box of this width."""
         size = torch.clamp(x.abs(), min=1.0)
         rel = _EPS ** (1 / 3) if self.rel_step is None else self.rel_step
-        return rel * size, rel**0.75 * size
+        h, H = rel * size, rel**0.75 * size
+        if self.abs_step is not None:
+            h = torch.full_like(x, self.abs_step)
+            H = 2 * h
+        if bool((x + h == x).any()):
+            name = "rel_step" if self.abs_step is None else "abs_step"
+            raise ValueError(f"'{name}' must be large enough to change x = {x.tolist()}: {getattr(self, name)!r}")
+        return torch.minimum(h, width / 8), torch.minimum(H, width / 4)
 
     def _hessian(
         self,
         objective: Evaluator,
         x: Tensor,
-        near: Tensor,
+        gradient: tuple[Tensor, Tensor, NDArray[np.int64]],
         far_seed: NDArray[np.int64],
         seeds: SeedSource,
     ) -> Measurement:
         n = x.numel()
-        h, H = self._steps(x)
+        h, H = self._steps(x, objective.width(x))
+        centre, near, near_seed = gradient
+        x = objective.inside(x, H)
+        if not torch.equal(x, centre):
+            near = _axis_values(objective, x, h, near_seed)
         far = _axis_values(objective, x, H, far_seed)
         hess = torch.diag(2 * (far.mean(0) - near.mean(0)) / (H.square() - h.square()))
         rows, columns = (torch.from_numpy(index) for index in np.triu_indices(n, 1))

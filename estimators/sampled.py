@@ -63,6 +63,8 @@ class SampledEstimator(Estimator):
         """Estimate at `x`, and the state one step further down the schedule."""
         schedule = self.default_schedule if self.sigma is None else self.sigma
         sigma = schedule.at(state.iteration, state.sigma)
+        # Before drawing what could not be evaluated, and may not fit into memory.
+        objective.check_budget(self.cost(objective.n))
         estimate = self._sample(objective, x, sigma, rng, SeedSource(self.seeds, rng))
         return estimate, SampledState(state.iteration + 1, state.sigma)
 

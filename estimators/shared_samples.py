@@ -7,14 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from torch import Tensor
 
 from invopt._estimator import Estimate, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedSource
-from invopt._validators import integer
+from invopt._validators import integer, one_of
 from invopt.exceptions import NonFiniteError
 
 from . import kernels
@@ -54,7 +54,9 @@ class SharedSamples(SampledEstimator):
 
     Notes
     -----
-    Standard errors treat the samples as independent, though each is compared with the mean of the others.
+    Standard errors treat the samples as independent, though each is compared with the mean of the others: with two or
+    three samples those of `hess` come out some 10 to 15 % too small, those of `jac` without antithetic pairs up to a
+    third; from ten samples on that is a few per cent.
 
     References
     ----------
@@ -66,7 +68,7 @@ class SharedSamples(SampledEstimator):
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     n_samples: int = field(default=3, validator=integer(2))
-    proposal: str = field(default="shared", validator=validators.in_(tuple(_PROPOSALS)))
+    proposal: str = field(default="shared", validator=one_of(*_PROPOSALS))
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate; products and the Hessian are free."""
@@ -81,16 +83,18 @@ class SharedSamples(SampledEstimator):
         parts = evaluate(objective, x, sigma * t, seeds.draw(m, self.copies), antithetic=self.antithetic)
         t, weight, odd, even = _finite(t, 1.0 / proposal.density(t), parts)
         level = even.mean()
-        # k / (k - 1) turns the mean of all samples into the mean of all others.
-        rise = weight * (even - level) * (len(even) / (len(even) - 1))
-        slope = weight * (odd if self.antithetic else odd - level)
-        if not self.antithetic:
-            slope = slope * (len(even) / (len(even) - 1))
+        # Turns the mean of all samples into the mean of all others.
+        others = len(even) / (len(even) - 1)
+        rise = weight * (even - level) * others
+        slope = weight * (odd if self.antithetic else (odd - level) * others)
+        fun = mean(level + rise)
+        # Each contribution moves with the others' mean, which by itself would count every deviation twice.
+        fun = Measurement(fun.value, fun.standard_error / others)
         return self._record(
             x,
             sigma,
             parts,
-            mean(level + rise),
+            fun,
             mean(slope.unsqueeze(1) * kernels.gradient(t) / sigma),
             hessian=lambda: mean(rise.view(-1, 1, 1) * kernels.hessian(t) / sigma**2),
             product=lambda p: _product(t, rise, p, sigma),

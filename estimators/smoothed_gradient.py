@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from torch import Tensor
 
 from invopt._estimator import Estimate, Order
 from invopt._evaluate import Evaluator
 from invopt._seeds import SeedSource
+from invopt._validators import one_of
 
 from . import kernels
 from .monte_carlo import Parts, evaluate, mean
@@ -98,7 +99,7 @@ class SmoothedGradient(SampledEstimator):
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
 
-    proposal: str = field(default="optimal", validator=validators.in_(tuple(GRADIENT_PROPOSALS)))
+    proposal: str = field(default="optimal", validator=one_of(*GRADIENT_PROPOSALS))
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate."""

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from torch import Tensor
 
 from invopt._estimator import Estimate, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedSource
+from invopt._validators import one_of
 
 from . import kernels
 from .monte_carlo import evaluate, mean
@@ -67,7 +68,7 @@ class SmoothedHessian(SampledEstimator):
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
-    proposal: str = field(default="optimal", validator=validators.in_(tuple(_PROPOSALS)))
+    proposal: str = field(default="optimal", validator=one_of(*_PROPOSALS))
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate of `fun` and `jac`."""

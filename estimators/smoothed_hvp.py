@@ -13,7 +13,7 @@ from invopt._estimator import Estimate, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import real
+from invopt._validators import one_of, real
 
 from .monte_carlo import mean
 from .sampled import SampledEstimator
@@ -58,7 +58,7 @@ class SmoothedHVP(SampledEstimator):
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
-    proposal: str = field(default="optimal", validator=validators.in_(tuple(GRADIENT_PROPOSALS)))
+    proposal: str = field(default="optimal", validator=one_of(*GRADIENT_PROPOSALS))
     rel_step: float = field(default=1 / 3, validator=real(above=0, maximum=10))
     common_samples: bool = field(default=True, validator=validators.instance_of(bool))
 

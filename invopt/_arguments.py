@@ -76,7 +76,7 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
         return None
     given: tuple[Any, Any]
     if isinstance(bounds, Bounds):
-        given = np.broadcast_to(bounds.lb, (n,)), np.broadcast_to(bounds.ub, (n,))
+        given = _broadcast(bounds.lb, n), _broadcast(bounds.ub, n)
     else:
         given = _from_pairs(bounds, n)
     low = as_vector("bounds (low)", given[0], size=n, finite=False)
@@ -84,6 +84,13 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
     for i in range(n):
         require("bounds", low[i] < high[i], f"low < high in parameter {i}", (float(low[i]), float(high[i])))
     return Bounds(low, high)
+
+
+def _broadcast(limit: Any, n: int) -> NDArray[Any]:
+    try:
+        return np.broadcast_to(limit, (n,))
+    except ValueError:
+        raise ValueError(f"'bounds' must have {n} elements, one for each parameter, or one: {limit!r}") from None
 
 
 def _from_pairs(bounds: Any, n: int) -> tuple[list[float], list[float]]:
@@ -114,8 +121,8 @@ def as_limit(name: str, value: Any, *, whole: bool = True) -> float:
     """Return a budget as a number, inf for None; anything below 1 (or 0 for times) is an error."""
     if value is None:
         return math.inf
-    if whole and value != math.inf:
-        limit = float(as_integer(name, value))
+    if whole and not (isinstance(value, float) and value == math.inf):
+        limit = as_real(name, as_integer(name, value))
         require(name, limit >= 1, ">= 1", value)
         return limit
     limit = as_real(name, value)

@@ -25,7 +25,7 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         As in `invopt.minimize`.
     **options
         Further arguments of `invopt.minimize` (`rng`, `maxfev`, `x_scale`, ...); the ``options`` given to scipy
-        are added to these, and scipy's ``tol`` stands for both `gtol` and `xtol`.
+        are added to these; its ``disp`` stands for `progress`, and scipy's ``tol`` for both `gtol` and `xtol`.
 
     Returns
     -------
@@ -58,11 +58,14 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
     ) -> OptimizeResult:
         if np.size(constraints) > 0:
             raise IncompatibleError("constraints other than bounds are not supported")
+        if "disp" in scipy_options:
+            scipy_options["progress"] = bool(scipy_options.pop("disp"))
         if tol is not None:
             scipy_options = {"gtol": tol, "xtol": tol} | scipy_options
         # With jac=True scipy's objective returns (f, gradient); the gradient is not wanted here.
+        objective: Callable[..., Any] = _Objective(fun, args, jac is True)
         return minimize(
-            _Objective(fun, args, jac is True),
+            objective,
             estimator,
             method,
             x0=x0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from invopt._estimator import Order
 from invopt._loop import open_evaluator
 from invopt._minimize import prepare
+from invopt._validators import as_vector
 
 __all__ = ["Derivatives", "differentiate"]
 
@@ -49,7 +51,16 @@ class Derivatives:
 
 
 def differentiate(
-    problem: Any, estimator: Any = None, x: ArrayLike | None = None, *, p: ArrayLike | None = None, **options: Any
+    problem: Any,
+    estimator: Any = None,
+    x: ArrayLike | None = None,
+    *,
+    p: ArrayLike | None = None,
+    bounds: Any = None,
+    x_scale: ArrayLike | None = None,
+    rng: Any = None,
+    max_nonfinite: float = 0.5,
+    workers: Any = None,
 ) -> Derivatives:
     """Derivatives of a black box at `x`, each with its standard error.
 
@@ -63,8 +74,8 @@ def differentiate(
         Where; by default the problem's start.
     p : array_like, shape (n,), optional
         A vector to multiply the Hessian with.
-    **options
-        `bounds`, `x_scale`, `rng`, `maxfev`, `max_nonfinite` and `workers` of `minimize`.
+    bounds, x_scale, rng, max_nonfinite, workers
+        As in `minimize`.
 
     Returns
     -------
@@ -77,19 +88,28 @@ def differentiate(
     >>> round(float(found.jac[0]), 6), round(float(found.hess[0, 0]), 3)
     (6.0, 2.0)
     """
-    run = prepare(problem, estimator, None, x0=x, progress=False, **options)
-    scale = run.x_scale
+    run = prepare(
+        problem,
+        estimator,
+        None,
+        x0=x,
+        bounds=bounds,
+        x_scale=x_scale,
+        rng=rng,
+        max_nonfinite=max_nonfinite,
+        workers=workers,
+        progress=False,
+    )
+    scale, provides = run.x_scale, run.estimator.provides
+    vector = None if p is None else torch.from_numpy(as_vector("p", p, size=run.problem.n) / scale)
+    if vector is not None and Order.HESSP not in provides:
+        raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")
     with run.open() as objective:
-        evaluator = open_evaluator(run, objective)
+        evaluator = open_evaluator(run, objective, time.perf_counter())
         point = torch.from_numpy(run.x0 / scale)
         estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)
-        provides = run.estimator.provides
         has_hess = Order.HESS in provides
-        product = None
-        if p is not None:
-            if Order.HESSP not in provides:
-                raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")
-            product = estimate.measure_hessp(torch.as_tensor(np.asarray(p, dtype=np.float64) / scale))
+        product = None if vector is None else estimate.measure_hessp(vector)
         square = np.outer(scale, scale)
         return Derivatives(
             x=run.x0,

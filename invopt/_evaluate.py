@@ -52,8 +52,9 @@ class Evaluator:
         What it can be asked for.
     x_scale : Tensor, shape (n,)
         Units of each parameter.
-    lower, upper : Tensor, shape (n,), optional
-        Bounds in scaled units. Points outside are projected, so that f is extended by its value on the boundary.
+    bounds : tuple of Tensor, optional
+        Lower and upper bounds, in the problem's own units. Points outside are projected, so that f is extended by its
+        value on the boundary.
     budget : Budget
         Limits.
     """
@@ -63,8 +64,7 @@ class Evaluator:
         objective: Objective,
         provides: Capability,
         x_scale: Tensor,
-        lower: Tensor | None = None,
-        upper: Tensor | None = None,
+        bounds: tuple[Tensor, Tensor] | None = None,
         budget: Budget = Budget(),
     ) -> None:
         self.objective = objective
@@ -74,28 +74,40 @@ class Evaluator:
         self.n_nonfinite = 0
         self._x_scale = x_scale
         self._unit = bool((x_scale == 1).all())
-        self._lower, self._upper = lower, upper
+        self._bounds = bounds
+        self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self._budget = budget
 
-    @property
-    def remaining(self) -> float:
-        """Evaluations left; inf without a limit."""
-        return self._budget.maxfev - self.nfev
+    def check_budget(self, k: int) -> None:
+        """End the run unless `k` more evaluations are within the budget."""
+        if self.nfev + k > self._budget.maxfev:
+            raise StopRun(Status.MAXFEV)
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds."""
-        return x if self._lower is None else torch.clamp(x, self._lower, self._upper)
+        return x if self._scaled is None else torch.clamp(x, *self._scaled)
+
+    def width(self, x: Tensor) -> Tensor:
+        """Widths of the box, shape (n,); inf where it is open."""
+        return torch.full_like(x, math.inf) if self._scaled is None else self._scaled[1] - self._scaled[0]
+
+    def inside(self, x: Tensor, margin: Tensor) -> Tensor:
+        """Nearest point that is `margin` away from the bounds in every parameter; the box must be that wide."""
+        return x if self._scaled is None else torch.clamp(x, self._scaled[0] + margin, self._scaled[1] - margin)
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
         """Gradient with the components dropped that only push against an active bound."""
-        if self._lower is None or self._upper is None:
+        if self._scaled is None:
             return jac
-        blocked = ((x <= self._lower) & (jac > 0)) | ((x >= self._upper) & (jac < 0))
+        lower, upper = self._scaled
+        blocked = ((x <= lower) & (jac > 0)) | ((x >= upper) & (jac < 0))
         return torch.where(blocked, 0.0, jac)
 
     def unscale(self, x: Tensor) -> Tensor:
-        """Point in the problem's own units."""
-        return x if self._unit else x * self._x_scale
+        """Nearest point inside the bounds, in the problem's own units."""
+        points = x if self._unit else x * self._x_scale
+        # After the change of units, whose rounding could leave the bounds by the last bit.
+        return points if self._bounds is None else torch.clamp(points, *self._bounds)
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
@@ -107,9 +119,8 @@ class Evaluator:
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]
-        if self.nfev + k > self._budget.maxfev:
-            raise StopRun(Status.MAXFEV)
-        points, size = self.unscale(self.project(x)), self.objective.chunk_size or _BLOCK
+        self.check_budget(k)
+        points, size = self.unscale(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
         chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
         parts = []

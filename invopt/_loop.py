@@ -29,14 +29,12 @@ __all__ = ["Loop", "open_evaluator"]
 
 def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
     """Evaluator of a run: scaled, bounded, limited as the run says."""
-    scale = torch.from_numpy(run.x_scale)
-    lower, upper = (None, None) if run.bounds is None else (run.bounds.lb, run.bounds.ub)
+    box = run.bounds
     return Evaluator(
         objective,
         run.problem.provides,
-        scale,
-        None if lower is None else torch.as_tensor(lower) / scale,
-        None if upper is None else torch.as_tensor(upper) / scale,
+        torch.from_numpy(run.x_scale),
+        None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub)),
         Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite),
     )
 
@@ -48,6 +46,7 @@ class Loop:
     run: Run
     objective: Objective
     history: History = field(factory=History)
+    first: Point | None = None
     last: Point | None = None
     best: Point | None = None
     status: Status = Status.RUNNING
@@ -58,7 +57,7 @@ class Loop:
         self.evaluator = open_evaluator(self.run, self.objective, self.began)
 
     def run_to_end(self) -> OptimizeResult:
-        """Run until a status says stop; an error of the objective carries the result so far."""
+        """Run until a status says stop; an error carries the result so far as its attribute `result`."""
         try:
             with ProgressBar(self.run) as bar:
                 self.status = self._iterate(bar)
@@ -69,6 +68,10 @@ class Loop:
         except InvoptError as error:
             self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
             error.result = self.result()
+            raise
+        except Exception as error:
+            # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
+            error.result = self.result()  # type: ignore[attr-defined]
             raise
         return self.result()
 
@@ -92,7 +95,7 @@ class Loop:
                 oracle = Oracle(self.evaluator, partial(self._estimate, present), rng)
                 proposed, state = method.step(x, estimate, state, oracle)
                 proposed = self._checked(self.evaluator.project(proposed))
-                verdict = method.status(state)
+                verdict = _judged(method.status(state), estimate)
                 step = float(torch.linalg.vector_norm(proposed - x))
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
@@ -106,6 +109,7 @@ class Loop:
     def _visit(self, point: Point, step: float, plateau: PlateauWatch, verdict: Status) -> Status:
         """Record a point and say whether the run ends there."""
         previous, self.last = self.last, point
+        self.first = point if self.first is None else self.first
         if self.best is None or not point.estimate.fun >= self.best.estimate.fun:
             self.best = point
         self._record(point, step)
@@ -117,7 +121,7 @@ class Loop:
         if verdict is not Status.RUNNING:
             return verdict
         for status in (
-            self.run.tolerances.status(previous, point, step, self.evaluator),
+            self.run.tolerances.status(self.first, previous, point, step, self.evaluator),
             plateau.status(point.estimate),
         ):
             if status is not Status.RUNNING:
@@ -148,10 +152,12 @@ class Loop:
         return np.asarray(self.evaluator.unscale(point.x).numpy().copy())
 
     def _answer(self) -> Point | None:
-        """The last point, unless an earlier one was lower by more than two standard errors."""
+        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors."""
         if self.last is None or self.best is None:
             return None
         last, best = self.last.estimate, self.best.estimate
+        if self.status.success:
+            return self.last
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
 
@@ -183,3 +189,8 @@ class Loop:
             estimator=self.run.estimator,
             method=self.run.method,
         )
+
+
+def _judged(verdict: Status, estimate: Estimate) -> Status:
+    """A method's own verdict; of a rule that takes estimates for exact, no success where they are sampled."""
+    return Status.UNSURE if verdict is Status.FINISHED and estimate.sigma > 0 else verdict

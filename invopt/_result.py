@@ -23,12 +23,15 @@ class Status(enum.Enum):
     XTOL = "the step fell below `xtol`"
     FTOL = "the change of `fun` fell below `ftol`"
     FINISHED = "the method ended by its own rule"
+    UNSURE = "the method ended by its own rule, which knows nothing of noise: compare `jac` with `standard_error`"
+    LIMIT = "the method reached a limit of its own: see its options"
+    CLOSED = "the session was closed before its end"
     MAXITER = "iteration budget spent: raise `maxiter`"
     MAXFEV = "evaluation budget spent: raise `maxfev`"
     MAXTIME = "time budget spent: raise `maxtime`"
     CALLBACK = "stopped by the callback"
     INTERRUPTED = "interrupted from the keyboard"
-    PLATEAU = "the samples around x differ by less than 1e-5 of their value: raise `sigma` or start elsewhere"
+    PLATEAU = "no sample around x depends on it: raise `sigma` or start elsewhere"
     LINE_SEARCH = "the line search found no lower point: the gradient is too noisy or the minimum is reached"
     NONFINITE = "too many values were nan or infinite"
     ERROR = "the objective failed"
@@ -89,7 +92,7 @@ class History:
         error = np.nan_to_num(self["fun_standard_error"], nan=0.0, posinf=0.0)
         (line,) = ax.plot(nfev, fun, marker=".")
         ax.fill_between(nfev, fun - error, fun + error, alpha=0.25, color=line.get_color())
-        if np.all(fun > 0):
+        if len(fun) > 0 and np.all(fun > 0):
             ax.set_yscale("log")
         ax.set(xlabel="evaluations", ylabel="fun")
         return ax
@@ -101,7 +104,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     Attributes
     ----------
     x : ndarray, shape (n,)
-        The answer: the last point, unless an earlier one was lower by more than two standard errors.
+        The answer: the last point; unless, where the run did not converge, an earlier one was lower by more than two
+        standard errors.
     fun : float
         Value reported for `x` by the estimator (of the smoothed objective, where it smooths).
     fun_standard_error : float

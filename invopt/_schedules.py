@@ -85,15 +85,15 @@ class Exponential(Schedule):
     ----------
     start : float, optional
         First value; None leaves it to the problem.
-    factor : float, default 0.85
+    factor : float, default 0.9
         Ratio of successive values, in (0, 1].
-    ratio : float, default 0.02
+    ratio : float, default 0.001
         Floor as a fraction of the first value, in (0, 1].
     """
 
     start: float | None = field(default=None, validator=_positive)
-    factor: float = field(default=0.85, validator=real(above=0, maximum=1), kw_only=True)
-    ratio: float = field(default=0.02, validator=real(above=0, maximum=1), kw_only=True)
+    factor: float = field(default=0.9, validator=real(above=0, maximum=1), kw_only=True)
+    ratio: float = field(default=0.001, validator=real(above=0, maximum=1), kw_only=True)
 
     def _ratio(self, iteration: int) -> float:
         return max(self.factor**iteration, self.ratio)

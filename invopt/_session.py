@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -15,7 +16,7 @@ from invopt._loop import Loop
 from invopt._minimize import prepare
 from invopt._problem import Objective
 from invopt._registry import find
-from invopt._result import OptimizeResult
+from invopt._result import OptimizeResult, Status
 
 __all__ = ["Request", "Session"]
 
@@ -66,9 +67,12 @@ class Session:
         options.setdefault("progress", False)
         run = prepare(problem, estimator, method, **options)
         self._request: Request | None = None
-        self._n = run.problem.n
-        self._inversion = Inversion(lambda ask: self._loop.run_to_end())
+        # The thread must not hold the session, or one that is dropped would never be collected.
+        loops: list[Loop] = []
+        self._inversion = Inversion(lambda ask: loops[0].run_to_end())
         self._loop = Loop(run=run, objective=_AskedObjective(self._inversion))
+        loops.append(self._loop)
+        self._finalizer = weakref.finalize(self, self._inversion.close)
         self._advance(None)
 
     def _advance(self, values: Tensor | None) -> None:
@@ -100,7 +104,9 @@ class Session:
 
     def close(self) -> None:
         """End the run; harmless if it has ended."""
-        self._inversion.close()
+        if not self.done:
+            self._finalizer()
+            self._loop.status = Status.CLOSED
         self._request = None
 
     def __enter__(self) -> Self:

@@ -15,9 +15,10 @@ from invopt._validators import real
 
 __all__ = ["Point", "Tolerances"]
 
-# Values this alike, relative to their size, are taken for equal: a picture of a moved box varies by some 4e-6 from
-# rounding to pixels alone.
-_FLAT = 1e-5
+# Values that differ by no more than this, relative to their size, differ by rounding.
+_ROUNDING = 1e-12
+# Standard errors by which `fun` must have fallen before a sampled gradient that vanishes is taken for a minimum's.
+_EVIDENCE = 10.0
 # Consecutive estimates without any variation before a run is called stuck: a random draw can miss what is near.
 _PLATEAU_PATIENCE = 20
 
@@ -37,7 +38,8 @@ class Tolerances:
     ----------
     gtol : float
         Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol``, over the projected gradient;
-        0: never.
+        0: never. On a plateau a gradient vanishes too, and a few samples cannot tell: where an estimator smooths,
+        this counts only once `fun` has fallen by ten standard errors since the start.
     xtol : float
         Converged when ``|step| <= xtol``; 0: never.
     ftol : float
@@ -48,11 +50,13 @@ class Tolerances:
     xtol: float = field(validator=real(minimum=0))
     ftol: float = field(validator=real(minimum=0))
 
-    def status(self, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
-        """Verdict on `current`, reached from `previous` by a step of length `step`."""
+    def status(self, first: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
+        """Verdict on `current`, reached from `previous` by a step of length `step`, the run having begun at `first`."""
         estimate = current.estimate
         # While the width still shrinks, the objective that is left to minimise is not yet this one.
         if is_flat(estimate) or (previous is not None and estimate.sigma < previous.estimate.sigma):
+            return Status.RUNNING
+        if estimate.sigma > 0 and not _has_fallen(first.estimate, estimate):
             return Status.RUNNING
         if self.gtol > 0 and estimate.jac is not None and self._gradient_vanishes(current, evaluator):
             return Status.CONVERGED
@@ -76,8 +80,15 @@ class Tolerances:
 
 
 def is_flat(estimate: Estimate) -> bool:
-    """Whether a sampled estimate saw next to no variation."""
-    return estimate.sigma > 0 and estimate.spread <= _FLAT * abs(estimate.fun)
+    """Whether a sampled estimate saw nothing that depends on x, whatever noise it saw."""
+    if estimate.sigma == 0 or estimate.jac is None:
+        return False
+    return estimate.spread <= _ROUNDING * abs(estimate.fun) or not bool(estimate.jac.any())
+
+
+def _has_fallen(first: Estimate, now: Estimate) -> bool:
+    error = math.hypot(first.fun_standard_error, now.fun_standard_error)
+    return now.fun + _EVIDENCE * error < first.fun
 
 
 class PlateauWatch:

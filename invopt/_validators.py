@@ -30,14 +30,19 @@ def as_real(name: str, value: object) -> float:
     """Return `value` as a float; anything but a real number is a ``TypeError``."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"'{name}' must be a real number: {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"'{name}' must be finite: an integer of {len(str(abs(value)))} digits") from None
 
 
-def integer(minimum: int) -> Validator:
-    """Field must be an integer of at least `minimum`."""
+def integer(minimum: int, maximum: float = math.inf) -> Validator:
+    """Field must be an integer in a closed range."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        require(attribute.name, as_integer(attribute.name, value) >= minimum, f">= {minimum}", value)
+        number = as_integer(attribute.name, value)
+        require(attribute.name, number >= minimum, f">= {minimum}", value)
+        require(attribute.name, number <= maximum, f"<= {maximum:g}", value)
 
     return check
 
@@ -59,6 +64,15 @@ def real(
     return check
 
 
+def one_of(*names: str) -> Validator:
+    """Field must be one of these names."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        require(attribute.name, isinstance(value, str) and value in names, f"one of {', '.join(names)}", value)
+
+    return check
+
+
 def as_vector(name: str, value: object, *, size: int | None = None, finite: bool = True) -> NDArray[np.float64]:
     """Copy `value` into a float64 array of shape (n,), or raise naming the field, rule and value.
 
@@ -73,11 +87,9 @@ def as_vector(name: str, value: object, *, size: int | None = None, finite: bool
     finite : bool, default True
         Refuse nan and infinity; otherwise refuse nan only.
     """
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
     try:
-        raw = np.asarray(value)
-    except (TypeError, ValueError) as error:
+        raw = np.asarray(value.detach().cpu().double().numpy() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"'{name}' must be an array of real numbers: {value!r}") from error
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {value!r}")

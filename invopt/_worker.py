@@ -69,10 +69,9 @@ class Failure:
         if self.error is not None:
             with contextlib.suppress(Exception):
                 error = pickle.loads(self.error)
-        if not isinstance(error, Exception):
-            error = type(self.kind, (RuntimeError,), {})(self.message)
-        error.add_note(f"in a worker:\n{self.trace}")
-        return error
+        found: Exception = error if isinstance(error, Exception) else type(self.kind, (RuntimeError,), {})(self.message)
+        found.add_note(f"in a worker:\n{self.trace}")
+        return found
 
 
 @frozen(eq=False)

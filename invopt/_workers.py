@@ -43,13 +43,15 @@ def as_workers(workers: Any) -> Workers:
     if isinstance(workers, type) and issubclass(workers, Executor):
         raise TypeError(f"'workers' must be an instance, not a class: write {workers.__name__}(...)")
     if isinstance(workers, Executor) or callable(workers):
-        return workers
+        shared: Workers = workers
+        return shared
     if hasattr(workers, "get_executor"):
         raise TypeError(f"'workers' must be an executor: pass {type(workers).__name__}(...).get_executor()")
     if isinstance(workers, bool) or not isinstance(workers, int | np.integer):
         raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {workers!r}")
-    require("workers", workers >= 1, ">= 1", workers)
-    return as_integer("workers", workers)
+    count = as_integer("workers", workers)
+    require("workers", count >= 1, ">= 1", workers)
+    return count
 
 
 def check_shareable(problem: Problem, needs: Capability) -> None:
@@ -131,7 +133,8 @@ def _open(problem: Problem, workers: Workers) -> Objective:
     if isinstance(workers, int):
         return SharedObjective(payload, PoolEngine(payload, workers, environment))
     if isinstance(workers, Executor):
-        return SharedObjective(payload, FutureEngine(partial(workers.submit, _worker.evaluate, payload)))
+        submit: Callable[..., Any] = workers.submit
+        return SharedObjective(payload, FutureEngine(partial(submit, _worker.evaluate, payload)))
     return SharedObjective(payload, MapEngine(workers, payload))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from invopt._minimize import prepare
 from invopt._problem import Objective
 from invopt._registry import find, resolve
 from invopt._result import OptimizeResult
-from invopt._validators import as_real
+from invopt._validators import as_real, require
 from invopt.exceptions import InvoptError
 from invopt.report.tables import doctor_table, outcome_table, registry_table
 
@@ -44,6 +45,7 @@ def run(
     """Solve a task from a random start, and show how well."""
     with _as_usage_errors():
         problem = resolve("problems", name, "name")
+        require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
         made = _make_estimator(estimator, sigma)
@@ -78,7 +80,7 @@ def _make_estimator(name: str, sigma: float | None) -> Estimator:
     if sigma is None:
         made: Estimator = cls()
         return made
-    as_real("sigma", sigma)
+    require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
     if not hasattr(cls, "default_schedule"):
         raise ValueError(f"'sigma' means nothing to the estimator {name!r}: {sigma!r}")
     made = cls(sigma=attrs.evolve(cls.default_schedule, start=sigma))
@@ -89,10 +91,11 @@ def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float
     # Matplotlib takes a second to import; only those who want pictures pay for it.
     from invopt.report.pictures import write_convergence, write_pictures
 
+    # The record first: it is what a failing plot must not cost.
     return [
+        _write_record(result, out),
         *write_pictures(objective, result, start, out),
         write_convergence(result, out),
-        _write_record(result, out),
     ]
 
 

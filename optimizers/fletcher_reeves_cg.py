@@ -6,12 +6,12 @@ import math
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from torch import Tensor
 
 from invopt._estimator import Estimate, Order
 from invopt._optimizer import Optimizer, Oracle
-from invopt._validators import integer, real, require
+from invopt._validators import integer, one_of, real, require
 
 from .steps import free_gradient, gradient, unit
 from .trust_region import step_into_box
@@ -84,8 +84,8 @@ class FletcherReevesCG(Optimizer):
     restart: int = field(default=10, validator=integer(1))
     line_search_steps: int = field(default=1, validator=integer(1))
     trust_radius: float = field(default=1.0, validator=real(above=0))
-    nonpositive_curvature: str = field(default="boundary", validator=validators.in_(("unit", "boundary")))
-    residual: str = field(default="recompute", validator=validators.in_(("recompute", "recursive")))
+    nonpositive_curvature: str = field(default="boundary", validator=one_of("unit", "boundary"))
+    residual: str = field(default="recompute", validator=one_of("recompute", "recursive"))
 
     def __attrs_post_init__(self) -> None:
         require("line_search_steps", self.line_search_steps <= 10, "<= 10", self.line_search_steps)

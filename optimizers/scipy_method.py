@@ -217,7 +217,7 @@ class Scipy(Optimizer):
             return Status.FINISHED
         if result.status == _NO_LOWER_POINT.get(self.name):
             return Status.LINE_SEARCH
-        return Status.NONFINITE if result.status == _NOT_A_NUMBER.get(self.name) else Status.MAXITER
+        return Status.NONFINITE if result.status == _NOT_A_NUMBER.get(self.name) else Status.LIMIT
 
 
 class _Answers:

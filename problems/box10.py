@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, linear_sum_assignment
+from scipy.optimize import linear_sum_assignment
 
-from invopt._problem import Capability, Objective, Problem
-from invopt._validators import integer
-
-from .boxes import HALF_WIDTH, BoxesObjective
+from .boxes import Boxes
 
 __all__ = ["Box10"]
 
 
 @frozen(kw_only=True, eq=False)
-class Box10(Problem):
+class Box10(Boxes):
     """The paper's BOX10: five soft boxes, summed into one picture, onto the five boxes of a target picture.
 
     The boxes are alike, so every permutation of them is a solution, and the parameter error is that of the best
-    assignment. Parameters are the centres (across, down), one box after the other, in units of the picture's side.
+    assignment.
 
     Parameters
     ----------
@@ -35,10 +30,6 @@ class Box10(Problem):
        ICCV 2025, sec. 4.1.
     """
 
-    provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
-
-    resolution: int = field(default=500, validator=integer(10))
-
     @property
     def x0(self) -> NDArray[np.float64]:
         """Five boxes huddled around the middle."""
@@ -48,16 +39,6 @@ class Box10(Problem):
     def x_opt(self) -> NDArray[np.float64]:
         """Four corners and the middle."""
         return np.array([0.21, 0.21, 0.5, 0.5, 0.79, 0.79, 0.21, 0.79, 0.79, 0.21])
-
-    @property
-    def fun_opt(self) -> float:
-        """Value at the target."""
-        return 0.0
-
-    @property
-    def bounds(self) -> Bounds:
-        """All boxes stay inside the picture."""
-        return Bounds(np.full(10, HALF_WIDTH), np.full(10, 1 - HALF_WIDTH))
 
     @property
     def sigma(self) -> float:
@@ -79,7 +60,3 @@ class Box10(Problem):
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` starts within 0.025 of `x0` in every parameter."""
         return self.x0 + rng.uniform(-0.025, 0.025, (k, 10))
-
-    def open(self) -> Objective:
-        """Draw the target."""
-        return BoxesObjective(self.x_opt, self.resolution)

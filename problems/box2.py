@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
-from scipy.optimize import Bounds
 
-from invopt._problem import Capability, Objective, Problem
-from invopt._validators import integer
-
-from .boxes import HALF_WIDTH, BoxesObjective
+from .boxes import HALF_WIDTH, Boxes
 
 __all__ = ["Box2"]
 
 
 @frozen(kw_only=True, eq=False)
-class Box2(Problem):
+class Box2(Boxes):
     """The paper's BOX2: move a soft box in a picture onto the box of a target picture.
 
     Where the boxes do not overlap, the squared error does not depend on the parameters: a plateau around a valley as
-    wide as the box. Parameters are the centre, across and down, in units of the picture's side; bounds keep the box
-    inside.
+    wide as the box.
 
     Parameters
     ----------
@@ -36,10 +29,6 @@ class Box2(Problem):
        ICCV 2025, sec. 4.1.
     """
 
-    provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
-
-    resolution: int = field(default=500, validator=integer(10))
-
     @property
     def x0(self) -> NDArray[np.float64]:
         """A start without overlap."""
@@ -49,16 +38,6 @@ class Box2(Problem):
     def x_opt(self) -> NDArray[np.float64]:
         """Centre of the target's box."""
         return np.array([0.55, 0.5])
-
-    @property
-    def fun_opt(self) -> float:
-        """Value at the target."""
-        return 0.0
-
-    @property
-    def bounds(self) -> Bounds:
-        """The whole box stays inside the picture."""
-        return Bounds(np.full(2, HALF_WIDTH), np.full(2, 1 - HALF_WIDTH))
 
     @property
     def sigma(self) -> float:
@@ -78,7 +57,3 @@ class Box2(Problem):
             if np.abs(x - self.x_opt).max() >= 2 * HALF_WIDTH:
                 found.append(x)
         return np.array(found)
-
-    def open(self) -> Objective:
-        """Draw the target."""
-        return BoxesObjective(self.x_opt, self.resolution)

@@ -1,48 +1,86 @@
-"""Pictures of soft boxes, summed: what BOX2 and BOX10 compare."""
+"""Pictures of soft boxes, summed: what BOX2 and BOX10 have in common."""
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
+from attrs import field, frozen
 from numpy.typing import NDArray
+from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._problem import Objective
+from invopt._problem import Capability, Objective, Problem
+from invopt._validators import integer
 
-__all__ = ["HALF_WIDTH", "BoxesObjective", "boxes_patches"]
+__all__ = ["HALF_WIDTH", "Boxes", "BoxesObjective", "add_boxes"]
 
 HALF_WIDTH = 0.1
-_EXPONENT = 10
 
 
-def boxes_patches(centres: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
-    r"""Pixels that boxes around given centres touch, and what they add to each.
+def add_boxes(picture: NDArray[np.float64], centres: NDArray[np.float64]) -> None:
+    r"""Add boxes to a square picture, in place.
 
     A box has the value :math:`clamp(1 - 2 (|dx / w|^{10} + |dy / w|^{10}), 0, 1)` at distance (dx, dy) from its
-    centre, with w = 0.1; overlapping boxes add up. A 500 x 500 picture so costs what its boxes do.
+    centre, with w = 0.1; overlapping boxes add up. Only the pixels around each box are touched.
 
     Parameters
     ----------
-    centres : Tensor, shape (b, 2)
+    picture : ndarray, shape (resolution, resolution)
+        What to add to, rows from top to bottom.
+    centres : ndarray, shape (b, 2)
         Centres of the boxes, in units of the picture's side, first across, then down.
-    resolution : int
-        Pixels a side.
-
-    Returns
-    -------
-    index, value : Tensor, shape (m,)
-        Flat pixel indices, with repetitions where boxes overlap, and values to be summed.
     """
+    resolution = len(picture)
     side = min(2 * math.ceil(HALF_WIDTH * resolution) + 1, resolution)
-    corner = (centres * resolution - side / 2).floor().long().clamp(0, resolution - side)
-    index = corner.unsqueeze(-1) + torch.arange(side)
-    distance = ((index + 0.5) / resolution - centres.unsqueeze(-1)) / HALF_WIDTH
-    power = distance.square().pow(_EXPONENT // 2)
-    value = (1 - 2 * (power[:, 0, None, :] + power[:, 1, :, None])).clamp(min=0.0)
-    pixel = index[:, 1, :, None] * resolution + index[:, 0, None, :]
-    return pixel.reshape(-1), value.reshape(-1)
+    corners = np.clip(np.floor(centres * resolution - side / 2), 0, resolution - side).astype(np.intp)
+    for centre, (left, top) in zip(centres, corners, strict=True):
+        across, down = (
+            _power(start + np.arange(side), c, resolution) for start, c in ((left, centre[0]), (top, centre[1]))
+        )
+        patch = 1 - 2 * (across[None, :] + down[:, None])
+        picture[top : top + side, left : left + side] += np.maximum(patch, 0.0)
+
+
+def _power(pixel: NDArray[np.intp], centre: float, resolution: int) -> NDArray[np.float64]:
+    """Distance of pixels from a centre, in half-widths, to the power of 10."""
+    squared: NDArray[np.float64] = (((pixel + 0.5) / resolution - centre) / HALF_WIDTH) ** 2
+    return squared**5
+
+
+@frozen(kw_only=True, eq=False)
+class Boxes(Problem):
+    """Move soft boxes in a picture onto those of a target picture.
+
+    Parameters are the centres (across, down), one box after the other, in units of the picture's side; bounds keep
+    every box inside. A subclass says where they start and belong.
+
+    Parameters
+    ----------
+    resolution : int, default 500
+        Pixels a side, at least 10.
+    """
+
+    provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
+
+    resolution: int = field(default=500, validator=integer(10))
+
+    @property
+    def fun_opt(self) -> float:
+        """Value at the target."""
+        return 0.0
+
+    @property
+    def bounds(self) -> Bounds:
+        """All boxes stay inside the picture."""
+        return Bounds(np.full(self.n, HALF_WIDTH), np.full(self.n, 1 - HALF_WIDTH))
+
+    def open(self) -> Objective:
+        """Draw the target."""
+        assert self.x_opt is not None
+        return BoxesObjective(self.x_opt, self.resolution)
 
 
 class BoxesObjective(Objective):
@@ -57,29 +95,29 @@ class BoxesObjective(Objective):
     """
 
     def __init__(self, target: NDArray[np.float64], resolution: int) -> None:
-        self._resolution = resolution
-        self._target = torch.zeros(resolution**2, dtype=torch.float64)
-        self._target.index_add_(0, *boxes_patches(torch.from_numpy(target).view(-1, 2), resolution))
+        self._target = np.zeros((resolution, resolution))
+        add_boxes(self._target, target.reshape(-1, 2))
+        self.reference = self._target.copy()
         # One buffer for all: fresh pages for every picture cost more than the picture.
-        self._buffer = torch.empty_like(self._target)
-        self.reference = self._target.view(resolution, -1).numpy().copy()
+        self._buffer = np.empty_like(self._target)
 
-    def _difference(self, row: Tensor) -> Tensor:
-        torch.neg(self._target, out=self._buffer)
-        return self._buffer.index_add_(0, *boxes_patches(row.view(-1, 2), self._resolution))
+    def _difference(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
+        np.negative(self._target, out=self._buffer)
+        add_boxes(self._buffer, row.reshape(-1, 2))
+        return self._buffer.reshape(-1)
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Mean squared residuals."""
-        # Not torch's dot: the last bits of that depend on the number of threads, and so on that of workers.
-        sums = [np.einsum("i,i->", d := self._difference(row).numpy(), d) for row in x]
-        return torch.from_numpy(np.array(sums) / self._target.numel())
+        # Not dot: its threads get in the way of others, and its last bits depend on their number.
+        values = [np.einsum("i,i->", d := self._difference(row), d) for row in x.numpy()]
+        return torch.from_numpy(np.array(values) / self._target.size)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Differences of pixels, row by row of the picture."""
-        return torch.stack([self._difference(row).clone() for row in x])
+        return torch.from_numpy(np.array([self._difference(row).copy() for row in x.numpy()]))
 
     def image(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Picture at one point, shape (resolution, resolution)."""
-        row = torch.from_numpy(np.asarray(x, dtype=np.float64))
-        picture = (self._difference(row) + self._target).view(self._resolution, -1)
-        return np.asarray(picture.numpy())
+        picture = np.zeros_like(self._target)
+        add_boxes(picture, np.asarray(x, dtype=np.float64).reshape(-1, 2))
+        return picture

@@ -75,21 +75,23 @@ class Mug(Problem):
     renders: ClassVar[bool] = True
 
     size: str = field(default="default")
-    width: int | None = field(default=None, validator=validators.optional(integer(8)))
-    height: int | None = field(default=None, validator=validators.optional(integer(8)))
+    width: int | None = field(default=None, validator=validators.optional(integer(8, 2**14)))
+    height: int | None = field(default=None, validator=validators.optional(integer(8, 2**14)))
     spp: int | None = field(default=None, validator=validators.optional(integer(1)))
     reference_spp: int = field(default=256, validator=integer(256))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
     shared_reference: bool = field(default=False, validator=validators.instance_of(bool))
-    depth: int = field(default=6, validator=integer(1))
+    depth: int = field(default=6, validator=integer(1, 2**20))
     azimuth: float = field(default=45.0, validator=real())
     backend: str | None = field(default=None)
 
     def __attrs_post_init__(self) -> None:
-        require("size", self.size in _SIZES, f"one of {', '.join(_SIZES)}", self.size)
+        require("size", isinstance(self.size, str) and self.size in _SIZES, f"one of {', '.join(_SIZES)}", self.size)
         require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
         names = [backend.value for backend in Backend]
-        require("backend", self.backend is None or self.backend in names, f"one of {', '.join(names)}", self.backend)
+        require(
+            "backend", self.backend is None or str(self.backend) in names, f"one of {', '.join(names)}", self.backend
+        )
 
     @property
     def x0(self) -> NDArray[np.float64]:
@@ -126,6 +128,10 @@ class Mug(Problem):
     def samples(self) -> int:
         """Samples per pixel of a render."""
         return self.spp or _SIZES[self.size][2]
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """The rotation in degrees."""
+        return {"rotation": f"{_UNIT * float(x[0]):.2f}°"}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` starts of shape (k, 1), uniform in 150 to 200 degrees; the handle is hidden in most."""

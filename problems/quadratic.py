@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -30,13 +31,14 @@ class Quadratic(Problem):
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.JAC | Capability.HESS
 
-    a: float = field(default=5.0, validator=real(above=0))
-    b: float = field(default=5.0, validator=real(above=0))
+    a: float = field(default=5.0, validator=real(above=0, below=1e100))
+    b: float = field(default=5.0, validator=real(above=0, below=1e100))
     c: float = field(default=7.5, validator=real())
 
     def __attrs_post_init__(self) -> None:
-        if self.c**2 >= 4 * self.a * self.b:
-            raise ValueError(f"'c' must be within +-2 sqrt(a b) = {2 * (self.a * self.b) ** 0.5:g}: {self.c!r}")
+        limit = 2 * math.sqrt(float(self.a) * float(self.b))
+        if abs(self.c) >= limit:
+            raise ValueError(f"'c' must be within +-2 sqrt(a b) = {limit:g}: {self.c!r}")
 
     @property
     def x0(self) -> NDArray[np.float64]:
@@ -59,7 +61,9 @@ class Quadratic(Problem):
 
     def open(self) -> Objective:
         """Open the closed form."""
-        return _QuadraticObjective(torch.tensor([[2 * self.a, self.c], [self.c, 2 * self.b]], dtype=torch.float64))
+        return _QuadraticObjective(
+            torch.tensor([[self.a, 0.5 * self.c], [0.5 * self.c, self.b]], dtype=torch.float64) * 2
+        )
 
 
 class _QuadraticObjective(Objective):

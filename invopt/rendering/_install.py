@@ -10,6 +10,7 @@ import sys
 from attrs import frozen
 
 from invopt.rendering import llvm
+from invopt.rendering._probe import missing_packages
 
 __all__ = ["Installation", "advice", "install"]
 
@@ -35,43 +36,56 @@ class Installation:
 
 
 def advice() -> str:
-    """The one command that gives this machine a usable LLVM."""
+    """The one command that gives this machine what is missing for rendering, a usable LLVM above all."""
     if sys.platform == "darwin":
         return "brew install llvm@19"
+    missing = missing_packages()
     if shutil.which("apt-get") is None:
-        return "install LLVM 19 (libLLVM.so.19) with your package manager"
-    command = f"apt-get install -y {_known_package() or f'libllvm{_VERSIONS[0]}'}"
+        also = "".join(f" and {package}" for package in missing)
+        return f"install LLVM 19 (libLLVM.so.19){also} with your package manager"
+    packages = [*missing, _known_package() or f"libllvm{_VERSIONS[0]}"]
+    command = f"apt-get install -y {' '.join(packages)}"
     return command if _is_root() else f"sudo {command}"
 
 
 def install() -> Installation:
-    """Install LLVM if none is usable and that needs neither a password nor a question.
+    """Install what rendering lacks, if that needs neither a password nor a question.
 
     Returns
     -------
     Installation
         Where a usable library is there already, nothing is run and no network is used.
     """
-    if (library := llvm.find()) is not None:
+    missing = missing_packages()
+    if not missing and (library := llvm.find()) is not None:
         return Installation(library, f"LLVM {library.version} is usable: {library.path}")
     prefix = _privileges()
     if prefix is None or shutil.which("apt-get") is None:
         return Installation(None, f"no usable LLVM; run: {advice()}")
+    failure = _apt(prefix, missing) if missing else ""
+    if not failure and (library := llvm.find()) is not None:
+        return Installation(library, f"installed {' '.join(missing)}; LLVM {library.version}: {library.path}")
+    if _known_package() is None:
+        _run([*prefix, "apt-get", "update", "-q"])
     package = _known_package()
     if package is None:
-        _run([*prefix, "apt-get", "update", "-q"])
-        package = _known_package()
-    if package is None:
         return Installation(None, f"no usable LLVM and apt offers none; run: {advice()}")
-    done, why = _run([*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", package])
-    if not done:
-        # Stale package lists point at files that are gone.
-        _run([*prefix, "apt-get", "update", "-q"])
-        done, why = _run([*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", package])
+    failure = failure or _apt(prefix, [package])
     library = llvm.find()
     if library is None:
-        return Installation(None, f"installing {package} gave no usable LLVM ({why}); run: {advice()}")
-    return Installation(library, f"installed {package}: {library.path}")
+        return Installation(None, f"installing {package} gave no usable LLVM ({failure}); run: {advice()}")
+    return Installation(library, f"installed {' '.join([*missing, package])}: {library.path}")
+
+
+def _apt(prefix: list[str], packages: list[str]) -> str:
+    """Install packages; the reason if that failed, else nothing."""
+    command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", *packages]
+    if _run(command)[0]:
+        return ""
+    # Stale package lists point at files that are gone, and a new machine has none at all.
+    _run([*prefix, "apt-get", "update", "-q"])
+    done, output = _run(command)
+    return "" if done else output
 
 
 def _is_root() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import subprocess
@@ -10,10 +11,13 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["cache_file", "installed_version", "renders"]
+__all__ = ["cache_file", "installed_version", "missing_packages", "renders"]
 
 # A busy machine takes long to import and compile; a good one needs two seconds.
 _TIMEOUT = 120.0
+
+# Shared libraries that Dr.Jit's wheel links to but does not bring, and where Debian and Ubuntu have them.
+_LINKED = {"libatomic.so.1": "libatomic1"}
 
 # A bad LLVM may well run simple kernels (15 does): only ray tracing with a loop shows it.
 _TRIAL = """
@@ -64,8 +68,23 @@ def renders(variant: str, key: str, env: dict[str, str]) -> tuple[bool, str]:
         # Not remembered: the machine may only have been busy.
         return False, f"its trial render took more than {_TIMEOUT:.0f} s"
     why = "" if trial.returncode == 0 else _reason(trial.returncode, trial.stderr)
-    _store({**known, full_key: why})
+    # Any other failure may be the environment's, and be gone tomorrow.
+    if trial.returncode <= 0:
+        _store({**known, full_key: why})
     return why == "", why
+
+
+def missing_packages() -> list[str]:
+    """Debian's packages with shared libraries that Dr.Jit links to and that minimal installations lack."""
+    return [package for library, package in _LINKED.items() if sys.platform == "linux" and not _loads(library)]
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def installed_version(package: str) -> str:

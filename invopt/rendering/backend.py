@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import frozen
 
 from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
+from invopt.rendering._probe import missing_packages
 
 __all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads"]
 
@@ -78,6 +81,8 @@ def choose(backend: Backend | str | None = None) -> Choice:
     BackendError
         If the one asked for is not usable on this machine.
     """
+    if missing := missing_packages():
+        raise BackendError(f"Dr.Jit cannot be loaded without {', '.join(missing)}; run: {_install.advice()}")
     wanted = backend or os.environ.get(ENVIRONMENT) or None
     if wanted is not None:
         return _asked_for(Backend.parse(wanted))
@@ -207,7 +212,9 @@ def _note_on_environment() -> list[str]:
 
 
 def _set_variant(backend: Backend, asked: Backend | None) -> None:
-    import mitsuba
+    # Importing Dr.Jit complains of a missing LLVM, which is no news where the scalar backend was chosen.
+    with _quiet() if backend is Backend.SCALAR else contextlib.nullcontext():
+        import mitsuba
 
     mitsuba.set_variant(backend.variant)
     if backend is not Backend.LLVM:
@@ -222,6 +229,20 @@ def _set_variant(backend: Backend, asked: Backend | None) -> None:
         raise BackendError(f"backend 'llvm' is not usable: {why}")
     _say_once(f"{why}; rendering with the slower scalar backend")
     mitsuba.set_variant(Backend.SCALAR.variant)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what compiled code writes to stderr, past Python's own."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _held() -> Backend:

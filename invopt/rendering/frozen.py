@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from invopt.rendering.backend import Backend, active
 __all__ = ["FrozenRender", "owned"]
 
 _logger = logging.getLogger("invopt.rendering")
-# Renders of a kind, after the first, that are made both ways and compared; later every one whose number is a power of 2.
+# Renders of a kind, after the first, that are made both ways and compared; later those whose number is a power of 2.
 _TRIALS = 3
 # Samples of a picture above which tracing, some 3 ms, does not matter on a CPU.
 _LARGE = 2**20
@@ -57,7 +59,8 @@ class FrozenRender:
         if self._frozen is None or self._seen[kind] == 1 or not self._worthwhile(sensor, spp):
             return self._plain(seed, spp, sensor)
         try:
-            image = self._frozen(self._scene, self._mi.UInt32(seed), spp, sensor)
+            with _ctrl_c_as_such():
+                image = self._frozen(self._scene, self._mi.UInt32(seed), spp, sensor)
         except Exception as error:  # noqa: BLE001 - plugins that cannot be recorded raise all kinds
             return self._give_up(str(error), seed, spp, sensor)
         if self._seen[kind] <= 1 + _TRIALS and not np.array_equal(
@@ -77,12 +80,27 @@ class FrozenRender:
         return self._on_gpu or bool(width * height * spp <= _LARGE)
 
     def _plain(self, seed: int, spp: int, sensor: int) -> Any:
-        return self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed)
+        with _ctrl_c_as_such():
+            return self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed)
 
     def _give_up(self, why: str, seed: int, spp: int, sensor: int) -> Any:
         _logger.debug("invopt: every picture is traced: %s", why)
         self._frozen = None
         return self._plain(seed, spp, sensor)
+
+
+@contextmanager
+def _ctrl_c_as_such() -> Iterator[None]:
+    """Dr.Jit wraps what interrupts a render into a RuntimeError; an interrupt it is all the same."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def owned(value: Any) -> Any:

@@ -51,7 +51,7 @@ def write_pictures(objective: Objective, result: OptimizeResult, start: NDArray[
 
 def write_convergence(result: OptimizeResult, out: Path) -> Path:
     """Plot value, and parameter error where the truth is known, against evaluations."""
-    known = result.problem.x_opt is not None and result.history["x"].ndim == 2
+    known = result.problem.x_opt is not None and result.history["x"].ndim == 2 and len(result.history) > 0
     figure = Figure(figsize=(5 * (1 + known), 3.5), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, 1 + known))
     result.history.plot(axes[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
@@ -46,9 +48,16 @@ def registry_table() -> Table:
         table.add_column(column)
     for wing in BASES:
         for name, cls in sorted(names(wing).items()):
-            table.add_row(wing, name, (cls.__doc__ or "").strip().splitlines()[0] if cls.__doc__ else "")
+            table.add_row(wing, name, _summary(cls))
         table.add_section()
     return table
+
+
+def _summary(cls: type[object]) -> str:
+    """First paragraph's first sentence of a docstring, without its markup."""
+    paragraph = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+    plain = re.sub(r":\w+:`([^`]*)`|\[\d+\]_", lambda found: found.group(1) or "", paragraph).replace("`", "")
+    return re.sub(r"\s+([.:,])", r"\1", plain)
 
 
 def doctor_table(rows: list[tuple[str, str, str]]) -> Table:

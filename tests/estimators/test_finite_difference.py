@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+import invopt
+from invopt import estimators
 from invopt.estimators import FiniteDifference
 
 from .closed_forms import Quadratic, make
@@ -92,3 +94,25 @@ def test_a_step_has_a_difference_quotient():
 def test_both_steps_are_refused():
     with pytest.raises(ValueError, match="'rel_step' or 'abs_step'"):
         FiniteDifference(rel_step=0.1, abs_step=0.1)
+
+
+@pytest.mark.parametrize("x", [[1.0, 0.0], [1.0 - 1e-7, 1e-9], [0.5, 0.5], [1.0, 1.0]])
+def test_derivatives_at_a_bound_are_those_of_the_function(x):
+    """Projected points divided by the full step would give half the slope."""
+    found = invopt.differentiate(
+        lambda y: (y[0] - 3) ** 2 + y[0] * y[1] + 2 * y[1] ** 2, "finite-difference", x, bounds=[(0, 1), (0, 1)]
+    )
+    np.testing.assert_allclose(found.jac, [2 * (x[0] - 3) + x[1], x[0] + 4 * x[1]], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.hess, [[2, 1], [1, 4]], rtol=1e-5, atol=1e-5)
+
+
+def test_newton_settles_inside_a_box_from_its_corner():
+    result = invopt.minimize(lambda x: (x[0] - 0.3) ** 2, "finite-difference", "newton", x0=[1.0], bounds=[(0, 1)])
+    assert result.success
+    assert result.x[0] == pytest.approx(0.3, abs=1e-6)
+
+
+@pytest.mark.parametrize("step", [{"abs_step": 1e-17}, {"rel_step": 1e-300}])
+def test_a_step_below_rounding_is_refused(step):
+    with pytest.raises(ValueError, match="_step' must be large enough to change x"):
+        invopt.minimize(lambda x: (x[0] - 3) ** 2, estimators.FiniteDifference(**step), "bfgs", x0=[1.0])

@@ -17,6 +17,11 @@ def never(x):
 
 CASES = {
     "no x0": (dict(), TypeError, "x0"),
+    "a huge maxfev": (dict(x0=[0.5], maxfev=10**400), ValueError, "'maxfev' must be finite"),
+    "maxfev an array": (dict(x0=[0.5], maxfev=np.array([1, 2])), TypeError, "'maxfev' must be an integer"),
+    "a huge bound": (dict(x0=[0.5], bounds=[(0, 10**400)]), ValueError, "'bounds' must be finite"),
+    "Bounds of another length": (dict(x0=[0.5], bounds=Bounds([0, 0], [1, 1])), ValueError, "'bounds' must have 1"),
+    "a sparse x0": (dict(x0=torch.ones(2).to_sparse()), TypeError, "'x0' must be an array"),
     "x0 of rank 2": (dict(x0=[[1.0]]), ValueError, r"'x0' must have shape \(n,\)"),
     "scalar x0": (dict(x0=1.0), ValueError, "'x0' must have shape"),
     "empty x0": (dict(x0=[]), ValueError, "'x0' must have shape"),

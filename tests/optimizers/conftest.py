@@ -152,8 +152,8 @@ def estimate_of(
 
 def oracle_of(landscape: Landscape, n: int, bounds: Any = None, sigma: float = 0.0) -> Oracle:
     objective = Function(fun=landscape.fun, x0=np.zeros(n)).open()
-    low, high = (None, None) if bounds is None else (torch.full((n,), bounds[0]), torch.full((n,), bounds[1]))
-    evaluator = Evaluator(objective, Capability.FUN, torch.ones(n, dtype=torch.float64), low, high)
+    box = None if bounds is None else tuple(torch.full((n,), float(b), dtype=torch.float64) for b in bounds)
+    evaluator = Evaluator(objective, Capability.FUN, torch.ones(n, dtype=torch.float64), box)
     rng = np.random.default_rng(0)
     estimator = Exact(landscape=landscape, sigma=sigma)
     return Oracle(evaluator, lambda x: estimator.estimate(evaluator, x, None, rng)[0], rng)

@@ -99,7 +99,7 @@ def test_a_budget_ends_scipy_and_its_thread(exact, limit):
 
 def test_scipys_own_limit_is_not_success(exact):
     res = exact.solve(exact.rosenbrock(), Scipy("bfgs", options={"maxiter": 3}))
-    assert res.status is Status.MAXITER
+    assert res.status is Status.LIMIT
     assert not res.success
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from invopt.rendering import _install, _probe, llvm
+from invopt.exceptions import BackendError
+from invopt.rendering import _install, _probe, backend, llvm, report
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ class _Trial:
         return subprocess.CompletedProcess([], self.code, "", "noise\nRuntimeError: bad\n")
 
 
-@pytest.mark.parametrize(("code", "expected"), [(0, (True, "")), (1, (False, "RuntimeError: bad")), (-6, (False, "6"))])
+@pytest.mark.parametrize(("code", "expected"), [(0, (True, "")), (-6, (False, "6"))])
 def test_trial_runs_once_and_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, expected: tuple[bool, str]
 ) -> None:
@@ -98,6 +99,18 @@ def test_trial_runs_once_and_is_remembered(
     assert expected[1] in answers[0][1]
     assert trial.runs == 1
     _probe.renders("llvm_ad_rgb", "another key", {})
+    assert trial.runs == 2
+
+
+def test_a_trial_that_only_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have lacked something that is installed since."""
+    trial = _Trial(1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(subprocess, "run", trial)
+    for _ in range(2):
+        usable, why = _probe.renders("llvm_ad_rgb", "key", {})
+        assert not usable
+        assert "RuntimeError: bad" in why
     assert trial.runs == 2
 
 
@@ -175,3 +188,24 @@ def test_install_without_privileges_says_the_command(monkeypatch: pytest.MonkeyP
     assert done.library is None
     assert done.message.endswith("run: sudo apt-get install -y libllvm18")
     assert apt.installed is None
+
+
+def test_install_brings_the_libraries_that_dr_jit_links_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    apt = _Apt({"libllvm19"}, set())
+    _use(monkeypatch, apt, root=True)
+    monkeypatch.setattr(_install, "missing_packages", lambda: ["libatomic1"])
+    monkeypatch.setattr(llvm, "find", lambda: apt.find() if apt.installed == "libllvm19" else None)
+    assert "libatomic1 libllvm19" in _install.install().message
+    assert [command[-1] for command in apt.commands if "install" in command] == ["libatomic1", "libllvm19"]
+    assert _install.advice() == "apt-get install -y libatomic1 libllvm19"
+
+
+def test_a_missing_library_is_an_error_that_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "missing_packages", lambda: ["libatomic1"])
+    with pytest.raises(BackendError, match="without libatomic1; run: "):
+        backend.choose()
+    assert any("libatomic1" in advice for _, _, advice in report())
+
+
+def test_nothing_is_missing_where_dr_jit_loads() -> None:
+    assert _probe.missing_packages() == []

@@ -1,0 +1,48 @@
+"""Every example of the gallery runs, at a tiny size, prints its results and draws its figures."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+
+# Runs an example as a script, then draws what it left behind; an axis without any data is a figure gone wrong.
+RUN = """
+import runpy, sys, warnings
+import matplotlib.pyplot as plt
+warnings.filterwarnings("ignore", message=".*is non-interactive")
+runpy.run_path(sys.argv[1], run_name="__main__")
+for number in plt.get_fignums():
+    figure = plt.figure(number)
+    figure.canvas.draw()
+    assert figure.axes and all(ax.has_data() for ax in figure.axes), f"figure {number} has an empty axis"
+print("figures drawn:", len(plt.get_fignums()))
+"""
+
+
+def test_examples_are_found():
+    assert EXAMPLES
+
+
+@pytest.mark.render
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_example(example, tmp_path):
+    environment = os.environ | {"INVOPT_EXAMPLES": "tiny", "MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN, str(example)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *printed, figures = done.stdout.splitlines()
+    assert any(line.strip() for line in printed), "nothing was printed"
+    assert int(figures.removeprefix("figures drawn: ")) >= 1
