@@ -63,7 +63,7 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         if tol is not None:
             scipy_options = {"gtol": tol, "xtol": tol} | scipy_options
         # With jac=True scipy's objective returns (f, gradient); the gradient is not wanted here.
-        objective: Callable[..., Any] = _Objective(fun, args, jac is True)
+        objective: Any = _Objective(fun, args, jac is True)
         return minimize(
             objective,
             estimator,
