@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from invopt._pool import Pool
+from invopt._pool import PULSE, Pool
 from invopt._worker import Call, Payload, Reply, evaluate
 from invopt.exceptions import EvaluationError
 
@@ -95,16 +95,15 @@ class FutureEngine:
             raise EvaluationError(f"the executor in 'workers' failed: {type(error).__name__}: {error}") from error
 
     def _wait(self, futures: deque[Future[Reply]], deadline: float) -> None:
-        first = futures[0]
-        if first.done():
-            return
-        if deadline < math.inf:
-            concurrent.futures.wait([first], timeout=max(deadline - time.perf_counter(), 0.0))
-            if not first.done():
+        first, called_off = futures[0], False
+        while not first.done():
+            left = deadline - time.perf_counter()
+            if left <= 0 and not called_off:
                 # Those that wait are called off, the last first; those that run are counted when they end.
+                called_off = True
                 for future in reversed(futures):
                     future.cancel()
-        concurrent.futures.wait([first])
+            concurrent.futures.wait([first], timeout=min(left, PULSE) if left > 0 else PULSE)
 
     def close(self) -> None:
         """Leave the user's executor as it is."""

@@ -11,13 +11,16 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from invopt._worker import Call, Main, Payload, Reply
 from invopt.exceptions import EvaluationError
 
-__all__ = ["Pool", "main_module"]
+__all__ = ["PULSE", "Pool", "main_module"]
+
+# Seconds between looks at whether Ctrl-C was pressed: an endless wait is not interrupted everywhere.
+PULSE = 0.2
 
 _logger = logging.getLogger("invopt.workers")
 # Not `multiprocessing`, which runs the main script again in every process: only a problem defined there needs that.
@@ -56,6 +59,8 @@ class Pool:
     def start(self) -> Reply:
         """Start all processes and open their objectives; the first one's description, or an error of any."""
         futures = [self._threads.submit(worker.ask, Call()) for worker in self._workers]
+        while wait(futures, timeout=PULSE).not_done:
+            pass
         replies = [future.result() for future in futures]
         return next((reply for reply in replies if reply.failure is not None), replies[0])
 

@@ -13,6 +13,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -71,7 +72,13 @@ def problem_describes_itself(problem: Problem) -> None:
     assert problem.periods.shape == (n,), "periods must have shape (n,)"
     assert len(problem.names) == n, "names must be n names"
     assert problem.sigma > 0, "sigma must be > 0"
-    assert type(pickle.loads(pickle.dumps(problem))) is type(problem), "a problem must be picklable"
+    copied = pickle.loads(pickle.dumps(problem))
+    assert type(copied) is type(problem), "a problem must be picklable"
+    for name in ("x0", "x_scale", "periods", "names", "sigma", "x_opt", "fun_opt"):
+        assert np.array_equal(getattr(copied, name), getattr(problem, name)), f"a pickled problem must keep its {name}"
+    if attrs.has(type(problem)):
+        for item in attrs.fields(type(problem)):
+            assert hasattr(copied, item.name), f"a pickled problem must keep its field {item.name!r}"
 
 
 def problem_starts_inside(problem: Problem) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys, loading
 from invopt.rendering.backend import Backend, active
+from invopt.rendering.frozen import FrozenRender, owned
 from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.values import from_mitsuba, to_mitsuba
 
@@ -43,6 +43,7 @@ class LiveScene:
         self._backend = active()
         self._scene = loading.load(blueprint)
         self._params = mi.traverse(self._scene)
+        self._renderer: Any = FrozenRender(self._scene)
         self._loss = MSE() if loss is None else loss
         self._own: dict[str, NDArray[np.float64]] = {}
         # The targets as numpy has them, and as the backend does.
@@ -115,7 +116,7 @@ class LiveScene:
         self._require_open()
         for key, value in values.items():
             name = self.resolve(key)
-            self._params[name] = to_mitsuba(self._params[name], self._checked(name, value))[0]
+            self._params[name] = owned(to_mitsuba(self._params[name], self._checked(name, value))[0])
         if values:
             self._params.update()
 
@@ -170,7 +171,7 @@ class LiveScene:
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
-        self._scene = self._params = None
+        self._scene = self._params = self._renderer = None
         self._references = []
         gc.collect()
 
@@ -184,8 +185,7 @@ class LiveScene:
 
     def _render(self, sensor: int, seed: int, spp: int) -> Any:
         self._require_open()
-        with _ctrl_c_as_such():
-            return self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed)
+        return self._renderer(seed=seed, spp=spp, sensor=sensor)
 
     def _require_open(self) -> None:
         if self._scene is None:
@@ -210,20 +210,6 @@ class LiveScene:
         if not 0 <= index < count:
             raise SceneError(f"'sensors' must be below {count}, the number of cameras of the scene: {index}")
         return index
-
-
-@contextmanager
-def _ctrl_c_as_such() -> Iterator[None]:
-    """Dr.Jit wraps what interrupts a render into a RuntimeError; an interrupt it is all the same."""
-    try:
-        yield
-    except RuntimeError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-            cause = cause.__cause__ or cause.__context__
-        raise
 
 
 _PLACES = (f".{keys.TO_WORLD}", f".{keys.VERTEX_POSITIONS}", f".{keys.POSITION}")
