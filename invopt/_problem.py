@@ -98,7 +98,7 @@ class Objective(abc.ABC):
         """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
         raise TypeError(f"{type(self).__name__} has no exact Hessian")
 
-    def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
 

@@ -158,7 +158,7 @@ def _answer(objective: Objective, call: Call) -> Any:
     if call.name is None:
         return {"chunk_size": objective.chunk_size, "reference": objective.reference}
     if call.name == "image":
-        return objective.image(np.asarray(call.x))
+        return objective.image(np.asarray(call.x), seed=call.seed, spp=call.spp)
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
     options = {"spp": call.spp} if call.name in ("fun", "residuals") else {}

@@ -198,9 +198,9 @@ class SharedObjective(Objective):
         """Hessian, by one worker."""
         return torch.from_numpy(self._ask("hess", x, seed))
 
-    def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture, by one worker."""
-        picture: NDArray[Any] | None = self._ask("image", x)
+        picture: NDArray[Any] | None = self._ask("image", x, seed, spp)
         return picture
 
     def close(self) -> None:

@@ -33,6 +33,8 @@ MADE = {
         x_opt={"ball.translation": 0.3},
     ),
     "Scipy": lambda: optimizers.Scipy("bfgs"),
+    # A hundred evaluations are few generations of its usual population.
+    "DifferentialEvolution": lambda: optimizers.DifferentialEvolution(popsize=4),
 }
 # Not picklable, for a reason.
 UNPICKLABLE = {"Function"}
