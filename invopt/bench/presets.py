@@ -1,0 +1,117 @@
+"""Registered pairings of an estimator and a method: ours, the paper's, and peers. One line each.
+
+A method that wants a length gets the problem's `sigma`, as our estimators do. Third-party presets join through the entry
+point group ``invopt.presets``: each entry a `Preset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, TypeAlias
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from invopt._arguments import choose_parts
+from invopt._estimator import Estimator
+from invopt._optimizer import Optimizer
+from invopt._problem import Problem
+from invopt._registry import find
+from invopt._schedules import Linear
+
+__all__ = ["PAPER", "PEERS", "Preset", "presets"]
+
+Array: TypeAlias = NDArray[np.float64]
+Maker: TypeAlias = Callable[[Problem, Array], Optimizer]
+
+
+@frozen
+class Preset:
+    """An estimator and a method with their settings.
+
+    Parameters
+    ----------
+    estimator : callable, optional
+        ``estimator() -> Estimator``; None for the problem's own.
+    method : callable, optional
+        ``method(problem, start) -> Optimizer``, the start being in units of `x_scale`; None for what fits.
+    """
+
+    estimator: Callable[[], Estimator] | None = None
+    method: Maker | None = None
+
+    def make(self, problem: Problem, x0: Array) -> tuple[Estimator, Optimizer]:
+        """Return the parts for a problem and a start."""
+        estimator = None if self.estimator is None else self.estimator()
+        method = None if self.method is None else self.method(problem, x0 / problem.x_scale)
+        return choose_parts(problem, estimator, method)
+
+
+def _estimator(name: str, **settings: Any) -> Callable[[], Estimator]:
+    return lambda: find("estimators", name)(**settings)
+
+
+def _method(name: str, *arguments: Any, **settings: Any) -> Maker:
+    return lambda problem, x0: find("optimizers", name)(*arguments, **settings)
+
+
+def _scipy(name: str, options: Callable[[Problem, Array], dict[str, Any]], **settings: Any) -> Maker:
+    return lambda problem, x0: find("optimizers", "scipy")(name, options=options(problem, x0), **settings)
+
+
+def _simplex(problem: Problem, x0: Array) -> Array:
+    """Start, and a sigma away from it along each parameter, into the larger part of the box."""
+    bounds = problem.bounds
+    middle = np.inf if bounds is None else (bounds.lb + bounds.ub) / 2 / problem.x_scale
+    sides = np.where(np.broadcast_to(middle, x0.shape) >= x0, 1.0, -1.0)
+    return np.vstack([x0, x0 + np.diag(problem.sigma * sides)])
+
+
+# The authors' schedule, constant and then linear; first-order methods take more and shorter steps.
+_FAST = Linear(constant=5, steps=25, ratio=0.1)
+_SLOW = Linear(constant=20, steps=100, ratio=0.1)
+# The authors' seed for every render. The reference has its own here; see `shared_reference`.
+_AUTHORS: dict[str, Any] = {"seeds": "fixed", "n_samples": 2}
+# The authors' denominator of 1 where the curvature is not positive.
+_CG = _method("fletcher-reeves-cg", nonpositive_curvature="unit")
+_ADAM = _method("adam")
+# Equal seeds make the objective deterministic, which is what these methods assume.
+_VALUES = _estimator("function-value", seeds="fixed")
+
+PAPER = {
+    "paper-fr22": Preset(_estimator("fr22", sigma=_SLOW, **_AUTHORS), _ADAM),
+    "paper-g": Preset(_estimator("smoothed-gradient", sigma=_SLOW, **_AUTHORS), _ADAM),
+    "paper-h": Preset(_estimator("smoothed-hessian", sigma=_FAST, **_AUTHORS), _CG),
+    "paper-hvp": Preset(_estimator("smoothed-hvp", sigma=_FAST, **_AUTHORS), _CG),
+    "paper-hvpa": Preset(_estimator("aggregate-hvp", sigma=_FAST, **_AUTHORS), _CG),
+}
+PEERS = {
+    "nelder-mead": Preset(_VALUES, _scipy("nelder-mead", lambda p, x0: {"initial_simplex": _simplex(p, x0)})),
+    "powell": Preset(_VALUES, _scipy("powell", lambda p, x0: {"direc": p.sigma * np.eye(p.n)})),
+    "cobyqa": Preset(_VALUES, _scipy("cobyqa", lambda p, x0: {"initial_tr_radius": p.sigma})),
+    "l-bfgs-b": Preset(_VALUES, _scipy("l-bfgs-b", lambda p, x0: {}, differences=True)),
+    "differential-evolution": Preset(
+        _VALUES, lambda p, x0: find("optimizers", "differential-evolution")(width=4 * p.sigma)
+    ),
+    "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "cmaes")(sigma0=p.sigma)),
+    "mitsuba": Preset(
+        _estimator("autodiff"),
+        lambda p, x0: find("optimizers", "adam")(lr=Linear(0.1 * p.sigma, constant=20, steps=100, ratio=0.1)),
+    ),
+}
+OURS = {
+    "default": Preset(),
+    "shared-newton": Preset(_estimator("shared-samples", n_samples=2), _method("newton-cg")),
+}
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """All registered presets by name, third-party ones included."""
+    found = OURS | PAPER | PEERS
+    for entry in entry_points(group="invopt.presets"):
+        found[entry.name] = entry.load()
+    return found
