@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -45,7 +46,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the checkout that the package is run from, marked where files differ; None where there is none."""
+    """Commit of the checkout that the package is run from, and a mark of what differs; None where there is none."""
     folder = Path(invopt.__file__).parent
 
     def git(*arguments: str) -> str:
@@ -55,8 +56,9 @@ def _commit() -> str | None:
     try:
         if git("ls-files", "__init__.py") != "__init__.py":
             return None
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + ("-modified" if changed else "")
+        changed = git("diff", "HEAD")
+        mark = f"-modified-{hashlib.sha256(changed.encode()).hexdigest()[:8]}" if changed else ""
+        return git("rev-parse", "HEAD") + mark
     except (OSError, subprocess.CalledProcessError):
         return None
 

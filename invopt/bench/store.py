@@ -1,4 +1,4 @@
-"""A folder of results: what was run and where, and one file for each finished cell, written all at once or not at all."""
+"""A folder of results: what was run and where, and a file for each finished cell, written all at once or not at all."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ class Store:
                 arrays = {name: file[name] for name in file.files}
             return Outcome(json.loads(arrays.pop("record").tobytes()), arrays)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ResultsError(f"{str(path)!r} cannot be read ({error}): delete it, and run the command again") from None
+            raise ResultsError(
+                f"{str(path)!r} cannot be read ({error}): delete it, and run the command again"
+            ) from None
 
     def outcomes(self) -> Iterator[Outcome]:
         """All finished cells, in the order of their names."""

@@ -52,7 +52,8 @@ def test_quantiles_count_failures_and_never_interpolate():
     assert median([3.0, 5.0, 1.0, INF]) == 5.0  # the upper of the middle two
     assert median([1.0, 2.0, INF, INF]) == INF  # half is not more than half
     assert [quantile([1.0, 2.0, 3.0, 4.0, INF], q) for q in (0.0, 0.25, 0.75, 1.0)] == [1.0, 2.0, 4.0, INF]
-    assert math.isnan(median([])) and math.isnan(median([1.0, math.nan]))
+    assert math.isnan(median([]))
+    assert math.isnan(median([1.0, math.nan]))
 
 
 def test_ratio():

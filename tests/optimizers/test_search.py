@@ -36,7 +36,8 @@ def test_counts_stays_inside_and_leaves_the_global_rng_alone(method):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
     assert result.nfev == len(seen) == 150
     points = np.array(seen)
-    assert (points[:, 0] >= 0).all() and (points <= [1, 2]).all()
+    assert (points[:, 0] >= 0).all()
+    assert (points <= [1, 2]).all()
 
 
 def test_cmaes_pads_a_single_parameter():
@@ -54,7 +55,8 @@ def test_scipy_takes_its_own_differences():
     method = optimizers.Scipy("l-bfgs-b", differences=True)
     assert method.requires == invopt.Order.FUN
     result = run(problems.Quadratic(), method)
-    assert result.success and np.abs(result.x).max() < 1e-5
+    assert result.success
+    assert np.abs(result.x).max() < 1e-5
     # Two differences and the value at each point that it visits.
     assert result.nfev == 3 * (result.nit + 1)
     with pytest.raises(ValueError, match="'differences'"):
