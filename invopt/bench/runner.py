@@ -153,7 +153,7 @@ class _Hand:
         self._ended.set()
         for process in self._process:
             process.kill()
-            process.wait()
+            _close(process)
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process and self._process[-1].poll() is None:
@@ -180,7 +180,7 @@ class _Hand:
         return (folder / f"worker-{self.number}.log").open("a")
 
     def _bury(self, process: subprocess.Popen[str], cell: Cell, overrun: bool) -> str:
-        code = process.wait()
+        code = _close(process)
         died = f"its process died with code {code}; see logs/worker-{self.number}.log"
         return self._note(cell, f"did not end in {2 * cell.maxtime + _GRACE:g} s and was killed" if overrun else died)
 
@@ -194,6 +194,16 @@ class _Hand:
         except OSError as error:
             raise BenchError(f"cannot write {self.store.path(cell)}: {error}; finished cells are kept") from error
         return failure
+
+
+def _close(process: subprocess.Popen[str]) -> int:
+    """Wait for the end of a process and close its pipes; returns its exit code."""
+    for pipe in (process.stdin, process.stdout):
+        # What was not sent is of no interest to the dead.
+        with contextlib.suppress(BrokenPipeError):
+            if pipe is not None:
+                pipe.close()
+    return process.wait()
 
 
 def _exchange(process: subprocess.Popen[str], cell: Cell) -> dict[str, str | None] | None:

@@ -105,10 +105,10 @@ class Store:
     def read(self, path: Path) -> Outcome:
         """Read a finished cell."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             return Outcome(json.loads(arrays.pop("record").tobytes()), arrays)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ResultsError(
                 f"{str(path)!r} cannot be read ({error}): delete it, and run the command again"
             ) from None
