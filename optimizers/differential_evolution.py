@@ -40,10 +40,9 @@ class DifferentialEvolution(Search):
 
     def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:
         """Search the box; the start is one of its members."""
-        box = [
-            (a if np.isfinite(a) else x - self.width, b if np.isfinite(b) else x + self.width)
-            for x, a, b in zip(x0.tolist(), low.tolist(), high.tolist(), strict=True)
-        ]
+        box = scipy.optimize.Bounds(
+            np.where(np.isfinite(low), low, x0 - self.width), np.where(np.isfinite(high), high, x0 + self.width)
+        )
         found = scipy.optimize.differential_evolution(
             fun, box, x0=x0, popsize=self.popsize, polish=False, maxiter=1_000_000, rng=np.random.default_rng(seed)
         )

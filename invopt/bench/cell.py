@@ -83,7 +83,8 @@ class Outcome:
 
 def start(problem: Problem, seed: int) -> Array:
     """Start number `seed` of a task: the same for every method."""
-    return problem.starts(np.random.default_rng(seed), 1)[0]
+    first: Array = problem.starts(np.random.default_rng(seed), 1)[0]
+    return first
 
 
 def digest(x: Array) -> str:
