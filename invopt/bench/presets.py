@@ -81,8 +81,8 @@ _SLOW = Linear(constant=20, steps=80, ratio=0.05)
 # The authors' seed for every render. The reference has its own here; see `shared_reference`.
 _AUTHORS: dict[str, Any] = {"seeds": "fixed", "n_samples": 2}
 # Where the curvature is not positive the authors divide by 1. What step that makes depends on the scale of the loss,
-# which the paper does not give; with ours SHADOW (tiny, 600 renders, seeds 1000 to 1003) stands still, 0 of 4 starts to 10 %,
-# where a step to the trust bound brings 4 of 4. So the latter is taken, and the former is a preset of its own.
+# which the paper does not give; with ours SHADOW (tiny, 600 renders, seeds 1000 to 1003) stands still, 0 of 4 starts to
+# 1 %, where a step to the trust bound brings 4 of 4. So the latter is taken, and the former is a preset of its own.
 _CG = _method("fletcher-reeves-cg")
 _UNIT_CG = _method("fletcher-reeves-cg", nonpositive_curvature="unit")
 _ADAM = _method("adam")
