@@ -15,6 +15,7 @@ import time
 import traceback
 import types
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,7 +28,19 @@ from invopt._problem import Objective
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
 
-__all__ = ["Call", "Failure", "Main", "Payload", "Reply", "StopMain", "evaluate", "load", "loading_main", "release"]
+__all__ = [
+    "Call",
+    "Failure",
+    "Main",
+    "Payload",
+    "Reply",
+    "StopMain",
+    "evaluate",
+    "evaluate_all",
+    "load",
+    "loading_main",
+    "release",
+]
 
 
 @frozen(eq=False)
@@ -52,6 +65,7 @@ class Call:
     seed: Any = None
     spp: int | None = None
     deadline: float = math.inf
+    integrator: str = "prb"
 
 
 @frozen(eq=False)
@@ -126,6 +140,11 @@ def evaluate(payload: Payload, call: Call) -> Reply:
             return Reply(call.index, failure=_failure(error))
 
 
+def evaluate_all(payload: Payload, calls: Sequence[Call]) -> list[Reply]:
+    """Answer the calls of a message."""
+    return [evaluate(payload, call) for call in calls]
+
+
 def release(problem: bytes | None = None) -> None:
     """Close the open objective of this process, if there is one (and it is that of `problem`)."""
     global _held
@@ -161,6 +180,9 @@ def _answer(objective: Objective, call: Call) -> Any:
         return objective.image(np.asarray(call.x), seed=call.seed, spp=call.spp)
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
+    if call.name == "value_and_jac":
+        value, jac = objective.value_and_jac(x, seed=call.seed, spp=call.spp, integrator=call.integrator)
+        return value, jac.detach().cpu().numpy(), objective.blind_spots
     options = {"spp": call.spp} if call.name in ("fun", "residuals") else {}
     value = getattr(objective, call.name)(x, seed=call.seed, **options)
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
@@ -250,6 +272,5 @@ def serve() -> None:
 
 def _serve(payload: Payload, calls: BinaryIO, replies: BinaryIO) -> None:
     while True:
-        reply = evaluate(payload, pickle.load(calls))
-        pickle.dump(reply, replies, protocol=pickle.HIGHEST_PROTOCOL)
+        pickle.dump(evaluate_all(payload, pickle.load(calls)), replies, protocol=pickle.HIGHEST_PROTOCOL)
         replies.flush()

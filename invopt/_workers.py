@@ -134,7 +134,7 @@ def _open(problem: Problem, workers: Workers) -> Objective:
         return SharedObjective(payload, PoolEngine(payload, workers, environment))
     if isinstance(workers, Executor):
         submit: Callable[..., Any] = workers.submit
-        return SharedObjective(payload, FutureEngine(partial(submit, _worker.evaluate, payload)))
+        return SharedObjective(payload, FutureEngine(partial(submit, _worker.evaluate_all, payload)))
     return SharedObjective(payload, MapEngine(workers, payload))
 
 
@@ -163,6 +163,7 @@ class SharedObjective(Objective):
     def __init__(self, payload: Payload, engine: MapEngine | FutureEngine) -> None:
         self._payload = payload
         self._engine = engine
+        self._blind_spots = ""
         try:
             description = _value(engine.start())
         except BaseException:
@@ -178,9 +179,10 @@ class SharedObjective(Objective):
         for reply in self._engine.replies(calls, deadline):
             yield None if reply.late else torch.from_numpy(_value(reply))
 
-    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None) -> Any:
+    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None, integrator: str = "prb") -> Any:
         point = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-        return _value(next(self._engine.replies([Call(0, name, point, seed, spp)], math.inf)))
+        call = Call(0, name, point, seed, spp, integrator=integrator)
+        return _value(next(self._engine.replies([call], math.inf)))
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values at all rows, by one worker."""
@@ -193,6 +195,18 @@ class SharedObjective(Objective):
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Derivative, by one worker."""
         return torch.from_numpy(self._ask("jac", x, seed))
+
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative in one go, by one worker, whose blind spots are then known."""
+        value, jac, self._blind_spots = self._ask("value_and_jac", x, seed, spp, integrator=integrator)
+        return value, torch.from_numpy(jac)
+
+    @property
+    def blind_spots(self) -> str:
+        """What the last derivative is known to leave out."""
+        return self._blind_spots
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian, by one worker."""
