@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
+from invopt.rendering.backend import two_threads
 from invopt.rendering.values import renderer
 
 __all__ = ["as_target", "check_target", "read_target"]
@@ -45,7 +46,9 @@ def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
     mi = renderer()
 
     try:
-        bitmap = mi.Bitmap(str(target)).convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.Float32, srgb_gamma=False)
+        with two_threads():
+            bitmap = mi.Bitmap(str(target))
+        bitmap = bitmap.convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.Float32, srgb_gamma=False)
     except RuntimeError as error:
         raise SceneError(f"'target' {str(target)!r} could not be read: {error}") from None
     return _colour(np.array(bitmap, dtype=np.float32), f"'target' {str(target)!r}")

@@ -222,6 +222,31 @@ def test_targets_from_files(suffix, tmp_path):
 
 
 @pytest.mark.render
+def test_one_thread_reads_and_writes_exr(xml, tmp_path):
+    # In a process of its own: where it fails, it waits forever.
+    code = f"""if True:
+        import drjit
+        import numpy as np
+        from invopt import problems
+        from invopt.rendering import Texels, activate, set_threads
+        activate()
+        set_threads(1)
+        target = {str(xml.parent / "checks.exr")!r}
+        facts = dict(parameters=Texels("shape.bsdf.reflectance"), target=target, variables=dict(width=4))
+        problem = problems.Scene({str(xml)!r}, **facts)
+        try:
+            problem.open()
+        except problems.scene.SceneError as error:
+            print(error)
+        problem.save(problem.x0, {str(tmp_path / "found.xml")!r})
+        print(drjit.thread_count())
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout.splitlines()[0].startswith("'target' has")
+    assert run.stdout.splitlines()[1] == "1"
+
+
+@pytest.mark.render
 def test_targets_from_arrays_are_copied():
     picture = np.full((HEIGHT, WIDTH), 0.25)
     problem = scene(target=picture)
