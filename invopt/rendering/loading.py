@@ -69,6 +69,8 @@ def load(blueprint: Blueprint) -> Any:
                     _to_instance(state, names[moving])
         for node in _nodes(state, mi.ObjectType.Film):
             _plain_film(node.props)
+        for node in _nodes(state, mi.ObjectType.Texture):
+            _plain_texture(node.props)
         with readable("could not be loaded"):
             mi.parser.transform_all(config, state)
             return mi.parser.instantiate(config, state)
@@ -212,6 +214,12 @@ def _plain_film(film: Any) -> None:
     """Pictures as they are compared: linear RGB."""
     film["pixel_format"] = "rgb"
     film["component_format"] = "float32"
+
+
+def _plain_texture(texture: Any) -> None:
+    """Texels as the numbers that a picture is made of, linear from 0 to 1: those of 8-bit files would stay integers."""
+    if texture.plugin_name() == "bitmap":
+        texture["format"] = "variant"
 
 
 def _differentiable(state: Any, integrator: str) -> None:

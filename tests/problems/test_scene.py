@@ -164,6 +164,19 @@ def test_saved_dictionary_is_the_solved_scene(tmp_path):
         problem.save(x, tmp_path / "found.json")
 
 
+def test_texels_of_an_8_bit_file_are_linear_numbers(tmp_path):
+    activate()
+    pixels = np.random.default_rng(0).uniform(0.1, 0.9, (4, 4, 3)).astype(np.float32)
+    write(tmp_path / "ground.png", pixels)
+    texture = {"type": "bitmap", "filename": str(tmp_path / "ground.png")}
+    description = room() | {"ground": room()["ground"] | {"bsdf": {"type": "diffuse", "reflectance": texture}}}
+    problem = scene(description, Texels("ground.bsdf.reflectance"), x_opt={})
+    np.testing.assert_allclose(problem.x0.reshape(4, 4, 3), pixels, atol=0.01)
+    with problem.open() as live:
+        dim, bright = (live.image(np.full(48, value), seed=1).mean() for value in (0.3, 0.6))
+        assert bright > 1.5 * dim
+
+
 @pytest.mark.render
 @pytest.mark.parametrize("loss", ["mse", "relative-mse", "multi-scale-mse"])
 def test_fun_is_the_mean_square_of_the_residuals(loss):
