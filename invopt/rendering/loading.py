@@ -18,7 +18,18 @@ from invopt.rendering.backend import two_threads
 from invopt.rendering.meshes import Mesh
 from invopt.rendering.values import renderer
 
-__all__ = ["TEMPORARY", "Blueprint", "Description", "children", "load", "name_objects", "parsed", "plain", "readable"]
+__all__ = [
+    "TEMPORARY",
+    "Blueprint",
+    "Description",
+    "children",
+    "kind",
+    "load",
+    "name_objects",
+    "parsed",
+    "plain",
+    "readable",
+]
 
 # A file, a dictionary, or what builds the dictionary once a backend is active.
 Description = Path | dict[str, Any] | Callable[[], dict[str, Any]]
@@ -53,13 +64,17 @@ class Blueprint:
     integrator: str | None = None
 
 
-def load(blueprint: Blueprint) -> Any:
-    """Mitsuba's scene; needs an active backend. Every failure is a `SceneError`."""
+def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
+    """Mitsuba's scene, and names of objects by the places that refer to them: "paint" by "box.bsdf".
+
+    Needs an active backend. Every failure is a `SceneError`.
+    """
     mi = renderer()
 
     with parsed(blueprint) as (config, state):
         names = name_objects(state)
         _check_complete(state)
+        shared = _references(state, names)
         _add_integrator(state)
         if blueprint.integrator is not None:
             _differentiable(state, blueprint.integrator)
@@ -73,7 +88,7 @@ def load(blueprint: Blueprint) -> Any:
             _plain_texture(node.props)
         with readable("could not be loaded"):
             mi.parser.transform_all(config, state)
-            return mi.parser.instantiate(config, state)
+            return mi.parser.instantiate(config, state), shared
 
 
 @contextmanager
@@ -167,10 +182,31 @@ def name_objects(state: Any) -> dict[str, int]:
     names: dict[str, int] = {}
     for index in children(state.root).values():
         node = state.nodes[index]
-        name = node.props.id() or _free(str(node.type).rpartition(".")[2].lower(), names)
+        name = node.props.id() or _free(kind(node), names)
         node.props.set_id(name)
         names[name] = index
     return names
+
+
+def _references(state: Any, names: Mapping[str, int]) -> dict[str, str]:
+    """Names of shared objects by the places that refer to them, which Mitsuba's parameters do not mention."""
+    mi = renderer()
+
+    found = {}
+    for holder, index in names.items():
+        props = state.nodes[index].props
+        held = {key: props[key] for key in props.keys()}  # noqa: SIM118 - not a dictionary
+        for key, item in held.items():
+            if isinstance(item, mi.Properties.Reference) and item.id() in names:
+                found[f"{holder}.{key}"] = item.id()
+                # In a file, the reference of a shape to its material has no name of its own.
+                found[f"{holder}.{kind(state.nodes[names[item.id()]])}"] = item.id()
+    return found
+
+
+def kind(node: Any) -> str:
+    """What an object is: "shape", "bsdf", "emitter"."""
+    return str(node.type).rpartition(".")[2].lower()
 
 
 def _free(name: str, taken: Collection[str]) -> str:

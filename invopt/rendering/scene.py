@@ -41,7 +41,7 @@ class LiveScene:
 
         self._mi = mi
         self._backend = active()
-        self._scene = loading.load(blueprint)
+        self._scene, self._shared = loading.load(blueprint)
         self._params = mi.traverse(self._scene)
         self._renderer: Any = FrozenRender(self._scene)
         self._loss = MSE() if loss is None else loss
@@ -55,7 +55,7 @@ class LiveScene:
 
     def resolve(self, key: str) -> str:
         """Mitsuba's name for `key`; an unknown one is an error that lists near ones."""
-        return keys.resolve(key, self._params.keys())
+        return keys.resolve(key, self._params.keys(), self._shared)
 
     def own(self, key: str) -> NDArray[np.float64]:
         """The scene's own value of a parameter, whatever has been assigned since."""

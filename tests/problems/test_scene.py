@@ -177,6 +177,14 @@ def test_texels_of_an_8_bit_file_are_linear_numbers(tmp_path):
         assert bright > 1.5 * dim
 
 
+def test_a_shared_material_goes_by_the_name_of_any_owner(xml, tmp_path):
+    problem = problems.Scene(xml, parameters=[Translation("box"), Color("box.bsdf.reflectance")], x_opt={})
+    np.testing.assert_allclose(problem.x0[3:], [0.8, 0.2, 0.1], rtol=1e-6)
+    problem.save([0.1, 0, 0, 0.3, 0.4, 0.5], tmp_path / "found.xml")
+    found = problems.Scene(tmp_path / "found.xml", parameters=Color("paint.reflectance"), x_opt={})
+    np.testing.assert_allclose(found.x0, [0.3, 0.4, 0.5], rtol=1e-6)
+
+
 @pytest.mark.render
 @pytest.mark.parametrize("loss", ["mse", "relative-mse", "multi-scale-mse"])
 def test_fun_is_the_mean_square_of_the_residuals(loss):
