@@ -64,6 +64,11 @@ class LiveScene:
             self._own[key] = from_mitsuba(self._params[key])
         return self._own[key]
 
+    def values(self) -> dict[str, NDArray[np.float64]]:
+        """All parameters that are numbers, as they are now, by Mitsuba's names."""
+        found = {name: self._params[name] for name in self._params.keys()}  # noqa: SIM118 - not a dictionary
+        return {name: from_mitsuba(value) for name, value in found.items() if not isinstance(value, str)}
+
     def differentiable(self, key: str) -> bool:
         """Whether Mitsuba has derivatives with respect to a parameter."""
         flags = self._params.flags(self.resolve(key))
