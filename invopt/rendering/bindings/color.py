@@ -53,7 +53,8 @@ class Color(ValueBinding):
             name = self.target.removesuffix(".value").rpartition(".")[2]
             raise SceneError(
                 f"{self.target!r} is one number in the scene, not a colour: use Value, or, where a colour may stand, "
-                f"write it as {{{name!r}: {{'type': 'rgb', 'value': [{grey}]}}}} or <rgb name=\"{name}\" value=\"{grey}\"/>"
+                f"write it as {{{name!r}: {{'type': 'rgb', 'value': [{grey}]}}}}, in a file "
+                f"<rgb name={name!r} value='{grey}'/>"
             )
         if value.size != 3:
             raise SceneError(f"{self.target!r} is not a colour but of shape {value.shape}: use Value or Texels")
