@@ -61,9 +61,10 @@ def _method_for(provides: Order) -> Optimizer:
 def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> None:
     """Refuse parts whose flags do not fit, before the first evaluation."""
     if missing := estimator.needs & ~problem.provides:
+        why = problem.why_not(missing)
         raise IncompatibleError(
             f"{type(estimator).__name__} needs {missing.name}, but {type(problem).__name__} provides "
-            f"{problem.provides.name}"
+            f"{problem.provides.name}{why and ': '}{why}"
         )
     if missing_order := method.requires & ~estimator.provides:
         raise IncompatibleError(
@@ -107,13 +108,13 @@ def _from_pairs(bounds: Any, n: int) -> tuple[list[float], list[float]]:
     return low, high
 
 
-def check_start(x0: Any, bounds: Bounds | None, n: int) -> NDArray[np.float64]:
+def check_start(x0: Any, bounds: Bounds | None, n: int, name: str = "x0") -> NDArray[np.float64]:
     """Return `x0` as a fresh float64 vector inside the bounds, or raise."""
-    start = as_vector("x0", x0, size=n)
+    start = as_vector(name, x0, size=n)
     if bounds is not None:
         for i in np.flatnonzero((start < bounds.lb) | (start > bounds.ub)):
             raise ValueError(
-                f"'x0' must be inside the bounds: x0[{i}] = {start[i]:g} is outside "
+                f"{name!r} must be inside the bounds: {name}[{i}] = {start[i]:g} is outside "
                 f"[{bounds.lb[i]:g}, {bounds.ub[i]:g}]"
             )
     return start

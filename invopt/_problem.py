@@ -181,6 +181,10 @@ class Problem(abc.ABC):
         """The known minimum, or None."""
         return None
 
+    def why_not(self, missing: Capability) -> str:
+        """Why it does not provide something, and what to do about it; empty if there is nothing to say."""
+        return ""
+
     def parameter_error(self, x: NDArray[np.float64]) -> float:
         """Mean squared distance of `x` from `x_opt`, modulo the periods; nan where no answer is known."""
         if self.x_opt is None:

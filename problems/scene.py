@@ -52,9 +52,21 @@ def _as_description(value: Any) -> Description:
 def _as_targets(value: Any) -> tuple[Any, ...] | None:
     if value is None:
         return None
-    several = isinstance(value, list | tuple) and any(isinstance(v, str | Path) or np.ndim(v) >= 2 for v in value)
-    targets = tuple(as_target(item) for item in (value if several else [value]))
+    targets = tuple(as_target(item) for item in (value if _are_several(value) else [value]))
     return targets
+
+
+def _are_several(value: Any) -> bool:
+    """Whether these are pictures, and not the rows of one."""
+    if not isinstance(value, list | tuple):
+        return False
+    if any(isinstance(item, str | Path) or hasattr(item, "shape") for item in value):
+        return True
+    try:
+        return np.ndim(value) == 4
+    except ValueError:
+        # Nested lists of different shapes: pictures of different sizes.
+        return True
 
 
 def _as_bindings(value: Any) -> tuple[Binding, ...]:
@@ -70,9 +82,9 @@ def _as_bindings(value: Any) -> tuple[Binding, ...]:
 
 def _as_sensors(value: Any) -> tuple[int, ...]:
     # None of them stands for as many as there are targets.
-    if value is None or len(value) == 0:
+    if value is None or np.size(value) == 0:
         return ()
-    sensors = tuple(as_integer("sensors", item) for item in value)
+    sensors = tuple(as_integer("sensors", item) for item in np.atleast_1d(value).tolist())
     require("sensors", min(sensors) >= 0, "numbers of cameras, from 0", value)
     return sensors
 
@@ -175,6 +187,14 @@ class Scene(Problem):
             found |= Capability.RESIDUALS
         return found | Capability.JAC if self.loss.differentiable else found
 
+    def why_not(self, missing: Capability) -> str:
+        """What the loss lacks."""
+        if Capability.JAC in missing:
+            return "a loss that is a Python callable has no derivative; use one of the losses by name"
+        if Capability.RESIDUALS in missing:
+            return f"{type(self.loss).__name__} is no mean of squares"
+        return ""
+
     @property
     def layout(self) -> Layout:
         """Which columns of x belong to which parameter."""
@@ -197,7 +217,10 @@ class Scene(Problem):
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
         """The answer, if it was given."""
-        return None if self._x_opt is None else self.layout.point(self._x_opt, "x_opt")
+        if self._x_opt is None:
+            return None
+        answer = self.layout.point(self._x_opt, "x_opt")
+        return check_start(answer, self.bounds, answer.size, "x_opt")
 
     @property
     def bounds(self) -> Bounds | None:

@@ -50,9 +50,50 @@ def test_readme_has_its_example():
     assert len([line for line in code.splitlines() if line]) <= 10
 
 
+ROOM = """<scene version="3.0.0">
+  <integrator type="path"><integer name="max_depth" value="3"/></integrator>
+  <sensor type="perspective">
+    <float name="fov" value="50"/>
+    <transform name="to_world"><lookat origin="0, 2, 5" target="0, 0.5, 0" up="0, 1, 0"/></transform>
+    <film type="hdrfilm"><integer name="width" value="16"/><integer name="height" value="12"/></film>
+    <sampler type="independent"><integer name="sample_count" value="4"/></sampler>
+  </sensor>
+  <shape type="rectangle" id="wall">
+    <transform name="to_world"><scale value="6"/><translate z="-2"/></transform>
+    <bsdf type="diffuse"><rgb name="reflectance" value="0.6, 0.4, 0.3"/></bsdf>
+  </shape>
+  <shape type="sphere" id="sphere"><point name="center" x="-0.8" y="0.5" z="0"/></shape>
+  <shape type="cube" id="mug">
+    <transform name="to_world"><scale value="0.4"/><translate x="0.8" y="0.4"/></transform>
+  </shape>
+  <shape type="sphere" id="lamp">
+    <point name="center" x="0" y="4" z="2"/>
+    <emitter type="area"><rgb name="radiance" value="9, 9, 9"/></emitter>
+  </shape>
+</scene>
+"""
+PHOTOGRAPH = """
+import mitsuba as mi
+from invopt import problems
+from invopt.rendering import Rotation
+with problems.Scene("room.xml", parameters=Rotation("mug", axis=(0, 1, 0)), x_opt=[1.0]).open() as live:
+    mi.Bitmap(live.reference).write("photo.exr")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the scene and the photograph that the README speaks of."""
+    (tmp_path / "room.xml").write_text(ROOM)
+    subprocess.run([sys.executable, "-c", PHOTOGRAPH], cwd=tmp_path, check=True, timeout=100)
+    return tmp_path
+
+
 @pytest.mark.render
 @pytest.mark.parametrize(("code", "output"), BLOCKS, ids=[f"block{i}" for i in range(len(BLOCKS))])
-def test_readme(code, output, tmp_path):
+def test_readme(code, output, tmp_path, request):
+    if "photo.exr" in code:
+        request.getfixturevalue("folder")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )

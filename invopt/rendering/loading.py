@@ -112,12 +112,15 @@ def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
         yield config, state
 
 
-def plain(value: Any) -> Any:
-    """Copy of a dictionary with Mitsuba's transforms as 4x4 arrays, so that it can be pickled."""
+def plain(value: Any, *, raw: bool = False) -> Any:
+    """Copy of a dictionary with Mitsuba's transforms and bitmaps as arrays, so that it can be pickled."""
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item, raw=bool(value.get("raw", False))) for key, item in value.items()}
     if hasattr(value, "matrix") and hasattr(value, "inverse_transpose"):
         return np.array(value.matrix, dtype=np.float64).reshape(4, 4)
+    if hasattr(value, "srgb_gamma") and hasattr(value, "pixel_format"):
+        encoded = raw and value.srgb_gamma()
+        return np.array(value.convert(component_format=renderer().Struct.Type.Float32, srgb_gamma=encoded))
     return value.copy() if isinstance(value, np.ndarray) else value
 
 

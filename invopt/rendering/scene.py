@@ -123,7 +123,8 @@ class LiveScene:
             name = self.resolve(key)
             self._params[name] = owned(to_mitsuba(self._params[name], self._checked(name, value))[0])
         if values:
-            self._params.update()
+            with loading.readable("cannot take these values"):
+                self._params.update()
 
     def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
         """One picture a camera, of shape (height, width, 3), that `loss` and `residuals` compare with."""

@@ -48,6 +48,9 @@ def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
     try:
         with two_threads():
             bitmap = mi.Bitmap(str(target))
+        if bitmap.pixel_format() == mi.Bitmap.PixelFormat.MultiChannel:
+            # Layers of a renderer: the picture itself is the one without a name.
+            bitmap = dict(bitmap.split()).get("<root>", bitmap)
         bitmap = bitmap.convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.Float32, srgb_gamma=False)
     except RuntimeError as error:
         raise SceneError(f"'target' {str(target)!r} could not be read: {error}") from None

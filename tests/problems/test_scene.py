@@ -16,19 +16,21 @@ from scipy import stats
 import invopt
 from invopt import estimators, optimizers, problems
 from invopt._problem import Capability
-from invopt.exceptions import BackendError, SceneError
+from invopt.exceptions import BackendError, IncompatibleError, SceneError
 from invopt.rendering import (
     Backend,
     Color,
     Custom,
     FieldOfView,
     Rotation,
+    Scale,
     Texels,
     Translation,
     Value,
     activate,
     active,
     choose,
+    loading,
     saving,
 )
 from invopt.rendering.descriptions import camera, diffuse, look_at, rgb
@@ -77,6 +79,13 @@ def room(width=WIDTH, height=HEIGHT):
         "ground": {"type": "rectangle", "to_world": np.diag([4.0, 4, 1, 1]), "bsdf": diffuse(0.4, 0.4, 0.4)},
         "lamp": {"type": "point", "position": [1, -2, 3], "intensity": rgb(5.0, 5.0, 5.0)},
     }
+
+
+def _ground(texture):
+    import mitsuba as mi
+
+    bsdf = {"type": "diffuse", "reflectance": texture}
+    return {"type": "rectangle", "to_world": mi.ScalarTransform4f(np.diag([4.0, 4, 1, 1])), "bsdf": bsdf}
 
 
 def two_views():
@@ -329,6 +338,59 @@ def test_targets_from_arrays_are_copied():
 
 
 @pytest.mark.render
+def test_rows_of_one_picture_are_not_several_pictures():
+    picture = np.random.default_rng(0).random((HEIGHT, WIDTH, 3))
+    assert len(scene(target=picture.tolist()).target) == 1
+    assert len(scene(two_views, target=[picture, np.zeros((20, 12))]).target) == 2
+    assert len(scene(two_views, target=[picture.tolist(), np.zeros((20, 12)).tolist()]).target) == 2
+    assert scene(sensors=0).sensors == (0,)
+
+
+@pytest.mark.render
+def test_the_picture_among_the_layers_of_a_file(tmp_path):
+    activate()
+    import mitsuba as mi
+
+    layers = np.random.default_rng(0).random((HEIGHT, WIDTH, 7)).astype(np.float32)
+    names = ["R", "G", "B", "depth.T", "normal.X", "normal.Y", "normal.Z"]
+    mi.Bitmap(layers, mi.Bitmap.PixelFormat.MultiChannel, names).write(str(tmp_path / "layers.exr"))
+    with scene(target=tmp_path / "layers.exr").open() as live:
+        np.testing.assert_allclose(live.reference, layers[:, :, :3], rtol=1e-3)
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("raw", [False, True])
+def test_bitmaps_of_mitsubas_own_travel(raw):
+    activate()
+    import mitsuba as mi
+
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    bitmap = mi.Bitmap(pixels)
+    bitmap.set_srgb_gamma(True)
+    texture = {"type": "bitmap", "bitmap": bitmap, "raw": raw, "filter_type": "nearest"}
+    description = room() | {"ground": room()["ground"] | {"bsdf": {"type": "diffuse", "reflectance": texture}}}
+    problem = pickle.loads(pickle.dumps(scene(description)))
+    expected = mi.render(mi.load_dict(loading._live(room(), Path(".")) | {"ground": _ground(texture)}), spp=64, seed=1)
+    with problem.open() as live:
+        x = problem.layout.initial()
+        np.testing.assert_allclose(live.image(x, spp=64, seed=1), np.array(expected), atol=2e-3)
+
+
+@pytest.mark.render
+def test_the_target_is_not_the_losss_to_change():
+    with (
+        scene(loss=lambda image, target: target.fill(0.0)).open() as live,
+        pytest.raises(ValueError, match="read-only"),
+    ):
+        live.fun(torch.zeros(1, 5, dtype=torch.float64), seed=np.array([1]))
+
+
+def test_a_loss_without_derivative_is_named():
+    with pytest.raises(IncompatibleError, match="a loss that is a Python callable has no derivative; use one of"):
+        invopt.minimize(scene(loss=lambda image, target: 0.0), "autodiff")
+
+
+@pytest.mark.render
 def test_several_cameras_count_alike():
     problem = scene(two_views, sensors=[0, 1])
     x, seed = torch.from_numpy(problem.x0[None]), np.array([1])
@@ -417,6 +479,9 @@ def opened(**facts):
         ({"x_opt": {"ball.translation": (1.0, 2.0)}}, "'ball.translation' takes 1 finite numbers"),
         ({"x_opt": [1.0, 2.0]}, "'x_opt' takes 5 finite numbers"),
         ({"x0": {"ball.translation": 5.0}}, "'x0' must be inside the bounds"),
+        ({"x_opt": {"ball.translation": 5.0}}, "'x_opt' must be inside the bounds"),
+        ({"x_opt": {"lamp.intensity": 0.0}}, "'x_opt' must give 'lamp.intensity' a value > 0: 0.0"),
+        ({"parameters": Scale("sensor"), "x_opt": [0.3]}, "the scene cannot take these values: .*Scale"),
         ({"description": {k: v for k, v in room().items() if k != "sensor"}}, "the scene has no sensor"),
         ({"description": {k: v for k, v in room().items() if k != "lamp"}}, "the scene has no emitter"),
         ({"description": room() | {"odd": {"type": "nosuch"}}}, "could not be loaded: .*nosuch"),

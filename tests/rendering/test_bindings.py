@@ -233,6 +233,11 @@ def test_two_bindings_on_one_thing(first, second, message):
         problems.Scene(ROOM, parameters=[first, second], x_opt={})
 
 
+def test_axes_that_mirror_each_other_are_two():
+    turns = [Rotation("ball", axis=(1, 1, 0), name="one"), Rotation("ball", axis=(1, -1, 0), name="other")]
+    assert problems.Scene(ROOM, parameters=turns, x_opt=[0, 0]).n == 2
+
+
 @pytest.mark.render
 @pytest.mark.parametrize(
     ("bindings", "message"),

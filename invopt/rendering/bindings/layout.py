@@ -85,7 +85,10 @@ class Layout:
         for binding, columns in zip(self.bindings, self.parts, strict=True):
             if binding.label in value:
                 values = as_values(value[binding.label], len(columns), binding.label)
-                parts.append(binding.encode(values))
+                encoded = binding.encode(values)
+                if not np.isfinite(encoded).all():
+                    raise SceneError(f"{what!r} must give {binding.label!r} a value > 0: {value[binding.label]!r}")
+                parts.append(encoded)
             else:
                 parts.append(binding.initial(self.own_of(binding)))
         return np.concatenate(parts)

@@ -126,7 +126,9 @@ class Rotation(Motion):
 
     def claims(self) -> frozenset[str]:
         """The axis, in either direction."""
-        return frozenset({f"{self.target} about {np.abs(np.round(self.axis, 6)).tolist()}"})
+        along = np.round(self.axis, 6) + 0.0
+        first = along[np.flatnonzero(along)[0]]
+        return frozenset({f"{self.target} about {(along * np.sign(first) + 0.0).tolist()}"})
 
     def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Degrees."""
