@@ -12,7 +12,7 @@ from torch import Tensor
 
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._evaluate import JAC_COST, Evaluator
-from invopt._problem import Capability, Problem
+from invopt._problem import Adjoint, Capability, Problem
 from invopt._seeds import SeedSource
 from invopt._validators import integer
 
@@ -32,6 +32,10 @@ class Autodiff(Estimator):
     integrator : {"prb", "prb_projective"}, default "prb"
         "prb" leaves out what edges and shadows do as they move; "prb_projective" samples them, at several times the
         time.
+    max_depth : int, optional
+        Longest light path that is differentiated, 2 being direct light; pictures have all of theirs. By default as
+        long as the scene's. Where geometry moves, the derivative of longer paths can have such heavy tails that it is
+        useless.
     n_samples : int, default 1
         Independent estimates whose mean is taken; from 2 on there is a standard error.
 
@@ -56,6 +60,7 @@ class Autodiff(Estimator):
     needs: ClassVar[Capability] = Capability.FUN | Capability.JAC
 
     integrator: str = field(default="prb", validator=validators.in_(("prb", "prb_projective")))
+    max_depth: int | None = field(default=None, validator=validators.optional(integer(1)))
     n_samples: int = field(default=1, validator=integer(1))
 
     def init(self, problem: Problem) -> None:
@@ -69,7 +74,7 @@ class Autodiff(Estimator):
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
         seeds = SeedSource(self.seeds, rng).draw(self.n_samples)
-        values, gradients = objective.values_and_jacs(x, seed=seeds, integrator=self.integrator)
+        values, gradients = objective.values_and_jacs(x, seed=seeds, adjoint=Adjoint(self.integrator, self.max_depth))
         k = self.n_samples
         jac = gradients.mean(0)
         zero = bool((gradients == 0).all())

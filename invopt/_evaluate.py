@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Capability, Objective
+from invopt._problem import ADJOINT, Adjoint, Capability, Objective
 from invopt._result import Status
 from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
@@ -124,14 +124,16 @@ class Evaluator:
         """Residuals of shape (k, m) at the rows of `x`; one evaluation a row."""
         return self._run("residuals", x, seed, spp)
 
-    def values_and_jacs(self, x: Tensor, *, seed: NDArray[np.int64], integrator: str = "prb") -> tuple[Tensor, Tensor]:
+    def values_and_jacs(
+        self, x: Tensor, *, seed: NDArray[np.int64], adjoint: Adjoint = ADJOINT
+    ) -> tuple[Tensor, Tensor]:
         """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
         point = self.unscale(self.project(x))
         values, jacs = [], []
         for each in seed.tolist():
             self.check_budget(JAC_COST)
             self.check_time()
-            value, jac = self._value_and_jac(point, each, integrator)
+            value, jac = self._value_and_jac(point, each, adjoint)
             self.nfev += JAC_COST
             values.append(value)
             jacs.append(jac * self.x_scale)
@@ -140,9 +142,9 @@ class Evaluator:
             raise NonFiniteError("the derivative is not finite; bound the parameters or repair the objective")
         return found
 
-    def _value_and_jac(self, point: Tensor, seed: int, integrator: str) -> tuple[float, Tensor]:
+    def _value_and_jac(self, point: Tensor, seed: int, adjoint: Adjoint) -> tuple[float, Tensor]:
         try:
-            return self.objective.value_and_jac(point, seed=seed, integrator=integrator)
+            return self.objective.value_and_jac(point, seed=seed, adjoint=adjoint)
         except InvoptError:
             raise
         except Exception as error:

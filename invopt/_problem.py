@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-__all__ = ["Capability", "Objective", "Problem"]
+__all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "Problem"]
 
 
 class Capability(enum.Flag):
@@ -25,6 +25,24 @@ class Capability(enum.Flag):
     HESS = enum.auto()
     CHAIN = enum.auto()
     SIDES = enum.auto()
+
+
+@frozen
+class Adjoint:
+    """How a renderer differentiates: its integrator, and the longest light path whose derivative is taken.
+
+    Attributes
+    ----------
+    integrator : {"prb", "prb_projective"}
+    max_depth : int or None
+        None for that of the scene's own integrator.
+    """
+
+    integrator: str = "prb"
+    max_depth: int | None = None
+
+
+ADJOINT = Adjoint()
 
 
 class Objective(abc.ABC):
@@ -71,7 +89,7 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no exact derivative")
 
     def value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Value and derivative at `x` of shape (n,) in one go; needs the JAC capability.
 
@@ -83,7 +101,7 @@ class Objective(abc.ABC):
             Seed.
         spp : int, optional
             Samples per pixel.
-        integrator : {"prb", "prb_projective"}
+        adjoint : Adjoint
             What a renderer differentiates with; others have no choice.
         """
         value = self.fun(x[None], seed=np.array([seed]), spp=spp)

@@ -25,7 +25,7 @@ import torch
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._problem import Objective
+from invopt._problem import ADJOINT, Adjoint, Objective
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
 
@@ -66,7 +66,7 @@ class Call:
     seed: Any = None
     spp: int | None = None
     deadline: float = math.inf
-    integrator: str = "prb"
+    adjoint: Adjoint = ADJOINT
 
 
 @frozen(eq=False)
@@ -182,7 +182,7 @@ def _answer(objective: Objective, call: Call) -> Any:
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
     if call.name == "value_and_jac":
-        value, jac = objective.value_and_jac(x, seed=call.seed, spp=call.spp, integrator=call.integrator)
+        value, jac = objective.value_and_jac(x, seed=call.seed, spp=call.spp, adjoint=call.adjoint)
         return value, jac.detach().cpu().numpy(), objective.blind_spots
     options = {"spp": call.spp} if call.name in ("fun", "residuals") else {}
     value = getattr(objective, call.name)(x, seed=call.seed, **options)

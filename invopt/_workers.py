@@ -22,7 +22,7 @@ from torch import Tensor
 from invopt import _worker
 from invopt._engines import FutureEngine, MapEngine, PoolEngine
 from invopt._pool import main_module
-from invopt._problem import Capability, Objective, Problem
+from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
 from invopt._validators import as_integer, require
 from invopt._worker import Call, Payload, Reply
 from invopt.exceptions import IncompatibleError
@@ -179,9 +179,9 @@ class SharedObjective(Objective):
         for reply in self._engine.replies(calls, deadline):
             yield None if reply.late else torch.from_numpy(_value(reply))
 
-    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None, integrator: str = "prb") -> Any:
+    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None, adjoint: Adjoint = ADJOINT) -> Any:
         point = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-        call = Call(0, name, point, seed, spp, integrator=integrator)
+        call = Call(0, name, point, seed, spp, adjoint=adjoint)
         return _value(next(self._engine.replies([call], math.inf)))
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
@@ -197,10 +197,10 @@ class SharedObjective(Objective):
         return torch.from_numpy(self._ask("jac", x, seed))
 
     def value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Value and derivative in one go, by one worker, whose blind spots are then known."""
-        value, jac, self._blind_spots = self._ask("value_and_jac", x, seed, spp, integrator=integrator)
+        value, jac, self._blind_spots = self._ask("value_and_jac", x, seed, spp, adjoint=adjoint)
         return value, torch.from_numpy(jac)
 
     @property

@@ -23,7 +23,7 @@ from torch import Tensor
 from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import JAC_COST, Evaluator
 from invopt._optimizer import Optimizer, Oracle
-from invopt._problem import Capability, Objective, Problem
+from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
 from invopt._registry import find
 from invopt._result import Status
 
@@ -121,7 +121,7 @@ class _Counting(Objective):
         return 0.5 * ((x @ _HESS) * x).sum(1) + 0.25
 
     def value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         self.nfev += JAC_COST
         return float(0.5 * x @ _HESS @ x) + 0.25, _HESS @ x

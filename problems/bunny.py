@@ -29,7 +29,7 @@ class Bunny(Task):
 
     Three unknowns: x and z in scene units (the bunny is one unit high), and the turn about the vertical in units of 100
     degrees. From the default start the pictures overlap: there is no plateau, and the renderer's own derivative leads
-    home too.
+    home too, that of direct light: ``Autodiff(max_depth=2)``. That of longer paths is lost in its noise.
 
     Parameters
     ----------

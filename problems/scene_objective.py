@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Objective
+from invopt._problem import ADJOINT, Adjoint, Objective
 from invopt.rendering.targets import check_target, read_target
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ class SceneObjective(Objective):
         return torch.stack([nothing if row is None else row for row in rows])
 
     def value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Loss and the renderer's derivative of shape (n,) at `x` of shape (n,)."""
         if not bool(torch.isfinite(x).all()):
             return float("nan"), torch.full_like(x, torch.nan)
-        return self._scene.derivative(x, seed=seed, spp=spp or self._samples, integrator=integrator)
+        return self._scene.derivative(x, seed=seed, spp=spp or self._samples, adjoint=adjoint)
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """The renderer's derivative, shape (n,)."""

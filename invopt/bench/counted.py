@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._evaluate import JAC_COST
-from invopt._problem import Objective
+from invopt._problem import ADJOINT, Adjoint, Objective
 
 __all__ = ["CountedObjective"]
 
@@ -54,11 +54,11 @@ class CountedObjective(Objective):
         return self.objective.jac(x, seed=seed)
 
     def value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Value and derivative."""
         self.count += JAC_COST
-        return self.objective.value_and_jac(x, seed=seed, spp=spp, integrator=integrator)
+        return self.objective.value_and_jac(x, seed=seed, spp=spp, adjoint=adjoint)
 
     @property
     def blind_spots(self) -> str:

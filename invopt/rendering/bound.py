@@ -10,6 +10,7 @@ from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._problem import Adjoint
 from invopt.exceptions import BackendError, SceneError
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
@@ -87,15 +88,15 @@ class BoundScene:
             for key, value in values.items()
         }
 
-    def derivative(self, x: Tensor, *, seed: int, spp: int, integrator: str) -> tuple[float, Tensor]:
+    def derivative(self, x: Tensor, *, seed: int, spp: int, adjoint: Adjoint) -> tuple[float, Tensor]:
         """Loss and its derivative at `x` of shape (n,), by the renderer."""
-        self.require_derivative(integrator)
+        self.require_derivative(adjoint.integrator)
         leaf = x.detach().clone().requires_grad_()
         values: dict[str, Tensor] = {}
         for group, _ in self._groups:
             values.update(self._values(group, leaf))
         self._held.clear()
-        loss, gradients = self.live.derivative(values, seed=seed, spp=spp)
+        loss, gradients = self.live.derivative(values, seed=seed, spp=spp, max_depth=adjoint.max_depth)
         outputs = [values[key] for key in gradients if values[key].requires_grad]
         back = [torch.from_numpy(gradients[key]) for key in gradients if values[key].requires_grad]
         if not outputs:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ class LiveScene:
             pairs = zip(self.images(seed=seed, spp=spp), self._pictures, strict=True)
             return float(np.mean([self._loss.value(image, target) for image, target in pairs]))
         # Reduced where the picture is: one number crosses over instead of all pixels.
-        return float(self._total(seed, spp)[0])
+        return float(self._reduced([self._render(index, seed, spp) for index in self._sensors])[0])
 
     def residuals(self, *, seed: int, spp: int) -> NDArray[np.float64]:
         """Residuals whose mean square is the loss, shape (m,)."""
@@ -157,9 +158,12 @@ class LiveScene:
         return np.concatenate([part * (total / (len(parts) * part.size)) ** 0.5 for part in parts])
 
     def derivative(
-        self, values: Mapping[str, Tensor], *, seed: int, spp: int
+        self, values: Mapping[str, Tensor], *, seed: int, spp: int, max_depth: int | None = None
     ) -> tuple[float, dict[str, NDArray[np.float64]]]:
-        """Loss at `values`, and its derivative with respect to each of them, in one forward and one backward pass."""
+        """Loss at `values`, and its derivative with respect to each of them, in one forward and one backward pass.
+
+        Of light paths longer than `max_depth` there is no derivative; by default, of those longer than the scene's.
+        """
         import drjit as dr
 
         leaves = {}
@@ -167,8 +171,14 @@ class LiveScene:
             name = self.resolve(key)
             self._params[name], leaves[key] = to_mitsuba(self._params[name], self._checked(name, value), attach=True)
         self._params.update()
-        loss = self._total(seed, spp, attached=True)
+        images = [self._detached(index, seed, spp) for index in self._sensors]
+        loss = self._reduced(images)
         dr.backward(loss)
+        # Equal seeds would correlate the picture with its derivative, and bias their product.
+        other = (seed + 2**30) % 2**31
+        with self._adjoint(max_depth) as adjoint:
+            for index, image in zip(self._sensors, images, strict=True):
+                adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)
         gradients = {}
         for key, leaf in leaves.items():
             gradient = from_mitsuba(dr.grad(leaf))
@@ -181,12 +191,12 @@ class LiveScene:
         self._references = []
         gc.collect()
 
-    def _total(self, seed: int, spp: int, *, attached: bool = False) -> Any:
+    def _reduced(self, images: list[Any]) -> Any:
+        """Loss of pictures, mean over the cameras, as a Dr.Jit number."""
         total: Any = 0.0
-        for index, reference in zip(self._sensors, self._references, strict=True):
-            image = self._attached(index, seed, spp) if attached else self._render(index, seed, spp)
+        for image, reference in zip(images, self._references, strict=True):
             value, count = self._loss.total(image, reference)
-            total = total + value / (count * len(self._sensors))
+            total = total + value / (count * len(images))
         return total
 
     def _render(self, sensor: int, seed: int, spp: int) -> Any:
@@ -197,12 +207,26 @@ class LiveScene:
         if self._scene is None:
             raise ValueError("the scene is closed")
 
-    def _attached(self, sensor: int, seed: int, spp: int) -> Any:
-        # Equal seeds would correlate the picture with its derivative, and bias their product.
-        other = (seed + 2**30) % 2**31
-        return self._mi.render(
-            self._scene, self._params, sensor=sensor, spp=spp, spp_grad=spp, seed=seed, seed_grad=other
-        )
+    def _detached(self, sensor: int, seed: int, spp: int) -> Any:
+        """Picture that depends on no parameter, and collects its own derivative."""
+        import drjit as dr
+
+        with dr.suspend_grad():
+            image = dr.detach(self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed))
+        dr.enable_grad(image)
+        return image
+
+    @contextmanager
+    def _adjoint(self, max_depth: int | None) -> Iterator[Any]:
+        """What differentiates: the scene's integrator, for a while with shorter paths."""
+        integrator = self._scene.integrator()
+        kept = integrator.max_depth
+        if max_depth is not None:
+            integrator.max_depth = min(max_depth, kept)
+        try:
+            yield integrator
+        finally:
+            integrator.max_depth = kept
 
     def _checked(self, key: str, value: Tensor) -> NDArray[np.float64]:
         array: NDArray[np.float64] = value.detach().numpy()

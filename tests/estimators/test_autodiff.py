@@ -11,9 +11,9 @@ import invopt
 from invopt import estimators, optimizers, problems
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._minimize import prepare
-from invopt._problem import Capability, Objective
+from invopt._problem import Adjoint, Capability, Objective
 from invopt.exceptions import EvaluationError, IncompatibleError, NonFiniteError, SceneError
-from invopt.rendering import CameraPose, Color, Translation
+from invopt.rendering import Backend, CameraPose, Color, Translation, choose
 from invopt.rendering.descriptions import camera, diffuse
 from invopt.testing import assert_mean
 
@@ -150,6 +150,39 @@ def test_texture_is_solved():
     problem = problems.Texture(size="tiny")
     res = invopt.minimize(problem, "autodiff", optimizers.Adam(lr=0.05), rng=0, maxiter=60)
     assert problem.parameter_error(res.x) < 0.03 * problem.parameter_error(problem.x0)
+
+
+@pytest.mark.render
+def test_bunny_is_solved_by_the_derivative_of_direct_light():
+    if choose().backend is Backend.SCALAR:
+        pytest.skip("the scalar backend has no derivative")
+    problem = problems.Bunny(size="tiny")
+    x0 = problem.starts(np.random.default_rng(0), 1)[0]
+    adam = optimizers.Adam(lr=invopt.Exponential(start=0.03, factor=0.98))
+    res = invopt.minimize(problem, estimators.Autodiff(max_depth=2), adam, x0=x0, rng=0, maxiter=80)
+    assert problem.parameter_error(res.x) < 0.03 * problem.parameter_error(x0)
+
+
+@pytest.mark.render
+def test_shorter_paths_are_differentiated_on_request_and_pictures_keep_theirs():
+    if choose().backend is Backend.SCALAR:
+        pytest.skip("the scalar backend has no derivative")
+    # A floor that the camera does not see lights the wall that it does see.
+    description = wall() | {"integrator": {"type": "path", "max_depth": 3}}
+    description["wall"] = description["wall"] | {"bsdf": {"type": "twosided", "bsdf": diffuse(0.5, 0.5, 0.5)}}
+    below = np.diag([5.0, 5.0, 1.0, 1.0])
+    below[2, 3] = -1.3
+    description["ball"] = {"type": "rectangle", "to_world": below, "bsdf": diffuse(0.9, 0.9, 0.9)}
+    problem = problems.Scene(description, parameters=Color("ball.bsdf.reflectance"), x_opt=[0.1] * 3, spp=16)
+    x = torch.tensor([0.9, 0.9, 0.9], dtype=torch.float64)
+    with problem.open() as live:
+        found = [live.value_and_jac(x, seed=1, adjoint=Adjoint(max_depth=depth)) for depth in (None, 3, 2, None)]
+    values, jacs = zip(*found, strict=True)
+    assert values[0] == values[1] == values[2] == values[3]
+    assert torch.equal(jacs[2], torch.zeros(3, dtype=torch.float64))
+    assert (jacs[0].abs() > 0).all()
+    for other in (jacs[1], jacs[3]):
+        torch.testing.assert_close(other, jacs[0], rtol=1e-4, atol=0.0)
 
 
 @pytest.mark.render
