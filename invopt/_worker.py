@@ -8,6 +8,7 @@ import io
 import math
 import os
 import pickle
+import queue
 import socket
 import sys
 import threading
@@ -264,13 +265,23 @@ def serve() -> None:
     with os.fdopen(os.dup(1), "wb") as replies:
         os.dup2(2, 1)
         payload, _main = pickle.load(calls)
+        inbox: queue.Queue[Sequence[Call] | None] = queue.Queue()
+        threading.Thread(target=_listen, args=(calls, inbox), daemon=True).start()
         # The parent gone, there is nobody to tell.
-        with contextlib.suppress(EOFError, BrokenPipeError):
-            _serve(payload, calls, replies)
+        with contextlib.suppress(BrokenPipeError):
+            while (received := inbox.get()) is not None:
+                reply = pickle.dumps(evaluate_all(payload, received), protocol=pickle.HIGHEST_PROTOCOL)
+                inbox.task_done()
+                replies.write(reply)
+                replies.flush()
         release()
 
 
-def _serve(payload: Payload, calls: BinaryIO, replies: BinaryIO) -> None:
-    while True:
-        pickle.dump(evaluate_all(payload, pickle.load(calls)), replies, protocol=pickle.HIGHEST_PROTOCOL)
-        replies.flush()
+def _listen(calls: BinaryIO, inbox: queue.Queue[Sequence[Call] | None]) -> None:
+    """Hand calls over; end the process where the parent is gone and the call at work may never return."""
+    with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+        while True:
+            inbox.put(pickle.load(calls))
+    if inbox.unfinished_tasks:
+        os._exit(1)
+    inbox.put(None)

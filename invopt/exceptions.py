@@ -21,6 +21,10 @@ __all__ = [
 ]
 
 
+# Names that an error lists: a scene may have thousands.
+_SHOWN = 12
+
+
 class InvoptError(Exception):
     """Root of all errors raised by invopt.
 
@@ -58,9 +62,10 @@ class UnknownNameError(InvoptError, ValueError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Sentence listing the names nearest to `name`, or all of them if none is near."""
+    """Sentence listing the names nearest to `name`, or the first ones of all if none is near."""
     known = sorted(known)
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(repr(k) for k in near)}?"
-    return f"known: {', '.join(known)}"
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"known: {', '.join(known[:_SHOWN])}{more}"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import field, fields, frozen, validators
+from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
@@ -23,7 +23,7 @@ from invopt.rendering.bindings.layout import Layout, check_claims
 from invopt.rendering.bound import BoundScene
 from invopt.rendering.loading import Blueprint, Description, plain
 from invopt.rendering.losses import MSE, Loss, as_loss
-from invopt.rendering.saving import save
+from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.targets import as_target
 
@@ -269,21 +269,34 @@ class Scene(Problem):
     def save(self, result: Any, path: str | Path) -> None:
         """Write the scene with its parameters as found, as an XML file with what it needs beside it.
 
+        What was written is loaded again, and its parameters are compared with those found.
+
         Parameters
         ----------
         result : OptimizeResult or array_like of shape (n,)
             The answer.
         path : str or Path
             File to write.
+
+        Raises
+        ------
+        SceneError
+            If a parameter cannot be written, or the file is not the scene found: it is then kept.
         """
         x = as_vector("x", getattr(result, "x", result), size=self.n)
         activate(self.backend)
-        scene = self.bound()
+        # With its shapes as the file has them: where they are.
+        blueprint = evolve(self.blueprint(), moving=())
+        scene = BoundScene(blueprint, self._parameters, self.sensors, self.loss)
         try:
             point = torch.from_numpy(x)
-            save(self.blueprint(), scene.motions(point), scene.settings(point), Path(path))
+            motions, settings = scene.motions(point), scene.settings(point)
+            scene.apply(point)
+            meant = scene.live.values()
         finally:
             scene.close()
+        save(blueprint, motions, settings, Path(path))
+        check(Path(path), meant, settings)
 
     def blueprint(self) -> Blueprint:
         """How to load the scene."""

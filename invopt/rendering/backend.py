@@ -16,7 +16,7 @@ from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
 from invopt.rendering._probe import missing_packages
 
-__all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads"]
+__all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads", "two_threads"]
 
 ENVIRONMENT = "INVOPT_BACKEND"
 # Without a handler of the user's, Python prints its warnings to stderr as they are: one line.
@@ -180,6 +180,28 @@ def set_threads(renderer: int, torch: int = 1) -> None:
     _threads = renderer
     if active() is not None:
         _apply_threads()
+
+
+@contextlib.contextmanager
+def two_threads() -> Iterator[None]:
+    """Let the renderer have a second thread while it reads or writes files; its number is put back.
+
+    Mitsuba hands the decoding of an EXR to Dr.Jit's threads and waits; the only one there is then waits for itself.
+    """
+    if active() is None:
+        yield
+        return
+    import drjit
+
+    threads = drjit.thread_count()
+    if threads >= 2:
+        yield
+        return
+    drjit.set_thread_count(2)
+    try:
+        yield
+    finally:
+        drjit.set_thread_count(threads)
 
 
 def _apply_threads() -> None:

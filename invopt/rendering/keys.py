@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from invopt.exceptions import SceneError, suggest
 
@@ -54,17 +54,32 @@ def member_of(object_id: str) -> str:
     return f"{object_id}__shape"
 
 
-def resolve(key: str, known: Iterable[str]) -> str:
-    """Mitsuba's name for `key`, which may leave out what is obvious; an unknown one is an error listing near ones."""
+def resolve(key: str, known: Iterable[str], shared: Mapping[str, str] | None = None) -> str:
+    """Mitsuba's name for `key`, which may leave out what is obvious; an unknown one is an error listing near ones.
+
+    Parameters
+    ----------
+    key : str
+        Name as the user has it.
+    known : iterable of str
+        Mitsuba's names.
+    shared : mapping of str to str, optional
+        Names of objects that others only refer to, by the place of the reference: "paint" by "box.bsdf".
+    """
     known = list(known)
     if key in known:
         return key
-    found = [name for name in known if _short(name) == _short(key)]
+    meant = {_short(key)} | {f"{name}{_short(key)[len(at) :]}" for at, name in (shared or {}).items() if _in(key, at)}
+    found = [name for name in known if _short(name) in meant]
     if len(found) == 1:
         return found[0]
     if found:
         raise SceneError(f"the key {key!r} could be any of {', '.join(map(repr, found))}; give one of these")
     raise SceneError(f"the scene has no parameter {key!r}; {suggest(key, {_short(name) for name in known})}")
+
+
+def _in(key: str, place: str) -> bool:
+    return _short(key).startswith(f"{place}.")
 
 
 def _short(key: str) -> str:

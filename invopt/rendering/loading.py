@@ -14,10 +14,22 @@ from attrs import frozen
 
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
+from invopt.rendering.backend import two_threads
 from invopt.rendering.meshes import Mesh
 from invopt.rendering.values import renderer
 
-__all__ = ["TEMPORARY", "Blueprint", "Description", "children", "load", "name_objects", "parsed", "plain", "readable"]
+__all__ = [
+    "TEMPORARY",
+    "Blueprint",
+    "Description",
+    "children",
+    "kind",
+    "load",
+    "name_objects",
+    "parsed",
+    "plain",
+    "readable",
+]
 
 # A file, a dictionary, or what builds the dictionary once a backend is active.
 Description = Path | dict[str, Any] | Callable[[], dict[str, Any]]
@@ -52,13 +64,17 @@ class Blueprint:
     integrator: str | None = None
 
 
-def load(blueprint: Blueprint) -> Any:
-    """Mitsuba's scene; needs an active backend. Every failure is a `SceneError`."""
+def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
+    """Mitsuba's scene, and names of objects by the places that refer to them: "paint" by "box.bsdf".
+
+    Needs an active backend. Every failure is a `SceneError`.
+    """
     mi = renderer()
 
     with parsed(blueprint) as (config, state):
         names = name_objects(state)
         _check_complete(state)
+        shared = _references(state, names)
         _add_integrator(state)
         if blueprint.integrator is not None:
             _differentiable(state, blueprint.integrator)
@@ -68,9 +84,11 @@ def load(blueprint: Blueprint) -> Any:
                     _to_instance(state, names[moving])
         for node in _nodes(state, mi.ObjectType.Film):
             _plain_film(node.props)
+        for node in _nodes(state, mi.ObjectType.Texture):
+            _plain_texture(node.props)
         with readable("could not be loaded"):
             mi.parser.transform_all(config, state)
-            return mi.parser.instantiate(config, state)
+            return mi.parser.instantiate(config, state), shared
 
 
 @contextmanager
@@ -82,7 +100,7 @@ def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
     # Merging would rename objects, and with them the parameters to set.
     config.merge_equivalent = config.merge_meshes = False
     description = blueprint.description
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, _file_resolver() as resolver:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, _file_resolver() as resolver, two_threads():
         if isinstance(description, Path):
             resolver.prepend(str(description.parent))
             with readable(f"{str(description)!r} could not be read"):
@@ -167,10 +185,31 @@ def name_objects(state: Any) -> dict[str, int]:
     names: dict[str, int] = {}
     for index in children(state.root).values():
         node = state.nodes[index]
-        name = node.props.id() or _free(str(node.type).rpartition(".")[2].lower(), names)
+        name = node.props.id() or _free(kind(node), names)
         node.props.set_id(name)
         names[name] = index
     return names
+
+
+def _references(state: Any, names: Mapping[str, int]) -> dict[str, str]:
+    """Names of shared objects by the places that refer to them, which Mitsuba's parameters do not mention."""
+    mi = renderer()
+
+    found = {}
+    for holder, index in names.items():
+        props = state.nodes[index].props
+        held = {key: props[key] for key in props.keys()}  # noqa: SIM118 - not a dictionary
+        for key, item in held.items():
+            if isinstance(item, mi.Properties.Reference) and item.id() in names:
+                found[f"{holder}.{key}"] = item.id()
+                # In a file, the reference of a shape to its material has no name of its own.
+                found[f"{holder}.{kind(state.nodes[names[item.id()]])}"] = item.id()
+    return found
+
+
+def kind(node: Any) -> str:
+    """What an object is: "shape", "bsdf", "emitter"."""
+    return str(node.type).rpartition(".")[2].lower()
 
 
 def _free(name: str, taken: Collection[str]) -> str:
@@ -214,6 +253,12 @@ def _plain_film(film: Any) -> None:
     """Pictures as they are compared: linear RGB."""
     film["pixel_format"] = "rgb"
     film["component_format"] = "float32"
+
+
+def _plain_texture(texture: Any) -> None:
+    """Texels as the numbers that a picture is made of, linear from 0 to 1: those of 8-bit files would stay integers."""
+    if texture.plugin_name() == "bitmap":
+        texture["format"] = "variant"
 
 
 def _differentiable(state: Any, integrator: str) -> None:

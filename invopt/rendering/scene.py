@@ -42,7 +42,7 @@ class LiveScene:
 
         self._mi = mi
         self._backend = active()
-        self._scene = loading.load(blueprint)
+        self._scene, self._shared = loading.load(blueprint)
         self._params = mi.traverse(self._scene)
         self._renderer: Any = FrozenRender(self._scene)
         self._loss = MSE() if loss is None else loss
@@ -56,7 +56,7 @@ class LiveScene:
 
     def resolve(self, key: str) -> str:
         """Mitsuba's name for `key`; an unknown one is an error that lists near ones."""
-        return keys.resolve(key, self._params.keys())
+        return keys.resolve(key, self._params.keys(), self._shared)
 
     def own(self, key: str) -> NDArray[np.float64]:
         """The scene's own value of a parameter, whatever has been assigned since."""
@@ -64,6 +64,11 @@ class LiveScene:
         if key not in self._own:
             self._own[key] = from_mitsuba(self._params[key])
         return self._own[key]
+
+    def values(self) -> dict[str, NDArray[np.float64]]:
+        """All parameters that are numbers, as they are now, by Mitsuba's names."""
+        found = {name: self._params[name] for name in self._params.keys()}  # noqa: SIM118 - not a dictionary
+        return {name: from_mitsuba(value) for name, value in found.items() if not isinstance(value, str)}
 
     def differentiable(self, key: str) -> bool:
         """Whether Mitsuba has derivatives with respect to a parameter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ def from_mitsuba(value: Any) -> NDArray[np.float64]:
     kind = type(value).__name__
     # Dr.Jit's matrices and vectors carry the number of lanes as a last dimension of 1; tensors do not.
     if kind.startswith("Matrix"):
-        return array.reshape(4, 4)
+        side = math.isqrt(array.size)
+        return array.reshape(side, side)
     return array if kind.startswith("Tensor") or array.ndim < 2 else array.reshape(array.shape[0])
 
 

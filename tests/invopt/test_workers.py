@@ -313,6 +313,26 @@ def test_a_worker_killed_between_calls_is_replaced(caplog, expected):
     _assert_same_bits(result, expected["seeded"])
 
 
+def test_workers_at_work_end_with_their_parent(tmp_path):
+    code = f"""if True:
+        import functools, pathlib, invopt, workers_functions
+        fun = functools.partial(workers_functions.stuck_with_note, folder=pathlib.Path({str(tmp_path)!r}))
+        invopt.minimize(fun, x0=[1.0, 2.0], rng=0, workers=2, progress=False)
+    """
+    parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
+    while not list(tmp_path.iterdir()):
+        assert parent.poll() is None
+        time.sleep(0.05)
+    workers = psutil.Process(parent.pid).children()
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    for worker in alive:
+        worker.kill()
+    assert len(workers) == 2
+    assert alive == []
+
+
 def _workers_of_ours():
     return [child for child in _children() if "invopt._worker" in " ".join(child.cmdline())]
 

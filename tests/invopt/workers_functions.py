@@ -43,6 +43,11 @@ def stuck(x):
     time.sleep(600)
 
 
+def stuck_with_note(x, folder):
+    (folder / f"{os.getpid()}").touch()
+    time.sleep(600)
+
+
 def fails_left_of(x, edge):
     if x[0] < edge:
         raise ZeroDivisionError(f"left of {edge}")

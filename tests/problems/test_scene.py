@@ -31,8 +31,9 @@ from invopt.rendering import (
     active,
     choose,
     loading,
+    saving,
 )
-from invopt.rendering.descriptions import camera, diffuse, rgb
+from invopt.rendering.descriptions import camera, diffuse, look_at, rgb
 
 WIDTH, HEIGHT = 24, 16
 TINY = [
@@ -173,6 +174,77 @@ def test_saved_dictionary_is_the_solved_scene(tmp_path):
         problem.save(x, tmp_path / "found.json")
 
 
+def with_what_files_write_otherwise():
+    sensor = {name: value for name, value in room()["sensor"].items() if name not in ("fov", "fov_axis")}
+    spot = {"type": "spot", "to_world": look_at([1, -2, 3], [0, 0, 0], [0, 0, 1]), "cutoff_angle": 25.0}
+    gloss = {"type": "roughplastic", "alpha": 0.2}
+    return room() | {
+        "sensor": sensor | {"focal_length": "50mm"},
+        "ball": {"type": "cube", "to_world": np.diag([0.3, 0.3, 0.3, 1]), "bsdf": gloss},
+        "glass": {"type": "sphere", "center": [0.8, 0, 0.3], "radius": 0.4, "bsdf": {"type": "dielectric"}},
+        "lamp": spot | {"intensity": rgb(30, 30, 20)},
+        "sun": {"type": "directional", "direction": [0.3, 0.5, -1], "irradiance": rgb(1, 1, 1)},
+        "sky": {"type": "envmap", "bitmap": np.random.default_rng(0).random((4, 8, 3)).astype(np.float32)},
+    }
+
+
+OTHERWISE = {
+    FieldOfView(): [30.0],
+    Translation("ball", axes="x"): [-0.3],
+    Value("ball.bsdf.alpha", bounds=(0.05, 0.5)): [0.4],
+    Value("glass.bsdf.eta", bounds=(1, 2.5)): [1.9],
+    Value("lamp.cutoff_angle", bounds=(5, 40)): [15.0],
+    Rotation("sun", axis=(0, 1, 0)): [1.0],
+    Rotation("sky", axis=(0, 0, 1)): [1.0],
+}
+
+
+@pytest.mark.render
+def test_saved_scene_is_the_solved_one_where_files_write_it_otherwise(tmp_path):
+    problem = problems.Scene(with_what_files_write_otherwise, parameters=list(OTHERWISE), x_opt={})
+    x = np.concatenate(list(OTHERWISE.values()))
+    with problem.open() as live:
+        solved = live.image(x, seed=1, spp=16)
+    problem.save(x, tmp_path / "found.xml")
+    with problems.Scene(tmp_path / "found.xml", parameters=FieldOfView(), x_opt={}).open() as live:
+        np.testing.assert_allclose(live.image(np.array([30.0]), seed=1, spp=16), solved, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda props, value: None, r"is kept, .* its 'sensor.x_fov' is \[40.\] instead of \[30.\]$"),
+        (lambda props, value: props.__setitem__("focal_length", "50mm"), "is kept, .* could not be loaded: .*focal"),
+    ],
+)
+def test_a_file_that_is_not_the_solved_scene_is_said(write, message, tmp_path, monkeypatch):
+    monkeypatch.setitem(saving._SPECIAL, "x_fov", (("perspective",), write))
+    with pytest.raises(SceneError, match=message):
+        scene(parameters=FieldOfView(), x_opt={}).save([30.0], tmp_path / "found.xml")
+    assert (tmp_path / "found.xml").is_file()
+
+
+def test_texels_of_an_8_bit_file_are_linear_numbers(tmp_path):
+    activate()
+    pixels = np.random.default_rng(0).uniform(0.1, 0.9, (4, 4, 3)).astype(np.float32)
+    write(tmp_path / "ground.png", pixels)
+    texture = {"type": "bitmap", "filename": str(tmp_path / "ground.png")}
+    description = room() | {"ground": room()["ground"] | {"bsdf": {"type": "diffuse", "reflectance": texture}}}
+    problem = scene(description, Texels("ground.bsdf.reflectance"), x_opt={})
+    np.testing.assert_allclose(problem.x0.reshape(4, 4, 3), pixels, atol=0.01)
+    with problem.open() as live:
+        dim, bright = (live.image(np.full(48, value), seed=1).mean() for value in (0.3, 0.6))
+        assert bright > 1.5 * dim
+
+
+def test_a_shared_material_goes_by_the_name_of_any_owner(xml, tmp_path):
+    problem = problems.Scene(xml, parameters=[Translation("box"), Color("box.bsdf.reflectance")], x_opt={})
+    np.testing.assert_allclose(problem.x0[3:], [0.8, 0.2, 0.1], rtol=1e-6)
+    problem.save([0.1, 0, 0, 0.3, 0.4, 0.5], tmp_path / "found.xml")
+    found = problems.Scene(tmp_path / "found.xml", parameters=Color("paint.reflectance"), x_opt={})
+    np.testing.assert_allclose(found.x0, [0.3, 0.4, 0.5], rtol=1e-6)
+
+
 @pytest.mark.render
 @pytest.mark.parametrize("loss", ["mse", "relative-mse", "multi-scale-mse"])
 def test_fun_is_the_mean_square_of_the_residuals(loss):
@@ -228,6 +300,31 @@ def test_targets_from_files(suffix, tmp_path):
     with scene(target=tmp_path / f"target.{suffix}").open() as live:
         tolerance = {"exr": 1e-6, "pfm": 1e-6, "hdr": 0.01, "png": 0.01}[suffix]
         np.testing.assert_allclose(live.reference, picture, atol=tolerance)
+
+
+@pytest.mark.render
+def test_one_thread_reads_and_writes_exr(xml, tmp_path):
+    # In a process of its own: where it fails, it waits forever.
+    code = f"""if True:
+        import drjit
+        import numpy as np
+        from invopt import problems
+        from invopt.rendering import Texels, activate, set_threads
+        activate()
+        set_threads(1)
+        target = {str(xml.parent / "checks.exr")!r}
+        facts = dict(parameters=Texels("shape.bsdf.reflectance"), target=target, variables=dict(width=4))
+        problem = problems.Scene({str(xml)!r}, **facts)
+        try:
+            problem.open()
+        except problems.scene.SceneError as error:
+            print(error)
+        problem.save(problem.x0, {str(tmp_path / "found.xml")!r})
+        print(drjit.thread_count())
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout.splitlines()[0].startswith("'target' has")
+    assert run.stdout.splitlines()[1] == "1"
 
 
 @pytest.mark.render

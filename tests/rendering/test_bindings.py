@@ -251,7 +251,12 @@ def test_axes_that_mirror_each_other_are_two():
             [Color("ball.bsdf.reflectence")],
             "no parameter 'ball.bsdf.reflectence'; did you mean 'ball.bsdf.reflectance'",
         ),
+        ([Color("zzz")], r"no parameter 'zzz'; known: .*, .* and \d\d more$"),
         ([Color("picture.bsdf.reflectance")], "is not a colour but of shape"),
+        (
+            [Color("sensor.x_fov")],
+            r"is one number .*, not a colour: .*'x_fov': \{'type': 'rgb', 'value': \[42, 42, 42\]",
+        ),
         ([Texels("ball.bsdf.reflectance")], "is not a bitmap texture"),
         ([Texels("picture.bsdf.reflectance", shape=(8, 8, 1))], "has shape \\(4, 4, 1\\), not \\(8, 8, 1\\)"),
         ([Value("picture.bsdf.reflectance", log=True)], "is not a number but of shape"),

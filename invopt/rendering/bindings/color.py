@@ -48,6 +48,14 @@ class Color(ValueBinding):
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The scene's colour."""
         value = own()
+        if value.size == 1:
+            grey = ", ".join([f"{value.item():g}"] * 3)
+            name = self.target.removesuffix(".value").rpartition(".")[2]
+            raise SceneError(
+                f"{self.target!r} is one number in the scene, not a colour: use Value, or, where a colour may stand, "
+                f"write it as {{{name!r}: {{'type': 'rgb', 'value': [{grey}]}}}}, in a file "
+                f"<rgb name={name!r} value='{grey}'/>"
+            )
         if value.size != 3:
             raise SceneError(f"{self.target!r} is not a colour but of shape {value.shape}: use Value or Texels")
         return value.ravel()
