@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -209,8 +210,7 @@ class LiveScene:
 
     def _detached(self, sensor: int, seed: int, spp: int) -> Any:
         """Picture that depends on no parameter, and collects its own derivative."""
-        import drjit as dr
-
+        dr: Any = importlib.import_module("drjit")
         with dr.suspend_grad():
             image = dr.detach(self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed))
         dr.enable_grad(image)
