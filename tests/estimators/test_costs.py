@@ -16,6 +16,7 @@ from invopt.estimators import (
     AggregateGradient,
     AggregateHessian,
     AggregateHVP,
+    Autodiff,
     FiniteDifference,
     FunctionValue,
     SharedSamples,
@@ -151,6 +152,10 @@ def test_budget_is_never_overrun_by_a_product():
     assert f.rows == objective.nfev <= 7
 
 
+# Not in the paper's table; their costs are counted in their own tests and in the contract.
+OTHERS = {Autodiff, FiniteDifference, FunctionValue}
+
+
 def test_table_has_every_estimator():
     ours = {cls for _, cls in inspect.getmembers(estimators, inspect.isclass) if issubclass(cls, Estimator)}
-    assert ours == {row[0] for row in TABLE} | {FiniteDifference, FunctionValue}
+    assert ours == {row[0] for row in TABLE} | OTHERS
