@@ -20,13 +20,13 @@ def values_and_jacs(
     evaluator: Evaluator, x: Tensor, seeds: NDArray[np.int64], *, integrator: str
 ) -> tuple[Tensor, Tensor]:
     """Values of shape (k,) and derivatives of shape (k, n) at one point, in units of `x_scale`, one for each seed."""
-    point = evaluator.unscale(evaluator.project(x))
+    point = evaluator.rows(evaluator.project(x))
     values, jacs = [], []
     for seed in seeds.tolist():
         evaluator.check_budget(COST)
         evaluator.check_time()
         value, jac = _differentiated(evaluator, point, seed, integrator)
-        evaluator.nfev += COST
+        evaluator.spend(COST)
         values.append(value)
         jacs.append(jac * evaluator.x_scale)
     found = torch.tensor(values, dtype=torch.float64), torch.stack(jacs)
@@ -37,7 +37,9 @@ def values_and_jacs(
 
 def _differentiated(evaluator: Evaluator, point: Tensor, seed: int, integrator: str) -> tuple[float, Tensor]:
     try:
-        return evaluator.objective.value_and_jac(point, seed=seed, integrator=integrator)
+        method = getattr(evaluator.objective, f"{evaluator.prefix}value_and_jac")
+        value, jac = method(point, seed=seed, integrator=integrator)
+        return float(value), jac
     except InvoptError:
         raise
     except Exception as error:

@@ -52,6 +52,7 @@ class Call:
     seed: Any = None
     spp: int | None = None
     deadline: float = math.inf
+    integrator: str | None = None
 
 
 @frozen(eq=False)
@@ -161,7 +162,9 @@ def _answer(objective: Objective, call: Call) -> Any:
         return objective.image(np.asarray(call.x))
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
-    options = {"spp": call.spp} if call.name in ("fun", "residuals") else {}
+    options: dict[str, Any] = {"spp": call.spp} if call.name.endswith(("fun", "residuals", "value_and_jac")) else {}
+    if call.integrator is not None:
+        options["integrator"] = call.integrator
     value = getattr(objective, call.name)(x, seed=call.seed, **options)
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
 

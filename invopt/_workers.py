@@ -56,8 +56,8 @@ def as_workers(workers: Any) -> Workers:
 
 def check_shareable(problem: Problem, needs: Capability) -> None:
     """Refuse, before anything is started, what cannot be evaluated in another process."""
-    if beyond := needs & (Capability.CHAIN | Capability.SIDES):
-        raise IncompatibleError(f"{beyond.name} cannot be shared out: leave 'workers' out")
+    if Capability.SIDES in needs:
+        raise IncompatibleError("SIDES cannot be shared out: leave 'workers' out")
     try:
         pickled = pickle.dumps(problem)
     except Exception as error:  # noqa: BLE001 - whatever pickle or a class of the user's raises
@@ -193,6 +193,25 @@ class SharedObjective(Objective):
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Derivative, by one worker."""
         return torch.from_numpy(self._ask("jac", x, seed))
+
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative, by one worker."""
+        return self._differentiated("value_and_jac", x, seed, spp, integrator)
+
+    def item_value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative for one item of a chain, by one worker."""
+        return self._differentiated("item_value_and_jac", x, seed, spp, integrator)
+
+    def _differentiated(
+        self, name: str, x: Tensor, seed: int, spp: int | None, integrator: str
+    ) -> tuple[float, Tensor]:
+        call = Call(0, name, x.numpy(), seed, spp, integrator=integrator)
+        value, jac = _value(next(self._engine.replies([call], math.inf)))
+        return float(value), jac
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian, by one worker."""
