@@ -78,7 +78,7 @@ def _culprit(problem: Problem, is_bad: Callable[[Any], bool] | None = None) -> s
     if attrs.has(type(problem)):
         for field in attrs.fields(type(problem)):
             if bad(getattr(problem, field.name, None)):
-                return f"'{field.name}' of {kind}"
+                return f"'{field.alias or field.name}' of {kind}"
     return f"'problem' ({kind})"
 
 

@@ -6,6 +6,7 @@ from .bfgs import BFGS
 from .damped_bfgs import DampedBFGS
 from .fletcher_reeves_cg import FletcherReevesCG
 from .gradient_descent import GradientDescent
+from .hessian_free import HessianFree
 from .lbfgs import LBFGS
 from .line_search import Armijo, ArmijoWolfe
 from .newton import Newton
@@ -22,6 +23,7 @@ __all__ = [
     "DampedBFGS",
     "FletcherReevesCG",
     "GradientDescent",
+    "HessianFree",
     "Newton",
     "NewtonCG",
     "Scipy",

@@ -13,4 +13,17 @@ from .scene import Scene
 from .shadow import Shadow
 from .texture import Texture
 
-__all__ = ["Box2", "Box10", "Bunny", "Function", "GreyBox", "Mug", "MugCNN", "MugCNN5", "Quadratic", "Scene", "Shadow", "Texture"]
+__all__ = [
+    "Box2",
+    "Box10",
+    "Bunny",
+    "Function",
+    "GreyBox",
+    "Mug",
+    "MugCNN",
+    "MugCNN5",
+    "Quadratic",
+    "Scene",
+    "Shadow",
+    "Texture",
+]

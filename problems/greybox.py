@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ class GreyBoxProblem(Problem):
     flat vector w, in the dtype and on the device of the network.
     """
 
-    default_estimator: ClassVar[str] = "shared-samples"
+    default_estimator: ClassVar[str] = "fr22"
     default_method: ClassVar[str] = "adam"
 
     @property
@@ -107,6 +106,10 @@ class GreyBoxProblem(Problem):
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
         """Weights by the names of the network's parameters."""
         return {name: part.cpu().numpy() for name, part in self.network.parts(self.network.as_tensor(x)).items()}
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """How many weights there are, for nobody reads them."""
+        return {"weights": f"{self.n}"}
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
         """Weights in the network's dtype, on its device."""
@@ -233,7 +236,9 @@ class GreyBox(GreyBoxProblem):
         inner = self._inner.provides
         require("inner", Capability.CHAIN not in inner, "a black box, not a chain", self._inner)
         if self.targets is not None and Capability.TARGET not in inner:
-            raise ValueError(f"'targets' mean nothing to {type(self._inner).__name__}, whose target cannot be exchanged")
+            raise ValueError(
+                f"'targets' mean nothing to {type(self._inner).__name__}, whose target cannot be exchanged"
+            )
         data = self.data if isinstance(self.data, Items) else Items.read("data", self.data, self.targets)
         held = self._held_out
         held = None if held is None else held if isinstance(held, Items) else Items.read("held_out", held)
@@ -245,7 +250,9 @@ class GreyBox(GreyBoxProblem):
             check_width(self.network, self._inner, items.inputs)
 
     def __repr__(self) -> str:
-        return f"GreyBox({type(self.model).__name__}, {self._inner!r}, {len(self.data)} items, {self.batch_size} a batch)"
+        return (
+            f"GreyBox({type(self.model).__name__}, {self._inner!r}, {len(self.data)} items, {self.batch_size} a batch)"
+        )
 
     @cached_property
     def network(self) -> FlatNetwork:

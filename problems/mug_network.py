@@ -181,10 +181,6 @@ class MugNetwork(GreyBoxProblem):
         """Render all pictures, unless they are on disk."""
         _ = self._pictures
 
-    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` networks of random weights, shape (k, N)."""
-        return super().starts(rng, k)
-
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Median absolute error of each output on the held-out pictures, in scene units."""
         typical = self.typical_errors(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,7 @@ class FlatNetwork:
     def parts(self, w: Tensor) -> dict[str, Tensor]:
         """Views of the vector, by the names of the parameters."""
         pieces = w.split(self._sizes)
-        return {
-            name: piece.view(part.shape) for (name, part), piece in zip(self._trained.items(), pieces, strict=True)
-        }
+        return {name: piece.view(part.shape) for (name, part), piece in zip(self._trained.items(), pieces, strict=True)}
 
     def __call__(self, w: Tensor, inputs: Tensor) -> Any:
         """Outputs of the module with the weights `w`."""
@@ -73,7 +72,9 @@ class FlatNetwork:
     def with_weights(self, w: NDArray[np.float64]) -> nn.Module:
         """A module of its own with the weights `w`."""
         module = copy.deepcopy(self.module)
-        module.load_state_dict({name: part.clone() for name, part in self.parts(self.as_tensor(w)).items()}, strict=False)
+        module.load_state_dict(
+            {name: part.clone() for name, part in self.parts(self.as_tensor(w)).items()}, strict=False
+        )
         return module
 
     def redrawn(self, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -117,11 +118,15 @@ class NetworkChain(Chain):
 
         w = w.to(network.device, network.dtype)
         x, pull = torch.func.vjp(outputs, w)
-        return Link(
-            x.detach().cpu().double(),
-            lambda g: pull(g.to(network.device, network.dtype))[0].detach(),
-            lambda v: torch.func.jvp(outputs, (w,), (v.to(w.dtype),))[1].detach().cpu().double(),
-        )
+
+        def jvp(v: Tensor) -> Tensor:
+            with warnings.catch_warnings():
+                # Torch's forward mode calls a function of its own that it has deprecated.
+                warnings.filterwarnings("ignore", message=".*torch.jit.script", category=DeprecationWarning)
+                moved: Tensor = torch.func.jvp(outputs, (w,), (v.to(network.device, network.dtype),))[1]
+            return moved.detach().cpu().double()
+
+        return Link(x.detach().cpu().double(), lambda g: pull(g.to(network.device, network.dtype))[0].detach(), jvp)
 
 
 def check_width(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
