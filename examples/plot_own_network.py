@@ -29,11 +29,13 @@ GRID = np.linspace(0, 1, 64)
 
 
 def draw(x):
+    """Curve with a block of that middle and width."""
     middle, width = x
     return (np.abs(GRID - middle) < width / 2).astype(float)
 
 
 def loss(x, target):
+    """Mean squared difference of the curve at `x` and the one it should be."""
     return float(np.mean((draw(x) - target) ** 2))
 
 
@@ -49,6 +51,7 @@ rng = np.random.default_rng(0)
 
 
 def curves(k):
+    """`k` noisy curves, each with its truth."""
     truth = np.stack([rng.uniform(0.3, 0.7, k), rng.uniform(0.15, 0.45, k)], axis=1)
     drawn = np.stack([draw(x) for x in truth]) + 0.1 * rng.standard_normal((k, GRID.size))
     return list(zip(drawn.astype(np.float32), truth, strict=True))
@@ -71,6 +74,7 @@ errors = []
 
 
 def watch(*, intermediate_result):
+    """Keep the error now and then."""
     if len(intermediate_result.history) % 20 == 1:
         errors.append((intermediate_result.nfev, *np.abs(problem.errors(intermediate_result.x_last)).mean(0)))
 

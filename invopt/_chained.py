@@ -39,8 +39,8 @@ class Chained(Estimator):
     .. math:: g = \frac1b \sum_i J_i^T g_i, \qquad H v = \frac1b \sum_i J_i^T H_i (J_i v).
 
     The gradient takes one product J'g, a product Hv one Jv and one J'g: nothing of size N times anything is formed. The
-    curvature of the network itself, :math:`\sum_k g_{ik} \nabla^2 x_{ik}`, is left out, as in Gauss-Newton methods [1]_;
-    it vanishes with g.
+    curvature of the network itself, :math:`\sum_k g_{ik} \nabla^2 x_{ik}`, is left out, as in Gauss-Newton methods
+    [1]_; it vanishes with g.
 
     Every item has a memory of its own, so schedules advance with passes over the data. Minibatches are consecutive
     pieces of a random order, drawn anew for each pass; what is left over at the end of a pass is skipped.

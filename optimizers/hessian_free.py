@@ -26,9 +26,9 @@ _RAISE, _TRIALS = 4.0, 4
 
 
 class HessianFreeState(NamedTuple):
-    """The damping, None before the first step; and the steps taken."""
+    """The damping, as a multiple of the gradient's size over a sigma; and the steps taken."""
 
-    damping: float | None
+    damping: float
     taken: int
 
 
@@ -62,14 +62,18 @@ class HessianFree(Optimizer):
 
     Notes
     -----
-    A check compares the decrease with what the model without damping predicts: above 3/4 of it lambda falls by a third,
-    below 1/4 it rises by a half (Levenberg's rule, with the constants of [1]_). A step that leads upwards is tried
-    again with four times the damping, up to three times, and then not taken. Between checks steps are taken on trust.
-    Memory is a few vectors of n; the Hessian may be indefinite.
+    Lambda is a multiple of the gradient's length, so that it follows the scale of the objective and vanishes at a
+    minimum [2]_; what is adapted is the multiple. A check compares the decrease with what the model without damping
+    predicts: above 3/4 of it the multiple falls by a third, below 1/4 it rises by a half (Levenberg's rule, with the
+    constants of [1]_). A step that leads upwards is tried again with four times the damping, up to three times, and
+    then not taken. Between checks steps are taken on trust. Memory is a few vectors of n; the Hessian may be
+    indefinite.
 
     References
     ----------
     .. [1] Martens, "Deep learning via Hessian-free optimization", ICML 2010, sec. 4.1.
+    .. [2] Li, Fukushima, Qi, Yamashita, "Regularized Newton Methods for Convex Minimization Problems with Singular
+       Solutions", Comput. Optim. Appl. 28, 2004.
 
     Examples
     --------
@@ -86,8 +90,8 @@ class HessianFree(Optimizer):
     maxinner: int = field(default=20, validator=integer(1))
 
     def init(self, x0: Tensor) -> Any:
-        """No damping yet: it is set by the first gradient."""
-        return HessianFreeState(None, 0)
+        """The first damping."""
+        return HessianFreeState(self.damping, 0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """One step; costs up to `maxinner` products, and an estimate where the damping is checked."""
@@ -96,7 +100,7 @@ class HessianFree(Optimizer):
         if size == 0.0:
             return x, state
         radius = unit(estimate)
-        damping = self.damping * size / radius if state.damping is None else state.damping
+        damping = state.damping * size / radius
 
         def hessp(p: Tensor) -> Tensor:
             product = estimate.hessp(p)
@@ -104,15 +108,15 @@ class HessianFree(Optimizer):
 
         if state.taken % self.every > 0:
             new = self._proposed(x, jac, hessp, damping, radius, oracle)
-            return new, HessianFreeState(damping, state.taken + 1)
-        for _ in range(_TRIALS):
-            new = self._proposed(x, jac, hessp, damping, radius, oracle)
+            return new, HessianFreeState(state.damping, state.taken + 1)
+        for trial in range(_TRIALS):
+            new = self._proposed(x, jac, hessp, damping * _RAISE**trial, radius, oracle)
             ratio = _ratio(new - x, jac, hessp, estimate, new, oracle)
             if ratio > 0:
-                factor = 1 / _FACTOR if ratio > _GOOD else _FACTOR if ratio < _BAD else 1.0
-                return new, HessianFreeState(damping * factor, state.taken + 1)
-            damping *= _RAISE
-        return x, HessianFreeState(damping, state.taken + 1)
+                break
+        # Noise can make the best of steps look bad: what the next ones pay for it is one factor, however many trials.
+        factor = 1 / _FACTOR if ratio > _GOOD and trial == 0 else _FACTOR if ratio < _BAD or trial > 0 else 1.0
+        return new if ratio > 0 else x, HessianFreeState(state.damping * factor, state.taken + 1)
 
     def _proposed(
         self, x: Tensor, jac: Tensor, hessp: Callable[[Tensor], Tensor], damping: float, radius: float, oracle: Oracle

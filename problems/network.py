@@ -62,7 +62,7 @@ class FlatNetwork:
 
     def parts(self, w: Tensor) -> dict[str, Tensor]:
         """Views of the vector, by the names of the parameters."""
-        pieces = w.split(self._sizes)
+        pieces = torch.split(w, self._sizes)
         return {name: piece.view(part.shape) for (name, part), piece in zip(self._trained.items(), pieces, strict=True)}
 
     def __call__(self, w: Tensor, inputs: Tensor) -> Any:
@@ -78,7 +78,7 @@ class FlatNetwork:
         return module
 
     def redrawn(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Weights that every layer with a `reset_parameters` draws anew; torch's own generators are left as they are."""
+        """Weights that every layer with a `reset_parameters` draws anew; torch's own generators stay as they are."""
         module = copy.deepcopy(self.module)
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
             torch.manual_seed(int(rng.integers(2**63)))
@@ -117,7 +117,7 @@ class NetworkChain(Chain):
             return found
 
         w = w.to(network.device, network.dtype)
-        x, pull = torch.func.vjp(outputs, w)
+        x, pull, *_ = torch.func.vjp(outputs, w)
 
         def jvp(v: Tensor) -> Tensor:
             with warnings.catch_warnings():
