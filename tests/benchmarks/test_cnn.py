@@ -24,7 +24,7 @@ from invopt.rendering.backend import set_threads
 
 SEEDS = range(3)
 SIZE = os.environ.get("INVOPT_CNN_SIZE", "tiny")
-RENDERS = int(os.environ.get("INVOPT_CNN_RENDERS", "9600"))
+RENDERS = int(os.environ.get("INVOPT_CNN_RENDERS", "6400"))
 EVERY = 20
 DEGREES = 5.0
 SECONDS = 20 * 60
@@ -84,13 +84,15 @@ def test_a_network_sees_within_twenty_minutes():
     for column in ("seed", "method", "start", "renders to 5", "seconds to 5", "renders", "seconds", "end"):
         table.add_column(column, justify="right")
     seeing = {name: [] for name in ("FR22 + Adam", "Autodiff + Adam")}
-    for seed in SEEDS:
-        for name, ends in seeing.items():
+    for name, ends in seeing.items():
+        for seed in SEEDS:
             watch, res = train(problem, *METHODS[name], seed, maxfev=RENDERS, maxtime=SECONDS)
             ends.append(problem.typical_errors(res.x)["rotation"])
             renders, seconds = watch.reached(3, DEGREES)
             row = (watch.rows[0][3], renders, seconds, res.nfev, res.seconds, ends[-1])
             table.add_row(str(seed), name, *(f"{value:.4g}" for value in row))
+            # An hour's work must not be lost with its last minute.
+            Console(width=140).print(seed, name, *(f"{value:.4g}" for value in row))
     Console(width=140).print(table)
     assert median(seeing["FR22 + Adam"]) < DEGREES
     assert median(seeing["Autodiff + Adam"]) > DEGREES

@@ -13,7 +13,7 @@ from invopt.rendering.backend import set_threads
 
 pytestmark = pytest.mark.render
 
-TINY = {"size": "tiny", "n_train": 48, "n_held_out": 24, "reference_spp": 64}
+TINY = {"size": "tiny", "n_train": 32, "n_held_out": 24, "reference_spp": 64, "spp": 2, "batch_size": 8}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +42,7 @@ def test_pictures_are_rendered_once_and_kept(cache, monkeypatch):
     first = problems.MugCNN(**TINY)
     first.prepare()
     assert len(list(cache.iterdir())) == 1
-    assert first.training.inputs.shape == (48, 32, 32, 3)
+    assert first.training.inputs.shape == (32, 32, 32, 3)
     assert first.held_out.inputs.shape == (24, 32, 32, 3)
     monkeypatch.setattr(problems.MugCNN, "_render", lambda self: pytest.fail("rendered again"))
     again = problems.MugCNN(**TINY)
