@@ -51,7 +51,7 @@ def look(*, intermediate_result):
 began = time.perf_counter()
 result = invopt.minimize(
     problem,
-    estimators.FR22(sigma=invopt.Exponential(0.5, factor=0.97), n_samples=1),
+    estimators.FR22(sigma=invopt.Exponential(0.5, factor=0.98), n_samples=1),
     optimizers.Adam(lr=1e-3),
     rng=0,
     maxfev=320 if TINY else 4800,

@@ -102,7 +102,7 @@ class MugNetwork(GreyBoxProblem):
         "default": (64, 4, (2, 2, 2)),
         "paper": (256, 32, (2, 4, 4)),
     }
-    default_maxfev: ClassVar[int] = 200_000
+    default_maxfev: ClassVar[int] = 20_000
     low: ClassVar[tuple[float, ...]]
     high: ClassVar[tuple[float, ...]]
 

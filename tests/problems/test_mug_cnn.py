@@ -67,7 +67,7 @@ def test_a_network_learns_without_labels():
     problem = problems.MugCNN(**TINY)
     set_threads(1)
     res = invopt.minimize(
-        problem, estimators.FR22(n_samples=1), optimizers.Adam(lr=1e-3), rng=0, maxfev=4800, progress=False
+        problem, estimators.FR22(sigma=0.5, n_samples=1), optimizers.Adam(), rng=0, maxfev=4800, progress=False
     )
     # The best constant is the median of the truths.
     truth = problem.held_out.truth
