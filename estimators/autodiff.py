@@ -10,9 +10,8 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._derivatives import COST, values_and_jacs
 from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
+from invopt._evaluate import JAC_COST, Evaluator
 from invopt._problem import Capability, Problem
 from invopt._seeds import SeedSource
 from invopt._validators import integer
@@ -40,7 +39,8 @@ class Autodiff(Estimator):
     -----
     Nothing is smoothed. On a plateau the derivative is exactly zero, or that of shading alone: the run then stays or
     drifts, and its message says which of the two. Poses of cameras and positions of point lights have no derivative in
-    Mitsuba: that is an error before the first step.
+    Mitsuba: that is an error before the first step. The last bits of a derivative vary from run to run: Dr.Jit's
+    threads add up its parts in any order.
 
     References
     ----------
@@ -64,12 +64,12 @@ class Autodiff(Estimator):
 
     def cost(self, n: int) -> int:
         """One forward and one backward pass a sample."""
-        return COST * self.n_samples
+        return JAC_COST * self.n_samples
 
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
         seeds = SeedSource(self.seeds, rng).draw(self.n_samples)
-        values, gradients = values_and_jacs(objective, x, seeds, integrator=self.integrator)
+        values, gradients = objective.values_and_jacs(x, seed=seeds, integrator=self.integrator)
         k = self.n_samples
         jac = gradients.mean(0)
         zero = bool((gradients == 0).all())
@@ -79,7 +79,7 @@ class Autodiff(Estimator):
             fun_standard_error=float(values.std()) / k**0.5 if k > 1 else math.inf,
             jac=jac,
             standard_error=gradients.std(0) / k**0.5 if k > 1 else torch.full_like(jac, math.inf),
-            nfev=COST * k,
+            nfev=JAC_COST * k,
             blind=zero,
             note=_ZERO if zero else objective.objective.blind_spots,
         )

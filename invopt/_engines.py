@@ -6,7 +6,7 @@ import concurrent.futures
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -16,6 +16,9 @@ from invopt._worker import Call, Payload, Reply, evaluate
 from invopt.exceptions import EvaluationError
 
 __all__ = ["FutureEngine", "MapEngine", "PoolEngine"]
+
+# Calls of a message: what is evaluated again if a process dies over it.
+_LONGEST = 8
 
 
 class MapEngine:
@@ -54,9 +57,9 @@ class MapEngine:
 
 
 class FutureEngine:
-    """Calls through a function that returns futures."""
+    """Calls through a function that takes several in one message, and returns a future."""
 
-    def __init__(self, submit: Callable[[Call], Future[Reply]]) -> None:
+    def __init__(self, submit: Callable[[Sequence[Call]], Future[list[Reply]]]) -> None:
         self._submit = submit
 
     def start(self) -> Reply:
@@ -65,36 +68,40 @@ class FutureEngine:
 
     def replies(self, calls: Iterable[Call], deadline: float) -> Iterator[Reply]:
         """Replies in order; fewer if the deadline passes before all calls are begun."""
-        futures: deque[Future[Reply]] = deque()
+        futures: deque[Future[list[Reply]]] = deque()
         try:
-            for call in calls:
+            for message in self._messages(list(calls)):
                 if time.perf_counter() >= deadline:
                     break
-                futures.append(self._begin(call))
+                futures.append(self._begin(message))
             while futures:
                 self._wait(futures, deadline)
-                yield self._reply(futures.popleft(), deadline)
+                yield from self._replies(futures.popleft(), deadline)
         finally:
             for future in reversed(futures):
                 future.cancel()
 
-    def _begin(self, call: Call) -> Future[Reply]:
+    def _messages(self, calls: list[Call]) -> Iterable[Sequence[Call]]:
+        """One call each: only the executor knows how many it answers at a time."""
+        return [(call,) for call in calls]
+
+    def _begin(self, message: Sequence[Call]) -> Future[list[Reply]]:
         try:
-            return self._submit(call)
+            return self._submit(message)
         except RuntimeError as error:
             # Shut down, or broken.
             raise EvaluationError(f"the executor in 'workers' takes no more: {error}") from error
 
     @staticmethod
-    def _reply(future: Future[Reply], deadline: float) -> Reply:
+    def _replies(future: Future[list[Reply]], deadline: float) -> list[Reply]:
         if future.cancelled() and time.perf_counter() >= deadline:
-            return Reply(late=True)
+            return [Reply(late=True)]
         try:
             return future.result()
         except (concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError) as error:
             raise EvaluationError(f"the executor in 'workers' failed: {type(error).__name__}: {error}") from error
 
-    def _wait(self, futures: deque[Future[Reply]], deadline: float) -> None:
+    def _wait(self, futures: deque[Future[list[Reply]]], deadline: float) -> None:
         first, called_off = futures[0], False
         while not first.done():
             left = deadline - time.perf_counter()
@@ -114,11 +121,18 @@ class PoolEngine(FutureEngine):
 
     def __init__(self, payload: Payload, k: int, environment: dict[str, str]) -> None:
         self._pool = Pool(payload, k, environment)
+        self._k = k
         super().__init__(self._pool.submit)
 
     def start(self) -> Reply:
         """Start all processes, each opening the problem."""
         return self._pool.start()
+
+    def _messages(self, calls: list[Call]) -> Iterable[Sequence[Call]]:
+        """As few as keep all processes busy, for a message takes as long as a tenth of a small render."""
+        size = max(math.ceil(len(calls) / self._k), 1)
+        size = math.ceil(size / math.ceil(size / _LONGEST))
+        return [calls[i : i + size] for i in range(0, len(calls), size)]
 
     def close(self) -> None:
         """End all processes."""

@@ -16,10 +16,12 @@ from torch import Tensor
 from invopt._problem import Capability, Objective
 from invopt._result import Status
 from invopt._workers import Chunk, SharedObjective
-from invopt.exceptions import EvaluationError, NonFiniteError
+from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
-__all__ = ["Budget", "Evaluator", "StopRun"]
+__all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun"]
 
+# Evaluations that a value with its derivative counts as: one pass forwards, one backwards.
+JAC_COST = 2
 # Rows of a chunk, where the objective has no wish of its own.
 _BLOCK = 256
 
@@ -149,6 +151,34 @@ class Evaluator:
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals of shape (k, m) at the rows of `x`; one evaluation a row."""
         return self._run("residuals", x, seed, spp)
+
+    def values_and_jacs(self, x: Tensor, *, seed: NDArray[np.int64], integrator: str = "prb") -> tuple[Tensor, Tensor]:
+        """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
+        point = self.rows(self.project(x))
+        values, jacs = [], []
+        for each in seed.tolist():
+            self.check_budget(JAC_COST)
+            self.check_time()
+            value, jac = self._value_and_jac(point, each, integrator)
+            self.spend(JAC_COST)
+            values.append(value)
+            jacs.append(jac * self.x_scale)
+        found = torch.tensor(values, dtype=torch.float64), torch.stack(jacs)
+        if not all(bool(torch.isfinite(part).all()) for part in found):
+            raise NonFiniteError("the derivative is not finite; bound the parameters or repair the objective")
+        return found
+
+    def _value_and_jac(self, point: Tensor, seed: int, integrator: str) -> tuple[float, Tensor]:
+        try:
+            method = getattr(self.objective, f"{self.prefix}value_and_jac")
+            value, jac = method(point, seed=seed, integrator=integrator)
+            return float(value), jac
+        except InvoptError:
+            raise
+        except Exception as error:
+            raise EvaluationError(
+                f"the derivative of the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
+            ) from error
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]

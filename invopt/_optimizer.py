@@ -49,6 +49,11 @@ class Oracle:
         self._seed: int | None = None
         self._last: Estimate | None = None
 
+    @property
+    def rng(self) -> np.random.Generator:
+        """The run's rng, for methods that draw points."""
+        return self._rng
+
     def estimate(self, x: Tensor) -> Estimate:
         """Estimate at another point."""
         self._last = self._estimate(self.project(x))

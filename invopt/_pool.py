@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -58,20 +59,20 @@ class Pool:
 
     def start(self) -> Reply:
         """Start all processes and open their objectives; the first one's description, or an error of any."""
-        futures = [self._threads.submit(worker.ask, Call()) for worker in self._workers]
+        futures = [self._threads.submit(worker.ask, (Call(),)) for worker in self._workers]
         while wait(futures, timeout=PULSE).not_done:
             pass
-        replies = [future.result() for future in futures]
+        replies = [reply for future in futures for reply in future.result()]
         return next((reply for reply in replies if reply.failure is not None), replies[0])
 
-    def submit(self, call: Call) -> Future[Reply]:
-        """Have a process answer a call."""
-        return self._threads.submit(self._ask, call)
+    def submit(self, calls: Sequence[Call]) -> Future[list[Reply]]:
+        """Have a process answer calls, one after the other."""
+        return self._threads.submit(self._ask, calls)
 
-    def _ask(self, call: Call) -> Reply:
+    def _ask(self, calls: Sequence[Call]) -> list[Reply]:
         worker = self._idle.get()
         try:
-            return worker.ask(call)
+            return worker.ask(calls)
         finally:
             self._idle.put(worker)
 
@@ -100,8 +101,8 @@ class _Worker:
         self._lock = threading.Lock()
         self._busy = self._closing = self._died = False
 
-    def ask(self, call: Call) -> Reply:
-        """Answer of the process; if it dies over it, of the one started in its place."""
+    def ask(self, calls: Sequence[Call]) -> list[Reply]:
+        """Answers of the process; if it dies over one, of the one started in its place."""
         with self._lock:
             if self._closing:
                 raise CancelledError
@@ -109,21 +110,20 @@ class _Worker:
         try:
             while True:
                 try:
-                    return self._exchange(call)
+                    return self._exchange(calls)
                 except (EOFError, OSError, pickle.UnpicklingError) as error:
                     self._bury(error)
         finally:
             self._busy = False
 
-    def _exchange(self, call: Call) -> Reply:
+    def _exchange(self, calls: Sequence[Call]) -> list[Reply]:
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(pickle.dumps(call, protocol=pickle.HIGHEST_PROTOCOL))
+        process.stdin.write(pickle.dumps(tuple(calls), protocol=pickle.HIGHEST_PROTOCOL))
         process.stdin.flush()
-        reply = pickle.load(process.stdout)
-        assert isinstance(reply, Reply)
-        return reply
+        replies: list[Reply] = pickle.load(process.stdout)
+        return replies
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._lock:

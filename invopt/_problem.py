@@ -110,7 +110,7 @@ class Objective(abc.ABC):
         """Compare with another target from now on; needs the TARGET capability."""
         raise TypeError(f"{type(self).__name__} has no target that can be exchanged")
 
-    def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
 

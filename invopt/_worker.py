@@ -15,6 +15,7 @@ import time
 import traceback
 import types
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,7 +28,19 @@ from invopt._problem import Objective
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
 
-__all__ = ["Call", "Failure", "Main", "Payload", "Reply", "StopMain", "evaluate", "load", "loading_main", "release"]
+__all__ = [
+    "Call",
+    "Failure",
+    "Main",
+    "Payload",
+    "Reply",
+    "StopMain",
+    "evaluate",
+    "evaluate_all",
+    "load",
+    "loading_main",
+    "release",
+]
 
 
 @frozen(eq=False)
@@ -52,7 +65,7 @@ class Call:
     seed: Any = None
     spp: int | None = None
     deadline: float = math.inf
-    integrator: str | None = None
+    integrator: str = "prb"
 
 
 @frozen(eq=False)
@@ -127,6 +140,11 @@ def evaluate(payload: Payload, call: Call) -> Reply:
             return Reply(call.index, failure=_failure(error))
 
 
+def evaluate_all(payload: Payload, calls: Sequence[Call]) -> list[Reply]:
+    """Answer the calls of a message."""
+    return [evaluate(payload, call) for call in calls]
+
+
 def release(problem: bytes | None = None) -> None:
     """Close the open objective of this process, if there is one (and it is that of `problem`)."""
     global _held
@@ -159,12 +177,14 @@ def _answer(objective: Objective, call: Call) -> Any:
     if call.name is None:
         return {"chunk_size": objective.chunk_size, "reference": objective.reference}
     if call.name == "image":
-        return objective.image(np.asarray(call.x))
+        return objective.image(np.asarray(call.x), seed=call.seed, spp=call.spp)
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
-    options: dict[str, Any] = {"spp": call.spp} if call.name.endswith(("fun", "residuals", "value_and_jac")) else {}
-    if call.integrator is not None:
-        options["integrator"] = call.integrator
+    if call.name.endswith("value_and_jac"):
+        differentiate = getattr(objective, call.name)
+        value, jac = differentiate(x, seed=call.seed, spp=call.spp, integrator=call.integrator)
+        return value, jac.detach().cpu().numpy(), objective.blind_spots
+    options = {"spp": call.spp} if call.name.endswith(("fun", "residuals")) else {}
     value = getattr(objective, call.name)(x, seed=call.seed, **options)
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
 
@@ -253,6 +273,5 @@ def serve() -> None:
 
 def _serve(payload: Payload, calls: BinaryIO, replies: BinaryIO) -> None:
     while True:
-        reply = evaluate(payload, pickle.load(calls))
-        pickle.dump(reply, replies, protocol=pickle.HIGHEST_PROTOCOL)
+        pickle.dump(evaluate_all(payload, pickle.load(calls)), replies, protocol=pickle.HIGHEST_PROTOCOL)
         replies.flush()

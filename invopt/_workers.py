@@ -134,7 +134,7 @@ def _open(problem: Problem, workers: Workers) -> Objective:
         return SharedObjective(payload, PoolEngine(payload, workers, environment))
     if isinstance(workers, Executor):
         submit: Callable[..., Any] = workers.submit
-        return SharedObjective(payload, FutureEngine(partial(submit, _worker.evaluate, payload)))
+        return SharedObjective(payload, FutureEngine(partial(submit, _worker.evaluate_all, payload)))
     return SharedObjective(payload, MapEngine(workers, payload))
 
 
@@ -163,6 +163,7 @@ class SharedObjective(Objective):
     def __init__(self, payload: Payload, engine: MapEngine | FutureEngine) -> None:
         self._payload = payload
         self._engine = engine
+        self._blind_spots = ""
         try:
             description = _value(engine.start())
         except BaseException:
@@ -178,9 +179,10 @@ class SharedObjective(Objective):
         for reply in self._engine.replies(calls, deadline):
             yield None if reply.late else torch.from_numpy(_value(reply))
 
-    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None) -> Any:
+    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None, integrator: str = "prb") -> Any:
         point = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-        return _value(next(self._engine.replies([Call(0, name, point, seed, spp)], math.inf)))
+        call = Call(0, name, point, seed, spp, integrator=integrator)
+        return _value(next(self._engine.replies([call], math.inf)))
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values at all rows, by one worker."""
@@ -197,29 +199,33 @@ class SharedObjective(Objective):
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
     ) -> tuple[float, Tensor]:
-        """Value and derivative, by one worker."""
+        """Value and derivative in one go, by one worker, whose blind spots are then known."""
         return self._differentiated("value_and_jac", x, seed, spp, integrator)
 
     def item_value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
     ) -> tuple[float, Tensor]:
-        """Value and derivative for one item of a chain, by one worker."""
+        """Value and derivative for one item of a chain, likewise."""
         return self._differentiated("item_value_and_jac", x, seed, spp, integrator)
 
     def _differentiated(
         self, name: str, x: Tensor, seed: int, spp: int | None, integrator: str
     ) -> tuple[float, Tensor]:
-        call = Call(0, name, x.numpy(), seed, spp, integrator=integrator)
-        value, jac = _value(next(self._engine.replies([call], math.inf)))
-        return float(value), jac
+        value, jac, self._blind_spots = self._ask(name, x, seed, spp, integrator=integrator)
+        return value, torch.from_numpy(jac)
+
+    @property
+    def blind_spots(self) -> str:
+        """What the last derivative is known to leave out."""
+        return self._blind_spots
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian, by one worker."""
         return torch.from_numpy(self._ask("hess", x, seed))
 
-    def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture, by one worker."""
-        picture: NDArray[Any] | None = self._ask("image", x)
+        picture: NDArray[Any] | None = self._ask("image", x, seed, spp)
         return picture
 
     def close(self) -> None:

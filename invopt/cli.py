@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import attrs
 import numpy as np
@@ -21,6 +22,7 @@ from invopt._problem import Capability, Objective
 from invopt._registry import find, resolve
 from invopt._result import History, OptimizeResult
 from invopt._validators import as_real, require
+from invopt.bench import commands
 from invopt.exceptions import InvoptError
 from invopt.report.tables import doctor_table, outcome_table, registry_table
 
@@ -131,6 +133,16 @@ def _write_record(result: OptimizeResult, out: Path) -> Path:
 def list_() -> None:
     """List problems, estimators and optimizers."""
     Console().print(registry_table())
+
+
+@app.command()
+@wraps(commands.bench)
+def bench(*args: Any, **kwargs: Any) -> None:
+    with _as_usage_errors():
+        commands.bench(*args, **kwargs)
+
+
+app.command()(commands.table)
 
 
 @app.command()

@@ -20,9 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from torch import Tensor
 
-from invopt._derivatives import COST
 from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import Evaluator
+from invopt._evaluate import JAC_COST, Evaluator
 from invopt._optimizer import Optimizer, Oracle
 from invopt._problem import Capability, Objective, Problem
 from invopt._registry import find
@@ -124,7 +123,7 @@ class _Counting(Objective):
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
     ) -> tuple[float, Tensor]:
-        self.nfev += COST
+        self.nfev += JAC_COST
         return float(0.5 * x @ _HESS @ x) + 0.25, _HESS @ x
 
 

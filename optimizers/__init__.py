@@ -3,7 +3,9 @@
 from .adam import Adam
 from .adaptive_bfgs import AdaptiveBFGS
 from .bfgs import BFGS
+from .cmaes import CMAES
 from .damped_bfgs import DampedBFGS
+from .differential_evolution import DifferentialEvolution
 from .fletcher_reeves_cg import FletcherReevesCG
 from .gradient_descent import GradientDescent
 from .hessian_free import HessianFree
@@ -15,12 +17,14 @@ from .scipy_method import Scipy
 
 __all__ = [
     "BFGS",
+    "CMAES",
     "LBFGS",
     "Adam",
     "AdaptiveBFGS",
     "Armijo",
     "ArmijoWolfe",
     "DampedBFGS",
+    "DifferentialEvolution",
     "FletcherReevesCG",
     "GradientDescent",
     "HessianFree",

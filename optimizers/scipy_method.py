@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.optimize
 import torch
-from attrs import field, frozen
+from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -101,6 +101,9 @@ class Scipy(Optimizer):
         ``"trust-constr"`` products as well; ``"dogleg"``, ``"trust-exact"`` Hessians.
     options : dict, optional
         The method's own options. Their tolerances and limits hold besides those of the run, whichever ends first.
+    differences : bool, default False
+        Have scipy take differences of values, as it does when it is given no gradient; only for methods that need
+        gradients and no products. Then values are all the method requires.
 
     Attributes
     ----------
@@ -132,15 +135,18 @@ class Scipy(Optimizer):
 
     name: str = field(converter=_name)
     options: dict[str, Any] = field(default=None, converter=_options)
+    differences: bool = field(default=False, validator=validators.instance_of(bool))
 
     def __attrs_post_init__(self) -> None:
+        if self.differences and _REQUIRES[self.name] is not _JAC:
+            raise ValueError(f"'differences' are for methods that need gradients alone, not {self.name!r}")
         if self.options:
             _check_options(self.name, self.options)
 
     @property
     def requires(self) -> Order:  # type: ignore[override]
         """What the method needs of the estimator."""
-        return _REQUIRES[self.name]
+        return _FUN if self.differences else _REQUIRES[self.name]
 
     def init(self, x0: Tensor) -> Any:
         """Prepare a run that has not begun."""

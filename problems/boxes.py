@@ -116,7 +116,7 @@ class BoxesObjective(Objective):
         """Differences of pixels, row by row of the picture."""
         return torch.from_numpy(np.array([self._difference(row).copy() for row in x.numpy()]))
 
-    def image(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float64]:
         """Picture at one point, shape (resolution, resolution)."""
         picture = np.zeros_like(self._target)
         add_boxes(picture, np.asarray(x, dtype=np.float64).reshape(-1, 2))

@@ -69,13 +69,14 @@ class GreyBoxObjective(Objective):
         """What the inner derivative leaves out."""
         return self._inner.blind_spots
 
-    def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Pictures at what the network says of the first held-out inputs, side by side."""
         if self.reference is None:
             return None
         outputs = self._problem.predict(x, self._problem.held_out.inputs[:_SHOWN])
-        pictures = [picture for output in outputs if (picture := self._inner.image(output)) is not None]
-        return np.concatenate(pictures, axis=1) if pictures else None
+        pictures = [self._inner.image(output, seed=seed, spp=spp) for output in outputs]
+        found = [picture for picture in pictures if picture is not None]
+        return np.concatenate(found, axis=1) if found else None
 
     def close(self) -> None:
         """Close the inner objective."""

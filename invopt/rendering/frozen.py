@@ -109,7 +109,8 @@ def owned(value: Any) -> Any:
     """
     import drjit as dr
 
-    if not (dr.is_tensor_v(value) or (dr.is_dynamic_v(value) and dr.depth_v(value) == 1)):
+    is_buffer = dr.is_tensor_v(value) or (dr.is_dynamic_v(value) and dr.depth_v(value) == 1)
+    if not (is_buffer and dr.is_jit_v(value)):
         return value
     copied = value + dr.opaque(type(value.array if dr.is_tensor_v(value) else value), 0)
     dr.eval(copied)

@@ -71,11 +71,11 @@ def recorded():
 
     activate()
     scenes, assignments = [], []
-    load, assign = mi.load_dict, mi.SceneParameters.__setitem__
+    instantiate, assign = mi.parser.instantiate, mi.SceneParameters.__setitem__
 
-    def loading(*args, **kwargs):
-        loaded = load(*args, **kwargs)
-        scenes.extend([loaded] if isinstance(loaded, mi.Scene) else [])
+    def loading(*args):
+        loaded = instantiate(*args)
+        scenes.append(loaded)
         return loaded
 
     def assigning(self, key, value):
@@ -83,7 +83,7 @@ def recorded():
         assign(self, key, value)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mi, "load_dict", loading)
+        patch.setattr(mi.parser, "instantiate", loading)
         patch.setattr(mi.SceneParameters, "__setitem__", assigning)
         yield scenes, assignments
 

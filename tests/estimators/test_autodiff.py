@@ -9,7 +9,6 @@ import torch
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt._derivatives import values_and_jacs
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._minimize import prepare
 from invopt._problem import Capability, Objective
@@ -45,7 +44,7 @@ def evaluator(objective, scale=(1.0, 1.0), **limits):
 def test_gradient_is_in_units_of_the_scale():
     x = torch.tensor([1.0, -1.0], dtype=torch.float64)
     measured = evaluator(Exact(), scale=(2.0, 0.5))
-    values, jacs = values_and_jacs(measured, x, np.array([1]), integrator="prb")
+    values, jacs = measured.values_and_jacs(x, seed=np.array([1]))
     point = torch.tensor([2.0, -0.5], dtype=torch.float64)
     torch.testing.assert_close(jacs[0], (HESS @ point) * torch.tensor([2.0, 0.5], dtype=torch.float64))
     torch.testing.assert_close(values[0], 0.5 * point @ HESS @ point)
@@ -66,9 +65,9 @@ def test_mean_and_standard_error_of_samples():
 def test_budget_is_kept():
     x = torch.zeros(2, dtype=torch.float64)
     with pytest.raises(StopRun):
-        values_and_jacs(evaluator(Exact(), maxfev=5), x, np.array([1, 2, 3]), integrator="prb")
+        evaluator(Exact(), maxfev=5).values_and_jacs(x, seed=np.array([1, 2, 3]))
     with pytest.raises(StopRun):
-        values_and_jacs(evaluator(Exact(), deadline=0.0), x, np.array([1]), integrator="prb")
+        evaluator(Exact(), deadline=0.0).values_and_jacs(x, seed=np.array([1]))
 
 
 def test_errors_are_ours():
@@ -82,9 +81,9 @@ def test_errors_are_ours():
 
     x = torch.zeros(2, dtype=torch.float64)
     with pytest.raises(EvaluationError, match="the derivative of the objective raised ZeroDivisionError: no"):
-        values_and_jacs(evaluator(Broken()), x, np.array([1]), integrator="prb")
+        evaluator(Broken()).values_and_jacs(x, seed=np.array([1]))
     with pytest.raises(NonFiniteError, match="derivative is not finite"):
-        values_and_jacs(evaluator(Nan()), x, np.array([1]), integrator="prb")
+        evaluator(Nan()).values_and_jacs(x, seed=np.array([1]))
     with pytest.raises(IncompatibleError, match="Autodiff needs JAC, but Box2 provides FUN"):
         invopt.minimize("box2", "autodiff")
     with pytest.raises(ValueError, match="integrator"):

@@ -45,6 +45,8 @@ MADE = {
     "MugCNN": lambda: problems.MugCNN(size="tiny", n_train=2, n_held_out=1, reference_spp=1),
     "MugCNN5": lambda: problems.MugCNN5(size="tiny", n_train=2, n_held_out=1, reference_spp=1),
     "Scipy": lambda: optimizers.Scipy("bfgs"),
+    # A hundred evaluations are few generations of its usual population.
+    "DifferentialEvolution": lambda: optimizers.DifferentialEvolution(popsize=4),
 }
 # Not picklable, for a reason.
 UNPICKLABLE = {"Function"}

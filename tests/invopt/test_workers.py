@@ -177,6 +177,19 @@ def test_derivatives_through_workers():
         assert torch.equal(here.fun(x[None], seed=np.zeros(1)), there.fun(x[None], seed=np.zeros(1)))
 
 
+@pytest.mark.render
+def test_the_renderers_derivative_through_workers():
+    if backend.activate() is backend.Backend.SCALAR:
+        pytest.skip("the scalar backend has no derivatives")
+    options = dict(x0=[8.0], rng=0, maxfev=8)
+    problem, method = problems.Mug(size="tiny"), optimizers.Adam(lr=0.1)
+    alone, shared = (invopt.minimize(problem, estimators.Autodiff(), method, **options, workers=k) for k in (1, 2))
+    # Not the same bits: Dr.Jit's threads add up derivatives in any order.
+    np.testing.assert_allclose(shared.history.x, alone.history.x, rtol=1e-5)
+    assert shared.message == alone.message
+    assert "leaves out" in shared.message
+
+
 def test_scipys_objectives_can_be_shared_out():
     options = dict(args=(0.5,), x0=[2.0, 1.0], options=dict(rng=0, maxfev=60))
     alone = scipy.optimize.minimize(functions.scipy_objective, method=invopt.as_method(), **options)

@@ -5,7 +5,7 @@ import pytest
 
 import invopt
 from invopt import Exponential, estimators, optimizers, problems
-from invopt.report.measures import evaluations_to
+from invopt.bench.measures import evaluations_to
 
 SEEDS = range(20)
 

@@ -144,8 +144,8 @@ class Rotation(Motion):
         """Rotation about the axis through the centre."""
         # One turn more is the same rotation to the last bit.
         turned = torch.remainder(x, 360.0 / self.unit)
-        vector = torch.from_numpy(self.axis) * (turned * math.radians(self.unit))
-        return _about(_rotate(vector), center if self.center is None else torch.from_numpy(self.center))
+        turn = _turn(self.axis, turned * math.radians(self.unit))
+        return _about(turn, center if self.center is None else torch.from_numpy(self.center))
 
 
 @frozen(kw_only=True, eq=False)
@@ -287,6 +287,14 @@ def _about(linear: Tensor, center: Tensor) -> Tensor:
 
 def _with_last_row(top: Tensor) -> Tensor:
     return torch.cat([top, torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=top.dtype)])
+
+
+def _turn(axis: NDArray[np.float64], angle: Tensor) -> Tensor:
+    """3x3 rotation about a unit vector, by Rodrigues' formula."""
+    x, y, z = axis
+    cross = torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]], dtype=angle.dtype)
+    turned: Tensor = torch.eye(3, dtype=angle.dtype) + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
+    return turned
 
 
 def _rotate(vector: Tensor) -> Tensor:

@@ -1,0 +1,241 @@
+"""A cell of the matrix: one task, one method, one start; run, checked, measured."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import numpy as np
+from attrs import asdict, field, frozen
+from numpy.typing import NDArray
+
+from invopt._arguments import check_pairing
+from invopt._estimator import Estimator, Order
+from invopt._loop import Loop
+from invopt._minimize import prepare
+from invopt._optimizer import Optimizer
+from invopt._problem import Objective, Problem
+from invopt._registry import resolve
+from invopt._result import OptimizeResult, Status
+from invopt._validators import integer, real
+from invopt.exceptions import InvoptError
+
+from .counted import CountedObjective
+from .image_error import ImageError
+from .presets import presets
+from .settings import make_problem
+
+__all__ = ["Cell", "CellError", "Outcome", "digest", "make_parts", "refusal", "run_cell", "start"]
+
+Array = NDArray[np.float64]
+
+# Ratio of successive evaluation counts at which the image error is measured.
+THINNING = 1.25
+# Larger points are kept as digests only.
+MAX_N = 4096
+
+
+class CellError(InvoptError, RuntimeError):
+    """A run broke the rules of the benchmark, or its time."""
+
+
+@frozen(kw_only=True)
+class Cell:
+    """What to run.
+
+    Parameters
+    ----------
+    task, method : str
+        Registered task; preset, or ``estimator+method`` by their registered names.
+    seed : int
+        Of the start and, apart from it, of the run.
+    size : {"tiny", "default", "paper"}
+    maxfev : int
+        Evaluations it may spend.
+    maxtime : float
+        Seconds it may take.
+    shared_reference : bool
+        As the paper's code does; see `make_problem`.
+    """
+
+    task: str
+    method: str
+    seed: int = field(validator=integer(0))
+    size: str = "default"
+    maxfev: int = field(validator=integer(1))
+    maxtime: float = field(default=120.0, validator=real(above=0))
+    shared_reference: bool = False
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+        return make_problem(self.task, self.size, self.shared_reference)
+
+
+@frozen(eq=False)
+class Outcome:
+    """What is kept of a cell: numbers and text, and the history as arrays."""
+
+    record: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+def start(problem: Problem, seed: int) -> Array:
+    """Start number `seed` of a task: the same for every method."""
+    first: Array = problem.starts(np.random.default_rng(seed), 1)[0]
+    return first
+
+
+def digest(x: Array) -> str:
+    """Text that differs where any bit of a point does."""
+    return hashlib.sha256(np.ascontiguousarray(x, dtype=np.float64).tobytes()).hexdigest()[:16]
+
+
+def make_parts(method: str, problem: Problem, x0: Array) -> tuple[Estimator, Optimizer]:
+    """Estimator and optimizer of a preset or of an ``estimator+method``."""
+    if method in presets():
+        return presets()[method].make(problem, x0)
+    estimator, _, optimizer = method.partition("+")
+    return resolve("estimators", estimator, "estimator"), resolve("optimizers", optimizer, "method")
+
+
+def refusal(problem: Problem, method: str, maxfev: int) -> str | None:
+    """Why a method cannot work on a task at all, or None."""
+    try:
+        estimator, optimizer = make_parts(method, problem, start(problem, 0))
+        check_pairing(problem, estimator, optimizer)
+    except (TypeError, ValueError, ImportError) as error:
+        return str(error)
+    n = problem.n
+    needed = estimator.cost(n)
+    if optimizer.requires & Order.HESS or (optimizer.requires & Order.HESSP and Order.HESS in estimator.provides):
+        needed += estimator.hess_cost(n)
+    if Order.HESSP in optimizer.requires:
+        needed += estimator.hessp_cost(n)
+    if needed > maxfev:
+        return f"its first step takes {needed} evaluations, more than the budget of {maxfev}"
+    return None
+
+
+class _Trace:
+    """Callback that notes the answer a run would give at every iteration: its cost and its error."""
+
+    def __init__(self, problem: Problem, by_value: bool) -> None:
+        self._problem = problem
+        self._by_value = by_value
+        self._due = 0.0
+        self._spent = 0.0
+        self._answer: Array | None = None
+        self.rows: list[tuple[int, float, float]] = []
+        self.pictured: list[tuple[int, Array]] = []
+
+    def __call__(self, *, intermediate_result: OptimizeResult) -> None:
+        began = time.perf_counter()
+        x = intermediate_result.x_best if self._by_value else intermediate_result.x_last
+        nfev, seconds = intermediate_result.nfev, intermediate_result.seconds - self._spent
+        if self._answer is not None and nfev > self._due:
+            self._keep()
+        self._answer = x
+        self.rows.append((nfev, seconds, self._problem.parameter_error(x)))
+        if not self.pictured:
+            self._keep()
+        self._spent += time.perf_counter() - began
+
+    def _keep(self) -> None:
+        """Note the last answer, and the count up to which there is room for none but the last before it is passed."""
+        assert self._answer is not None
+        row = len(self.rows) - 1
+        if self.pictured and self.pictured[-1][0] == row:
+            return
+        self.pictured.append((row, self._answer))
+        self._due = self.rows[row][0] * THINNING
+
+    def end(self) -> None:
+        """Note the last answer of all."""
+        if self.rows:
+            self._keep()
+
+
+def run_cell(cell: Cell, problem: Problem, objective: Objective) -> Outcome:
+    """Run a cell on an open objective; an error of any kind becomes part of the outcome."""
+    began = time.perf_counter()
+    x0 = start(problem, cell.seed)
+    record: dict[str, Any] = asdict(cell) | {"n": problem.n, "x0_digest": digest(x0), "failure": None}
+    try:
+        facts, arrays = _run(cell, problem, objective, x0)
+    except Exception as error:  # noqa: BLE001 - the rest of the matrix goes on
+        facts, arrays = {"failure": f"{type(error).__name__}: {error}"}, {}
+    return Outcome(record | facts | {"cell_seconds": time.perf_counter() - began}, arrays)
+
+
+def _run(
+    cell: Cell, problem: Problem, objective: Objective, x0: Array
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    counted = CountedObjective(objective)
+    estimator, method = make_parts(cell.method, problem, x0)
+    trace = _Trace(problem, by_value=method.requires == Order.FUN)
+    run = prepare(
+        problem,
+        estimator,
+        method,
+        x0=x0,
+        # Not the start's: a run must not know how its start was drawn.
+        rng=np.random.default_rng([cell.seed, 1]),
+        maxfev=cell.maxfev,
+        maxtime=cell.maxtime,
+        gtol=0.0,
+        xtol=0.0,
+        callback=trace,
+        progress=False,
+    )
+    result = Loop(run=run, objective=counted).run_to_end()
+    trace.end()
+    _check(cell, result, counted.count, trace, x0)
+    arrays = _arrays(trace, ImageError(problem, objective))
+    answer = result.x_best if method.requires == Order.FUN else result.x_last
+    facts = {
+        "status": result.status.name,
+        "nfev": result.nfev,
+        "nit": result.nit,
+        "seconds": float(arrays["seconds"][-1]),
+        "fun": result.fun,
+        "estimator": repr(estimator),
+        "optimizer": repr(method),
+        "x_digest": digest(answer),
+    }
+    return facts, arrays | ({"x0": x0, "x": answer} if problem.n <= MAX_N else {})
+
+
+def _check(cell: Cell, result: OptimizeResult, count: int, trace: _Trace, x0: Array) -> None:
+    """Rules that no run may break, checked from outside of it."""
+    if result.status is Status.MAXTIME:
+        raise CellError(f"overran its time of {cell.maxtime:g} s after {result.nfev} evaluations")
+    if result.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    if count != result.nfev:
+        raise CellError(f"reports {result.nfev} evaluations, but made {count}")
+    if count > cell.maxfev:
+        raise CellError(f"made {count} evaluations with a budget of {cell.maxfev}")
+    if not trace.rows:
+        raise CellError(f"ended before its first estimate: {result.message}")
+    # A change of units may round.
+    if not np.allclose(trace.pictured[0][1], x0, rtol=1e-12, atol=1e-12):
+        raise CellError("began somewhere else than at its start")
+
+
+def _arrays(trace: _Trace, image_error: ImageError) -> dict[str, NDArray[Any]]:
+    nfev, seconds, errors = (np.array(column) for column in zip(*trace.rows, strict=True))
+    measured: list[float] = []
+    previous: Any = None
+    for _, x in trace.pictured:
+        # A search by values keeps its answer for long.
+        measured.append(measured[-1] if np.array_equal(previous, x) else image_error(x))
+        previous = x
+    return {
+        "nfev": nfev.astype(np.int64),
+        "seconds": seconds,
+        "parameter_error": errors,
+        "image_row": np.array([row for row, _ in trace.pictured], dtype=np.int64),
+        "image_error": np.array(measured),
+    }

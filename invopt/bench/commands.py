@@ -1,0 +1,116 @@
+"""The commands `invopt bench` and `invopt table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["bench", "table"]
+
+_MANY = 12
+
+
+def bench(
+    tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; all of them if none is named.")] = None,
+    methods: Annotated[str, typer.Option(help="Presets or estimator+method, by commas; all presets if none.")] = "",
+    seeds: Annotated[int, typer.Option(help="Starts of each task, from 0.")] = 20,
+    first_seed: Annotated[int, typer.Option(help="First start: 1000 and up are for tuning.")] = 0,
+    maxfev: Annotated[int | None, typer.Option(help="Evaluations a run may spend; by default the task's.")] = None,
+    maxtime: Annotated[float, typer.Option(help="Seconds after which a run counts as failed.")] = 120.0,
+    workers: Annotated[int, typer.Option(help="Runs at a time, each in a process of one thread.")] = 1,
+    size: Annotated[str, typer.Option(help="tiny, default or paper.")] = "default",
+    shared_reference: Annotated[bool, typer.Option(help="Targets with the seed of the renders.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the results; what is finished there is not run again.")] = Path(
+        "out/bench"
+    ),
+) -> None:
+    """Run a matrix of tasks and methods; repeat the command to go on where it was ended."""
+    from invopt._validators import require
+
+    from .matrix import bench as run_matrix
+
+    require("seeds", seeds >= 1, ">= 1", seeds)
+    require("first_seed", first_seed >= 0, ">= 0", first_seed)
+    console = Console()
+    try:
+        summary = run_matrix(
+            tasks or [],
+            [name for name in methods.split(",") if name],
+            out=out,
+            seeds=range(first_seed, first_seed + seeds),
+            size=size,
+            maxfev=maxfev,
+            maxtime=maxtime,
+            workers=workers,
+            shared_reference=shared_reference,
+        )
+    except KeyboardInterrupt:
+        console.print(f"interrupted; finished cells are kept in {out}: repeat the command to go on", soft_wrap=True)
+        raise SystemExit(130) from None
+    _list(console, "cannot work", summary.refused)
+    _list(console, "failed", summary.failures)
+    console.print(
+        f"{summary.cells} cells in {out}, {summary.before} of them from before, {len(summary.failures)} of the others"
+        f" failed; next: invopt table {out}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _list(console: Console, title: str, reasons: dict[str, str]) -> None:
+    for what, reason in list(reasons.items())[:_MANY]:
+        console.print(f"{title}: {what}: {reason}", soft_wrap=True, highlight=False, markup=False)
+    if len(reasons) > _MANY:
+        console.print(f"{title}: {len(reasons) - _MANY} more; `invopt table` lists all")
+
+
+def table(
+    folder: Annotated[Path, typer.Argument(help="Folder of `invopt bench`.")],
+    markdown: Annotated[Path | None, typer.Option(help="Markdown file; RESULTS.md in the folder by default.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder of the plots; `plots` in it by default.")] = None,
+    remarks: Annotated[Path | None, typer.Option(help="Markdown to take into the file: why.")] = None,
+) -> None:
+    """Print a matrix's tables, and write them with plots as Markdown and Parquet."""
+    from .markdown import write_results
+    from .table import load, write_table
+
+    console = Console()
+    results = load(folder)
+    for shown in _shown(results):
+        console.print(shown)
+    write_table(results, folder / "table.parquet")
+    written = write_results(results, markdown or folder / "RESULTS.md", plots or folder / "plots", remarks)
+    for path in [folder / "table.parquet", *written]:
+        console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+
+
+def _shown(results: object) -> list[Table]:
+    """Tables for the terminal: for each task the renders of every method, then the ratios beside the paper's."""
+    from .markdown import number, rows_of_table_2
+    from .measures import FRACTIONS
+    from .paper import COLUMNS
+    from .table import Results, column
+
+    assert isinstance(results, Results)
+    tables = []
+    for task in results.tasks:
+        made = Table(title=f"{task.upper()}: renders until the parameter error is down for good, median [quartiles]")
+        for name in ("method", *(f"{100 * f:g} %" for f in FRACTIONS), "solved", "image 1 %"):
+            made.add_column(name, justify="left" if name == "method" else "right")
+        for method in results.methods(task):
+            spreads = [results.spread(task, method, column("renders", "parameter", f)) for f in FRACTIONS]
+            image = results.spread(task, method, column("renders", "image", 0.01))[0]
+            cells = [f"{number(s[0], 4)} [{number(s[1], 4)}, {number(s[2], 4)}]" for s in spreads]
+            made.add_row(method, *cells, " ".join(f"{s[3]}/{s[4]}" for s in spreads), number(image, 4))
+        tables.append(made)
+        ratios = Table(title=f"{task.upper()}: ratio to OurHVPA, as in the paper's Table 2")
+        for name in ("method", "", *(f"{kind} {100 * f:g} %" for kind, f in COLUMNS)):
+            ratios.add_column(name, justify="right" if "%" in name else "left")
+        for row in rows_of_table_2(results, task):
+            ratios.add_row(*row)
+        tables.append(ratios)
+    return tables

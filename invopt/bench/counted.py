@@ -1,0 +1,97 @@
+"""An objective that is counted from outside, whatever the parts of a run say of themselves."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._evaluate import JAC_COST as COST
+from invopt._problem import Objective
+
+__all__ = ["CountedObjective"]
+
+
+class CountedObjective(Objective):
+    """Passes everything on, and counts.
+
+    Parameters
+    ----------
+    objective : Objective
+        The live objective.
+
+    Attributes
+    ----------
+    count : int
+        Evaluations so far: one for each row of values or residuals, two for a derivative.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.count = 0
+        self.chunk_size = objective.chunk_size
+        self.reference = objective.reference
+
+    def __getattr__(self, name: str) -> Any:
+        # What the base class does not know, such as a capability of a third party's, is not counted.
+        return getattr(self.objective, name)
+
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values, one evaluation each."""
+        self.count += x.shape[0]
+        return self.objective.fun(x, seed=seed, spp=spp)
+
+    def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Residuals, one evaluation a row."""
+        self.count += x.shape[0]
+        return self.objective.residuals(x, seed=seed, spp=spp)
+
+    def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values for items of a chain, one evaluation each."""
+        self.count += x.shape[0]
+        found: Tensor = cast(Any, self.objective).item_fun(x, seed=seed, spp=spp)
+        return found
+
+    def item_residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Residuals for items of a chain, one evaluation a row."""
+        self.count += x.shape[0]
+        found: Tensor = cast(Any, self.objective).item_residuals(x, seed=seed, spp=spp)
+        return found
+
+    def item_value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative for an item of a chain."""
+        self.count += COST
+        found: tuple[float, Tensor] = cast(Any, self.objective).item_value_and_jac(
+            x, seed=seed, spp=spp, integrator=integrator
+        )
+        return found
+
+    def jac(self, x: Tensor, *, seed: int) -> Tensor:
+        """Derivative, as many evaluations as with its value."""
+        self.count += COST
+        return self.objective.jac(x, seed=seed)
+
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative."""
+        self.count += COST
+        return self.objective.value_and_jac(x, seed=seed, spp=spp, integrator=integrator)
+
+    @property
+    def blind_spots(self) -> str:
+        """What the derivative leaves out."""
+        return self.objective.blind_spots
+
+    def hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """Hessian."""
+        self.count += COST
+        return self.objective.hess(x, seed=seed)
+
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
+        """Picture, for measurements: not counted."""
+        return self.objective.image(x, seed=seed, spp=spp)

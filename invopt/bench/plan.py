@@ -1,0 +1,127 @@
+"""What to run: the cells of a matrix, and the pairings that cannot work, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from invopt._registry import find
+from invopt._validators import as_integer, as_real, require
+from invopt.exceptions import InvoptError, UnknownNameError, suggest
+
+from .cell import Cell, refusal
+from .presets import presets
+from .settings import budget, distinct, make_problem
+
+__all__ = ["Plan", "all_pairings", "make_plan"]
+
+
+@frozen(kw_only=True)
+class Plan:
+    """Cells to run, and why others are not.
+
+    Parameters
+    ----------
+    cells : tuple of Cell
+        Task by task, so that a scene is loaded once; within one, seed by seed.
+    refused : dict
+        Reason by ``task method``; a task that cannot be made from its name alone has no method.
+    """
+
+    cells: tuple[Cell, ...]
+    refused: dict[str, str]
+
+
+def all_pairings() -> list[str]:
+    """Every registered estimator with every registered optimizer."""
+    return [f"{e}+{o}" for e in sorted(distinct("estimators")) for o in sorted(distinct("optimizers"))]
+
+
+def make_plan(
+    tasks: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    *,
+    seeds: int | Iterable[int] = 20,
+    size: str = "default",
+    maxfev: int | None = None,
+    maxtime: float = 120.0,
+    shared_reference: bool = False,
+) -> Plan:
+    """Validate what is asked for and lay out the matrix; nothing is opened or evaluated.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        Registered names; all that can be made from their name, if empty.
+    methods : sequence of str
+        Presets, or ``estimator+method`` of registered names; all presets, if empty.
+    seeds : int or iterable of int
+        How many, from 0; or which. 0 to 19 are for reports, 1000 and up for tuning.
+    size : {"tiny", "default", "paper"}
+    maxfev : int, optional
+        Evaluations a run may spend; by default what suits the task and size.
+    maxtime : float
+        Seconds a run may take before it counts as failed.
+    shared_reference : bool
+        Render targets with the seed of every render, as the paper's code does.
+    """
+    chosen_seeds = _as_seeds(seeds)
+    require("maxtime", as_real("maxtime", maxtime) > 0, "> 0", maxtime)
+    if maxfev is not None:
+        require("maxfev", as_integer("maxfev", maxfev) >= 1, ">= 1", maxfev)
+    known = distinct("problems")
+    chosen_tasks = list(dict.fromkeys(_as_task(name) for name in tasks)) or sorted(known)
+    chosen_methods = list(dict.fromkeys(_as_method(name) for name in methods)) or list(presets())
+    cells: list[Cell] = []
+    refused: dict[str, str] = {}
+    for task in chosen_tasks:
+        try:
+            problem = make_problem(task, size, shared_reference)
+        except TypeError as error:
+            if tasks:
+                raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
+            refused[task] = f"cannot be made from its name alone: {error}"
+            continue
+        limit = budget(task, size) if maxfev is None else maxfev
+        reasons = {method: refusal(problem, method, limit) for method in chosen_methods}
+        refused |= {f"{task} {method}": reason for method, reason in reasons.items() if reason is not None}
+        common: dict[str, Any] = {"size": size, "maxtime": maxtime, "shared_reference": shared_reference}
+        cells += [
+            Cell(task=task, method=method, seed=seed, maxfev=limit, **common)
+            for seed in chosen_seeds
+            for method in chosen_methods
+            if reasons[method] is None
+        ]
+    return Plan(cells=tuple(cells), refused=refused)
+
+
+def _as_seeds(seeds: int | Iterable[int]) -> list[int]:
+    if not isinstance(seeds, int):
+        chosen = [as_integer("seeds", seed) for seed in seeds]
+        require("seeds", bool(chosen) and min(chosen) >= 0, ">= 0, and at least one", chosen)
+        return list(dict.fromkeys(chosen))
+    require("seeds", as_integer("seeds", seeds) >= 1, ">= 1", seeds)
+    return list(range(seeds))
+
+
+def _canonical(wing: str, name: str) -> str:
+    cls = find(wing, name)
+    return next(known for known, other in distinct(wing).items() if other is cls)
+
+
+def _as_task(name: str) -> str:
+    return _canonical("problems", name)
+
+
+def _as_method(name: str) -> str:
+    wanted = name.lower().replace("_", "-")
+    if wanted in presets():
+        return wanted
+    if "+" in wanted:
+        estimator, _, optimizer = wanted.partition("+")
+        return f"{_canonical('estimators', estimator)}+{_canonical('optimizers', optimizer)}"
+    raise UnknownNameError(
+        f"unknown method {name!r}; {suggest(wanted, presets())} Or estimator+method, such as hvpa+cg"
+    )

@@ -1,0 +1,62 @@
+"""Variance of the estimators against their number of samples: the paper's Fig. 5."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._evaluate import Evaluator
+from invopt._problem import Capability
+from invopt._registry import find
+
+__all__ = ["PROPOSALS", "QUANTITIES", "SAMPLES", "variances"]
+
+QUANTITIES = ("jac", "hess", "hessp")
+PROPOSALS = ("optimal", "aggregate", "uniform")
+SAMPLES = (4, 16, 64, 256)
+_REPETITIONS = 200
+_SIGMA = 0.5
+_POINT = torch.tensor([0.2, -0.1], dtype=torch.float64)
+
+
+def _picture(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A picture's loss in small: 1 outside of a ball, 0 inside, and a shading."""
+    values: NDArray[np.float64] = (np.linalg.norm(X - 0.3, axis=1) > 1.0) + 0.3 * np.cos(X @ np.array([1.0, 2.0]))
+    return values
+
+
+def variances(quantity: str, proposal: str) -> list[float]:
+    """Variance of a quantity, summed over its elements, for each of `SAMPLES`, in two dimensions.
+
+    The plain importance sampling of the paper, without antithetic pairs; 200 repetitions, seeds 0 to 199.
+    """
+    problem = find("problems", "function")(fun=_picture, x0=_POINT.numpy(), vectorized=True)
+    evaluator = Evaluator(problem.open(), Capability.FUN, torch.ones(2, dtype=torch.float64))
+    found = []
+    for m in SAMPLES:
+        estimator = _estimator(quantity, proposal, m)
+        values = [_measure(estimator, quantity, problem, evaluator, seed) for seed in range(_REPETITIONS)]
+        found.append(float(torch.stack(values).var(0).sum()))
+    return found
+
+
+def _estimator(quantity: str, proposal: str, m: int) -> Any:
+    options: dict[str, Any] = {"sigma": _SIGMA, "n_samples": m, "antithetic": False}
+    if proposal == "aggregate":
+        name = {"jac": "aggregate-gradient", "hess": "aggregate-hessian", "hessp": "aggregate-hvp"}[quantity]
+        return find("estimators", name)(**options)
+    name = {"jac": "smoothed-gradient", "hess": "smoothed-hessian", "hessp": "smoothed-hvp"}[quantity]
+    return find("estimators", name)(proposal=proposal, **options)
+
+
+def _measure(estimator: Any, quantity: str, problem: Any, evaluator: Evaluator, seed: int) -> Tensor:
+    estimate, _ = estimator.estimate(evaluator, _POINT, estimator.init(problem), np.random.default_rng(seed))
+    if quantity == "hessp":
+        product: Tensor = estimate.hessp(torch.tensor([0.6, 0.8], dtype=torch.float64))
+        return product
+    value: Tensor = getattr(estimate, quantity).reshape(-1)
+    return value

@@ -1,0 +1,85 @@
+"""Base of the methods that other libraries run: they ask for one value after the other."""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from attrs import frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._estimator import Estimate, Order
+from invopt._inversion import Inversion
+from invopt._optimizer import Optimizer, Oracle
+from invopt._result import Status
+
+__all__ = ["Array", "Search"]
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+class SearchState:
+    """A search in its thread; changed in place, as that of `Scipy`."""
+
+    def __init__(self) -> None:
+        self.inversion: Inversion | None = None
+        self.verdict = Status.RUNNING
+
+
+@frozen(kw_only=True)
+class Search(Optimizer):
+    """A search by values alone, each point it asks for being an iteration of our loop; a subclass gives `search`."""
+
+    requires: ClassVar[Order] = Order.FUN
+
+    @abc.abstractmethod
+    def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:
+        """Search from `x0` within bounds, which may be infinite, in units of `x_scale`; returns the answer."""
+
+    def init(self, x0: Tensor) -> Any:
+        """Prepare a search that has not begun."""
+        return SearchState()
+
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """Hand over the value at `x` and go where the search wants to know the next one; costs no evaluation."""
+        reply = estimate.fun
+        if state.inversion is None:
+            state.inversion = Inversion(self._target(x, oracle))
+        while True:
+            # Only the search runs inside this block, so that its warnings go, and nobody else's.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                request = state.inversion.send(reply)
+            if state.inversion.done:
+                state.verdict = Status.FINISHED
+                return oracle.project(torch.from_numpy(state.inversion.result)), state
+            asked = oracle.project(torch.from_numpy(request))
+            if not torch.equal(asked, x):
+                return asked, state
+            reply = estimate.fun
+
+    def status(self, state: Any) -> Status:
+        """FINISHED when the search has ended."""
+        verdict: Status = state.verdict
+        return verdict
+
+    def close(self, state: Any) -> None:
+        """Unwind the search's thread."""
+        if state.inversion is not None:
+            state.inversion.close()
+
+    def _target(self, x: Tensor, oracle: Oracle) -> Callable[[Callable[[Any], Any]], Array]:
+        far = torch.full_like(x, torch.inf)
+        low, high = oracle.project(-far).numpy().copy(), oracle.project(far).numpy().copy()
+        start, seed = x.numpy().copy(), int(oracle.rng.integers(2**31 - 1))
+
+        def target(ask: Callable[[Any], Any]) -> Array:
+            found = self.search(lambda y: float(ask(np.array(y, dtype=np.float64))), start, low, high, seed)
+            return np.array(found, dtype=np.float64)
+
+        return target
