@@ -56,6 +56,11 @@ class GreyBoxProblem(Problem):
 
     @property
     @abc.abstractmethod
+    def n_items(self) -> int:
+        """Inputs there are to train on."""
+
+    @property
+    @abc.abstractmethod
     def minibatch(self) -> int:
         """Inputs an estimate takes."""
 
@@ -117,7 +122,7 @@ class GreyBoxProblem(Problem):
 
     def chain(self) -> NetworkChain:
         """The network on the training inputs."""
-        return NetworkChain(self.network, self.inner, self.training.inputs, self.minibatch)
+        return NetworkChain(self.network, self.inner, lambda: self.training.inputs, self.n_items, self.minibatch)
 
     def open(self) -> GreyBoxObjective:
         """Open the black box."""
@@ -276,9 +281,14 @@ class GreyBox(GreyBoxProblem):
         return self.data if held is None else held
 
     @property
+    def n_items(self) -> int:
+        """Inputs there are to train on."""
+        return len(self.data)
+
+    @property
     def minibatch(self) -> int:
         """Inputs an estimate takes."""
-        return min(self.batch_size, len(self.data))
+        return min(self.batch_size, self.n_items)
 
 
 def _check_truth(name: str, items: Items, n: int) -> None:

@@ -163,6 +163,11 @@ class MugNetwork(GreyBoxProblem):
         return FlatNetwork(FlatNetwork(model).with_weights(FlatNetwork(model).redrawn(np.random.default_rng(0))))
 
     @property
+    def n_items(self) -> int:
+        """Pictures there are to train on."""
+        return self.n_train
+
+    @property
     def minibatch(self) -> int:
         """Pictures an estimate takes."""
         return min(self.batch_size, self.n_train)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,16 +99,23 @@ class NetworkChain(Chain):
         The network.
     inner : Problem
         Whose x its outputs are.
-    inputs : Tensor, shape (n_items, ...)
-        Inputs, on any device.
+    inputs : callable
+        ``inputs()`` of shape (n_items, ...), on any device; called when first needed, for it may have to render them.
+    n_items : int
+        How many they are.
     batch_size : int
         Inputs an estimate takes.
     """
 
-    def __init__(self, network: FlatNetwork, inner: Problem, inputs: Tensor, batch_size: int) -> None:
-        self.inner, self.batch_size, self.n_items = inner, batch_size, len(inputs)
-        self._network = network
-        self._inputs = inputs.to(network.device, network.dtype)
+    def __init__(
+        self, network: FlatNetwork, inner: Problem, inputs: Callable[[], Tensor], n_items: int, batch_size: int
+    ) -> None:
+        self.inner, self.n_items, self.batch_size = inner, n_items, batch_size
+        self._network, self._read = network, inputs
+
+    @cached_property
+    def _inputs(self) -> Tensor:
+        return self._read().to(self._network.device, self._network.dtype)
 
     def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
         """The network at `w` on the inputs of these numbers, by reverse mode and forward mode."""
