@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._evaluate import JAC_COST as COST
+from invopt._evaluate import JAC_COST
 from invopt._problem import Objective
 
 __all__ = ["CountedObjective"]
@@ -64,7 +64,7 @@ class CountedObjective(Objective):
         self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
     ) -> tuple[float, Tensor]:
         """Value and derivative for an item of a chain."""
-        self.count += COST
+        self.count += JAC_COST
         found: tuple[float, Tensor] = cast(Any, self.objective).item_value_and_jac(
             x, seed=seed, spp=spp, integrator=integrator
         )
@@ -72,14 +72,14 @@ class CountedObjective(Objective):
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Derivative, as many evaluations as with its value."""
-        self.count += COST
+        self.count += JAC_COST
         return self.objective.jac(x, seed=seed)
 
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
     ) -> tuple[float, Tensor]:
         """Value and derivative."""
-        self.count += COST
+        self.count += JAC_COST
         return self.objective.value_and_jac(x, seed=seed, spp=spp, integrator=integrator)
 
     @property
@@ -89,7 +89,7 @@ class CountedObjective(Objective):
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian."""
-        self.count += COST
+        self.count += JAC_COST
         return self.objective.hess(x, seed=seed)
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
