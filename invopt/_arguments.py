@@ -43,11 +43,15 @@ def choose_parts(problem: Problem, estimator: Any, method: Any) -> tuple[Estimat
         if chosen_method is not None and chosen_method.requires & ~chosen.provides:
             chosen = find("estimators", "shared-samples")()
     if chosen_method is None:
-        chosen_method = _method_for(chosen.provides)
+        chosen_method = _method_for(problem, chosen.provides)
     return chosen, chosen_method
 
 
-def _method_for(provides: Order) -> Optimizer:
+def _method_for(problem: Problem, provides: Order) -> Optimizer:
+    if problem.default_method is not None:
+        own: Optimizer = find("optimizers", problem.default_method)()
+        if not own.requires & ~provides:
+            return own
     if Order.HESSP in provides:
         name = "newton-cg"
     elif Order.JAC in provides:

@@ -87,6 +87,10 @@ class Estimate:
         Whether the gradient says nothing at all: exactly zero for lack of anything to see.
     note : str
         What a reader of the result should know about this estimate; empty if nothing.
+    partial : bool
+        Whether it is of a part of the objective only, a minibatch; `fun` then says little about other estimates' `fun`.
+    unit : callable, optional
+        ``unit() -> float``, the length of a step that is worth one `sigma`, where x is not what is smoothed.
     """
 
     x: Tensor
@@ -101,6 +105,8 @@ class Estimate:
     spread: float = float("nan")
     blind: bool = False
     note: str = ""
+    partial: bool = False
+    unit: Callable[[], float] | None = field(default=None, repr=False)
 
     @cached_property
     def _hessian(self) -> Measurement:

@@ -43,6 +43,14 @@ class Budget:
     max_nonfinite: float = 0.5
 
 
+@attrs.define
+class Counts:
+    """What has been spent, for all evaluators of a run."""
+
+    nfev: int = 0
+    n_nonfinite: int = 0
+
+
 class Evaluator:
     """Objective as estimators see it: points in units of `x_scale`, inside the bounds, every value counted.
 
@@ -61,6 +69,9 @@ class Evaluator:
         Limits.
     """
 
+    # What the names of the objective's methods begin with.
+    prefix = ""
+
     def __init__(
         self,
         objective: Objective,
@@ -72,22 +83,35 @@ class Evaluator:
         self.objective = objective
         self.provides = provides
         self.n = x_scale.numel()
-        self.nfev = 0
-        self.n_nonfinite = 0
+        self.counts = Counts()
         self.x_scale = x_scale
         self._unit = bool((x_scale == 1).all())
         self._bounds = bounds
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
-        self._budget = budget
+        self.budget = budget
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations so far."""
+        return self.counts.nfev
+
+    @property
+    def n_nonfinite(self) -> int:
+        """Those of them that were not finite."""
+        return self.counts.n_nonfinite
+
+    def spend(self, k: int) -> None:
+        """Count `k` evaluations."""
+        self.counts.nfev += k
 
     def check_budget(self, k: int) -> None:
         """End the run unless `k` more evaluations are within the budget."""
-        if self.nfev + k > self._budget.maxfev:
+        if self.nfev + k > self.budget.maxfev:
             raise StopRun(Status.MAXFEV)
 
     def check_time(self) -> None:
         """End the run if its time is over."""
-        if time.perf_counter() >= self._budget.deadline:
+        if time.perf_counter() >= self.budget.deadline:
             raise StopRun(Status.MAXTIME)
 
     def project(self, x: Tensor) -> Tensor:
@@ -116,6 +140,10 @@ class Evaluator:
         # After the change of units, whose rounding could leave the bounds by the last bit.
         return points if self._bounds is None else torch.clamp(points, *self._bounds)
 
+    def rows(self, x: Tensor) -> Tensor:
+        """What the objective is handed for the points `x`."""
+        return self.unscale(x)
+
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
         return self._run("fun", x, seed, spp)
@@ -126,13 +154,13 @@ class Evaluator:
 
     def values_and_jacs(self, x: Tensor, *, seed: NDArray[np.int64], integrator: str = "prb") -> tuple[Tensor, Tensor]:
         """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
-        point = self.unscale(self.project(x))
+        point = self.rows(self.project(x))
         values, jacs = [], []
         for each in seed.tolist():
             self.check_budget(JAC_COST)
             self.check_time()
             value, jac = self._value_and_jac(point, each, integrator)
-            self.nfev += JAC_COST
+            self.spend(JAC_COST)
             values.append(value)
             jacs.append(jac * self.x_scale)
         found = torch.tensor(values, dtype=torch.float64), torch.stack(jacs)
@@ -142,7 +170,9 @@ class Evaluator:
 
     def _value_and_jac(self, point: Tensor, seed: int, integrator: str) -> tuple[float, Tensor]:
         try:
-            return self.objective.value_and_jac(point, seed=seed, integrator=integrator)
+            method = getattr(self.objective, f"{self.prefix}value_and_jac")
+            value, jac = method(point, seed=seed, integrator=integrator)
+            return float(value), jac
         except InvoptError:
             raise
         except Exception as error:
@@ -153,16 +183,16 @@ class Evaluator:
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]
         self.check_budget(k)
-        points, size = self.unscale(x), self.objective.chunk_size or _BLOCK
+        points, size = self.rows(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
         chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
         parts = []
-        with closing(self._results(name, chunks, spp)) as results:
+        with closing(self._results(self.prefix + name, chunks, spp)) as results:
             for rows, _ in chunks:
                 part = self._next(results, rows, 2 if name == "residuals" else 1)
                 if part is not None:
                     parts.append(part)
-                    self.nfev += rows.shape[0]
+                    self.spend(rows.shape[0])
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -172,11 +202,11 @@ class Evaluator:
     def _results(self, name: str, chunks: list[Chunk], spp: int | None) -> Generator[Tensor | None]:
         """Results of the chunks in order; None, or none any more, for those not begun before the deadline."""
         if isinstance(self.objective, SharedObjective):
-            yield from self.objective.share(name, chunks, spp, self._budget.deadline)
+            yield from self.objective.share(name, chunks, spp, self.budget.deadline)
             return
         method = getattr(self.objective, name)
         for rows, seeds in chunks:
-            if time.perf_counter() >= self._budget.deadline:
+            if time.perf_counter() >= self.budget.deadline:
                 return
             yield torch.as_tensor(method(rows, seed=seeds, spp=spp))
 
@@ -194,12 +224,12 @@ class Evaluator:
 
     def _mark_nonfinite(self, values: Tensor, finite: Tensor) -> Tensor:
         bad = ~(finite if values.ndim == 1 else finite.all(1))
-        self.n_nonfinite += int(bad.sum())
+        self.counts.n_nonfinite += int(bad.sum())
         share = float(bad.double().mean())
-        if share > self._budget.max_nonfinite or share == 1.0:
+        if share > self.budget.max_nonfinite or share == 1.0:
             raise NonFiniteError(
                 f"{int(bad.sum())} of {values.shape[0]} values of one call are not finite, a share above "
-                f"'max_nonfinite' = {self._budget.max_nonfinite:g}; bound the parameters or repair the objective"
+                f"'max_nonfinite' = {self.budget.max_nonfinite:g}; bound the parameters or repair the objective"
             )
         marked = values.clone()
         marked[bad] = math.nan

@@ -12,10 +12,11 @@ import torch
 from attrs import define, field
 from numpy.typing import NDArray
 
+from invopt._chain import ChainEvaluator
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
-from invopt._problem import Objective
+from invopt._problem import Capability, Objective
 from invopt._result import History, OptimizeResult, Status
 from invopt._stopping import PlateauWatch, Point
 from invopt.exceptions import InvoptError, NonFiniteError
@@ -24,19 +25,18 @@ from invopt.report.progress import ProgressBar
 if TYPE_CHECKING:
     from invopt._minimize import Run
 
-__all__ = ["Loop", "open_evaluator"]
+__all__ = ["Loop", "as_array", "open_evaluator"]
 
 
 def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
     """Evaluator of a run: scaled, bounded, limited as the run says."""
-    box = run.bounds
-    return Evaluator(
-        objective,
-        run.problem.provides,
-        torch.from_numpy(run.x_scale),
-        None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub)),
-        Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite),
-    )
+    problem, box = run.problem, run.bounds
+    scale = problem.as_tensor(run.x_scale)
+    limits = None if box is None else (problem.as_tensor(box.lb), problem.as_tensor(box.ub))
+    budget = Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite)
+    if Capability.CHAIN in problem.provides:
+        return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain())
+    return Evaluator(objective, problem.provides, scale, limits, budget)
 
 
 @define(kw_only=True, eq=False)
@@ -78,21 +78,23 @@ class Loop:
     def _iterate(self, bar: ProgressBar) -> Status:
         """The one loop."""
         estimator, method, rng = self.run.estimator, self.run.method, self.run.rng
-        x = torch.from_numpy(self.run.x0 / self.run.x_scale)
+        x = self.run.problem.as_tensor(self.run.x0 / self.run.x_scale)
         memory, state = estimator.init(self.run.problem), method.init(x)
         plateau = PlateauWatch()
         step, verdict = math.nan, Status.RUNNING
         estimate: Estimate | None = None
         try:
             while True:
-                present = memory
+                present, numbers = memory, rng.bit_generator.state
                 if estimate is None:
                     estimate, memory = estimator.estimate(self.evaluator, x, present, rng)
                 status = self._visit(Point(x, estimate), step, plateau, verdict)
                 bar.update(estimate, self.evaluator.nfev, len(self.history))
                 if status is not Status.RUNNING:
                     return status
-                oracle = Oracle(self.evaluator, partial(self._estimate, present), rng)
+                oracle = Oracle(
+                    self.evaluator, partial(self._estimate, present), rng, partial(self._repeat, present, numbers)
+                )
                 proposed, state = method.step(x, estimate, state, oracle)
                 proposed = self._checked(self.evaluator.project(proposed))
                 verdict = _judged(method.status(state), estimate)
@@ -105,6 +107,12 @@ class Loop:
 
     def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
         return self.run.estimator.estimate(self.evaluator, x, memory, self.run.rng)[0]
+
+    def _repeat(self, memory: Any, numbers: Any, x: torch.Tensor) -> Estimate:
+        """Estimate from random numbers that have been used before."""
+        again = np.random.Generator(type(self.run.rng.bit_generator)())
+        again.bit_generator.state = numbers
+        return self.run.estimator.estimate(self.evaluator, x, memory, again)[0]
 
     def _visit(self, point: Point, step: float, plateau: PlateauWatch, verdict: Status) -> Status:
         """Record a point and say whether the run ends there."""
@@ -139,7 +147,7 @@ class Loop:
             sigma=estimate.sigma,
             nfev=self.evaluator.nfev,
             seconds=time.perf_counter() - self.began,
-            standard_error=np.full(self.evaluator.n, np.nan) if error is None else error.numpy() / self.run.x_scale,
+            standard_error=np.full(self.evaluator.n, np.nan) if error is None else as_array(error) / self.run.x_scale,
         )
 
     @staticmethod
@@ -149,14 +157,17 @@ class Loop:
         return x
 
     def _point(self, point: Point) -> NDArray[np.float64]:
-        return np.asarray(self.evaluator.unscale(point.x).numpy().copy())
+        return as_array(self.evaluator.unscale(point.x)).copy()
 
     def _answer(self) -> Point | None:
-        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors."""
+        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors.
+
+        Values of different minibatches do not compare: the luckiest one would win.
+        """
         if self.last is None or self.best is None:
             return None
         last, best = self.last.estimate, self.best.estimate
-        if self.status.success:
+        if self.status.success or last.partial:
             return self.last
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
@@ -177,8 +188,8 @@ class Loop:
             parameters=self.run.problem.parameters(x),
             fun=math.nan if answer is None else answer.estimate.fun,
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
-            jac=None if jac is None else jac.numpy() / scale,
-            standard_error=None if error is None else error.numpy() / scale,
+            jac=None if jac is None else as_array(jac) / scale,
+            standard_error=None if error is None else as_array(error) / scale,
             x_last=None if self.last is None else self._point(self.last),
             fun_last=math.nan if self.last is None else self.last.estimate.fun,
             x_best=None if self.best is None else self._point(self.best),
@@ -195,6 +206,12 @@ class Loop:
             estimator=self.run.estimator,
             method=self.run.method,
         )
+
+
+def as_array(x: torch.Tensor) -> NDArray[np.float64]:
+    """What users get for a tensor of the loop's."""
+    array: NDArray[np.float64] = x.detach().cpu().double().numpy()
+    return array
 
 
 def _judged(verdict: Status, estimate: Estimate) -> Status:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 
 from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, choose_parts, resolve_problem
+from invopt._chained import chained
 from invopt._estimator import Estimator
 from invopt._loop import Loop
 from invopt._optimizer import Optimizer
@@ -50,6 +51,7 @@ class Run:
 
     def open(self) -> AbstractContextManager[Objective]:
         """Open the objective for the length of a block: here, or in the workers."""
+        self.problem.prepare()
         return open_objective(self.problem, self.workers)
 
     def loop(self, objective: Objective) -> OptimizeResult:
@@ -195,6 +197,8 @@ def prepare(
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
     chosen, chosen_method = choose_parts(described, estimator, method)
+    check_pairing(described, chosen, chosen_method)
+    chosen = chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
     n = described.n
     box = described.bounds if bounds is None else as_bounds(bounds, n)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import abc
 import enum
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import torch
 from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from invopt._chain import Chain
+
 __all__ = ["Capability", "Objective", "Problem"]
 
 
 class Capability(enum.Flag):
-    """What an objective can be asked for."""
+    """What an objective can be asked for.
+
+    TARGET: its target can be exchanged. CHAIN: it is a black box behind a differentiable one, see `Problem.chain`.
+    """
 
     FUN = enum.auto()
     RESIDUALS = enum.auto()
@@ -25,6 +32,7 @@ class Capability(enum.Flag):
     HESS = enum.auto()
     CHAIN = enum.auto()
     SIDES = enum.auto()
+    TARGET = enum.auto()
 
 
 class Objective(abc.ABC):
@@ -98,6 +106,10 @@ class Objective(abc.ABC):
         """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
         raise TypeError(f"{type(self).__name__} has no exact Hessian")
 
+    def set_target(self, target: NDArray[Any]) -> None:
+        """Compare with another target from now on; needs the TARGET capability."""
+        raise TypeError(f"{type(self).__name__} has no target that can be exchanged")
+
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
@@ -133,8 +145,11 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
-    # Name of the estimator that serves it best where none is asked for.
+    # Names of the parts that serve it best where none are asked for; without a method, the one that fits the estimator.
     default_estimator: ClassVar[str] = "shared-samples"
+    default_method: ClassVar[str | None] = None
+    # Evaluations that the command line spends on it where no number is asked for.
+    default_maxfev: ClassVar[int] = 400
 
     @property
     @abc.abstractmethod
@@ -209,6 +224,18 @@ class Problem(abc.ABC):
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts of shape (k, n); by default `x0` plus half a `sigma` of Gaussian noise."""
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
+
+    def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
+        """A point as the loop works on it: float64 on the CPU, unless it is a network's weights."""
+        return torch.from_numpy(x)
+
+    def prepare(self) -> None:
+        """Make what all processes share, such as pictures on disk; called once, before anything is opened."""
+        return
+
+    def chain(self) -> Chain:
+        """The differentiable part in front of the black box; needs the CHAIN capability."""
+        raise TypeError(f"{type(self).__name__} is no chain")
 
     @abc.abstractmethod
     def open(self) -> Objective:

@@ -53,6 +53,9 @@ class Tolerances:
     def status(self, first: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
         """Verdict on `current`, reached from `previous` by a step of length `step`, the run having begun at `first`."""
         estimate = current.estimate
+        # What one minibatch says is no verdict on all of them.
+        if estimate.partial:
+            return Status.RUNNING
         # While the width still shrinks, the objective that is left to minimise is not yet this one.
         if is_flat(estimate) or (previous is not None and estimate.sigma < previous.estimate.sigma):
             return Status.RUNNING

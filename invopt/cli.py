@@ -18,9 +18,9 @@ from rich.console import Console
 
 from invopt._estimator import Estimator
 from invopt._minimize import prepare
-from invopt._problem import Objective
+from invopt._problem import Capability, Objective
 from invopt._registry import find, resolve
-from invopt._result import OptimizeResult
+from invopt._result import History, OptimizeResult
 from invopt._validators import as_real, require
 from invopt.bench import commands
 from invopt.exceptions import InvoptError
@@ -39,7 +39,7 @@ def run(
     estimator: Annotated[str | None, typer.Option(help="How derivatives are got; by default what suits it.")] = None,
     method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
-    maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
+    maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default what suits the problem.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that evaluate; 1 for this one alone.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
@@ -51,7 +51,8 @@ def run(
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
         made = _make_estimator(estimator or problem.default_estimator, sigma)
-        prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=maxfev, workers=workers)
+        budget = problem.default_maxfev if maxfev is None else maxfev
+        prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=budget, workers=workers)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -98,7 +99,16 @@ def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float
         _write_record(result, out),
         *write_pictures(objective, result, start, out),
         write_convergence(result, out),
+        *_write_weights(result, out),
     ]
+
+
+def _write_weights(result: OptimizeResult, out: Path) -> list[Path]:
+    if Capability.CHAIN not in result.problem.provides:
+        return []
+    path = out / "weights.safetensors"
+    result.problem.save(result, path)
+    return [path]
 
 
 def _write_record(result: OptimizeResult, out: Path) -> Path:
@@ -107,7 +117,8 @@ def _write_record(result: OptimizeResult, out: Path) -> Path:
         "estimator": repr(result.estimator),
         "method": repr(result.method),
         "status": result.status.name,
-        "x": result.x.tolist(),
+        # The weights of a network have a file of their own.
+        "x": result.x.tolist() if result.x.size <= History.max_n else None,
         "fun": result.fun,
         "nfev": result.nfev,
         "seconds": result.seconds,

@@ -181,8 +181,10 @@ class Scene(Problem):
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
-        """Residuals where the loss is a mean square, derivatives where it has them."""
+        """Residuals where the loss is a mean square, derivatives where it has them, a target of one camera."""
         found = Capability.FUN
+        if len(self.sensors) == 1:
+            found |= Capability.TARGET
         if self.loss.squared:
             found |= Capability.RESIDUALS
         return found | Capability.JAC if self.loss.differentiable else found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,28 @@ class CountedObjective(Objective):
         """Residuals, one evaluation a row."""
         self.count += x.shape[0]
         return self.objective.residuals(x, seed=seed, spp=spp)
+
+    def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values for items of a chain, one evaluation each."""
+        self.count += x.shape[0]
+        found: Tensor = cast(Any, self.objective).item_fun(x, seed=seed, spp=spp)
+        return found
+
+    def item_residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Residuals for items of a chain, one evaluation a row."""
+        self.count += x.shape[0]
+        found: Tensor = cast(Any, self.objective).item_residuals(x, seed=seed, spp=spp)
+        return found
+
+    def item_value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, integrator: str = "prb"
+    ) -> tuple[float, Tensor]:
+        """Value and derivative for an item of a chain."""
+        self.count += JAC_COST
+        found: tuple[float, Tensor] = cast(Any, self.objective).item_value_and_jac(
+            x, seed=seed, spp=spp, integrator=integrator
+        )
+        return found
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Derivative, as many evaluations as with its value."""

@@ -206,8 +206,8 @@ def test_losses_are_what_they_say():
         h, w = (size // 2 * 2 for size in levels[-1].shape[:2])
         levels.append(levels[-1][:h, :w].reshape(h // 2, 2, w // 2, 2, 3).mean((1, 3)))
     assert values["multi-scale-mse"] == pytest.approx(np.mean([np.mean(d**2) for d in levels]), rel=1e-4)
-    assert scene(loss="l1").provides == Capability.FUN | Capability.JAC
-    assert scene(loss=smallest).provides == Capability.FUN
+    assert scene(loss="l1").provides == Capability.FUN | Capability.JAC | Capability.TARGET
+    assert scene(loss=smallest).provides == Capability.FUN | Capability.TARGET
 
 
 def write(path, picture):
