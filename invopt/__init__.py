@@ -11,7 +11,7 @@ from invopt._minimize import minimize
 from invopt._optimizer import Optimizer, Oracle
 from invopt._problem import Capability, Objective, Problem
 from invopt._result import History, OptimizeResult, Status
-from invopt._schedules import Constant, Exponential, Linear, Schedule
+from invopt._schedules import Constant, Exponential, Linear, Schedule, StepDecay
 from invopt._seeds import SeedPolicy
 from invopt._session import Request, Session
 from invopt.exceptions import (
@@ -50,6 +50,7 @@ __all__ = [
     "SeedPolicy",
     "Session",
     "Status",
+    "StepDecay",
     "UnknownNameError",
     "as_method",
     "differentiate",

@@ -43,7 +43,9 @@ def choose_parts(problem: Problem, estimator: Any, method: Any) -> tuple[Estimat
         if chosen_method is not None and chosen_method.requires & ~chosen.provides:
             chosen = find("estimators", "shared-samples")()
     if chosen_method is None:
-        chosen_method = _method_for(chosen.provides)
+        own = problem.default_method
+        fits = own is not None and not own.requires & ~chosen.provides
+        chosen_method = own if fits else _method_for(chosen.provides)
     return chosen, chosen_method
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -87,6 +87,8 @@ class Estimate:
         Whether the gradient says nothing at all: exactly zero for lack of anything to see.
     note : str
         What a reader of the result should know about this estimate; empty if nothing.
+    facts : mapping of str to float
+        What else the progress shows, by name.
     """
 
     x: Tensor
@@ -101,6 +103,7 @@ class Estimate:
     spread: float = float("nan")
     blind: bool = False
     note: str = ""
+    facts: Mapping[str, float] = field(factory=dict)
 
     @cached_property
     def _hessian(self) -> Measurement:
@@ -143,6 +146,8 @@ class Estimator(abc.ABC):
 
     provides: ClassVar[Order]
     needs: ClassVar[Capability] = Capability.FUN
+    # Whether `fun` at two points may be compared; if not, the answer of a run is its last point.
+    comparable: ClassVar[bool] = True
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 

@@ -33,10 +33,15 @@ def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evalua
     return Evaluator(
         objective,
         run.problem.provides,
-        torch.from_numpy(run.x_scale),
-        None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub)),
+        as_point(run.x_scale, objective),
+        None if box is None else (as_point(box.lb, objective), as_point(box.ub, objective)),
         Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite),
     )
+
+
+def as_point(values: NDArray[np.float64], objective: Objective) -> torch.Tensor:
+    """Numbers as the objective keeps its points."""
+    return torch.tensor(values, dtype=objective.dtype, device=objective.device)
 
 
 @define(kw_only=True, eq=False)
@@ -78,7 +83,7 @@ class Loop:
     def _iterate(self, bar: ProgressBar) -> Status:
         """The one loop."""
         estimator, method, rng = self.run.estimator, self.run.method, self.run.rng
-        x = torch.from_numpy(self.run.x0 / self.run.x_scale)
+        x = as_point(self.run.x0 / self.run.x_scale, self.objective)
         memory, state = estimator.init(self.run.problem), method.init(x)
         plateau = PlateauWatch()
         step, verdict = math.nan, Status.RUNNING
@@ -130,16 +135,18 @@ class Loop:
 
     def _record(self, point: Point, step: float) -> None:
         estimate = point.estimate
-        error = estimate.standard_error
+        # Copying a network's weights every iteration would cost more than the history, which keeps none, is worth.
+        small = self.evaluator.n <= History.max_n
+        error = estimate.standard_error if small else None
         self.history.append(
-            x=self._point(point),
+            x=self._point(point) if small else math.nan,
             fun=estimate.fun,
             fun_standard_error=estimate.fun_standard_error,
             step=step,
             sigma=estimate.sigma,
             nfev=self.evaluator.nfev,
             seconds=time.perf_counter() - self.began,
-            standard_error=np.full(self.evaluator.n, np.nan) if error is None else error.numpy() / self.run.x_scale,
+            standard_error=self._own_units(error) if error is not None else self._unknown(small),
         )
 
     @staticmethod
@@ -149,14 +156,20 @@ class Loop:
         return x
 
     def _point(self, point: Point) -> NDArray[np.float64]:
-        return np.asarray(self.evaluator.unscale(point.x).numpy().copy())
+        return np.array(self.evaluator.unscale(point.x).cpu().numpy(), dtype=np.float64)
+
+    def _own_units(self, derivative: torch.Tensor) -> NDArray[np.float64]:
+        return np.asarray(derivative.cpu().numpy() / self.run.x_scale)
+
+    def _unknown(self, small: bool) -> NDArray[np.float64]:
+        return np.full(self.evaluator.n if small else (), np.nan)
 
     def _answer(self) -> Point | None:
         """The last point; unless, where it has not converged, an earlier one was lower by more than two errors."""
         if self.last is None or self.best is None:
             return None
         last, best = self.last.estimate, self.best.estimate
-        if self.status.success:
+        if self.status.success or not self.run.estimator.comparable:
             return self.last
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
@@ -170,15 +183,14 @@ class Loop:
         answer = self._answer()
         jac = None if answer is None or answer.estimate.jac is None else answer.estimate.jac
         error = None if answer is None else answer.estimate.standard_error
-        scale = self.run.x_scale
         x = self.run.x0.copy() if answer is None else self._point(answer)
         return OptimizeResult(
             x=x,
             parameters=self.run.problem.parameters(x),
             fun=math.nan if answer is None else answer.estimate.fun,
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
-            jac=None if jac is None else jac.numpy() / scale,
-            standard_error=None if error is None else error.numpy() / scale,
+            jac=None if jac is None else self._own_units(jac),
+            standard_error=None if error is None else self._own_units(error),
             x_last=None if self.last is None else self._point(self.last),
             fun_last=math.nan if self.last is None else self.last.estimate.fun,
             x_best=None if self.best is None else self._point(self.best),

@@ -8,10 +8,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
+
+from invopt._sides import Sides
 
 __all__ = ["Capability", "Objective", "Problem"]
 
@@ -39,8 +42,12 @@ class Objective(abc.ABC):
         None for a default. A fixed number, whatever the number of workers, for the bits of a result may depend on it.
     reference : ndarray, shape (h, w) or (h, w, 3), or None
         The target picture, linear, where pictures are what is compared.
+    dtype, device : torch.dtype, torch.device
+        What the points of a run are kept as: float64 on the CPU; a network's weights as the network has them.
     """
 
+    dtype: torch.dtype = torch.float64
+    device: torch.device = torch.device("cpu")
     chunk_size: int | None = None
     reference: NDArray[Any] | None = None
 
@@ -88,6 +95,22 @@ class Objective(abc.ABC):
         """
         value = self.fun(x[None], seed=np.array([seed]), spp=spp)
         return float(value[0]), self.jac(x, seed=seed)
+
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n,)
+            Weights.
+        seed : int
+            Seed of the points and of everything else that is drawn.
+        step : int
+            Estimates made before, for what depends on the progress of a run.
+        differentiate_right : bool
+            Whether the right side keeps its graph.
+        """
+        raise TypeError(f"{type(self).__name__} has no sides")
 
     @property
     def blind_spots(self) -> str:
@@ -170,6 +193,11 @@ class Problem(abc.ABC):
     def sigma(self) -> float:
         """Smoothing width to start with, in units of `x_scale`: wide enough to bridge the plateaus."""
         return 1.0
+
+    @property
+    def default_method(self) -> Any:
+        """Method that serves it best, where that is not simply what fits the estimator; or None."""
+        return None
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
