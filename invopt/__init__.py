@@ -5,6 +5,7 @@ One call composes three declarative parts: ``invopt.minimize(problem, estimator,
 
 from invopt import estimators, optimizers, problems
 from invopt._as_method import as_method
+from invopt._checkpoint import Checkpoint
 from invopt._differentiate import Derivatives, differentiate
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._minimize import minimize
@@ -16,6 +17,7 @@ from invopt._seeds import SeedPolicy
 from invopt._session import Request, Session
 from invopt.exceptions import (
     BackendError,
+    CheckpointError,
     EvaluationError,
     IncompatibleError,
     InvoptError,
@@ -27,6 +29,8 @@ from invopt.exceptions import (
 __all__ = [
     "BackendError",
     "Capability",
+    "Checkpoint",
+    "CheckpointError",
     "Constant",
     "Derivatives",
     "Estimate",

@@ -7,11 +7,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 import torch
 from attrs import define, field
 from numpy.typing import NDArray
 
+from invopt._checkpoint import Snapshot
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
@@ -55,6 +57,7 @@ class Loop:
     last: Point | None = None
     best: Point | None = None
     status: Status = Status.RUNNING
+    snapshot: Snapshot | None = None
     began: float = field(factory=time.perf_counter)
     evaluator: Evaluator = field(init=False)
 
@@ -78,6 +81,8 @@ class Loop:
             # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
             error.result = self.result()  # type: ignore[attr-defined]
             raise
+        finally:
+            self._keep()
         return self.result()
 
     def _iterate(self, bar: ProgressBar) -> Status:
@@ -88,6 +93,9 @@ class Loop:
         plateau = PlateauWatch()
         step, verdict = math.nan, Status.RUNNING
         estimate: Estimate | None = None
+        if (found := self._resumed(memory, state)) is not None:
+            x, memory, state, step = found.x, found.memory, found.state, found.record["step"]
+            plateau.flat = found.record["flat"]
         try:
             while True:
                 present = memory
@@ -105,8 +113,62 @@ class Loop:
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
                 x, estimate = proposed, oracle.known(proposed)
+                if estimate is None:
+                    self._remember(x, memory, state, step, plateau)
         finally:
             method.close(state)
+
+    # Keeping a run.
+
+    def _identity(self) -> dict[str, str]:
+        run = self.run
+        return {**run.problem.fingerprints, "estimator": repr(run.estimator), "method": repr(run.method)}
+
+    def _resumed(self, memory: Any, state: Any) -> Snapshot | None:
+        """The state to go on from, if there is one; everything else of the run is set to it."""
+        if self.run.checkpoint is None:
+            return None
+        self.run.checkpoint.check(memory, state)
+        found = self.run.checkpoint.load(self._identity(), self.objective.device)
+        if found is not None:
+            record = found.record
+            self.run.rng.bit_generator.state = found.rng
+            self.history = History.from_columns(record["history"])
+            self.evaluator.nfev, self.evaluator.n_nonfinite = record["nfev"], record["n_nonfinite"]
+            self.first, self.last, self.best = (_restored(record[name]) for name in ("first", "last", "best"))
+            self.began -= record["seconds"]
+        return found
+
+    def _remember(self, x: torch.Tensor, memory: Any, state: Any, step: float, plateau: PlateauWatch) -> None:
+        """Note where the run stands between two iterations, and write it down when it is time."""
+        if self.run.checkpoint is None:
+            return
+        points = {"first": self.first, "last": self.last, "best": self.best}
+        record = {
+            "step": step,
+            "flat": plateau.flat,
+            "nfev": self.evaluator.nfev,
+            "n_nonfinite": self.evaluator.n_nonfinite,
+            "rows": len(self.history),
+            "seconds": time.perf_counter() - self.began,
+            **points,
+        }
+        rng = self.run.rng.bit_generator.state
+        self.snapshot = Snapshot(x=x, memory=memory, state=state, rng=dict(rng), record=record)
+        if len(self.history) % self.run.checkpoint.every == 0:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the last snapshot, if it is not yet written."""
+        if self.run.checkpoint is None or self.snapshot is None:
+            return
+        record = dict(self.snapshot.record)
+        record["history"] = self.history.columns_to(record.pop("rows"))
+        for name in ("first", "last", "best"):
+            # Of what is never the answer, no weights are kept.
+            record[name] = _reduced(record[name], whole=name == "last" or self.run.estimator.comparable)
+        self.run.checkpoint.save(attrs.evolve(self.snapshot, record=record), self._identity())
+        self.snapshot = None
 
     def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
         return self.run.estimator.estimate(self.evaluator, x, memory, self.run.rng)[0]
@@ -207,6 +269,18 @@ class Loop:
             estimator=self.run.estimator,
             method=self.run.method,
         )
+
+
+def _reduced(point: Point, *, whole: bool) -> dict[str, Any]:
+    """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
+    estimate = point.estimate
+    kept = {name: getattr(estimate, name) for name in ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note")}
+    return kept | {"x": point.x if whole else None, "jac": estimate.jac if whole else None}
+
+
+def _restored(kept: dict[str, Any]) -> Point:
+    x = kept["x"] if kept["x"] is not None else torch.empty(0)
+    return Point(x, Estimate(**(kept | {"x": x})))
 
 
 def _judged(verdict: Status, estimate: Estimate) -> Status:

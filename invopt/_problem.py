@@ -195,6 +195,11 @@ class Problem(abc.ABC):
         return 1.0
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint belongs to, part by part: one that differs in any is of another run."""
+        return {"problem": repr(self)}
+
+    @property
     def default_method(self) -> Any:
         """Method that serves it best, where that is not simply what fits the estimator; or None."""
         return None

@@ -64,6 +64,17 @@ class History:
                 value = np.nan
             self._rows[name].append(value)
 
+    @classmethod
+    def from_columns(cls, columns: dict[str, NDArray[np.float64]]) -> History:
+        """A history of columns as `columns_to` gives them."""
+        history = cls()
+        history._rows = {name: list(columns[name]) for name in cls.columns}
+        return history
+
+    def columns_to(self, rows: int) -> dict[str, NDArray[np.float64]]:
+        """Columns of the first `rows` iterations."""
+        return {name: np.array(values[:rows], dtype=np.float64) for name, values in self._rows.items()}
+
     def __len__(self) -> int:
         return len(self._rows["fun"])
 
