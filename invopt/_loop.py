@@ -18,7 +18,7 @@ from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
 from invopt._problem import Objective
-from invopt._result import History, OptimizeResult, Status
+from invopt._result import Deferred, History, OptimizeResult, Status
 from invopt._stopping import PlateauWatch, Point
 from invopt.exceptions import InvoptError, NonFiniteError
 from invopt.report.progress import ProgressBar
@@ -75,15 +75,15 @@ class Loop:
             self.status = Status.INTERRUPTED
         except InvoptError as error:
             self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
-            error.result = self.result()
+            error.result = self.result().resolve()
             raise
         except Exception as error:
             # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
-            error.result = self.result()  # type: ignore[attr-defined]
+            error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
         finally:
             self._keep()
-        return self.result()
+        return self.result().resolve()
 
     def _iterate(self, bar: ProgressBar) -> Status:
         """The one loop."""
@@ -241,22 +241,25 @@ class Loop:
         return f"{self.status.value}; {note}" if note else self.status.value
 
     def result(self) -> OptimizeResult:
-        """Everything known now."""
-        answer = self._answer()
-        jac = None if answer is None or answer.estimate.jac is None else answer.estimate.jac
-        error = None if answer is None else answer.estimate.standard_error
-        x = self.run.x0.copy() if answer is None else self._point(answer)
-        return OptimizeResult(
-            x=x,
-            parameters=self.run.problem.parameters(x),
+        """Everything known now; what takes copying is worked out when asked for."""
+        answer, last, best = self._answer(), self.last, self.best
+
+        def point(of: Point | None) -> Deferred | None:
+            return None if of is None else Deferred(partial(self._point, of))
+
+        def derivative(of: torch.Tensor | None) -> Deferred | None:
+            return None if of is None else Deferred(partial(self._own_units, of))
+
+        result = OptimizeResult(
+            x=self.run.x0.copy() if answer is None else point(answer),
             fun=math.nan if answer is None else answer.estimate.fun,
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
-            jac=None if jac is None else self._own_units(jac),
-            standard_error=None if error is None else self._own_units(error),
-            x_last=None if self.last is None else self._point(self.last),
-            fun_last=math.nan if self.last is None else self.last.estimate.fun,
-            x_best=None if self.best is None else self._point(self.best),
-            fun_best=math.nan if self.best is None else self.best.estimate.fun,
+            jac=None if answer is None else derivative(answer.estimate.jac),
+            standard_error=None if answer is None else derivative(answer.estimate.standard_error),
+            x_last=point(last),
+            fun_last=math.nan if last is None else last.estimate.fun,
+            x_best=point(best),
+            fun_best=math.nan if best is None else best.estimate.fun,
             success=self.status.success,
             status=self.status,
             message=self._message(),
@@ -269,6 +272,8 @@ class Loop:
             estimator=self.run.estimator,
             method=self.run.method,
         )
+        result["parameters"] = Deferred(lambda: self.run.problem.parameters(result.x))
+        return result
 
 
 def _reduced(point: Point, *, whole: bool) -> dict[str, Any]:

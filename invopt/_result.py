@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +110,18 @@ class History:
         return ax
 
 
+class Deferred:
+    """An entry of a result that is worked out when it is first asked for: a network's weights take a while to copy."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __call__(self) -> Any:
+        return self._make()
+
+
 class OptimizeResult(scipy.optimize.OptimizeResult):
     """scipy's result with a `Status`, a `History` and error bars.
 
@@ -144,3 +157,19 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     def __init__(self, **attributes: Any) -> None:
         super().__init__()
         self.update(attributes)
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if isinstance(value, Deferred):
+            value = self[name] = value()
+        return value
+
+    def resolve(self) -> OptimizeResult:
+        """Work out what is deferred; returns itself."""
+        for name in self:
+            self[name]
+        return self
+
+    def __repr__(self) -> str:
+        self.resolve()
+        return super().__repr__()

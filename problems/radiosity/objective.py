@@ -55,7 +55,7 @@ class RadiosityObjective(Objective):
         # Only now may modules be imported that hold Mitsuba's types.
         from .transport import Transport
 
-        self._problem = problem
+        self.problem = problem
         self._backend = backend
         self.device = torch.device("cuda" if backend is Backend.CUDA else "cpu")
         self._mixed = backend is Backend.CUDA and problem.precision != "float32"
@@ -81,7 +81,7 @@ class RadiosityObjective(Objective):
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides at freshly drawn points; see `Objective.sides`."""
-        problem = self._problem
+        problem = self.problem
         try:
             return self._sides(x, seed, step, differentiate_right)
         except torch.OutOfMemoryError as error:
@@ -94,7 +94,7 @@ class RadiosityObjective(Objective):
     def _sides(self, x: Tensor, seed: int, step: int, differentiate_right: bool) -> Sides:
         from .transport import seed_of
 
-        problem = self._problem
+        problem = self.problem
         flat = x.detach().to(self.device, self.dtype).requires_grad_()
         weights = self.weights(flat)
         point = self.transport.points(problem.n_points, seed_of(seed, 0))
@@ -112,11 +112,11 @@ class RadiosityObjective(Objective):
 
     def weights(self, x: Tensor) -> dict[str, Tensor]:
         """Parts of a flat vector by name."""
-        return split(x, self._problem.shapes)
+        return split(x, self.problem.shapes)
 
     def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
         """The field's answer, shape (k, 3)."""
-        return self._problem.field(weights, query, self._lookup, mixed=self._mixed)
+        return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
 
     def _right(self, weights: Mapping[str, Tensor], incident: Incident, emitted: Tensor) -> Tensor:
         """Estimates of the right side by each direction, shape (k, m, 3)."""
@@ -126,17 +126,17 @@ class RadiosityObjective(Objective):
     # Guiding.
 
     def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes | None:
-        guide = self._problem.guide
-        if guide is None or not (self._problem.learns(step) or self._problem.guides(step)):
+        guide = self.problem.guide
+        if guide is None or not (self.problem.learns(step) or self.problem.guides(step)):
             return None
         with torch.no_grad():
-            features = self._problem.field.features(weights, query, self._lookup)
-        with nullcontext() if self._problem.learns(step) else torch.no_grad():
+            features = self.problem.field.features(weights, query, self._lookup)
+        with nullcontext() if self.problem.learns(step) else torch.no_grad():
             return guide(weights, features)
 
     def _guide_loss(self, lobes: Lobes, incident: Incident, right: Tensor) -> Tensor:
         """Cross entropy to what arrives indirectly and by chance; emitters sampled on their own need no guide."""
-        guide = self._problem.guide
+        guide = self.problem.guide
         assert guide is not None
         n, m, _ = right.shape
         with torch.no_grad():
@@ -187,7 +187,7 @@ class RadiosityObjective(Objective):
         """
         if side not in ("lhs", "rhs"):
             raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
-        m = 0 if side == "lhs" else (n_directions or self._problem.n_directions)
+        m = 0 if side == "lhs" else (n_directions or self.problem.n_directions)
         flat = torch.as_tensor(np.asarray(x), dtype=self.dtype, device=self.device)
         weights = self.weights(flat)
 
@@ -232,7 +232,7 @@ class RadiosityObjective(Objective):
         point, passed, gathered = self.transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
         query, emitted, asked = self.transport.query(point)
         if m:
-            lobes = self._problem.final_lobes(weights, query, self._lookup)
+            lobes = self.problem.final_lobes(weights, query, self._lookup)
             incident = self.transport.incident(point, m, seed_of(seed, 1, first), lobes)
             radiance = self._right(weights, incident, emitted).mean(1) - emitted.t()
         else:
