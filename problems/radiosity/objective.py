@@ -59,7 +59,7 @@ class RadiosityObjective(Objective):
         self._backend = backend
         self.device = torch.device("cuda" if backend is Backend.CUDA else "cpu")
         self._mixed = backend is Backend.CUDA and problem.precision != "float32"
-        self._transport: Any = Transport(loading.load(problem.blueprint()), problem.sampling)
+        self._transport: Any = Transport(loading.load(problem.blueprint()), problem.sampling, problem.media)
         grid = problem.field.encoding
         self._lookup = grid.lookup if problem.encoder == "torch" else grid.lookup_drjit
 

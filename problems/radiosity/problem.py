@@ -90,6 +90,8 @@ class NeuralRadiosity(Problem):
         Of the hidden layers; by default mixed on a GPU.
     encoder : {"drjit", "torch"}, default "drjit"
         What looks up the hash grid; the results are the same up to rounding.
+    media : {"refuse", "ignore"}, default "refuse"
+        What to do about a scene with participating media: its surfaces alone can be learned.
     variables : mapping, optional
         Values of the ``$variables`` of an XML file.
     backend : {"cuda", "llvm"}, optional
@@ -130,6 +132,7 @@ class NeuralRadiosity(Problem):
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(validators.instance_of(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
+    media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
     variables: Mapping[str, str] = attrs.field(factory=dict, converter=_as_variables)
     backend: str | None = attrs.field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))
 

@@ -134,6 +134,7 @@ def main(
     loss: Annotated[str, typer.Option()] = "relative-l2",
     precision: Annotated[str | None, typer.Option(help="float32 or mixed.")] = None,
     encoder: Annotated[str, typer.Option(help="drjit or torch.")] = "drjit",
+    media: Annotated[str, typer.Option(help="refuse or ignore.")] = "refuse",
     backend: Annotated[str | None, typer.Option(help="cuda or llvm.")] = None,
     estimators: Annotated[str, typer.Option(help="Names, comma-separated.")] = "full-gradient,semi-gradient",
     blocks: Annotated[int, typer.Option(help="Blocks of the timing; 0: none.")] = 5,
@@ -169,6 +170,7 @@ def main(
         loss=loss,
         precision=precision,
         encoder=encoder,
+        media=media,
         backend=backend,
     )
     chosen = [resolve("estimators", name.strip(), "estimators") for name in estimators.split(",")]

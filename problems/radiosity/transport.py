@@ -39,14 +39,17 @@ class Transport:
         A loaded scene; one with participating media, without surfaces, or with instances is a `SceneError`.
     sampling : {"uniform", "bsdf", "nee", "guided"}
         How incident directions are drawn.
+    media : {"refuse", "ignore"}, default "refuse"
+        What to do about participating media.
     """
 
-    def __init__(self, scene: Any, sampling: str) -> None:
+    def __init__(self, scene: Any, sampling: str, media: str = "refuse") -> None:
         self.scene = scene
         self.sampling = sampling
         self._context = mi.BSDFContext()
         self._sampler = mi.load_dict({"type": "independent"})
-        _check_media(scene)
+        if media == "refuse":
+            _check_media(scene)
         _check_emitters(scene, sampling)
         self._surfaces = mi.DiscreteDistribution(_areas(scene))
         self._has_specular = any(_is_specular(shape.bsdf().flags()) for shape in scene.shapes())
@@ -377,8 +380,11 @@ def _areas(scene: Any) -> list[float]:
 
 def _check_media(scene: Any) -> None:
     for shape in scene.shapes():
-        if shape.interior_medium() is not None or shape.exterior_medium() is not None:
-            raise SceneError(f"shape {shape.id()!r} bounds a participating medium: neural radiosity knows surfaces only")
+        if shape.is_medium_transition():
+            raise SceneError(
+                f"shape {shape.id()!r} bounds a participating medium, and neural radiosity knows surfaces only: "
+                f"media='ignore' leaves media out, as Mitsuba's 'path' integrator does"
+            )
 
 
 def _check_emitters(scene: Any, sampling: str) -> None:
