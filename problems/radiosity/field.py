@@ -72,9 +72,14 @@ class Field:
         return cls(width=512, depth=7, encoding=HashGrid())
 
     @property
+    def inputs(self) -> int:
+        """Width of the first layer's input."""
+        return _PLAIN + self.encoding.width
+
+    @property
     def shapes(self) -> Shapes:
         """Name and shape of each part of the vector, in order; the table first, where memory is aligned."""
-        widths = [_PLAIN + self.encoding.width, *[self.width] * (self.depth - 1), 3]
+        widths = [self.inputs, *[self.width] * (self.depth - 1), 3]
         return {_TABLE: (self.encoding.size,)} | linear_layers("layer", widths)
 
     def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -84,7 +89,7 @@ class Field:
         return np.concatenate(parts)
 
     def features(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Tensor:
-        """Inputs of the first layer, shape (k, 12 + encoding.width)."""
+        """Inputs of the first layer, shape (k, inputs)."""
         plain = torch.cat([query.position * 2 - 1, query.direction, query.normal, query.albedo])
         return torch.cat([plain, lookup(query.position, weights[_TABLE])]).t()
 

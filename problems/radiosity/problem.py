@@ -151,7 +151,7 @@ class NeuralRadiosity(Problem):
     @property
     def shapes(self) -> Shapes:
         """Name and shape of each part of x, in order."""
-        guide = {} if self.guide is None else self.guide.shapes(self._inputs)
+        guide = {} if self.guide is None else self.guide.shapes(self.field.inputs)
         return self.field.shapes | guide
 
     @property
@@ -171,7 +171,7 @@ class NeuralRadiosity(Problem):
     def _initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
         found = self.field.initial(rng)
         if self.guide is not None:
-            found = np.concatenate([found, self.guide.initial(rng, self._inputs)])
+            found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
         # What the weights are kept in, so that a start comes back as it was.
         return found.astype(np.float32).astype(np.float64)
 
@@ -228,10 +228,6 @@ class NeuralRadiosity(Problem):
             return None
         with torch.no_grad():
             return self.guide(weights, self.field.features(weights, query, lookup))
-
-    @property
-    def _inputs(self) -> int:
-        return self.field.shapes["layer0.weight"][1]
 
 
 def _fingerprint(scene: Description | str, variables: Mapping[str, str]) -> str:

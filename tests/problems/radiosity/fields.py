@@ -19,11 +19,31 @@ class ConstantField(Field):
     def shapes(self) -> Shapes:
         return {"value": (1,)}
 
+    @property
+    def inputs(self):
+        return 6
+
+    def features(self, weights, query, lookup):
+        import torch
+
+        return torch.cat([query.position, query.normal]).t()
+
     def initial(self, rng):
         return np.array([self.value])
 
     def __call__(self, weights, query, lookup, *, mixed=False):
         return weights["value"].expand(query.position.shape[1], 3)
+
+
+class WavyField(ConstantField):
+    """Positive, and varying with place, direction and normal, so that a wrong density shows."""
+
+    def __call__(self, weights, query, lookup, *, mixed=False):
+        import torch
+
+        x, w, n = query.position, query.direction, query.normal
+        waves = torch.stack([torch.sin(5 * x[i] + 2 * w[i]) * torch.cos(4 * x[1] - n[2 - i]) for i in range(3)], dim=1)
+        return 1 + 0.8 * waves + 0 * weights["value"]
 
 
 def pointwise(sides, estimator):
