@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -124,6 +125,10 @@ class Objective(abc.ABC):
     def image(self, x: NDArray[np.float64]) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
+
+    def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
+        """Write what else is worth a file at `x` of shape (n,) into a folder; returns the files."""
+        return []
 
     def close(self) -> None:
         """Release what is held; called once, at the end of a run, whatever its end."""

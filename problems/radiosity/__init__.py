@@ -6,6 +6,7 @@ from .hash_grid import HashGrid
 from .losses import L2, MAE, RMSE, Huber, RelativeL2
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
+from .saved import RadianceField
 
 __all__ = [
     "L2",
@@ -16,6 +17,7 @@ __all__ = [
     "HashGrid",
     "Huber",
     "NeuralRadiosity",
+    "RadianceField",
     "RadiosityObjective",
     "RelativeL2",
 ]

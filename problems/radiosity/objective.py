@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["RadiosityObjective"]
 
+# Longer side of small pictures, in pixels.
+_PREVIEW = 128
+
 # Queries of the field that are in memory at once while a picture is made.
-_CHUNK = {Backend.CUDA: 2**21, Backend.LLVM: 2**18}
+_CHUNK: dict[Backend, int] = {Backend.CUDA: 2**21, Backend.LLVM: 2**18}
 
 
 class RadiosityObjective(Objective):
@@ -146,9 +151,41 @@ class RadiosityObjective(Objective):
 
     # Pictures.
 
+    @property
+    def preview(self) -> tuple[int, int]:
+        """Width and height of small pictures of the first camera's shape."""
+        width, height = self.transport.size(0)
+        scale = min(1.0, _PREVIEW / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @property
+    def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
+        """Path-traced preview, made when first asked for and kept on disk."""
+        from .reference import reference
+
+        return reference(self, spp=256, size=self.preview)
+
     def image(self, x: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Left side as the first camera sees it."""
-        return self.render(x)
+        """Left side as the first camera sees it, small."""
+        return self.render(x, spp=16, size=self.preview)
+
+    def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
+        """Write the right side, the errors of both, and the field itself."""
+        import matplotlib.image
+
+        from invopt.report.pictures import to_display
+
+        from .metrics import compare
+        from .saved import RadianceField
+
+        emitting = self.emitting_pixels(size=self.preview)
+        sides = {"lhs": self.image(x), "rhs": self.render(x, side="rhs", spp=4, size=self.preview)}
+        errors = {side: compare(picture, self.reference, emitting).to_dict() for side, picture in sides.items()}
+        picture, record, kept = out / "right_side.png", out / "errors.json", out / "field.safetensors"
+        matplotlib.image.imsave(picture, to_display(sides["rhs"]))
+        record.write_text(json.dumps(errors, indent=1) + "\n")
+        RadianceField.of(self, x).save(kept)
+        return [picture, record, kept]
 
     def render(
         self,
