@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -136,7 +137,7 @@ def main(
     encoder: Annotated[str, typer.Option(help="drjit or torch.")] = "drjit",
     media: Annotated[str, typer.Option(help="refuse or ignore.")] = "refuse",
     backend: Annotated[str | None, typer.Option(help="cuda or llvm.")] = None,
-    estimators: Annotated[str, typer.Option(help="Names, comma-separated.")] = "full-gradient,semi-gradient",
+    estimators: Annotated[str, typer.Option(help="Names, comma-separated; weighted-dual-buffer:0.25.")] = "full-gradient,semi-gradient",
     blocks: Annotated[int, typer.Option(help="Blocks of the timing; 0: none.")] = 5,
     block: Annotated[int, typer.Option(help="Iterations of a block.")] = 20,
     seconds: Annotated[float, typer.Option(help="Training time of each estimator; 0: none.")] = 60.0,
@@ -148,7 +149,7 @@ def main(
     height: Annotated[int, typer.Option()] = 0,
     spp: Annotated[int, typer.Option(help="Rays through a pixel.")] = 4,
     reference_spp: Annotated[int, typer.Option(help="Paths through a pixel of the reference.")] = 1024,
-    seed: Annotated[int, typer.Option()] = 0,
+    seeds: Annotated[int, typer.Option(help="Trainings of each estimator, with seeds from 0 on.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for the record and the pictures.")] = None,
 ) -> None:
     """Time and train estimators of neural radiosity on one scene; prints one JSON line a result."""
@@ -173,14 +174,14 @@ def main(
         media=media,
         backend=backend,
     )
-    chosen = [resolve("estimators", name.strip(), "estimators") for name in estimators.split(",")]
-    x0 = problem.starts(np.random.default_rng(seed), 1)[0]
+    chosen = {name.strip(): _estimator(name.strip()) for name in estimators.split(",")}
     with problem.open() as live:
         say(what="setting", problem=repr(problem), n=problem.n, device=str(live.device), torch=torch.__version__)
         if blocks:
-            timed = seconds_per_iteration(live, chosen, x0=x0, blocks=blocks, iterations=block)
-            for estimator, spent, memory in timed:
-                name = type(estimator).__name__
+            timed = seconds_per_iteration(
+                live, list(chosen.values()), x0=problem.x0, blocks=blocks, iterations=block
+            )
+            for name, (_, spent, memory) in zip(chosen, timed, strict=True):
                 say(what="time", estimator=name, median=float(np.median(spent)), blocks=spent, peak_bytes=memory)
         if seconds <= 0:
             return
@@ -189,19 +190,25 @@ def main(
         truth = reference(live, spp=reference_spp, size=size)
         say(what="reference", size=list(size), spp=reference_spp, seconds=time.perf_counter() - began)
         training = Training(live, truth, every=every, spp=spp, seconds=seconds)
-        for estimator in chosen:
+        for name, seed in product(chosen, range(seeds)):
             method = find("optimizers", "adam")(lr=StepDecay(lr, every=decay_every))
-            result = training.run(estimator, method, x0=x0, rng=seed, maxiter=maxiter)
-            name = type(estimator).__name__
+            x0 = problem.starts(np.random.default_rng(seed), 1)[0]
+            result = training.run(chosen[name], method, x0=x0, rng=seed, maxiter=maxiter)
             for row in training.rows:
-                say(what="error", estimator=name, **row)
-            if out is not None:
+                say(what="error", estimator=name, seed=seed, **row)
+            if out is not None and seed == 0:
                 np.savez(
-                    out / f"{name}.npz",
+                    out / f"{name.replace(':', '-')}.npz",
                     lhs=live.render(result.x, spp=4 * spp, size=size),
                     rhs=live.render(result.x, side="rhs", spp=1, n_directions=32, size=size),
                     reference=truth,
                 )
+
+
+def _estimator(name: str) -> Any:
+    """An estimator by name, with its weight behind a colon where it has one."""
+    name, _, weight = name.partition(":")
+    return find("estimators", name)(weight=float(weight)) if weight else resolve("estimators", name, "estimators")
 
 
 if __name__ == "__main__":
