@@ -16,7 +16,7 @@ __all__ = ["SemiGradient"]
 
 @frozen(kw_only=True)
 class SemiGradient(ResidualEstimator):
-    r"""Derivative of :math:`\|L - \mathrm{sg}(\langle R \rangle)\|^2`: the left side moves, the right one is its target.
+    r"""Derivative of :math:`\|L - \mathrm{sg}(\langle R \rangle)\|^2`: the left side moves, the right is its target.
 
     The right side is evaluated without a graph: less memory, less time. Light transport being a contraction, the fixed
     point is the solution of the rendering equation (eq. 8 and appendix A of [1]_).

@@ -130,18 +130,16 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, Tensor | np.ndarray):
-        name = f"t{len(tensors)}"
-        own = isinstance(value, Tensor)
-        tensor = value.detach() if own else torch.from_numpy(np.ascontiguousarray(value))
-        tensors[name] = tensor.cpu().clone(memory_format=torch.contiguous_format)
-        return {"kind": "tensor" if own else "array", "value": name, "cpu": not own or value.device.type == "cpu"}
+    if isinstance(value, Tensor):
+        return {"kind": "tensor", "value": _store(value, tensors), "cpu": value.device.type == "cpu"}
+    if isinstance(value, np.ndarray):
+        return {"kind": "array", "value": _store(torch.from_numpy(np.ascontiguousarray(value)), tensors)}
     if isinstance(value, dict):
         items = [[_encode(key, tensors), _encode(item, tensors)] for key, item in value.items()]
         return {"kind": "dict", "value": items}
     if isinstance(value, tuple | list | deque):
         kind = "named" if hasattr(value, "_fields") else type(value).__name__
-        found = {"kind": kind, "value": [_encode(item, tensors) for item in value]}
+        found: dict[str, Any] = {"kind": kind, "value": [_encode(item, tensors) for item in value]}
         if kind == "named":
             found["class"] = _name(type(value))
         if isinstance(value, deque):
@@ -151,6 +149,12 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         parts = [[item.name, _encode(getattr(value, item.name), tensors)] for item in attrs.fields(type(value))]
         return {"kind": "attrs", "class": _name(type(value)), "value": parts}
     raise CheckpointError(f"a run that remembers a {type(value).__name__} cannot be kept: leave 'checkpoint' out")
+
+
+def _store(tensor: Tensor, tensors: dict[str, Tensor]) -> str:
+    name = f"t{len(tensors)}"
+    tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return name
 
 
 def _decode(value: Any, tensors: dict[str, Tensor], device: torch.device) -> Any:
@@ -171,7 +175,7 @@ def _decode(value: Any, tensors: dict[str, Tensor], device: torch.device) -> Any
 
 
 def _restored(cls: type[Any], parts: dict[str, Any]) -> Any:
-    made = cls.__new__(cls)
+    made = object.__new__(cls)
     for name, part in parts.items():
         object.__setattr__(made, name, part)
     return made
@@ -188,4 +192,3 @@ def _find(name: str) -> type[Any]:
     if not isinstance(found, type) or not (attrs.has(found) or hasattr(found, "_fields")):
         raise CheckpointError(f"{name!r} in the checkpoint is no state of a run")
     return found
-

@@ -128,9 +128,7 @@ class Evaluator:
         self.check_budget(1)
         self.check_time()
         try:
-            sides = self.objective.sides(
-                self.unscale(x), seed=seed, step=step, differentiate_right=differentiate_right
-            )
+            sides = self.objective.sides(self.unscale(x), seed=seed, step=step, differentiate_right=differentiate_right)
         except InvoptError:
             raise
         except Exception as error:

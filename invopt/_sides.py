@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from attrs import field, frozen
@@ -21,7 +22,7 @@ class ResidualLoss(abc.ABC):
         Whether it is a square, so that it splits into the product of two independent estimates.
     """
 
-    quadratic: bool = True
+    quadratic: ClassVar[bool] = True
 
     @abc.abstractmethod
     def values(self, left: Tensor, right: Tensor) -> Tensor:

@@ -41,7 +41,9 @@ def run(
     maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
     seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that evaluate; 1 for this one alone.")] = 1,
-    scene: Annotated[str | None, typer.Option(help="Scene, where the problem takes one: a name or an XML file.")] = None,
+    scene: Annotated[
+        str | None, typer.Option(help="Scene, where the problem takes one: a name or an XML file.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Field of the problem; repeatable.")
     ] = None,
@@ -93,7 +95,9 @@ def _make_problem(name: str, settings: list[str]) -> Problem:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or key not in known:
-            raise ValueError(f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {setting!r}; {suggest(key, known)}")
+            raise ValueError(
+                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {setting!r}; {suggest(key, known)}"
+            )
         fields[key] = _read(text)
     made: Problem = cls(**fields)
     return made

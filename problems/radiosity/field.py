@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ class Field:
 def linear_layers(name: str, widths: list[int]) -> Shapes:
     """Shapes of the weights and biases of linear layers between these widths."""
     shapes: Shapes = {}
-    for i, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (before, after) in enumerate(pairwise(widths)):
         shapes[f"{name}{i}.weight"] = (after, before)
         shapes[f"{name}{i}.bias"] = (after,)
     return shapes
@@ -141,10 +142,7 @@ def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float
 def split(x: Tensor, shapes: Shapes) -> dict[str, Tensor]:
     """Parts of a flat vector by name, with one backward operation for all of them."""
     sizes = [math.prod(shape) for shape in shapes.values()]
-    return {
-        name: part.view(shape)
-        for (name, shape), part in zip(shapes.items(), x.split(sizes), strict=True)
-    }
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), torch.split(x, sizes), strict=True)}
 
 
 _PRESETS = {"small": Field.small, "paper": Field.paper, "tiny": Field.tiny}

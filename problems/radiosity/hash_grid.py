@@ -83,7 +83,7 @@ class HashGrid:
 
     def lookup_drjit(self, points: Tensor, table: Tensor) -> Tensor:
         """The same by Dr.Jit, in one kernel each way; needs an active compiled backend."""
-        found: Tensor = _DrJitLookup.apply(points, table, self)
+        found: Tensor = _DrJitLookup.apply(points, table, self)  # type: ignore[no-untyped-call]
         return found
 
     def encoding(self) -> Any:
@@ -136,8 +136,9 @@ class _DrJitLookup(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, grid: HashGrid) -> Tensor:
-        import drjit as dr
+        import drjit
 
+        dr: Any = drjit
         ctx.grid = grid
         ctx.save_for_backward(points, table)
         with dr.suspend_grad():

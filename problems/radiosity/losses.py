@@ -34,7 +34,7 @@ class L2(ResidualLoss):
 
 @frozen(kw_only=True)
 class RelativeL2(L2):
-    r"""The papers' loss :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon)`: dark places count as much as bright ones.
+    r"""The papers' :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon)`: dark places count as much as bright ones.
 
     Parameters
     ----------

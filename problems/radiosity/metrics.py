@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 from attrs import asdict, frozen
 from numpy.typing import ArrayLike, NDArray
@@ -76,7 +78,7 @@ def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_]
 def flip(picture: ArrayLike, reference: ArrayLike) -> float | None:
     """Mean HDR-FLIP of a picture, what an eye would notice; None where flip-evaluator is not installed."""
     try:
-        import flip_evaluator
+        flip_evaluator = import_module("flip_evaluator")
     except ImportError:
         return None
     shown = [np.clip(np.asarray(image, dtype=np.float32), 0, None) for image in (reference, picture)]

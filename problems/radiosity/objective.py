@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RadiosityObjective"]
 
+# A camera of the scene, or the description of another.
+Sensor = int | Mapping[str, Any]
 # Longer side of small pictures, in pixels.
 _PREVIEW = 128
 
@@ -92,7 +94,7 @@ class RadiosityObjective(Objective):
         except torch.OutOfMemoryError as error:
             raise EvaluationError(
                 f"out of memory with n_points={problem.n_points}, n_directions={problem.n_directions} and a field of "
-                f"width {problem.field.width}: lower n_points first, halving it halves the memory; or use SemiGradient, "
+                f"width {problem.field.width}: lower n_points first; or use SemiGradient, "
                 f"which keeps no graph of the right side ({str(error).splitlines()[0]})"
             ) from None
 
@@ -190,7 +192,7 @@ class RadiosityObjective(Objective):
     def render(
         self,
         x: Any,
-        sensor: int = 0,
+        sensor: Sensor = 0,
         *,
         side: str = "lhs",
         spp: int = 4,
@@ -204,8 +206,8 @@ class RadiosityObjective(Objective):
         ----------
         x : array_like, shape (n,)
             Weights.
-        sensor : int, default 0
-            Which camera of the scene.
+        sensor : int or dict, default 0
+            Which camera of the scene, or the description of another one.
         side : {"lhs", "rhs"}, default "lhs"
             The field itself, or what it reflects once: slower, closer to the truth, with noise.
         spp : int, default 4
@@ -236,7 +238,7 @@ class RadiosityObjective(Objective):
 
     def trace(
         self,
-        sensor: int = 0,
+        sensor: Sensor = 0,
         *,
         spp: int,
         seed: int,
@@ -255,7 +257,7 @@ class RadiosityObjective(Objective):
     def _pixels(
         self,
         weights: Mapping[str, Tensor],
-        sensor: int,
+        sensor: Sensor,
         first: int,
         pixels: int,
         spp: int,
@@ -275,24 +277,38 @@ class RadiosityObjective(Objective):
         else:
             radiance = self.reflected(weights, query)
         radiance = torch.where(asked.unsqueeze(1), radiance, 0.0) + emitted.t()
-        return (gathered.t() + passed.t() * radiance).view(pixels, spp, 3).mean(1)
+        seen: Tensor = (gathered.t() + passed.t() * radiance).view(pixels, spp, 3).mean(1)
+        return seen
 
-    def _assemble(self, rows: Any, sensor: int, size: tuple[int, int] | None, per_pixel: int) -> NDArray[np.float32]:
+    def _assemble(self, rows: Any, sensor: Sensor, size: tuple[int, int] | None, per_pixel: int) -> NDArray[np.float32]:
         width, height = size or self.transport.size(sensor)
         step = max(1, _CHUNK[self._backend] // per_pixel)
         parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]
         picture: NDArray[np.float32] = torch.cat(parts).view(height, width, 3).numpy()
         return picture
 
-    def emitting_pixels(self, sensor: int = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-        """Pixels in which an emitter is seen, shape (height, width): there a cache has nothing to learn."""
+    def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A noisy picture through OptiX's denoiser; on a GPU only."""
+        if self._backend is not Backend.CUDA:
+            raise BackendError("the OptiX denoiser needs the backend 'cuda'")
+        from .transport import denoised
+
+        return denoised(picture)
+
+    def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+        """Pixels in which an emitter is seen, shape (height, width): there a cache has nothing to learn.
+
+        None of them where an emitter is seen in all.
+        """
 
         def rows(first: int, pixels: int) -> Tensor:
             point, _, gathered = self.transport.camera(sensor, first, pixels, 4, first, size)
             _, emitted, _ = self.transport.query(point)
-            return (emitted + gathered).amax(0).view(pixels, 4).amax(1, keepdim=True).expand(pixels, 3)
+            brightest: Tensor = (emitted + gathered).amax(0).view(pixels, 4).amax(1, keepdim=True)
+            return brightest.expand(pixels, 3)
 
-        return self._assemble(rows, sensor, size, 4)[..., 0] > 0
+        found = self._assemble(rows, sensor, size, 4)[..., 0] > 0
+        return found if not found.all() else np.zeros_like(found)
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""

@@ -124,7 +124,7 @@ class NeuralRadiosity(Problem):
     default_estimator: ClassVar[str] = "semi-gradient"
 
     scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=_as_scene)
-    field: Field = attrs.field(default="small", converter=as_field)
+    field: Field = attrs.field(factory=Field.small, converter=as_field)
     n_points: int = attrs.field(default=2**14, validator=integer(2))
     n_directions: int = attrs.field(default=32, validator=integer(1))
     loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
@@ -162,14 +162,15 @@ class NeuralRadiosity(Problem):
     @property
     def x0(self) -> NDArray[np.float64]:
         """Random weights, always the same."""
-        return self.starts(np.random.default_rng(0), 1)[0]
+        return self._initial(np.random.default_rng(0))
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random initialisations of shape (k, n)."""
-        return np.stack([self._initial(rng) for _ in range(k)])
+        drawn: NDArray[np.float64] = np.stack([self._initial(rng) for _ in range(k)])
+        return drawn
 
     def _initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        found = self.field.initial(rng)
+        found: NDArray[np.float64] = self.field.initial(rng)
         if self.guide is not None:
             found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
         # What the weights are kept in, so that a start comes back as it was.

@@ -23,8 +23,8 @@ def cornell_box(width: int = 128) -> dict[str, Any]:
 def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
     """Room lit only through a gap: the lamp is in a side chamber, so that most of what is seen is indirect.
 
-    The room is [-1, 1]^3, with a ball of rough gold and a box of rough blue plastic; the chamber is beyond x = 1, behind
-    a green partition open under the ceiling.
+    The room is [-1, 1]^3, with a ball of rough gold and a box of rough blue plastic; the chamber is beyond x = 1,
+    behind a green partition open under the ceiling.
 
     Parameters
     ----------

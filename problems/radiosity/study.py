@@ -137,7 +137,9 @@ def main(
     encoder: Annotated[str, typer.Option(help="drjit or torch.")] = "drjit",
     media: Annotated[str, typer.Option(help="refuse or ignore.")] = "refuse",
     backend: Annotated[str | None, typer.Option(help="cuda or llvm.")] = None,
-    estimators: Annotated[str, typer.Option(help="Names, comma-separated; weighted-dual-buffer:0.25.")] = "full-gradient,semi-gradient",
+    estimators: Annotated[
+        str, typer.Option(help="Names, comma-separated; weighted-dual-buffer:0.25.")
+    ] = "full-gradient,semi-gradient",
     blocks: Annotated[int, typer.Option(help="Blocks of the timing; 0: none.")] = 5,
     block: Annotated[int, typer.Option(help="Iterations of a block.")] = 20,
     seconds: Annotated[float, typer.Option(help="Training time of each estimator; 0: none.")] = 60.0,
@@ -178,9 +180,7 @@ def main(
     with problem.open() as live:
         say(what="setting", problem=repr(problem), n=problem.n, device=str(live.device), torch=torch.__version__)
         if blocks:
-            timed = seconds_per_iteration(
-                live, list(chosen.values()), x0=problem.x0, blocks=blocks, iterations=block
-            )
+            timed = seconds_per_iteration(live, list(chosen.values()), x0=problem.x0, blocks=blocks, iterations=block)
             for name, (_, spent, memory) in zip(chosen, timed, strict=True):
                 say(what="time", estimator=name, median=float(np.median(spent)), blocks=spent, peak_bytes=memory)
         if seconds <= 0:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import drjit as dr
-import mitsuba as mi
+import drjit
+import mitsuba
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.exceptions import SceneError
+from invopt.rendering.loading import readable
 
 from .guiding import Lobes
 from .query import Incident, Query
 
 __all__ = ["GUIDED_SHARE", "Transport", "seed_of"]
+
+# Untyped, for what their stubs say depends on the variant.
+dr: Any = drjit
+mi: Any = mitsuba
 
 # Specular surfaces that a ray passes before it is given up.
 _MAX_SPECULAR = 12
@@ -58,7 +65,7 @@ class Transport:
         self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, 1e-9)
 
     @property
-    def box(self) -> tuple[np.ndarray, np.ndarray]:
+    def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest corner and size of what is scaled to the unit cube, both of shape (3,)."""
         return self._low, self._extent
 
@@ -75,9 +82,7 @@ class Transport:
         point.t = dr.zeros(mi.Float, count)
         drawn = sampler.next_2d()
         both = mi.has_flag(shape.bsdf().flags(), mi.BSDFFlags.BackSide)
-        point.wi = dr.select(
-            both, mi.warp.square_to_uniform_sphere(drawn), mi.warp.square_to_uniform_hemisphere(drawn)
-        )
+        point.wi = dr.select(both, mi.warp.square_to_uniform_sphere(drawn), mi.warp.square_to_uniform_hemisphere(drawn))
         return point
 
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
@@ -115,7 +120,7 @@ class Transport:
         return Incident(described, *(_tensor(array, total) for array in (weight, known, direct, outwards)))
 
     def camera(
-        self, sensor: int, first: int, pixels: int, spp: int, seed: int, size: tuple[int, int] | None = None
+        self, sensor: Any, first: int, pixels: int, spp: int, seed: int, size: tuple[int, int] | None = None
     ) -> tuple[Any, Tensor, Tensor]:
         """Interactions seen by `pixels` pixels from number `first` on, `spp` rays each, pixel slowest.
 
@@ -132,7 +137,7 @@ class Transport:
 
     def traced(
         self,
-        sensor: int,
+        sensor: Any,
         first: int,
         pixels: int,
         spp: int,
@@ -150,13 +155,20 @@ class Transport:
         dr.sync_thread()
         return _tensor(radiance, pixels * spp).view(3, pixels, spp).mean(2).t()
 
-    def size(self, sensor: int) -> tuple[int, int]:
+    def size(self, sensor: Any) -> tuple[int, int]:
         """Width and height of a camera's pictures."""
+        width, height = self.sensor(sensor).film().crop_size()
+        return int(width), int(height)
+
+    def sensor(self, sensor: Any) -> Any:
+        """A camera of the scene by its number, or one of its own by its description."""
+        if isinstance(sensor, Mapping):
+            with readable("cannot be seen by that camera"):
+                return mi.load_dict(_live(sensor))
         sensors = self.scene.sensors()
         if not 0 <= sensor < len(sensors):
             raise SceneError(f"'sensor' must be below {len(sensors)}, the number of cameras of the scene: {sensor}")
-        width, height = sensors[sensor].film().crop_size()
-        return int(width), int(height)
+        return sensors[sensor]
 
     # Directions.
 
@@ -265,14 +277,15 @@ class Transport:
         return self.scene.ray_intersect(ray), passed, gathered, depth == 0
 
     def _rays(
-        self, sensor: int, first: int, pixels: int, spp: int, sampler: Any, size: tuple[int, int] | None
+        self, sensor: Any, first: int, pixels: int, spp: int, sampler: Any, size: tuple[int, int] | None
     ) -> tuple[Any, Any]:
         width, height = size or self.size(sensor)
-        camera = self.scene.sensors()[sensor]
+        camera = self.sensor(sensor)
         number = dr.arange(mi.UInt32, pixels * spp) // spp + first
         corner = mi.Vector2f(mi.Float(number % width), mi.Float(number // width))
         place = (corner + sampler.next_2d()) / mi.Vector2f(width, height)
-        return camera.sample_ray(camera.shutter_open(), sampler.next_1d(), place, sampler.next_2d())
+        ray, weight = camera.sample_ray(camera.shutter_open(), sampler.next_1d(), place, sampler.next_2d())
+        return ray, weight
 
     # What the network is told.
 
@@ -328,7 +341,9 @@ class Mixture:
         """Density of a direction, per solid angle."""
         total = dr.zeros(mi.Float, 1)
         for share, kappa, mean in self._lobes:
-            total += share * kappa / (dr.two_pi * (1 - dr.exp(-2 * kappa))) * dr.exp(kappa * (dr.dot(direction, mean) - 1))
+            total += (
+                share * kappa / (dr.two_pi * (1 - dr.exp(-2 * kappa))) * dr.exp(kappa * (dr.dot(direction, mean) - 1))
+            )
         return total
 
 
@@ -354,7 +369,7 @@ def _tensor(value: Any, count: int) -> Tensor:
         value = mi.UInt8(value)
         dr.eval(value)
         dr.sync_thread()
-        found = value.torch().view(1, -1).bool()
+        found: Tensor = value.torch().view(1, -1).bool()
     else:
         found = value.torch()
     return found.expand(found.shape[0], count) if found.shape[1] != count else found
@@ -398,6 +413,22 @@ def _check_emitters(scene: Any, sampling: str) -> None:
                 f"light {emitter.id()!r} ({emitter.class_name()}) is a point or a direction, which "
                 f"sampling={sampling!r} never finds: take sampling='nee'"
             )
+
+
+def _live(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description with its 4x4 arrays as transforms."""
+    found = {key: _live(value) if isinstance(value, Mapping) else value for key, value in description.items()}
+    return {
+        key: mi.ScalarTransform4f(value) if isinstance(value, np.ndarray) and value.shape == (4, 4) else value
+        for key, value in found.items()
+    }
+
+
+def denoised(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A picture of shape (height, width, 3) through OptiX's denoiser."""
+    height, width, _ = picture.shape
+    denoiser = mi.OptixDenoiser(mi.ScalarVector2u(width, height))
+    return np.array(denoiser(mi.TensorXf(picture)), dtype=np.float32)
 
 
 def seed_of(*key: int) -> int:

@@ -21,7 +21,9 @@ from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.study import Training, seconds_per_iteration
 
 SIZE = {"iterations": 1000, "points": 1024, "directions": 16, "seeds": 3, "width": 64, "spp": 2048}
-SIZE |= {key: int(value) for key, _, value in (w.partition("=") for w in os.environ.get("INVOPT_RADIOSITY", "").split())}
+SIZE |= {
+    key: int(value) for key, _, value in (w.partition("=") for w in os.environ.get("INVOPT_RADIOSITY", "").split())
+}
 OUT = Path(os.environ.get("INVOPT_RADIOSITY_OUT", "out/radiosity"))
 RATE = 2e-3
 
@@ -147,8 +149,10 @@ def test_seconds_per_iteration(name):
     medians = {label: np.median(spent) for label, (_, spent, _) in zip(ESTIMATORS, timed, strict=True)}
     for label, (_, spent, _) in zip(ESTIMATORS, timed, strict=True):
         ratio = medians[label] / medians["NR"]
-        print(f"{name:12} {label:6} {1e3 * medians[label]:.1f} ms ({1e3 * min(spent):.1f}-{1e3 * max(spent):.1f}), "
-              f"{ratio:.2f} of NR")
+        print(
+            f"{name:12} {label:6} {1e3 * medians[label]:.1f} ms ({1e3 * min(spent):.1f}-{1e3 * max(spent):.1f}), "
+            f"{ratio:.2f} of NR"
+        )
     assert medians["SG"] < medians["NR"]
 
 
