@@ -19,7 +19,7 @@ from invopt.report.pictures import to_display
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
 SCENES = ("gap-room",) if TINY else ("gap-room", "cornell-box")
-STEPS = 20 if TINY else 240
+STEPS = 20 if TINY else 160
 SIZE = (24, 24) if TINY else (64, 64)
 
 # %%
@@ -58,8 +58,8 @@ for scene in SCENES:
 # %%
 # Side by side
 # ------------
-# A few seconds of training make a rough picture. The full gradient's is dark away from where light comes directly. Below
-# each picture: its absolute error.
+# A few seconds of training make a rough picture. The full gradient's is dark away from where light comes directly.
+# Below each picture: its absolute error.
 
 figure, axes = plt.subplots(2 * len(SCENES), 4, figsize=(9, 4.6 * len(SCENES)), layout="constrained", squeeze=False)
 for row, (scene, shown) in enumerate(pictures.items()):
@@ -67,10 +67,8 @@ for row, (scene, shown) in enumerate(pictures.items()):
         top, below = axes[2 * row, column], axes[2 * row + 1, column]
         top.imshow(to_display(picture))
         top.set_title(f"{scene}\n{name}" if column == 0 else name)
-        error = np.abs(picture - shown["path traced"]).mean(2)
-        below.imshow(error, vmin=0, vmax=0.5, cmap="magma")
-        if column:
-            below.set_title(f"MSE {errors[scene, name].mse:.3f}")
-        for ax in (top, below):
-            ax.axis("off")
+        below.imshow(np.abs(picture - shown["path traced"]).mean(2), vmin=0, vmax=0.5, cmap="magma")
+        below.set_title(f"MSE {errors[scene, name].mse:.3f}" if column else "absolute error")
+        top.axis("off")
+        below.axis("off")
 plt.show()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from invopt._problem import Objective
@@ -296,7 +297,7 @@ class RadiosityObjective(Objective):
         return denoised(picture)
 
     def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-        """Pixels in which an emitter is seen, shape (height, width): there a cache has nothing to learn.
+        """Pixels in which, or next to which, an emitter is seen, shape (height, width): errors there are of its edge.
 
         None of them where an emitter is seen in all.
         """
@@ -308,7 +309,10 @@ class RadiosityObjective(Objective):
             return brightest.expand(pixels, 3)
 
         found = self._assemble(rows, sensor, size, 4)[..., 0] > 0
-        return found if not found.all() else np.zeros_like(found)
+        if found.all():
+            return np.zeros_like(found)
+        # Rays miss an emitter that covers a corner of a pixel only.
+        return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
