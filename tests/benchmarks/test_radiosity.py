@@ -9,6 +9,7 @@ INVOPT_RADIOSITY="iterations=1000 points=1024 directions=16 seeds=3" changes the
 import json
 import math
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from invopt import StepDecay, estimators, optimizers
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide
+from invopt.problems.radiosity.metrics import compare
 from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.study import Training, seconds_per_iteration
 
@@ -154,6 +156,35 @@ def test_seconds_per_iteration(name):
             f"{ratio:.2f} of NR"
         )
     assert medians["SG"] < medians["NR"]
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", ["gap-room", "cornell-nee"])
+def test_equal_time_with_path_tracing(name):
+    """The same view in the seconds that training and rendering take, by path tracing."""
+    posed = problem(name)
+    with posed.open() as live:
+        size = (SIZE["width"], SIZE["width"])
+        truth = reference(live, spp=4 * SIZE["spp"], size=size)
+        training = Training(live, truth, every=SIZE["iterations"], spp=8)
+        x0 = posed.starts(np.random.default_rng(0), 1)[0]
+        method = optimizers.Adam(lr=StepDecay(RATE, every=math.ceil(SIZE["iterations"] / 3)))
+        result = training.run(estimators.SemiGradient(), method, x0=x0, rng=0, maxiter=SIZE["iterations"])
+        began = time.perf_counter()
+        picture = live.render(result.x, spp=8, size=size)
+        drawn = time.perf_counter() - began
+        mask = live.emitting_pixels(size=size)
+        live.trace(spp=8, seed=1, size=size)
+        began = time.perf_counter()
+        live.trace(spp=64, seed=2, size=size)
+        rate = 64 / (time.perf_counter() - began)
+        for what, seconds in (("training and rendering", training.rows[-1]["seconds"] + drawn), ("rendering", drawn)):
+            spp = max(1, round(rate * seconds))
+            traced = live.trace(spp=spp, seed=3, size=size)
+            print(
+                f"{name:12} {what}: {seconds:.2f} s, cache MSE {compare(picture, truth, mask).mse:.3g}; "
+                f"path tracing {spp} spp MSE {compare(traced, truth, mask).mse:.3g}"
+            )
 
 
 @pytest.mark.timeout(0)
