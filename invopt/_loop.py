@@ -96,6 +96,7 @@ class Loop:
         if (found := self._resumed(memory, state)) is not None:
             x, memory, state, step = found.x, found.memory, found.state, found.record["step"]
             plateau.flat = found.record["flat"]
+            estimate = None if found.record["estimate"] is None else _restored(found.record["estimate"]).estimate
         try:
             while True:
                 present = memory
@@ -113,8 +114,7 @@ class Loop:
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
                 x, estimate = proposed, oracle.known(proposed)
-                if estimate is None:
-                    self._remember(x, memory, state, step, plateau)
+                self._remember(x, memory, state, step, plateau, estimate)
         finally:
             method.close(state)
 
@@ -139,12 +139,16 @@ class Loop:
             self.began -= record["seconds"]
         return found
 
-    def _remember(self, x: torch.Tensor, memory: Any, state: Any, step: float, plateau: PlateauWatch) -> None:
+    def _remember(
+        self, x: torch.Tensor, memory: Any, state: Any, step: float, plateau: PlateauWatch, estimate: Estimate | None
+    ) -> None:
         """Note where the run stands between two iterations, and write it down when it is time."""
-        if self.run.checkpoint is None:
+        if self.run.checkpoint is None or (estimate is not None and (estimate.hessian or estimate.product)):
+            # What a line search estimated last may have curvature to be asked for, which no file can hold.
             return
         points = {"first": self.first, "last": self.last, "best": self.best}
         record = {
+            "estimate": None if estimate is None else _reduced(Point(x, estimate), whole=True),
             "step": step,
             "flat": plateau.flat,
             "nfev": self.evaluator.nfev,
@@ -280,7 +284,8 @@ def _reduced(point: Point, *, whole: bool) -> dict[str, Any]:
     """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
     estimate = point.estimate
     kept = {name: getattr(estimate, name) for name in ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note")}
-    return kept | {"x": point.x if whole else None, "jac": estimate.jac if whole else None}
+    tensors = {"x": point.x, "jac": estimate.jac, "standard_error": estimate.standard_error}
+    return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
 
 
 def _restored(kept: dict[str, Any]) -> Point:

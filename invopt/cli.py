@@ -65,7 +65,7 @@ def run(
             x0=start,
             rng=rng,
             maxfev=maxfev,
-            workers=workers if workers > 1 else None,
+            workers=workers,
             checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
         )
         if out is not None:
