@@ -9,6 +9,8 @@ INVOPT_RADIOSITY="iterations=1000 points=1024 directions=16 seeds=3" changes the
 import json
 import math
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -188,35 +190,36 @@ def test_equal_time_with_path_tracing(name):
             )
 
 
-@pytest.mark.timeout(0)
-def test_memory():
-    """Peak of the process while each estimator trains, and what 2,000 steps add."""
-    import subprocess
-    import sys
-
-    script = """
+MEMORY = """
 import resource, sys, invopt
-from invopt import estimators
 from invopt.problems import NeuralRadiosity
-problem = NeuralRadiosity("gap-room", field="small", n_points=2048, n_directions=16)
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-marks = []
+name, points, early, late = sys.argv[1], *map(int, sys.argv[2:])
+problem = NeuralRadiosity("gap-room", field="small", n_points=points, n_directions=16)
 def note(*, intermediate_result):
-    if intermediate_result.nit in (100, int(sys.argv[2])): marks.append(peak())
-invopt.minimize(problem, sys.argv[1], rng=0, maxiter=int(sys.argv[2]), callback=note, progress=False)
-print(*marks)
+    if intermediate_result.nit in (early, late):
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+invopt.minimize(problem, name, rng=0, maxiter=late, callback=note, progress=False)
 """
-    peaks = {}
-    for name, steps in (("semi-gradient", 2000), ("full-gradient", 150)):
-        done = subprocess.run(
-            [sys.executable, "-c", script, name, str(steps)], capture_output=True, text=True, check=True
-        )
-        early, late = map(float, done.stdout.split())
-        peaks[name] = late
-        print(f"{name}: peak {early:.0f} MiB after 100 steps, {late:.0f} MiB after {steps}")
-        if name == "semi-gradient":
-            assert late < 1.05 * early + 20
-    assert peaks["semi-gradient"] < peaks["full-gradient"]
+
+
+def peaks(name, points, early, late):
+    """Peaks of a process of its own after so many steps, in MiB."""
+    command = [sys.executable, "-c", MEMORY, name, str(points), str(early), str(late)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = tuple(map(float, done.stdout.split()))
+    print(f"{name}, {points} points: peak {found[0]:.0f} MiB after {early} steps, {found[1]:.0f} MiB after {late}")
+    return found
+
+
+@pytest.mark.timeout(0)
+def test_memory_is_flat():
+    early, late = peaks("semi-gradient", 512, 100, 2000)
+    assert late < 1.05 * early + 20
+
+
+@pytest.mark.timeout(0)
+def test_memory_is_less_than_the_full_gradients():
+    assert peaks("semi-gradient", 16384, 2, 6)[1] < 0.9 * peaks("full-gradient", 16384, 2, 6)[1]
 
 
 def plot(errors):
