@@ -116,7 +116,7 @@ class NeuralRadiosity(Problem):
     Examples
     --------
     >>> NeuralRadiosity("gap-room", field="tiny").n
-    4095
+    1747
     """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
