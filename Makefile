@@ -12,7 +12,7 @@ PINNED := pyproject.toml constraints.txt
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one .venv would break each other
 .SUFFIXES:
-.PHONY: help setup demo test check format lint types docs bench bench-cnn clean
+.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity clean
 SHELL := /bin/sh
 
 help: ## list the targets
@@ -51,6 +51,9 @@ bench: setup ## run the benchmarks
 
 bench-cnn: setup ## train networks through the renderer, for an hour or so
 	$(BIN)/python -m pytest tests/benchmarks/test_cnn.py -s
+
+bench-radiosity: setup ## neural radiosity: estimators at equal iterations, seconds per iteration, memory
+	$(BIN)/python -m pytest tests/benchmarks/test_radiosity.py -s
 
 clean: ## remove everything made here, .venv included
 	rm -rf $(VENV) build dist out docs/_build docs/gallery docs/api *.egg-info

@@ -4,14 +4,18 @@ from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
 from .autodiff import Autodiff
+from .dual_buffer import DualBuffer
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
+from .full_gradient import FullGradient
 from .function_value import FunctionValue
+from .semi_gradient import SemiGradient
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
 from .spsa import SPSA
+from .weighted_dual_buffer import WeightedDualBuffer
 
 __all__ = [
     "FR22",
@@ -20,10 +24,14 @@ __all__ = [
     "AggregateHVP",
     "AggregateHessian",
     "Autodiff",
+    "DualBuffer",
     "FiniteDifference",
+    "FullGradient",
     "FunctionValue",
+    "SemiGradient",
     "SharedSamples",
     "SmoothedGradient",
     "SmoothedHVP",
     "SmoothedHessian",
+    "WeightedDualBuffer",
 ]

@@ -49,7 +49,7 @@ def choose_parts(problem: Problem, estimator: Any, method: Any) -> tuple[Estimat
 
 def _method_for(problem: Problem, provides: Order) -> Optimizer:
     if problem.default_method is not None:
-        own: Optimizer = find("optimizers", problem.default_method)()
+        own: Optimizer = resolve("optimizers", problem.default_method, "method")
         if not own.requires & ~provides:
             return own
     if Order.HESSP in provides:

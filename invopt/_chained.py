@@ -80,6 +80,11 @@ class Chained(Estimator):
         """What the inner estimator does, and a chain."""
         return self.estimator.needs | Capability.CHAIN
 
+    @property
+    def comparable(self) -> bool:  # type: ignore[override]
+        """Not between minibatches: the luckiest one would win."""
+        return self.batch_size == self.n_items
+
     def init(self, problem: Problem) -> ChainedState:
         """Nothing seen yet."""
         return ChainedState(self.estimator.init(problem.chain().inner), {}, None, 0)

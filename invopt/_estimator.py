@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -91,6 +91,8 @@ class Estimate:
         Whether it is of a part of the objective only, a minibatch; `fun` then says little about other estimates' `fun`.
     unit : callable, optional
         ``unit() -> float``, the length of a step that is worth one `sigma`, where x is not what is smoothed.
+    facts : mapping of str to float
+        What else the progress shows, by name.
     """
 
     x: Tensor
@@ -107,6 +109,7 @@ class Estimate:
     note: str = ""
     partial: bool = False
     unit: Callable[[], float] | None = field(default=None, repr=False)
+    facts: Mapping[str, float] = field(factory=dict)
 
     @cached_property
     def _hessian(self) -> Measurement:
@@ -149,6 +152,8 @@ class Estimator(abc.ABC):
 
     provides: ClassVar[Order]
     needs: ClassVar[Capability] = Capability.FUN
+    # Whether `fun` at two points may be compared; if not, the answer of a run is its last point.
+    comparable: ClassVar[bool] = True
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 

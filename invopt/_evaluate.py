@@ -15,6 +15,7 @@ from torch import Tensor
 
 from invopt._problem import Capability, Objective
 from invopt._result import Status
+from invopt._sides import Sides
 from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
@@ -179,6 +180,25 @@ class Evaluator:
             raise EvaluationError(
                 f"the derivative of the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
             ) from error
+
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
+        self.check_budget(1)
+        self.check_time()
+        try:
+            sides = self.objective.sides(self.unscale(x), seed=seed, step=step, differentiate_right=differentiate_right)
+        except InvoptError:
+            raise
+        except Exception as error:
+            raise EvaluationError(
+                f"the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
+            ) from error
+        self.spend(1)
+        return sides
+
+    def scale_gradient(self, jac: Tensor) -> Tensor:
+        """A derivative in the problem's own units, in units of `x_scale`."""
+        return jac if self._unit else jac * self.x_scale
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]

@@ -7,17 +7,19 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 import torch
 from attrs import define, field
 from numpy.typing import NDArray
 
 from invopt._chain import ChainEvaluator
+from invopt._checkpoint import Snapshot
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
 from invopt._problem import Capability, Objective
-from invopt._result import History, OptimizeResult, Status
+from invopt._result import Deferred, History, OptimizeResult, Status
 from invopt._stopping import PlateauWatch, Point
 from invopt.exceptions import InvoptError, NonFiniteError
 from invopt.report.progress import ProgressBar
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from invopt._minimize import Run
 
 __all__ = ["Loop", "as_array", "open_evaluator"]
+
+# What of an estimate a checkpoint keeps as it is.
+_PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
 
 
 def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
@@ -50,6 +55,7 @@ class Loop:
     last: Point | None = None
     best: Point | None = None
     status: Status = Status.RUNNING
+    snapshot: Snapshot | None = None
     began: float = field(factory=time.perf_counter)
     evaluator: Evaluator = field(init=False)
 
@@ -67,13 +73,15 @@ class Loop:
             self.status = Status.INTERRUPTED
         except InvoptError as error:
             self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
-            error.result = self.result()
+            error.result = self.result().resolve()
             raise
         except Exception as error:
             # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
-            error.result = self.result()  # type: ignore[attr-defined]
+            error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
-        return self.result()
+        finally:
+            self._keep()
+        return self.result().resolve()
 
     def _iterate(self, bar: ProgressBar) -> Status:
         """The one loop."""
@@ -83,6 +91,10 @@ class Loop:
         plateau = PlateauWatch()
         step, verdict = math.nan, Status.RUNNING
         estimate: Estimate | None = None
+        if (found := self._resumed(x, memory, state)) is not None:
+            x, memory, state, step = found.x, found.memory, found.state, found.record["step"]
+            plateau.flat = found.record["flat"]
+            estimate = None if found.record["estimate"] is None else _restored(found.record["estimate"]).estimate
         try:
             while True:
                 present, numbers = memory, rng.bit_generator.state
@@ -102,8 +114,65 @@ class Loop:
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
                 x, estimate = proposed, oracle.known(proposed)
+                self._remember(x, memory, state, step, plateau, estimate)
         finally:
             method.close(state)
+
+    # Keeping a run.
+
+    def _identity(self) -> dict[str, str]:
+        run = self.run
+        return {**run.problem.fingerprints, "estimator": repr(run.estimator), "method": repr(run.method)}
+
+    def _resumed(self, x: torch.Tensor, memory: Any, state: Any) -> Snapshot | None:
+        """The state to go on from, if there is one; everything else of the run is set to it."""
+        if self.run.checkpoint is None:
+            return None
+        self.run.checkpoint.check(memory, state)
+        found = self.run.checkpoint.load(self._identity(), x.device)
+        if found is not None:
+            record = found.record
+            self.run.rng.bit_generator.state = found.rng
+            self.history = History.from_columns(record["history"])
+            self.evaluator.counts.nfev, self.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
+            self.first, self.last, self.best = (_restored(record[name]) for name in ("first", "last", "best"))
+            self.began -= record["seconds"]
+        return found
+
+    def _remember(
+        self, x: torch.Tensor, memory: Any, state: Any, step: float, plateau: PlateauWatch, estimate: Estimate | None
+    ) -> None:
+        """Note where the run stands between two iterations, and write it down when it is time."""
+        if self.run.checkpoint is None or (estimate is not None and (estimate.hessian or estimate.product)):
+            # What a line search estimated last may have curvature to be asked for, which no file can hold.
+            return
+        points = {"first": self.first, "last": self.last, "best": self.best}
+        record = {
+            "estimate": None if estimate is None else _reduced(Point(x, estimate), whole=True),
+            "step": step,
+            "flat": plateau.flat,
+            "nfev": self.evaluator.nfev,
+            "n_nonfinite": self.evaluator.n_nonfinite,
+            "rows": len(self.history),
+            "seconds": time.perf_counter() - self.began,
+            **points,
+        }
+        rng = self.run.rng.bit_generator.state
+        self.snapshot = Snapshot(x=x, memory=memory, state=state, rng=dict(rng), record=record)
+        if len(self.history) % self.run.checkpoint.every == 0:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the last snapshot, if it is not yet written."""
+        if self.run.checkpoint is None or self.snapshot is None:
+            return
+        record = dict(self.snapshot.record)
+        record["history"] = self.history.columns_to(record.pop("rows"))
+        for name in ("first", "last", "best"):
+            # Of what is never the answer, no weights are kept.
+            record[name] = _reduced(record[name], whole=name == "last" or self.run.estimator.comparable)
+        self.run.checkpoint.save(attrs.evolve(self.snapshot, record=record), self._identity())
+        self.snapshot = None
 
     def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
         return self.run.estimator.estimate(self.evaluator, x, memory, self.run.rng)[0]
@@ -138,16 +207,18 @@ class Loop:
 
     def _record(self, point: Point, step: float) -> None:
         estimate = point.estimate
-        error = estimate.standard_error
+        # Copying a network's weights every iteration would cost more than the history, which keeps none, is worth.
+        small = self.evaluator.n <= History.max_n
+        error = estimate.standard_error if small else None
         self.history.append(
-            x=self._point(point),
+            x=self._point(point) if small else math.nan,
             fun=estimate.fun,
             fun_standard_error=estimate.fun_standard_error,
             step=step,
             sigma=estimate.sigma,
             nfev=self.evaluator.nfev,
             seconds=time.perf_counter() - self.began,
-            standard_error=np.full(self.evaluator.n, np.nan) if error is None else as_array(error) / self.run.x_scale,
+            standard_error=self._own_units(error) if error is not None else self._unknown(small),
         )
 
     @staticmethod
@@ -159,15 +230,18 @@ class Loop:
     def _point(self, point: Point) -> NDArray[np.float64]:
         return as_array(self.evaluator.unscale(point.x)).copy()
 
-    def _answer(self) -> Point | None:
-        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors.
+    def _own_units(self, derivative: torch.Tensor) -> NDArray[np.float64]:
+        return np.asarray(as_array(derivative) / self.run.x_scale)
 
-        Values of different minibatches do not compare: the luckiest one would win.
-        """
+    def _unknown(self, small: bool) -> NDArray[np.float64]:
+        return np.full(self.evaluator.n if small else (), np.nan)
+
+    def _answer(self) -> Point | None:
+        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors."""
         if self.last is None or self.best is None:
             return None
         last, best = self.last.estimate, self.best.estimate
-        if self.status.success or last.partial:
+        if self.status.success or not self.run.estimator.comparable:
             return self.last
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
@@ -177,23 +251,25 @@ class Loop:
         return f"{self.status.value}; {note}" if note else self.status.value
 
     def result(self) -> OptimizeResult:
-        """Everything known now."""
-        answer = self._answer()
-        jac = None if answer is None or answer.estimate.jac is None else answer.estimate.jac
-        error = None if answer is None else answer.estimate.standard_error
-        scale = self.run.x_scale
-        x = self.run.x0.copy() if answer is None else self._point(answer)
-        return OptimizeResult(
-            x=x,
-            parameters=self.run.problem.parameters(x),
+        """Everything known now; what takes copying is worked out when asked for."""
+        answer, last, best = self._answer(), self.last, self.best
+
+        def point(of: Point | None) -> Deferred | None:
+            return None if of is None else Deferred(partial(self._point, of))
+
+        def derivative(of: torch.Tensor | None) -> Deferred | None:
+            return None if of is None else Deferred(partial(self._own_units, of))
+
+        result = OptimizeResult(
+            x=self.run.x0.copy() if answer is None else point(answer),
             fun=math.nan if answer is None else answer.estimate.fun,
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
-            jac=None if jac is None else as_array(jac) / scale,
-            standard_error=None if error is None else as_array(error) / scale,
-            x_last=None if self.last is None else self._point(self.last),
-            fun_last=math.nan if self.last is None else self.last.estimate.fun,
-            x_best=None if self.best is None else self._point(self.best),
-            fun_best=math.nan if self.best is None else self.best.estimate.fun,
+            jac=None if answer is None else derivative(answer.estimate.jac),
+            standard_error=None if answer is None else derivative(answer.estimate.standard_error),
+            x_last=point(last),
+            fun_last=math.nan if last is None else last.estimate.fun,
+            x_best=point(best),
+            fun_best=math.nan if best is None else best.estimate.fun,
             success=self.status.success,
             status=self.status,
             message=self._message(),
@@ -206,6 +282,22 @@ class Loop:
             estimator=self.run.estimator,
             method=self.run.method,
         )
+        result["parameters"] = Deferred(lambda: self.run.problem.parameters(result.x))
+        return result
+
+
+def _reduced(point: Point, *, whole: bool) -> dict[str, Any]:
+    """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
+    estimate = point.estimate
+    kept = {name: getattr(estimate, name) for name in _PLAIN}
+    tensors = {"x": point.x, "jac": estimate.jac, "standard_error": estimate.standard_error}
+    kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
+    return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
+
+
+def _restored(kept: dict[str, Any]) -> Point:
+    x, unit = kept["x"] if kept["x"] is not None else torch.empty(0), kept["unit"]
+    return Point(x, Estimate(**(kept | {"x": x, "unit": None if unit is None else lambda: unit})))
 
 
 def as_array(x: torch.Tensor) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.optimize import Bounds
 
 from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, choose_parts, resolve_problem
 from invopt._chained import chained
+from invopt._checkpoint import Checkpoint, as_checkpoint
 from invopt._estimator import Estimator
 from invopt._loop import Loop
 from invopt._optimizer import Optimizer
@@ -48,6 +50,7 @@ class Run:
     callback: Callback | None
     workers: Workers
     progress: bool
+    checkpoint: Checkpoint | None = None
 
     def open(self) -> AbstractContextManager[Objective]:
         """Open the objective for the length of a block: here, or in the workers."""
@@ -78,6 +81,7 @@ def minimize(
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
 ) -> OptimizeResult:
     """Minimize a black box from samples of its values.
 
@@ -118,6 +122,9 @@ def minimize(
         ``dask.distributed.Client(...).get_executor()``. See Notes.
     progress : bool, optional
         Show a progress bar; by default where stderr is a terminal.
+    checkpoint : Checkpoint, str or Path, optional
+        File that the run is kept in, every 1000 iterations and at its end. If it is there, the run goes on from it, and
+        comes to the same bits as one that never stopped; `x0` and `rng` then count for nothing.
 
     Returns
     -------
@@ -169,6 +176,7 @@ def minimize(
         callback=callback,
         workers=workers,
         progress=progress,
+        checkpoint=checkpoint,
     )
     with run.open() as objective:
         return run.loop(objective)
@@ -193,6 +201,7 @@ def prepare(
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
@@ -228,6 +237,7 @@ def prepare(
         callback=callback,
         workers=shared,
         progress=sys.stderr.isatty() if progress is None else progress,
+        checkpoint=as_checkpoint(checkpoint),
     )
 
 

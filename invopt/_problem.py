@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,6 +14,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
+
+from invopt._sides import Sides
 
 if TYPE_CHECKING:
     from invopt._chain import Chain
@@ -97,6 +100,22 @@ class Objective(abc.ABC):
         value = self.fun(x[None], seed=np.array([seed]), spp=spp)
         return float(value[0]), self.jac(x, seed=seed)
 
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n,)
+            Weights.
+        seed : int
+            Seed of the points and of everything else that is drawn.
+        step : int
+            Estimates made before, for what depends on the progress of a run.
+        differentiate_right : bool
+            Whether the right side keeps its graph.
+        """
+        raise TypeError(f"{type(self).__name__} has no sides")
+
     @property
     def blind_spots(self) -> str:
         """What the derivative is known to leave out, as a sentence; empty if nothing."""
@@ -113,6 +132,10 @@ class Objective(abc.ABC):
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
+
+    def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
+        """Write what else is worth a file at `x` of shape (n,) into a folder; returns the files."""
+        return []
 
     def close(self) -> None:
         """Release what is held; called once, at the end of a run, whatever its end."""
@@ -145,9 +168,8 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
-    # Names of the parts that serve it best where none are asked for; without a method, the one that fits the estimator.
+    # Name of the estimator that serves it best where none is asked for.
     default_estimator: ClassVar[str] = "shared-samples"
-    default_method: ClassVar[str | None] = None
     # Evaluations that the command line spends on it where no number is asked for.
     default_maxfev: ClassVar[int] = 400
 
@@ -185,6 +207,16 @@ class Problem(abc.ABC):
     def sigma(self) -> float:
         """Smoothing width to start with, in units of `x_scale`: wide enough to bridge the plateaus."""
         return 1.0
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint belongs to, part by part: one that differs in any is of another run."""
+        return {"problem": repr(self)}
+
+    @property
+    def default_method(self) -> Any:
+        """Method that serves it best, or its name, where that is not simply what fits the estimator; or None."""
+        return None
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,17 @@ class History:
                 value = np.nan
             self._rows[name].append(value)
 
+    @classmethod
+    def from_columns(cls, columns: dict[str, NDArray[np.float64]]) -> History:
+        """A history of columns as `columns_to` gives them."""
+        history = cls()
+        history._rows = {name: list(columns[name]) for name in cls.columns}
+        return history
+
+    def columns_to(self, rows: int) -> dict[str, NDArray[np.float64]]:
+        """Columns of the first `rows` iterations."""
+        return {name: np.array(values[:rows], dtype=np.float64) for name, values in self._rows.items()}
+
     def __len__(self) -> int:
         return len(self._rows["fun"])
 
@@ -96,6 +108,18 @@ class History:
             ax.set_yscale("log")
         ax.set(xlabel="evaluations", ylabel="fun")
         return ax
+
+
+class Deferred:
+    """An entry of a result that is worked out when it is first asked for: a network's weights take a while to copy."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __call__(self) -> Any:
+        return self._make()
 
 
 class OptimizeResult(scipy.optimize.OptimizeResult):
@@ -133,3 +157,19 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     def __init__(self, **attributes: Any) -> None:
         super().__init__()
         self.update(attributes)
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if isinstance(value, Deferred):
+            value = self[name] = value()
+        return value
+
+    def resolve(self) -> OptimizeResult:
+        """Work out what is deferred; returns itself."""
+        for name in self:
+            self[name]
+        return self
+
+    def __repr__(self) -> str:
+        self.resolve()
+        return super().__repr__()

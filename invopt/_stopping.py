@@ -100,9 +100,9 @@ class PlateauWatch:
     """Counts consecutive flat estimates."""
 
     def __init__(self) -> None:
-        self._flat = 0
+        self.flat = 0
 
     def status(self, estimate: Estimate) -> Status:
         """PLATEAU once too many estimates in a row saw no variation."""
-        self._flat = self._flat + 1 if is_flat(estimate) else 0
-        return Status.PLATEAU if self._flat >= _PLATEAU_PATIENCE else Status.RUNNING
+        self.flat = self.flat + 1 if is_flat(estimate) else 0
+        return Status.PLATEAU if self.flat >= _PLATEAU_PATIENCE else Status.RUNNING

@@ -16,14 +16,15 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
+from invopt._checkpoint import Checkpoint
 from invopt._estimator import Estimator
 from invopt._minimize import prepare
-from invopt._problem import Capability, Objective
+from invopt._problem import Capability, Objective, Problem
 from invopt._registry import find, resolve
 from invopt._result import History, OptimizeResult
 from invopt._validators import as_real, require
 from invopt.bench import commands
-from invopt.exceptions import InvoptError
+from invopt.exceptions import InvoptError, suggest
 from invopt.report.tables import doctor_table, outcome_table, registry_table
 
 __all__ = ["main"]
@@ -42,17 +43,33 @@ def run(
     maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default what suits the problem.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that evaluate; 1 for this one alone.")] = 1,
+    scene: Annotated[
+        str | None, typer.Option(help="Scene, where the problem takes one: a name or an XML file.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Field of the problem; repeatable.")
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="File to keep the run in, and to go on from.")] = None,
+    every: Annotated[int, typer.Option(help="Iterations between writings of the checkpoint.")] = 1000,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
 ) -> None:
     """Solve a task from a random start, and show how well."""
     with _as_usage_errors():
-        problem = resolve("problems", name, "name")
+        problem = _make_problem(name, [*(settings or []), *([] if scene is None else [f"scene={scene}"])])
         require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
         made = _make_estimator(estimator or problem.default_estimator, sigma)
-        budget = problem.default_maxfev if maxfev is None else maxfev
-        prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=budget, workers=workers)
+        prepared = prepare(
+            problem,
+            made,
+            method,
+            x0=start,
+            rng=rng,
+            maxfev=problem.default_maxfev if maxfev is None else maxfev,
+            workers=workers,
+            checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
+        )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -67,6 +84,32 @@ def run(
         if out is not None:
             for path in _write(objective, result, start, out):
                 console.print(f"wrote {path}", soft_wrap=True)
+
+
+def _make_problem(name: str, settings: list[str]) -> Problem:
+    """A problem by name, its fields from texts: numbers and the like where they read as such, else as they are."""
+    if not settings:
+        resolved: Problem = resolve("problems", name, "name")
+        return resolved
+    cls = find("problems", name)
+    known = {item.alias for item in attrs.fields(cls) if item.init}
+    fields: dict[str, object] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or key not in known:
+            raise ValueError(
+                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {setting!r}; {suggest(key, known)}"
+            )
+        fields[key] = _read(text)
+    made: Problem = cls(**fields)
+    return made
+
+
+def _read(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 @contextmanager
@@ -100,6 +143,7 @@ def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float
         *write_pictures(objective, result, start, out),
         write_convergence(result, out),
         *_write_weights(result, out),
+        *objective.write(result.x, out),
     ]
 
 

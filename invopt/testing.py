@@ -26,6 +26,7 @@ from invopt._optimizer import Optimizer, Oracle
 from invopt._problem import Capability, Objective, Problem
 from invopt._registry import find
 from invopt._result import Status
+from invopt._sides import ResidualLoss, Sides
 
 __all__ = ["ESTIMATOR_CHECKS", "OPTIMIZER_CHECKS", "PROBLEM_CHECKS", "assert_mean"]
 
@@ -126,10 +127,27 @@ class _Counting(Objective):
         self.nfev += JAC_COST
         return float(0.5 * x @ _HESS @ x) + 0.25, _HESS @ x
 
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """The same quadratic as the mean square of a left side, the right one being zero."""
+        self.nfev += 1
+        weights = x.detach().clone().requires_grad_()
+        root = torch.linalg.cholesky(_HESS / 2).T @ weights
+        left = 3**0.5 * torch.cat([root, torch.full((1,), 0.5, dtype=x.dtype)])
+        return Sides(weights=weights, left=left[None], right=torch.zeros(1, 4, 3, dtype=x.dtype), loss=_Squares())
+
+
+class _Squares(ResidualLoss):
+    def values(self, left: Tensor, right: Tensor) -> Tensor:
+        return (left - right).square().mean(1)
+
+    def product(self, left: Tensor, first: Tensor, second: Tensor, reference: Tensor) -> Tensor:
+        return ((left - first) * (left - second)).mean(1)
+
 
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, _Counting]:
     objective = _Counting()
-    evaluator = Evaluator(objective, Capability.FUN | Capability.JAC, torch.ones(2, dtype=torch.float64))
+    provides = Capability.FUN | Capability.JAC | Capability.SIDES
+    evaluator = Evaluator(objective, provides, torch.ones(2, dtype=torch.float64))
     state = estimator.init(find("problems", "quadratic")())
     return estimator.estimate(evaluator, _X, state, np.random.default_rng(seed))[0], objective
 

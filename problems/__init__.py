@@ -9,6 +9,7 @@ from .mug import Mug
 from .mug_cnn import MugCNN
 from .mug_cnn5 import MugCNN5
 from .quadratic import Quadratic
+from .radiosity import NeuralRadiosity
 from .scene import Scene
 from .shadow import Shadow
 from .texture import Texture
@@ -22,6 +23,7 @@ __all__ = [
     "Mug",
     "MugCNN",
     "MugCNN5",
+    "NeuralRadiosity",
     "Quadratic",
     "Scene",
     "Shadow",

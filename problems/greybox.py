@@ -32,7 +32,6 @@ class GreyBoxProblem(Problem):
     """
 
     default_estimator: ClassVar[str] = "fr22"
-    default_method: ClassVar[str] = "adam"
 
     @property
     @abc.abstractmethod
@@ -115,6 +114,11 @@ class GreyBoxProblem(Problem):
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """How many weights there are, for nobody reads them."""
         return {"weights": f"{self.n}"}
+
+    @property
+    def default_method(self) -> Any:
+        """Adam."""
+        return "adam"
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
         """Weights in the network's dtype, on its device."""

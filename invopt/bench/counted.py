@@ -10,6 +10,7 @@ from torch import Tensor
 
 from invopt._evaluate import JAC_COST
 from invopt._problem import Objective
+from invopt._sides import Sides
 
 __all__ = ["CountedObjective"]
 
@@ -81,6 +82,11 @@ class CountedObjective(Objective):
         """Value and derivative."""
         self.count += JAC_COST
         return self.objective.value_and_jac(x, seed=seed, spp=spp, integrator=integrator)
+
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of an equation, one evaluation."""
+        self.count += 1
+        return self.objective.sides(x, seed=seed, step=step, differentiate_right=differentiate_right)
 
     @property
     def blind_spots(self) -> str:

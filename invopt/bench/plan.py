@@ -85,7 +85,7 @@ def make_plan(
                 raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
             refused[task] = f"cannot be made from its name alone: {error}"
             continue
-        if not tasks and Capability.CHAIN in problem.provides:
+        if not tasks and problem.provides & (Capability.CHAIN | Capability.SIDES):
             refused[task] = "trains a network, for an hour: ask for it by name"
             continue
         limit = budget(task, size) if maxfev is None else maxfev
