@@ -7,21 +7,27 @@ from .autodiff import Autodiff
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
 from .function_value import FunctionValue
+from .gauss_newton import GaussNewton
+from .sample_history import SampleHistory
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
 from .spsa import SPSA
+from .width import AdaptiveWidth
 
 __all__ = [
     "FR22",
     "SPSA",
+    "AdaptiveWidth",
     "AggregateGradient",
     "AggregateHVP",
     "AggregateHessian",
     "Autodiff",
     "FiniteDifference",
     "FunctionValue",
+    "GaussNewton",
+    "SampleHistory",
     "SharedSamples",
     "SmoothedGradient",
     "SmoothedHVP",

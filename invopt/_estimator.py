@@ -6,7 +6,7 @@ import abc
 import enum
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
+from invopt._result import Status
 from invopt._seeds import SeedPolicy, as_seed_policy
 
-__all__ = ["Estimate", "Estimator", "Measurement", "Order"]
+__all__ = ["Estimate", "Estimator", "Lowest", "Measurement", "Order"]
 
 
 class Order(enum.Flag):
@@ -54,6 +55,13 @@ class Measurement:
         return self._error
 
 
+class Lowest(NamedTuple):
+    """The lowest value that an estimator has sampled, and where, inside the bounds."""
+
+    x: Tensor
+    fun: float
+
+
 @frozen(kw_only=True, eq=False, slots=False)
 class Estimate:
     """What one call of an estimator found at `x`.
@@ -87,6 +95,12 @@ class Estimate:
         Whether the gradient says nothing at all: exactly zero for lack of anything to see.
     note : str
         What a reader of the result should know about this estimate; empty if nothing.
+    lowest : Lowest, optional
+        The lowest sample remembered; a method may prefer it to a step that promises less.
+    x_standard_error : Tensor, shape (n,), optional
+        Standard error of each parameter, `x` being taken for the answer.
+    status : Status
+        The estimator's own verdict; anything but RUNNING ends the run.
     """
 
     x: Tensor
@@ -101,6 +115,9 @@ class Estimate:
     spread: float = float("nan")
     blind: bool = False
     note: str = ""
+    lowest: Lowest | None = None
+    x_standard_error: Tensor | None = None
+    status: Status = Status.RUNNING
 
     @cached_property
     def _hessian(self) -> Measurement:
@@ -139,10 +156,20 @@ class Estimator(abc.ABC):
     ----------
     seeds : SeedPolicy or str, default "per_pair"
         Which evaluations share a renderer seed.
+
+    Attributes
+    ----------
+    provides : Order
+        What an estimate holds.
+    needs : Capability
+        What is asked of the objective.
+    unbiased : bool
+        Whether the derivatives of a quadratic are right in the mean, however few the samples; else they only converge.
     """
 
     provides: ClassVar[Order]
     needs: ClassVar[Capability] = Capability.FUN
+    unbiased: ClassVar[bool] = True
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 

@@ -121,6 +121,7 @@ class Loop:
         if verdict is not Status.RUNNING:
             return verdict
         for status in (
+            point.estimate.status,
             self.run.tolerances.status(self.first, previous, point, step, self.evaluator),
             plateau.status(point.estimate),
         ):
@@ -170,6 +171,7 @@ class Loop:
         answer = self._answer()
         jac = None if answer is None or answer.estimate.jac is None else answer.estimate.jac
         error = None if answer is None else answer.estimate.standard_error
+        certain = None if answer is None else answer.estimate.x_standard_error
         scale = self.run.x_scale
         x = self.run.x0.copy() if answer is None else self._point(answer)
         return OptimizeResult(
@@ -179,6 +181,7 @@ class Loop:
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
             jac=None if jac is None else jac.numpy() / scale,
             standard_error=None if error is None else error.numpy() / scale,
+            x_standard_error=None if certain is None else certain.numpy() * scale,
             x_last=None if self.last is None else self._point(self.last),
             fun_last=math.nan if self.last is None else self.last.estimate.fun,
             x_best=None if self.best is None else self._point(self.best),

@@ -172,6 +172,11 @@ class Problem(abc.ABC):
         return 1.0
 
     @property
+    def samples(self) -> int | None:
+        """Samples per pixel of an evaluation; None where that means nothing."""
+        return None
+
+    @property
     def x_opt(self) -> NDArray[np.float64] | None:
         """The known answer, or None."""
         return None
