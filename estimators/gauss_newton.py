@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 from attrs import evolve, field, frozen
+from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Measurement, Order
+from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
@@ -40,8 +41,10 @@ class GaussNewton(HistoryEstimator):
 
     Parameters
     ----------
-    sigma, n_samples, window, seeds
+    sigma, window, seeds
         As of every estimator with a history, see `HistoryEstimator`.
+    n_samples : int, default 1
+        Antithetic pairs an iteration, at least 1.
     restarts : int, default 4
         Times that the width may go back to its first value after a descent that ended above the noise floor, >= 0.
     max_spp_factor : int, default 64
@@ -70,6 +73,7 @@ class GaussNewton(HistoryEstimator):
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
     needs: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
 
+    n_samples: int = field(default=1, validator=integer(1))
     restarts: int = field(default=4, validator=integer(0))
     max_spp_factor: int = field(default=64, validator=integer(1))
 
@@ -77,7 +81,7 @@ class GaussNewton(HistoryEstimator):
         """State before the first estimate."""
         return evolve(super().init(problem), floor=NoiseFloor(spp=problem.samples, restarts=self.restarts))
 
-    def _evaluate(self, objective: Evaluator, points: Tensor, seed: np.ndarray, state: HistoryState) -> Tensor:
+    def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
         return objective.residuals(points, seed=seed, spp=state.floor.raised).double()
 
     def _model(
@@ -119,9 +123,7 @@ class GaussNewton(HistoryEstimator):
             return evolve(estimate, status=Status.NOISE_FLOOR), state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
 
-    def _measure_noise(
-        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
-    ) -> float:
+    def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
         """Mean square of the residuals' noise, from their difference under two seeds."""
         seeds = rng.integers(1, FIRST_REFERENCE_SEED, 2)
         pair = self._evaluate(objective, x.expand(2, -1), seeds, state)
@@ -139,6 +141,9 @@ def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
     jac = 2 * (slope @ residual - excess[1:, 0]) / (m * sigma)
     unknown = torch.full_like(x, torch.inf)
     values = torch.cat([batch.values for batch in state.batches]).square().mean(1)
+
+    def promised(step: Tensor) -> float:
+        return float((residual + (step / sigma) @ slope).square().mean())
 
     def hessian() -> Measurement:
         if not model.determined:
@@ -160,5 +165,5 @@ def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
         nfev=0,
         sigma=sigma,
         spread=float(values.std(correction=0)),
-        lowest=None if state.stay else state.lowest,
+        lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, promised),
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from attrs import evolve, field, frozen, validators
+from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Lowest
+from invopt._estimator import Estimate, Estimator
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._schedules import Schedule, as_schedule
@@ -27,6 +28,13 @@ __all__ = ["HistoryEstimator", "HistoryState"]
 
 # Once the value has fallen to this share of the first, a small spread is a minimum's and no plateau's.
 _DESCENDED = 0.9
+
+
+class Sample(NamedTuple):
+    """A point and its value."""
+
+    x: Tensor
+    fun: float
 
 
 @frozen(eq=False, kw_only=True)
@@ -53,7 +61,7 @@ class HistoryState:
         Seed that the window shares.
     top : float or None
         Mean of the first samples' values.
-    lowest : Lowest or None
+    lowest : Sample or None
         Lowest sample under the present seed.
     floor : NoiseFloor
         What is known of the noise.
@@ -71,7 +79,7 @@ class HistoryState:
     directions: Directions = Directions()
     seed: int | None = None
     top: float | None = None
-    lowest: Lowest | None = None
+    lowest: Sample | None = None
     floor: NoiseFloor = NoiseFloor(spp=None, restarts=0)
     wide: bool = False
 
@@ -125,7 +133,7 @@ class HistoryEstimator(Estimator):
         return evolve(estimate, nfev=objective.nfev - before), state
 
     @abc.abstractmethod
-    def _evaluate(self, objective: Evaluator, points: Tensor, seed: np.ndarray, state: HistoryState) -> Tensor:
+    def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
         """Values at the rows of `points`, (k,) or (k, m)."""
 
     @abc.abstractmethod
@@ -148,9 +156,7 @@ class HistoryEstimator(Estimator):
         sigma = width.after_step(state.sigma, state.first, float(torch.linalg.vector_norm(step)), back=back)
         return evolve(state, sigma=sigma, step=step)
 
-    def _sample(
-        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
-    ) -> HistoryState:
+    def _sample(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """Add a batch around `x`."""
         m = self.n_samples
         t, directions = draw(rng, m, objective.n, state.directions)
@@ -159,11 +165,12 @@ class HistoryEstimator(Estimator):
             seed = int(rng.integers(1, FIRST_REFERENCE_SEED))
         seeds = SeedSource(self.seeds, rng).draw(m, 2) if seed is None else np.full(2 * m, seed)
         points = torch.cat([x - state.sigma * t, x + state.sigma * t])
-        values = self._evaluate(objective, points, seeds, state)
-        points, values = _finite(points, values)
+        points, values = _finite(points, self._evaluate(objective, points, seeds, state))
         funs = _mean_square(values)
         i = int(funs.argmin())
-        lowest = Lowest(objective.project(points[i]), float(funs[i]))
+        lowest = Sample(objective.project(points[i]), float(funs[i]))
+        if probe and MODE != "pairprobeuse":
+            points, values = points[:-1], values[:-1]
         if state.lowest is not None and state.lowest.fun <= lowest.fun:
             lowest = state.lowest
         batch = Batch(x.clone(), state.sigma, points, values)
@@ -185,7 +192,6 @@ class HistoryEstimator(Estimator):
         spread = float(weights @ (funs - mean).square()) ** 0.5
         assert state.top is not None
         return spread < self.sigma.gate * abs(mean) and mean > _DESCENDED * state.top
-
 
 
 def _mean_square(values: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
-from invopt._validators import integer
 
 from .history import HistoryEstimator, HistoryState
 from .regression import fit, quadratic, unpack
@@ -60,15 +60,13 @@ class SampleHistory(HistoryEstimator):
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
 
-    n_samples: int = field(default=2, validator=integer(1))
-
     def init(self, problem: Problem) -> HistoryState:
         """State before the first estimate."""
         if problem.n > _MOST_PARAMETERS:
             raise ValueError(f"SampleHistory is for at most {_MOST_PARAMETERS} parameters, and there are {problem.n}")
         return super().init(problem)
 
-    def _evaluate(self, objective: Evaluator, points: Tensor, seed: np.ndarray, state: HistoryState) -> Tensor:
+    def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
         return objective.fun(points, seed=seed)
 
     def _model(
@@ -84,6 +82,13 @@ class SampleHistory(HistoryEstimator):
         else:
             error = torch.full_like(model.coefficients, torch.inf)
         jac_error, hess_error = unpack(error, n)
+        # What smoothing has added to the value where the curvature is this.
+        blur = 0.5 * max(float(hess.trace()), 0.0)
+
+        def promised(step: Tensor) -> float:
+            t = step / sigma
+            return float(model.coefficients[0] + jac @ t + 0.5 * (t @ hess @ t)) - blur
+
         stay = self._is_plateau(seen.weights, seen.values, state)
         estimate = Estimate(
             x=x,
@@ -95,11 +100,6 @@ class SampleHistory(HistoryEstimator):
             nfev=0,
             sigma=sigma,
             spread=float(seen.values.std(correction=0)),
-            lowest=None if stay or state.lowest is None else _blurred(state.lowest, hess),
+            lowest=None if stay or state.lowest is None else Lowest(*state.lowest, promised),
         )
         return estimate, evolve(state, stay=stay)
-
-
-def _blurred(lowest: Lowest, hess: Tensor) -> Lowest:
-    """The lowest sample with what smoothing adds to a value where the curvature is `hess`, to compare like with like."""
-    return lowest._replace(fun=lowest.fun + 0.5 * max(float(hess.trace()), 0.0))

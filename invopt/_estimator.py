@@ -56,10 +56,14 @@ class Measurement:
 
 
 class Lowest(NamedTuple):
-    """The lowest value that an estimator has sampled, and where, inside the bounds."""
+    """The lowest value that an estimator has sampled, and where, inside the bounds.
+
+    `promised` gives the value, not smoothed, that the estimator's model expects after a step of shape (n,).
+    """
 
     x: Tensor
     fun: float
+    promised: Callable[[Tensor], float]
 
 
 @frozen(kw_only=True, eq=False, slots=False)

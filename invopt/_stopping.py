@@ -53,8 +53,8 @@ class Tolerances:
     def status(self, first: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
         """Verdict on `current`, reached from `previous` by a step of length `step`, the run having begun at `first`."""
         estimate = current.estimate
-        # While the width still shrinks, the objective that is left to minimise is not yet this one.
-        if is_flat(estimate) or (previous is not None and estimate.sigma < previous.estimate.sigma):
+        # While the width still changes, the objective that is left to minimise is not yet this one.
+        if is_flat(estimate) or (previous is not None and estimate.sigma != previous.estimate.sigma):
             return Status.RUNNING
         if estimate.sigma > 0 and not _has_fallen(first.estimate, estimate):
             return Status.RUNNING

@@ -83,8 +83,7 @@ class Newton(Optimizer):
     @staticmethod
     def _better(estimate: Estimate, target: Tensor) -> Tensor:
         """The lowest sample remembered, if it lies below what the model promises at `target`."""
-        if estimate.lowest is None:
+        lowest = estimate.lowest
+        if lowest is None or lowest.promised(target - estimate.x) <= lowest.fun:
             return target
-        step = target - estimate.x
-        promised = estimate.fun + float(gradient(estimate) @ step + 0.5 * (step @ (estimate.hess @ step)))
-        return estimate.lowest.x if estimate.lowest.fun < promised else target
+        return lowest.x
