@@ -13,6 +13,7 @@ from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
+from .sparse_gauss_newton import SparseGaussNewton
 from .spsa import SPSA
 from .width import AdaptiveWidth
 
@@ -32,4 +33,5 @@ __all__ = [
     "SmoothedGradient",
     "SmoothedHVP",
     "SmoothedHessian",
+    "SparseGaussNewton",
 ]

@@ -76,11 +76,11 @@ class HistoryState:
     step: Tensor | None = None
     stay: bool = False
     batches: tuple[Batch, ...] = ()
-    directions: Directions = Directions()
+    directions: Directions = field(factory=Directions)
     seed: int | None = None
     top: float | None = None
     lowest: Sample | None = None
-    floor: NoiseFloor = NoiseFloor(spp=None, restarts=0)
+    floor: NoiseFloor = field(factory=lambda: NoiseFloor(spp=None, restarts=0))
     wide: bool = False
 
 
@@ -116,6 +116,11 @@ class HistoryEstimator(Estimator):
         start = self.sigma.at(0, problem.sigma) if isinstance(self.sigma, Schedule) else self.sigma.start
         first = problem.sigma if start is None else start
         return HistoryState(first=first, sigma=first)
+
+    @property
+    def width(self) -> AdaptiveWidth | Schedule:
+        """How the width goes."""
+        return self.sigma
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate; the Hessian and products are free."""
@@ -169,8 +174,6 @@ class HistoryEstimator(Estimator):
         funs = _mean_square(values)
         i = int(funs.argmin())
         lowest = Sample(objective.project(points[i]), float(funs[i]))
-        if probe and MODE != "pairprobeuse":
-            points, values = points[:-1], values[:-1]
         if state.lowest is not None and state.lowest.fun <= lowest.fun:
             lowest = state.lowest
         batch = Batch(x.clone(), state.sigma, points, values)

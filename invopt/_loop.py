@@ -197,6 +197,7 @@ class Loop:
             problem=self.run.problem,
             estimator=self.run.estimator,
             method=self.run.method,
+            choice=self.run.choice,
         )
 
 

@@ -133,8 +133,8 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
-    # Name of the estimator that serves it best where none is asked for.
-    default_estimator: ClassVar[str] = "shared-samples"
+    # Name of the estimator that serves it best where none is asked for; None leaves it to general rules.
+    default_estimator: ClassVar[str | None] = None
 
     @property
     @abc.abstractmethod

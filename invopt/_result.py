@@ -131,6 +131,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         One row an iteration.
     problem, estimator, method : object
         What was run.
+    choice : str
+        What was chosen where nothing was asked for, and why; else empty.
     """
 
     def __init__(self, **attributes: Any) -> None:

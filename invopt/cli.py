@@ -15,10 +15,11 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
+from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._minimize import prepare
-from invopt._problem import Objective
-from invopt._registry import find, resolve
+from invopt._problem import Objective, Problem
+from invopt._registry import kebab, resolve
 from invopt._result import OptimizeResult
 from invopt._validators import as_real, require
 from invopt.exceptions import InvoptError
@@ -48,7 +49,7 @@ def run(
         require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
-        made = _make_estimator(estimator or problem.default_estimator, sigma)
+        made = _make_estimator(problem, estimator, sigma)
         prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=maxfev, workers=workers)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -75,16 +76,15 @@ def _as_usage_errors() -> Iterator[None]:
         raise error if isinstance(error, InvoptError) else InvoptError(str(error)) from None
 
 
-def _make_estimator(name: str, sigma: float | None) -> Estimator:
-    cls = find("estimators", name)
+def _make_estimator(problem: Problem, name: str | None, sigma: float | None) -> Estimator | str | None:
     if sigma is None:
-        made: Estimator = cls()
-        return made
+        return name
     require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
-    if not hasattr(cls, "default_schedule"):
-        raise ValueError(f"'sigma' means nothing to the estimator {name!r}: {sigma!r}")
-    made = cls(sigma=attrs.evolve(cls.default_schedule, start=sigma))
-    return made
+    chosen = choose(problem, name, None).estimator
+    width = getattr(chosen, "width", None)
+    if width is None:
+        raise ValueError(f"'sigma' means nothing to the estimator {kebab(type(chosen).__name__)!r}: {sigma!r}")
+    return attrs.evolve(chosen, sigma=attrs.evolve(width, start=sigma))
 
 
 def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
