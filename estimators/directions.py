@@ -32,20 +32,20 @@ def draw(rng: np.random.Generator, m: int, n: int, state: Directions) -> tuple[T
     Directions are the rows of random orthogonal matrices, used up one by one, and lengths the quantiles of a sequence
     that fills (0, 1) evenly: every draw by itself has the density stated, and together they leave fewer gaps.
     """
-    basis, quantile = state.basis, rng.random() if state.quantile is None else state.quantile
-    rows = []
-    for _ in range(m):
-        if len(basis) == 0:
-            basis = np.linalg.qr(rng.standard_normal((n, n)))[0].T
-        quantile = (quantile + _GOLDEN) % 1.0
-        rows.append(basis[-1] * _length(quantile, n) * (1.0 if rng.random() < 0.5 else -1.0))
-        basis = basis[:-1]
-    return torch.from_numpy(np.array(rows)), Directions(basis, quantile)
+    last = rng.random() if state.quantile is None else state.quantile
+    quantiles = (last + _GOLDEN * np.arange(1, m + 1)) % 1.0
+    rows = state.basis.reshape(-1, n)
+    blocks = [rows] + [_orthogonal(rng, n) for _ in range(-(-(m - len(rows)) // n))]
+    rows = np.concatenate(blocks)
+    # Lengths follow the chi distribution with n + 1 degrees of freedom.
+    lengths = np.sqrt(2 * gammaincinv(0.5 * (n + 1), quantiles)) * rng.choice([-1.0, 1.0], m)
+    return torch.from_numpy(rows[:m] * lengths[:, None]), Directions(rows[m:], float(quantiles[-1]))
 
 
-def _length(quantile: float, n: int) -> float:
-    """Quantile of the chi distribution with n + 1 degrees of freedom."""
-    return math.sqrt(2 * float(gammaincinv(0.5 * (n + 1), quantile)))
+def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Random basis of shape (n, n); which way each vector points is left to the sign of its length."""
+    basis: NDArray[np.float64] = np.linalg.qr(rng.standard_normal((n, n)))[0].T
+    return basis
 
 
 def log_density(t: Tensor) -> Tensor:

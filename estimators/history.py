@@ -26,7 +26,7 @@ from .window import Batch
 
 __all__ = ["HistoryEstimator", "HistoryState"]
 
-# Once the value has fallen to this share of the first, a small spread is a minimum's and no plateau's.
+# Once a sample has fallen to this share of the first ones, a small spread is no plateau's.
 _DESCENDED = 0.9
 
 
@@ -194,7 +194,8 @@ class HistoryEstimator(Estimator):
         mean = float(weights @ funs)
         spread = float(weights @ (funs - mean).square()) ** 0.5
         assert state.top is not None
-        return spread < self.sigma.gate * abs(mean) and mean > _DESCENDED * state.top
+        assert state.lowest is not None
+        return spread < self.sigma.gate * abs(mean) and state.lowest.fun > _DESCENDED * state.top
 
 
 def _mean_square(values: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ _LOCAL = 0.5
 # Perturbations kept back to find out.
 _HELD_BACK = 4
 # Levenberg's damping, relative to the mean of the diagonal of J'J.
-_DAMPING = 1e-3
+_DAMPING = 1e-5
 _RAISE = 4
 # Parameters up to which error bars are worth a dense inverse.
 _MOST_ERROR_BARS = 2048
@@ -84,6 +84,7 @@ class SparseGaussNewton(Estimator):
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
     needs: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
+    unbiased: ClassVar[bool] = False
 
     sigma: float | None = field(default=None)
     n_samples: int = field(default=28, validator=integer(8))
@@ -163,8 +164,8 @@ class SparseGaussNewton(Estimator):
 
 
 _NOT_LOCAL = (
-    "a Jacobian with few entries a row predicts only {:.0f} % of what perturbations change: more than {} parameters act "
-    "on a residual, or not linearly"
+    "a Jacobian with few entries a row predicts only {:.0f} % of what perturbations change: more than {} parameters "
+    "act on a residual, or not linearly"
 )
 
 

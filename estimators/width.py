@@ -28,7 +28,7 @@ class AdaptiveWidth:
         Factor where the samples do not differ, in [1, 2]: the run then stays where it is and looks further.
     gate : float, default 0.03
         Samples whose spread is below this share of their mean are taken not to differ, >= 0.
-    most : float, default 3
+    most : float, default 1.5
         Largest width, as a multiple of the first, >= 1.
     least : float, default 0.001
         Smallest width, as a multiple of the first, in (0, 1].
@@ -39,7 +39,7 @@ class AdaptiveWidth:
     stretch: float = field(default=1.0, validator=real(above=0, maximum=2))
     grow: float = field(default=1.5, validator=real(minimum=1, maximum=2))
     gate: float = field(default=0.03, validator=real(minimum=0))
-    most: float = field(default=3.0, validator=real(minimum=1))
+    most: float = field(default=1.5, validator=real(minimum=1))
     least: float = field(default=1e-3, validator=real(above=0, maximum=1))
 
     def after_step(self, sigma: float, first: float, length: float, *, back: bool) -> float:

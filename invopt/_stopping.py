@@ -60,7 +60,8 @@ class Tolerances:
             return Status.RUNNING
         if self.gtol > 0 and estimate.jac is not None and self._gradient_vanishes(current, evaluator):
             return Status.CONVERGED
-        if previous is None:
+        # With samples, a step of exactly 0 is none: the next ones may see where to go.
+        if previous is None or (step == 0.0 and estimate.sigma > 0):
             return Status.RUNNING
         if self.xtol > 0 and step <= self.xtol:
             return Status.XTOL
