@@ -18,7 +18,7 @@ from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer
 
 from .history import HistoryEstimator, HistoryState
-from .noise_floor import NoiseFloor, parameter_covariance
+from .noise_floor import NoiseFloor, gradient_blocks, parameter_covariance
 from .regression import Fit, fit, linear
 from .width import AdaptiveWidth
 from .window import reweight
@@ -138,6 +138,8 @@ def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
     along = model.rest @ residual
     across = model.rest @ slope.T
     moved = model.influence[1:] * along + model.influence[0] * across.T
+    # Noise that the window shares is not in the spread of its samples; at the answer, noise is what residuals are.
+    shared = gradient_blocks(slope, residual).square().sum(1)
     jac = 2 * (slope @ residual - excess[1:, 0]) / (m * sigma)
     unknown = torch.full_like(x, torch.inf)
     values = torch.cat([batch.values for batch in state.batches]).square().mean(1)
@@ -160,7 +162,7 @@ def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
         fun=float(residual @ residual - excess[0, 0]) / m,
         fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
         jac=torch.zeros_like(jac) if state.stay else jac,
-        standard_error=2 * moved.square().sum(1).sqrt() / (m * sigma) if model.determined else unknown,
+        standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,
         hessian=hessian,
         nfev=0,
         sigma=sigma,

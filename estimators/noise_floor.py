@@ -6,7 +6,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-__all__ = ["NoiseFloor", "parameter_covariance"]
+__all__ = ["NoiseFloor", "gradient_blocks", "parameter_covariance"]
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
@@ -64,6 +64,14 @@ class NoiseFloor:
         return evolve(self, factor=self.factor * _RAISE, before=value)
 
 
+def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
+    """What each block of residuals contributes to J r, shape (n, blocks)."""
+    contributions = slope * residual
+    spare = -contributions.shape[1] % _BLOCK
+    padded = torch.nn.functional.pad(contributions, (0, spare))
+    return padded.reshape(len(slope), -1, _BLOCK).sum(2)
+
+
 def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
     r"""Covariance of the minimiser of a sum of squares: :math:`(J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`.
 
@@ -85,9 +93,7 @@ def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
     gram = slope @ slope.T
     if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
         return None
-    contributions = slope * residual
-    spare = -contributions.shape[1] % _BLOCK
-    blocks = torch.nn.functional.pad(contributions, (0, spare)).reshape(len(slope), -1, _BLOCK).sum(2)
+    blocks = gradient_blocks(slope, residual)
     inverse = torch.linalg.inv(gram)
     covariance: Tensor = inverse @ (blocks @ blocks.T) @ inverse
     return covariance
