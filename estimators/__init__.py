@@ -15,12 +15,10 @@ from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
 from .sparse_gauss_newton import SparseGaussNewton
 from .spsa import SPSA
-from .width import AdaptiveWidth
 
 __all__ = [
     "FR22",
     "SPSA",
-    "AdaptiveWidth",
     "AggregateGradient",
     "AggregateHVP",
     "AggregateHessian",

@@ -16,11 +16,11 @@ from invopt._problem import Capability, Problem
 from invopt._result import Status
 from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer
+from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
 from .noise_floor import NoiseFloor, gradient_blocks, parameter_covariance
 from .regression import Fit, fit, linear
-from .width import AdaptiveWidth
 from .window import reweight
 
 __all__ = ["GaussNewton"]

@@ -17,11 +17,11 @@ from invopt._problem import Problem
 from invopt._schedules import Schedule, as_schedule
 from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt._validators import integer
+from invopt._width import AdaptiveWidth
 from invopt.exceptions import NonFiniteError
 
 from .directions import Directions, draw
 from .noise_floor import NoiseFloor
-from .width import AdaptiveWidth
 from .window import Batch
 
 __all__ = ["HistoryEstimator", "HistoryState"]

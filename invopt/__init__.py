@@ -14,6 +14,7 @@ from invopt._result import History, OptimizeResult, Status
 from invopt._schedules import Constant, Exponential, Linear, Schedule
 from invopt._seeds import SeedPolicy
 from invopt._session import Request, Session
+from invopt._width import AdaptiveWidth
 from invopt.exceptions import (
     BackendError,
     EvaluationError,
@@ -25,6 +26,7 @@ from invopt.exceptions import (
 )
 
 __all__ = [
+    "AdaptiveWidth",
     "BackendError",
     "Capability",
     "Constant",

@@ -83,7 +83,7 @@ def _make_estimator(problem: Problem, name: str | None, sigma: float | None) -> 
     chosen = choose(problem, name, None).estimator
     width = getattr(chosen, "width", None)
     if width is None:
-        raise ValueError(f"'sigma' means nothing to the estimator {kebab(type(chosen).__name__)!r}: {sigma!r}")
+        raise ValueError(f"'sigma' means nothing to the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
     return attrs.evolve(chosen, sigma=attrs.evolve(width, start=sigma))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from invopt import Capability, Objective, Problem, Status, minimize, problems
+from invopt import AdaptiveWidth, Capability, Objective, Problem, Status, minimize, problems
 from invopt._evaluate import Evaluator
-from invopt.estimators import AdaptiveWidth, GaussNewton, SampleHistory
+from invopt.estimators import GaussNewton, SampleHistory
 from invopt.estimators.directions import Directions, draw, log_density
 from invopt.estimators.regression import fit, quadratic, unpack
 from invopt.estimators.window import Batch, reweight
