@@ -28,7 +28,8 @@ TASKS = {
 def measure(name, seeds):
     make, maxfev = TASKS[name]
     problem, counts, choice, began = make(), [], "", time.perf_counter()
-    with problem.open() as objective:
+    # Opened as a run opens it: the cores are the renderer's.
+    with prepare(problem).open() as objective:
         for seed in seeds:
             start = problem.starts(np.random.default_rng(seed), 1)[0]
             result = prepare(problem, x0=start, rng=seed, maxfev=maxfev, progress=False).loop(objective)
