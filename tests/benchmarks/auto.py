@@ -25,6 +25,7 @@ TASKS = {
     "TEXTURE": (problems.Texture, 60),
 }
 
+
 def measure(name, seeds):
     make, maxfev = TASKS[name]
     problem, counts, choice, began = make(), [], "", time.perf_counter()
