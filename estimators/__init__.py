@@ -9,11 +9,14 @@ from .finite_difference import FiniteDifference
 from .fr22 import FR22
 from .full_gradient import FullGradient
 from .function_value import FunctionValue
+from .gauss_newton import GaussNewton
+from .sample_history import SampleHistory
 from .semi_gradient import SemiGradient
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
+from .sparse_gauss_newton import SparseGaussNewton
 from .spsa import SPSA
 from .weighted_dual_buffer import WeightedDualBuffer
 
@@ -28,10 +31,13 @@ __all__ = [
     "FiniteDifference",
     "FullGradient",
     "FunctionValue",
+    "GaussNewton",
+    "SampleHistory",
     "SemiGradient",
     "SharedSamples",
     "SmoothedGradient",
     "SmoothedHVP",
     "SmoothedHessian",
+    "SparseGaussNewton",
     "WeightedDualBuffer",
 ]

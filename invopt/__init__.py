@@ -15,6 +15,7 @@ from invopt._result import History, OptimizeResult, Status
 from invopt._schedules import Constant, Exponential, Linear, Schedule, StepDecay
 from invopt._seeds import SeedPolicy
 from invopt._session import Request, Session
+from invopt._width import AdaptiveWidth
 from invopt.exceptions import (
     BackendError,
     CheckpointError,
@@ -27,6 +28,7 @@ from invopt.exceptions import (
 )
 
 __all__ = [
+    "AdaptiveWidth",
     "BackendError",
     "Capability",
     "Checkpoint",

@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 import torch
 from attrs import field, frozen
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt._validators import integer
@@ -134,6 +135,9 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"kind": "tensor", "value": _store(value, tensors), "cpu": value.device.type == "cpu"}
     if isinstance(value, np.ndarray):
         return {"kind": "array", "value": _store(torch.from_numpy(np.ascontiguousarray(value)), tensors)}
+    if isinstance(value, csr_matrix):
+        parts = [_encode(part, tensors) for part in (value.data, value.indices, value.indptr)]
+        return {"kind": "csr", "value": parts, "shape": [int(size) for size in value.shape]}
     if isinstance(value, dict):
         items = [[_encode(key, tensors), _encode(item, tensors)] for key, item in value.items()]
         return {"kind": "dict", "value": items}
@@ -169,6 +173,8 @@ def _decode(value: Any, tensors: dict[str, Tensor], device: torch.device) -> Any
         parts = {_decode(k, tensors, device): _decode(item, tensors, device) for k, item in inner}
         return parts if kind == "dict" else _restored(_find(value["class"]), parts)
     items = [_decode(item, tensors, device) for item in inner]
+    if kind == "csr":
+        return csr_matrix(tuple(items), shape=tuple(value["shape"]))
     if kind == "named":
         return _find(value["class"])(*items)
     return deque(items, maxlen=value["maxlen"]) if kind == "deque" else {"tuple": tuple, "list": list}[kind](items)

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
+from invopt._arguments import resolve_problem
 from invopt._estimator import Order
 from invopt._loop import as_array, open_evaluator
 from invopt._minimize import prepare
@@ -68,7 +69,7 @@ def differentiate(
     problem : Problem, str or callable
         As in `minimize`.
     estimator : Estimator or str, optional
-        By default `SharedSamples`.
+        By default what the problem names itself, else `SharedSamples`.
     x : array_like, shape (n,), optional
         Where; by default the problem's start.
     p : array_like, shape (n,), optional
@@ -87,9 +88,12 @@ def differentiate(
     >>> round(float(found.jac[0]), 6), round(float(found.hess[0, 0]), 3)
     (6.0, 2.0)
     """
+    described = resolve_problem(problem, x, bounds, x_scale)
+    # One point leaves an estimator that remembers with nothing to remember.
+    default = described.default_estimator or "shared-samples"
     run = prepare(
-        problem,
-        estimator,
+        described,
+        default if estimator is None else estimator,
         None,
         x0=x,
         bounds=bounds,

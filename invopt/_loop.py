@@ -31,6 +31,7 @@ __all__ = ["Loop", "as_array", "open_evaluator"]
 
 # What of an estimate a checkpoint keeps as it is.
 _PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
+_TENSORS = ("jac", "standard_error", "x_standard_error")
 
 
 def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
@@ -198,6 +199,7 @@ class Loop:
         if verdict is not Status.RUNNING:
             return verdict
         for status in (
+            point.estimate.status,
             self.run.tolerances.status(self.first, previous, point, step, self.evaluator),
             plateau.status(point.estimate),
         ):
@@ -233,6 +235,10 @@ class Loop:
     def _own_units(self, derivative: torch.Tensor) -> NDArray[np.float64]:
         return np.asarray(as_array(derivative) / self.run.x_scale)
 
+    def _error_bars(self, estimate: Estimate) -> NDArray[np.float64] | None:
+        error = estimate.x_standard_error
+        return None if error is None else np.asarray(as_array(error) * self.run.x_scale)
+
     def _unknown(self, small: bool) -> NDArray[np.float64]:
         return np.full(self.evaluator.n if small else (), np.nan)
 
@@ -266,6 +272,7 @@ class Loop:
             fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
             jac=None if answer is None else derivative(answer.estimate.jac),
             standard_error=None if answer is None else derivative(answer.estimate.standard_error),
+            x_standard_error=None if answer is None else self._error_bars(answer.estimate),
             x_last=point(last),
             fun_last=math.nan if last is None else last.estimate.fun,
             x_best=point(best),
@@ -281,6 +288,7 @@ class Loop:
             problem=self.run.problem,
             estimator=self.run.estimator,
             method=self.run.method,
+            choice=self.run.choice,
         )
         result["parameters"] = Deferred(lambda: self.run.problem.parameters(result.x))
         return result
@@ -290,7 +298,7 @@ def _reduced(point: Point, *, whole: bool) -> dict[str, Any]:
     """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
     estimate = point.estimate
     kept = {name: getattr(estimate, name) for name in _PLAIN}
-    tensors = {"x": point.x, "jac": estimate.jac, "standard_error": estimate.standard_error}
+    tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}
     kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
     return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
 

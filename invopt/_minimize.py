@@ -14,9 +14,10 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 
-from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, choose_parts, resolve_problem
+from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, resolve_problem
 from invopt._chained import chained
 from invopt._checkpoint import Checkpoint, as_checkpoint
+from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._loop import Loop
 from invopt._optimizer import Optimizer
@@ -38,6 +39,7 @@ class Run:
     problem: Problem
     estimator: Estimator
     method: Optimizer
+    choice: str
     x0: NDArray[np.float64]
     bounds: Bounds | None
     x_scale: NDArray[np.float64]
@@ -90,7 +92,10 @@ def minimize(
     problem : Problem, str or callable
         What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
     estimator : Estimator or str, optional
-        How derivatives are got; by default the problem's own, mostly `SharedSamples`.
+        How derivatives are got. By default, or for "auto", chosen for the problem: what it names itself; else
+        `GaussNewton` where residuals are known, `SampleHistory` for few parameters, `SharedSamples` for more.
+        ``res.choice`` says which and why. "paper": the paper's `AggregateHVP` with `FletcherReevesCG`, at its authors'
+        settings.
     method : Optimizer or str, optional
         How they become steps; by default the best match for what the estimator provides.
     x0 : array_like, shape (n,), optional
@@ -205,7 +210,7 @@ def prepare(
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
-    chosen, chosen_method = choose_parts(described, estimator, method)
+    chosen, chosen_method, why = choose(described, estimator, method)
     check_pairing(described, chosen, chosen_method)
     chosen = chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
@@ -225,6 +230,7 @@ def prepare(
         problem=described,
         estimator=chosen,
         method=chosen_method,
+        choice=why,
         x0=check_start(described.x0 if x0 is None else x0, box, n),
         bounds=box,
         x_scale=scale,

@@ -168,8 +168,8 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
-    # Name of the estimator that serves it best where none is asked for.
-    default_estimator: ClassVar[str] = "shared-samples"
+    # Name of the estimator that serves it best where none is asked for; None leaves it to general rules.
+    default_estimator: ClassVar[str | None] = None
     # Evaluations that the command line spends on it where no number is asked for.
     default_maxfev: ClassVar[int] = 400
 
@@ -216,6 +216,11 @@ class Problem(abc.ABC):
     @property
     def default_method(self) -> Any:
         """Method that serves it best, or its name, where that is not simply what fits the estimator; or None."""
+        return None
+
+    @property
+    def samples(self) -> int | None:
+        """Samples per pixel of an evaluation; None where that means nothing."""
         return None
 
     @property

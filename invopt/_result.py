@@ -23,6 +23,7 @@ class Status(enum.Enum):
     CONVERGED = "gradient norm, plus two standard errors, fell below `gtol`"
     XTOL = "the step fell below `xtol`"
     FTOL = "the change of `fun` fell below `ftol`"
+    NOISE_FLOOR = "as precise as the noise allows: `x_standard_error` says how precise"
     FINISHED = "the method ended by its own rule"
     UNSURE = "the method ended by its own rule, which knows nothing of noise: compare `jac` with `standard_error`"
     LIMIT = "the method reached a limit of its own: see its options"
@@ -40,7 +41,7 @@ class Status(enum.Enum):
     @property
     def success(self) -> bool:
         """Whether the run ended because it had converged."""
-        return self in {Status.CONVERGED, Status.XTOL, Status.FTOL, Status.FINISHED}
+        return self in {Status.CONVERGED, Status.XTOL, Status.FTOL, Status.NOISE_FLOOR, Status.FINISHED}
 
 
 class History:
@@ -138,6 +139,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Its standard error; 0 if deterministic, inf if unknown.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient at `x` and the standard error of each component.
+    x_standard_error : ndarray, shape (n,), or None
+        Error bar of each parameter, in its own units, where the estimator can tell.
     x_last, x_best : ndarray, shape (n,)
         The last point, and the one with the lowest reported value; `fun_last` and `fun_best` likewise.
     success : bool
@@ -152,6 +155,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         One row an iteration.
     problem, estimator, method : object
         What was run.
+    choice : str
+        What was chosen where nothing was asked for, and why; else empty.
     """
 
     def __init__(self, **attributes: Any) -> None:

@@ -56,14 +56,15 @@ class Tolerances:
         # What one minibatch says is no verdict on all of them.
         if estimate.partial:
             return Status.RUNNING
-        # While the width still shrinks, the objective that is left to minimise is not yet this one.
-        if is_flat(estimate) or (previous is not None and estimate.sigma < previous.estimate.sigma):
+        # While the width still changes, the objective that is left to minimise is not yet this one.
+        if is_flat(estimate) or (previous is not None and estimate.sigma != previous.estimate.sigma):
             return Status.RUNNING
         if estimate.sigma > 0 and not _has_fallen(first.estimate, estimate):
             return Status.RUNNING
         if self.gtol > 0 and estimate.jac is not None and self._gradient_vanishes(current, evaluator):
             return Status.CONVERGED
-        if previous is None:
+        # With samples, a step of exactly 0 is none: the next ones may see where to go.
+        if previous is None or (step == 0.0 and estimate.sigma > 0):
             return Status.RUNNING
         if self.xtol > 0 and step <= self.xtol:
             return Status.XTOL

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from invopt._checkpoint import Checkpoint
+from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._minimize import prepare
+from invopt._optimizer import Optimizer
 from invopt._problem import Capability, Objective, Problem
-from invopt._registry import find, resolve
+from invopt._registry import find, kebab, resolve
 from invopt._result import History, OptimizeResult
 from invopt._validators import as_real, require
 from invopt.bench import commands
@@ -59,11 +61,11 @@ def run(
         require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
-        made = _make_estimator(estimator or problem.default_estimator, sigma)
+        made, served = _make_parts(problem, estimator, method, sigma)
         prepared = prepare(
             problem,
             made,
-            method,
+            served,
             x0=start,
             rng=rng,
             maxfev=problem.default_maxfev if maxfev is None else maxfev,
@@ -121,16 +123,18 @@ def _as_usage_errors() -> Iterator[None]:
         raise error if isinstance(error, InvoptError) else InvoptError(str(error)) from None
 
 
-def _make_estimator(name: str, sigma: float | None) -> Estimator:
-    cls = find("estimators", name)
+def _make_parts(
+    problem: Problem, name: str | None, method: str | None, sigma: float | None
+) -> tuple[Estimator | str | None, Optimizer | str | None]:
     if sigma is None:
-        made: Estimator = cls()
-        return made
+        return name, method
     require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
-    if not hasattr(cls, "default_schedule"):
-        raise ValueError(f"'sigma' means nothing to the estimator {name!r}: {sigma!r}")
-    made = cls(sigma=attrs.evolve(cls.default_schedule, start=sigma))
-    return made
+    chosen, served, _ = choose(problem, name, method)
+    width = getattr(chosen, "width", None)
+    if width is None:
+        raise ValueError(f"'sigma' means nothing to the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
+    changes: Any = {"sigma": attrs.evolve(width, start=sigma)}
+    return attrs.evolve(chosen, **changes), served
 
 
 def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:

@@ -250,6 +250,11 @@ class Scene(Problem):
         """Smoothing width to start with."""
         return self._sigma
 
+    @property
+    def samples(self) -> int:
+        """Samples per pixel."""
+        return self.spp
+
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
         """Values at `x` in scene units, by name: displacements, degrees, factors, colours, numbers."""
         return self.layout.decode(x)

@@ -10,7 +10,6 @@ import torch
 import invopt
 from invopt import estimators, optimizers, problems
 from invopt._evaluate import Budget, Evaluator, StopRun
-from invopt._minimize import prepare
 from invopt._problem import Capability, Objective
 from invopt.exceptions import EvaluationError, IncompatibleError, NonFiniteError, SceneError
 from invopt.rendering import CameraPose, Color, Translation
@@ -180,11 +179,3 @@ with problem.open() as live:
 @pytest.mark.render
 def test_scalar_backend_says_that_it_has_none():
     subprocess.run([sys.executable, "-c", SCALAR], env={**os.environ, "INVOPT_BACKEND": ""}, check=True, timeout=200)
-
-
-def test_texture_chooses_it_by_itself():
-    run = prepare(problems.Texture(size="tiny"))
-    assert isinstance(run.estimator, estimators.Autodiff)
-    assert isinstance(run.method, optimizers.Adam)
-    run = prepare(problems.Texture(size="tiny"), method="newton-cg")
-    assert isinstance(run.estimator, estimators.SharedSamples)

@@ -21,11 +21,14 @@ from invopt.estimators import (
     FiniteDifference,
     FullGradient,
     FunctionValue,
+    GaussNewton,
+    SampleHistory,
     SemiGradient,
     SharedSamples,
     SmoothedGradient,
     SmoothedHessian,
     SmoothedHVP,
+    SparseGaussNewton,
     WeightedDualBuffer,
 )
 
@@ -163,7 +166,10 @@ OTHERS = {
     FiniteDifference,
     FullGradient,
     FunctionValue,
+    GaussNewton,
+    SampleHistory,
     SemiGradient,
+    SparseGaussNewton,
     WeightedDualBuffer,
 }
 

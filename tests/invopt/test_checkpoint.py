@@ -16,6 +16,7 @@ PAIRS = [
     (estimators.FiniteDifference(), optimizers.BFGS()),
     (estimators.FiniteDifference(), optimizers.LBFGS()),
     (estimators.FiniteDifference(), optimizers.DampedBFGS()),
+    (estimators.SampleHistory(), optimizers.Newton()),
 ]
 
 
@@ -34,6 +35,24 @@ def test_resumed_runs_have_the_same_bits(problem, estimator, method, tmp_path):
     assert np.array_equal(whole.history.fun, rest.history.fun)
     assert np.array_equal(whole.history.nfev, rest.history.nfev)
     assert whole.fun == rest.fun
+    assert whole.nfev == rest.nfev
+    assert whole.status is rest.status
+
+
+LEARNED = [
+    (estimators.GaussNewton(), optimizers.Newton()),
+    (estimators.SparseGaussNewton(neighbours=2), optimizers.NewtonCG(trust_radius=1e3)),
+]
+
+
+@pytest.mark.parametrize(("estimator", "method"), LEARNED, ids=lambda part: type(part).__name__)
+def test_what_residuals_taught_is_kept(estimator, method, tmp_path):
+    options = {"rng": 3, "gtol": 0.0, "xtol": 0.0}
+    whole = invopt.minimize("box2", estimator, method, maxiter=9, **options)
+    for maxiter in (2, 5, 9):
+        rest = invopt.minimize("box2", estimator, method, maxiter=maxiter, checkpoint=tmp_path / "run", **options)
+    assert np.array_equal(whole.x, rest.x)
+    assert np.array_equal(whole.history.fun, rest.history.fun)
     assert whole.nfev == rest.nfev
     assert whole.status is rest.status
 
