@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen, validators
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
@@ -93,6 +93,14 @@ class Function(Problem):
     def provides(self) -> Capability:  # type: ignore[override]
         """Values, and a target where `fun` takes one."""
         return Capability.FUN | Capability.TARGET if self.targeted else Capability.FUN
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint belongs to: `fun` by its name, for where it lies in memory changes with every process."""
+        fun = self.fun
+        name = f"{getattr(fun, '__module__', '')}.{getattr(fun, '__qualname__', type(fun).__name__)}"
+        kept = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "fun"}
+        return {"problem": f"{type(self).__name__}({name}, {kept})"}
 
     def open(self) -> Objective:
         """Return the callable as a live objective."""

@@ -111,6 +111,23 @@ def test_another_run_is_refused(tmp_path):
             invopt.minimize(*parts, rng=0, maxiter=5, checkpoint=path)
 
 
+def test_a_function_is_known_by_its_name(tmp_path):
+    def make(power):
+        def fun(x):
+            return float((x**2).sum() ** power)
+
+        return fun
+
+    def other(x):
+        return float((x**2).sum())
+
+    options = {"x0": [3.0, 2.0], "rng": 0, "checkpoint": tmp_path / "run"}
+    invopt.minimize(make(1), "fr22", "adam", maxiter=3, **options)
+    assert invopt.minimize(make(1), "fr22", "adam", maxiter=5, **options).nit == 5
+    with pytest.raises(CheckpointError, match="of another problem"):
+        invopt.minimize(other, "fr22", "adam", maxiter=7, **options)
+
+
 def test_foreign_and_damaged_files_are_refused(tmp_path):
     from safetensors.torch import save_file
 
