@@ -16,7 +16,17 @@ from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
 from invopt.rendering._probe import missing_packages
 
-__all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads"]
+__all__ = [
+    "ENVIRONMENT",
+    "Backend",
+    "Choice",
+    "activate",
+    "active",
+    "choose",
+    "foresee",
+    "helping_thread",
+    "set_threads",
+]
 
 ENVIRONMENT = "INVOPT_BACKEND"
 # Without a handler of the user's, Python prints its warnings to stderr as they are: one line.
@@ -180,6 +190,22 @@ def set_threads(renderer: int, torch: int = 1) -> None:
     _threads = renderer
     if active() is not None:
         _apply_threads()
+
+
+@contextlib.contextmanager
+def helping_thread() -> Iterator[None]:
+    """Have two threads at least: Mitsuba reads and writes EXR files in tasks of Dr.Jit's pool; one waits forever."""
+    import drjit
+
+    count = drjit.thread_count()
+    if count > 1:
+        yield
+        return
+    drjit.set_thread_count(2)
+    try:
+        yield
+    finally:
+        drjit.set_thread_count(count)
 
 
 def _apply_threads() -> None:

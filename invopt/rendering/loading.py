@@ -14,6 +14,7 @@ from attrs import frozen
 
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
+from invopt.rendering.backend import helping_thread
 from invopt.rendering.meshes import Mesh
 from invopt.rendering.values import renderer
 
@@ -82,7 +83,7 @@ def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
     # Merging would rename objects, and with them the parameters to set.
     config.merge_equivalent = config.merge_meshes = False
     description = blueprint.description
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, _file_resolver() as resolver:
+    with helping_thread(), tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, _file_resolver() as resolver:
         if isinstance(description, Path):
             resolver.prepend(str(description.parent))
             with readable(f"{str(description)!r} could not be read"):

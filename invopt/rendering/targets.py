@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
+from invopt.rendering.backend import helping_thread
 from invopt.rendering.values import renderer
 
 __all__ = ["as_target", "check_target", "read_target"]
@@ -45,7 +46,8 @@ def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
     mi = renderer()
 
     try:
-        bitmap = mi.Bitmap(str(target))
+        with helping_thread():
+            bitmap = mi.Bitmap(str(target))
         if bitmap.pixel_format() == mi.Bitmap.PixelFormat.MultiChannel:
             # Layers of a renderer: the picture itself is the one without a name.
             bitmap = dict(bitmap.split()).get("<root>", bitmap)
