@@ -129,7 +129,7 @@ class PoolEngine(FutureEngine):
         return self._pool.start()
 
     def _messages(self, calls: list[Call]) -> Iterable[Sequence[Call]]:
-        """As few as keep all processes busy, for a message takes as long as a tenth of a small render."""
+        """As few as keep all processes busy: each message takes time, while its process waits."""
         size = max(math.ceil(len(calls) / self._k), 1)
         size = math.ceil(size / math.ceil(size / _LONGEST))
         return [calls[i : i + size] for i in range(0, len(calls), size)]

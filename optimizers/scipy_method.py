@@ -15,10 +15,11 @@ from torch import Tensor
 
 from invopt._estimator import Estimate, Order
 from invopt._inversion import Inversion
-from invopt._optimizer import Optimizer, Oracle
+from invopt._optimizer import Oracle
 from invopt._result import Status
 from invopt.exceptions import UnknownNameError, suggest
 
+from .inverted import Inverted, InvertedRun
 from .steps import gradient
 
 __all__ = ["Scipy"]
@@ -61,15 +62,6 @@ class _Product(NamedTuple):
     p: Array | None
 
 
-class _Run:
-    """A run of scipy in its thread, and what passes between the two; the one state that is changed in place."""
-
-    def __init__(self) -> None:
-        self.inversion: Inversion | None = None
-        self.waiting = False
-        self.verdict = Status.RUNNING
-
-
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"'name' must be a string: {value!r}")
@@ -87,7 +79,7 @@ def _options(value: Any) -> dict[str, Any]:
 
 
 @frozen
-class Scipy(Optimizer):
+class Scipy(Inverted):
     """A method of `scipy.optimize.minimize`, run on estimates.
 
     Each point at which scipy asks for a value or a derivative is an iteration of our loop; one estimate there serves
@@ -148,13 +140,9 @@ class Scipy(Optimizer):
         """What the method needs of the estimator."""
         return _FUN if self.differences else _REQUIRES[self.name]
 
-    def init(self, x0: Tensor) -> Any:
-        """Prepare a run that has not begun."""
-        return _Run()
-
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """Answer scipy until it asks about another point; costs what products cost."""
-        run: _Run = state
+        run: InvertedRun = state
         reply: Any = None
         if run.inversion is None:
             run.inversion = Inversion(self._target(x, oracle))
@@ -179,16 +167,6 @@ class Scipy(Optimizer):
                 run.waiting = True
                 return asked, run
             reply = estimate if distance == 0.0 else oracle.estimate(asked)
-
-    def status(self, state: Any) -> Status:
-        """FINISHED when scipy has converged, or why it has not."""
-        verdict: Status = state.verdict
-        return verdict
-
-    def close(self, state: Any) -> None:
-        """Unwind scipy's thread."""
-        if state.inversion is not None:
-            state.inversion.close()
 
     def _target(self, x0: Tensor, oracle: Oracle) -> Callable[[Callable[[Any], Any]], Any]:
         bounds = _bounds(x0, oracle) if self.name in _BOUNDED else None

@@ -1,4 +1,4 @@
-"""Base of the methods that other libraries run: they ask for one value after the other."""
+"""Base of the searches that other libraries run: they ask for one value after the other."""
 
 from __future__ import annotations
 
@@ -15,24 +15,18 @@ from torch import Tensor
 
 from invopt._estimator import Estimate, Order
 from invopt._inversion import Inversion
-from invopt._optimizer import Optimizer, Oracle
+from invopt._optimizer import Oracle
 from invopt._result import Status
+
+from .inverted import Inverted
 
 __all__ = ["Array", "Search"]
 
 Array: TypeAlias = NDArray[np.float64]
 
 
-class SearchState:
-    """A search in its thread; changed in place, as that of `Scipy`."""
-
-    def __init__(self) -> None:
-        self.inversion: Inversion | None = None
-        self.verdict = Status.RUNNING
-
-
 @frozen(kw_only=True)
-class Search(Optimizer):
+class Search(Inverted):
     """A search by values alone, each point it asks for being an iteration of our loop; a subclass gives `search`."""
 
     requires: ClassVar[Order] = Order.FUN
@@ -40,10 +34,6 @@ class Search(Optimizer):
     @abc.abstractmethod
     def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:
         """Search from `x0` within bounds, which may be infinite, in units of `x_scale`; returns the answer."""
-
-    def init(self, x0: Tensor) -> Any:
-        """Prepare a search that has not begun."""
-        return SearchState()
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """Hand over the value at `x` and go where the search wants to know the next one; costs no evaluation."""
@@ -62,16 +52,6 @@ class Search(Optimizer):
             if not torch.equal(asked, x):
                 return asked, state
             reply = estimate.fun
-
-    def status(self, state: Any) -> Status:
-        """FINISHED when the search has ended."""
-        verdict: Status = state.verdict
-        return verdict
-
-    def close(self, state: Any) -> None:
-        """Unwind the search's thread."""
-        if state.inversion is not None:
-            state.inversion.close()
 
     def _target(self, x: Tensor, oracle: Oracle) -> Callable[[Callable[[Any], Any]], Array]:
         far = torch.full_like(x, torch.inf)

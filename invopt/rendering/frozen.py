@@ -24,13 +24,13 @@ _RECORDINGS = 24
 
 
 class FrozenRender:
-    """`mi.render` of one scene, several times as fast for small pictures, bit for bit the same.
+    """`mi.render` of one scene, its program traced once and launched again; bit for bit the same pictures.
 
-    Tracing the light path's program takes longer than running it on 64x64 pixels. `dr.freeze` records what is launched
-    and launches it again, with the scene's buffers of that time. It sees those only of a scene that is an *argument*
-    of the recorded function: one from the function's closure gives pictures of the past. And new buffers must be
-    `owned`. Trust is earned: the first recorded pictures of each kind, and now and then a later one, are compared with
-    ordinary ones; if any bit differs or recording fails, every picture from then on is an ordinary one.
+    Tracing the light path's program takes about as long as running it for a small picture. `dr.freeze` records what is
+    launched and launches it again, with the scene's buffers of that time. It sees those only of a scene that is an
+    *argument* of the recorded function: one from the function's closure gives pictures of the past. And new buffers
+    must be `owned`. Trust is earned: the first recorded pictures of each kind, and now and then a later one, are
+    compared with ordinary ones; if any bit differs or recording fails, every picture from then on is an ordinary one.
 
     Parameters
     ----------

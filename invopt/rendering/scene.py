@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -210,8 +209,11 @@ class LiveScene:
 
     def _detached(self, sensor: int, seed: int, spp: int) -> Any:
         """Picture that depends on no parameter, and collects its own derivative."""
-        dr: Any = importlib.import_module("drjit")
-        with dr.suspend_grad():
+        import drjit as dr
+
+        # Dr.Jit gives no types of it.
+        suspended: Any = dr.suspend_grad
+        with suspended():
             image = dr.detach(self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed))
         dr.enable_grad(image)
         return image

@@ -39,10 +39,6 @@ def slow(x):
     return bowl(x)
 
 
-def stuck(x):
-    time.sleep(600)
-
-
 def stuck_with_note(x, folder):
     (folder / f"{os.getpid()}").touch()
     time.sleep(600)

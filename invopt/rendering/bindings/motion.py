@@ -14,6 +14,7 @@ from torch import Tensor
 
 from invopt._validators import as_vector, real, require
 from invopt.rendering.bindings.binding import Binding, Own
+from invopt.rendering.bindings.matrices import about, rotate, translate, turn
 
 __all__ = ["CameraPose", "Motion", "Pose", "Rotation", "Scale", "Translation"]
 
@@ -92,7 +93,7 @@ class Translation(Motion):
 
     def matrix(self, x: Tensor, center: Tensor) -> Tensor:
         """Identity with the displacement in its last column."""
-        return _translate(x.new_zeros(3).index_put((torch.tensor([_AXES.index(a) for a in self.axes]),), x))
+        return translate(x.new_zeros(3).index_put((torch.tensor([_AXES.index(a) for a in self.axes]),), x))
 
 
 @frozen(kw_only=True, eq=False)
@@ -146,8 +147,8 @@ class Rotation(Motion):
         """Rotation about the axis through the centre."""
         # One turn more is the same rotation to the last bit.
         turned = torch.remainder(x, 360.0 / self.unit)
-        turn = _turn(self.axis, turned * math.radians(self.unit))
-        return _about(turn, center if self.center is None else torch.from_numpy(self.center))
+        linear = turn(self.axis, turned * math.radians(self.unit))
+        return about(linear, center if self.center is None else torch.from_numpy(self.center))
 
 
 @frozen(kw_only=True, eq=False)
@@ -194,7 +195,7 @@ class Scale(Motion):
 
     def matrix(self, x: Tensor, center: Tensor) -> Tensor:
         """Scaling about the centre."""
-        return _about(
+        return about(
             torch.eye(3, dtype=x.dtype) * torch.exp(x), center if self.center is None else torch.from_numpy(self.center)
         )
 
@@ -246,10 +247,10 @@ class Pose(Motion):
 
     def matrix(self, x: Tensor, center: Tensor) -> Tensor:
         """Rotation about the centre, then displacement."""
-        turn = _about(
-            _rotate(x[3:] * math.radians(self.unit)), center if self.center is None else torch.from_numpy(self.center)
+        turned = about(
+            rotate(x[3:] * math.radians(self.unit)), center if self.center is None else torch.from_numpy(self.center)
         )
-        return _translate(x[:3]) @ turn
+        return translate(x[:3]) @ turned
 
     @property
     def _units(self) -> NDArray[np.float64]:
@@ -275,35 +276,3 @@ class CameraPose(Pose):
 
     target: str = field(default="sensor", kw_only=False)
     unit: float = field(default=5.0, validator=real(above=0))
-
-
-def _translate(vector: Tensor) -> Tensor:
-    top = torch.cat([torch.eye(3, dtype=vector.dtype), vector[:, None]], dim=1)
-    return _with_last_row(top)
-
-
-def _about(linear: Tensor, center: Tensor) -> Tensor:
-    """4x4 matrix of a linear map about a point."""
-    return _with_last_row(torch.cat([linear, (center - linear @ center)[:, None]], dim=1))
-
-
-def _with_last_row(top: Tensor) -> Tensor:
-    return torch.cat([top, torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=top.dtype)])
-
-
-def _turn(axis: NDArray[np.float64], angle: Tensor) -> Tensor:
-    """3x3 rotation about a unit vector, by Rodrigues' formula."""
-    x, y, z = axis
-    cross = torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]], dtype=angle.dtype)
-    turned: Tensor = torch.eye(3, dtype=angle.dtype) + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
-    return turned
-
-
-def _rotate(vector: Tensor) -> Tensor:
-    """3x3 rotation by a vector along the axis, as long as the angle in radians."""
-    x, y, z = vector
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).view(3, 3)
-    # Of the exponential itself, so that it has its derivative at 0 too.
-    rotation: Tensor = torch.linalg.matrix_exp(cross)
-    return rotation
