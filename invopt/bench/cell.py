@@ -123,7 +123,7 @@ class _Trace:
 
     def __init__(self, problem: Problem, by_value: bool) -> None:
         self._problem = problem
-        self._by_value = by_value
+        self.by_value = by_value
         self._due = 0.0
         self._spent = 0.0
         self._answer: Array | None = None
@@ -132,7 +132,7 @@ class _Trace:
 
     def __call__(self, *, intermediate_result: OptimizeResult) -> None:
         began = time.perf_counter()
-        x = intermediate_result.x_best if self._by_value else intermediate_result.x_last
+        x = intermediate_result.x_best if self.by_value else intermediate_result.x_last
         nfev, seconds = intermediate_result.nfev, intermediate_result.seconds - self._spent
         if self._answer is not None and nfev > self._due:
             self._keep()
@@ -193,18 +193,23 @@ def _run(
     trace.end()
     _check(cell, result, counted.count, trace, x0)
     arrays = _arrays(trace, ImageError(problem, objective))
-    answer = result.x_best if method.requires == Order.FUN else result.x_last
-    facts = {
+    answer = result.x_best if trace.by_value else result.x_last
+    facts = _facts(result, float(arrays["seconds"][-1]), answer) | {
+        "estimator": repr(estimator),
+        "optimizer": repr(method),
+    }
+    return facts, arrays | ({"x0": x0, "x": answer} if problem.n <= MAX_N else {})
+
+
+def _facts(result: OptimizeResult, seconds: float, answer: Array) -> dict[str, Any]:
+    return {
         "status": result.status.name,
         "nfev": result.nfev,
         "nit": result.nit,
-        "seconds": float(arrays["seconds"][-1]),
+        "seconds": seconds,
         "fun": result.fun,
-        "estimator": repr(estimator),
-        "optimizer": repr(method),
         "x_digest": digest(answer),
     }
-    return facts, arrays | ({"x0": x0, "x": answer} if problem.n <= MAX_N else {})
 
 
 def _check(cell: Cell, result: OptimizeResult, count: int, trace: _Trace, x0: Array) -> None:
