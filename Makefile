@@ -12,11 +12,11 @@ PINNED := pyproject.toml constraints.txt
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one .venv would break each other
 .SUFFIXES:
-.PHONY: help setup demo test check format lint types docs bench clean
+.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity clean
 SHELL := /bin/sh
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 - \2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 - \2/p' Makefile
 
 setup: $(STAMPS)/llvm ## make .venv, install the pinned packages, find or install an LLVM
 
@@ -48,6 +48,12 @@ docs: setup $(STAMPS)/docs ## build the documentation with its gallery, warnings
 
 bench: setup ## run the benchmarks
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+bench-cnn: setup ## train networks through the renderer, for an hour or so
+	$(BIN)/python -m pytest tests/benchmarks/test_cnn.py -s
+
+bench-radiosity: setup ## neural radiosity: estimators at equal iterations, seconds per iteration, memory
+	$(BIN)/python -m pytest tests/benchmarks/test_radiosity.py -s
 
 clean: ## remove everything made here, .venv included
 	rm -rf $(VENV) build dist out docs/_build docs/gallery docs/api *.egg-info

@@ -22,6 +22,7 @@ html_theme_options = {"description": "Optimization through renderers and other b
 
 suppress_warnings = [
     "ref.footnote",  # a section of references may list what the text does not cite by number
+    "ref.python",  # the letters of a shape, as in (n,), are taken for the names of attributes
     "sphinx_gallery.space_in_filename",  # said of a space anywhere in the checkout's own path
 ]
 

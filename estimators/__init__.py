@@ -4,14 +4,21 @@ from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
 from .autodiff import Autodiff
+from .dual_buffer import DualBuffer
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
+from .full_gradient import FullGradient
 from .function_value import FunctionValue
+from .gauss_newton import GaussNewton
+from .sample_history import SampleHistory
+from .semi_gradient import SemiGradient
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
+from .sparse_gauss_newton import SparseGaussNewton
 from .spsa import SPSA
+from .weighted_dual_buffer import WeightedDualBuffer
 
 __all__ = [
     "FR22",
@@ -20,10 +27,17 @@ __all__ = [
     "AggregateHVP",
     "AggregateHessian",
     "Autodiff",
+    "DualBuffer",
     "FiniteDifference",
+    "FullGradient",
     "FunctionValue",
+    "GaussNewton",
+    "SampleHistory",
+    "SemiGradient",
     "SharedSamples",
     "SmoothedGradient",
     "SmoothedHVP",
     "SmoothedHessian",
+    "SparseGaussNewton",
+    "WeightedDualBuffer",
 ]

@@ -61,12 +61,16 @@ class SampledEstimator(Estimator):
         self, objective: Evaluator, x: Tensor, state: SampledState, rng: np.random.Generator
     ) -> tuple[Estimate, SampledState]:
         """Estimate at `x`, and the state one step further down the schedule."""
-        schedule = self.default_schedule if self.sigma is None else self.sigma
-        sigma = schedule.at(state.iteration, state.sigma)
+        sigma = self.width.at(state.iteration, state.sigma)
         # Before drawing what could not be evaluated, and may not fit into memory.
         objective.check_budget(self.cost(objective.n))
         estimate = self._sample(objective, x, sigma, rng, SeedSource(self.seeds, rng))
         return estimate, SampledState(state.iteration + 1, state.sigma)
+
+    @property
+    def width(self) -> Schedule:
+        """Schedule of the width."""
+        return self.default_schedule if self.sigma is None else self.sigma
 
     @property
     def copies(self) -> int:

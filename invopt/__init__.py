@@ -5,17 +5,20 @@ One call composes three declarative parts: ``invopt.minimize(problem, estimator,
 
 from invopt import estimators, optimizers, problems
 from invopt._as_method import as_method
+from invopt._checkpoint import Checkpoint
 from invopt._differentiate import Derivatives, differentiate
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._minimize import minimize
 from invopt._optimizer import Optimizer, Oracle
 from invopt._problem import Capability, Objective, Problem
 from invopt._result import History, OptimizeResult, Status
-from invopt._schedules import Constant, Exponential, Linear, Schedule
+from invopt._schedules import Constant, Exponential, Linear, Schedule, StepDecay
 from invopt._seeds import SeedPolicy
 from invopt._session import Request, Session
+from invopt._width import AdaptiveWidth
 from invopt.exceptions import (
     BackendError,
+    CheckpointError,
     EvaluationError,
     IncompatibleError,
     InvoptError,
@@ -25,8 +28,11 @@ from invopt.exceptions import (
 )
 
 __all__ = [
+    "AdaptiveWidth",
     "BackendError",
     "Capability",
+    "Checkpoint",
+    "CheckpointError",
     "Constant",
     "Derivatives",
     "Estimate",
@@ -50,6 +56,7 @@ __all__ = [
     "SeedPolicy",
     "Session",
     "Status",
+    "StepDecay",
     "UnknownNameError",
     "as_method",
     "differentiate",

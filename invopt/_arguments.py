@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt._estimator import Estimator, Order
+from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
 from invopt._problem import Problem
 from invopt._registry import find, resolve
 from invopt._validators import as_integer, as_real, as_vector, require
 from invopt.exceptions import IncompatibleError
 
-__all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "choose_parts", "resolve_problem"]
+__all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "resolve_problem"]
 
 
 def resolve_problem(problem: Any, x0: Any, bounds: Any, x_scale: Any) -> Problem:
@@ -28,33 +28,6 @@ def resolve_problem(problem: Any, x0: Any, bounds: Any, x_scale: Any) -> Problem
     if x0 is None:
         raise TypeError("'x0' is needed where 'problem' is a callable: minimize(f, x0=[...])")
     made: Problem = find("problems", "function")(fun=problem, x0=x0, bounds=bounds, x_scale=x_scale)
-    return made
-
-
-def choose_parts(problem: Problem, estimator: Any, method: Any) -> tuple[Estimator, Optimizer]:
-    """Resolve names and fill in what was left out: the problem's own estimator and the method that suits it."""
-    chosen_method = None if method is None else resolve("optimizers", method, "method")
-    if estimator is not None:
-        chosen = resolve("estimators", estimator, "estimator")
-    elif chosen_method is not None and chosen_method.requires == Order.FUN:
-        chosen = find("estimators", "function-value")()
-    else:
-        chosen = find("estimators", problem.default_estimator)()
-        if chosen_method is not None and chosen_method.requires & ~chosen.provides:
-            chosen = find("estimators", "shared-samples")()
-    if chosen_method is None:
-        chosen_method = _method_for(chosen.provides)
-    return chosen, chosen_method
-
-
-def _method_for(provides: Order) -> Optimizer:
-    if Order.HESSP in provides:
-        name = "newton-cg"
-    elif Order.JAC in provides:
-        name = "adam"
-    else:
-        name = "adaptive-bfgs"
-    made: Optimizer = find("optimizers", name)()
     return made
 
 

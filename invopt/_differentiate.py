@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
+from invopt._arguments import resolve_problem
 from invopt._estimator import Order
-from invopt._loop import open_evaluator
+from invopt._loop import as_array, open_evaluator
 from invopt._minimize import prepare
 from invopt._validators import as_vector
 
@@ -69,7 +69,7 @@ def differentiate(
     problem : Problem, str or callable
         As in `minimize`.
     estimator : Estimator or str, optional
-        By default `SharedSamples`.
+        By default what the problem names itself, else `SharedSamples`.
     x : array_like, shape (n,), optional
         Where; by default the problem's start.
     p : array_like, shape (n,), optional
@@ -88,9 +88,12 @@ def differentiate(
     >>> round(float(found.jac[0]), 6), round(float(found.hess[0, 0]), 3)
     (6.0, 2.0)
     """
+    described = resolve_problem(problem, x, bounds, x_scale)
+    # One point leaves an estimator that remembers with nothing to remember.
+    default = described.default_estimator or "shared-samples"
     run = prepare(
-        problem,
-        estimator,
+        described,
+        default if estimator is None else estimator,
         None,
         x0=x,
         bounds=bounds,
@@ -101,25 +104,24 @@ def differentiate(
         progress=False,
     )
     scale, provides = run.x_scale, run.estimator.provides
-    vector = None if p is None else torch.from_numpy(as_vector("p", p, size=run.problem.n) / scale)
+    vector = None if p is None else run.problem.as_tensor(as_vector("p", p, size=run.problem.n) / scale)
     if vector is not None and Order.HESSP not in provides:
         raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")
     with run.open() as objective:
         evaluator = open_evaluator(run, objective, time.perf_counter())
-        point = torch.from_numpy(run.x0 / scale)
+        point = run.problem.as_tensor(run.x0 / scale)
         estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)
-        has_hess = Order.HESS in provides
         product = None if vector is None else estimate.measure_hessp(vector)
-        square = np.outer(scale, scale)
+        square = np.outer(scale, scale) if Order.HESS in provides else None
         return Derivatives(
             x=run.x0,
             fun=estimate.fun,
             fun_standard_error=estimate.fun_standard_error,
-            jac=None if estimate.jac is None else estimate.jac.numpy() / scale,
-            standard_error=None if estimate.standard_error is None else estimate.standard_error.numpy() / scale,
-            hess=estimate.hess.numpy() / square if has_hess else None,
-            hess_standard_error=estimate.hess_standard_error.numpy() / square if has_hess else None,
-            hessp=None if product is None else product.value.numpy() / scale,
-            hessp_standard_error=None if product is None else product.standard_error.numpy() / scale,
+            jac=None if estimate.jac is None else as_array(estimate.jac) / scale,
+            standard_error=None if estimate.standard_error is None else as_array(estimate.standard_error) / scale,
+            hess=as_array(estimate.hess) / square if square is not None else None,
+            hess_standard_error=as_array(estimate.hess_standard_error) / square if square is not None else None,
+            hessp=None if product is None else as_array(product.value) / scale,
+            hessp_standard_error=None if product is None else as_array(product.standard_error) / scale,
             nfev=evaluator.nfev,
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
+from invopt._result import Status
 from invopt._seeds import SeedPolicy, as_seed_policy
 
-__all__ = ["Estimate", "Estimator", "Measurement", "Order"]
+__all__ = ["Estimate", "Estimator", "Lowest", "Measurement", "Order"]
 
 
 class Order(enum.Flag):
@@ -54,6 +55,17 @@ class Measurement:
         return self._error
 
 
+class Lowest(NamedTuple):
+    """The lowest value that an estimator has sampled, and where, inside the bounds.
+
+    `promised` gives the value, not smoothed, that the estimator's model expects after a step of shape (n,).
+    """
+
+    x: Tensor
+    fun: float
+    promised: Callable[[Tensor], float]
+
+
 @frozen(kw_only=True, eq=False, slots=False)
 class Estimate:
     """What one call of an estimator found at `x`.
@@ -87,6 +99,18 @@ class Estimate:
         Whether the gradient says nothing at all: exactly zero for lack of anything to see.
     note : str
         What a reader of the result should know about this estimate; empty if nothing.
+    partial : bool
+        Whether it is of a part of the objective only, a minibatch; `fun` then says little about other estimates' `fun`.
+    unit : callable, optional
+        ``unit() -> float``, the length of a step that is worth one `sigma`, where x is not what is smoothed.
+    facts : mapping of str to float
+        What else the progress shows, by name.
+    lowest : Lowest, optional
+        The lowest sample remembered; a method may prefer it to a step that promises less.
+    x_standard_error : Tensor, shape (n,), optional
+        Standard error of each parameter, `x` being taken for the answer.
+    status : Status
+        The estimator's own verdict; anything but RUNNING ends the run.
     """
 
     x: Tensor
@@ -101,6 +125,12 @@ class Estimate:
     spread: float = float("nan")
     blind: bool = False
     note: str = ""
+    partial: bool = False
+    unit: Callable[[], float] | None = field(default=None, repr=False)
+    facts: Mapping[str, float] = field(factory=dict)
+    lowest: Lowest | None = None
+    x_standard_error: Tensor | None = None
+    status: Status = Status.RUNNING
 
     @cached_property
     def _hessian(self) -> Measurement:
@@ -139,10 +169,22 @@ class Estimator(abc.ABC):
     ----------
     seeds : SeedPolicy or str, default "per_pair"
         Which evaluations share a renderer seed.
+
+    Attributes
+    ----------
+    provides : Order
+        What an estimate holds.
+    needs : Capability
+        What is asked of the objective.
+    unbiased : bool
+        Whether the derivatives of a quadratic are right in the mean, however few the samples; else they only converge.
     """
 
     provides: ClassVar[Order]
     needs: ClassVar[Capability] = Capability.FUN
+    # Whether `fun` at two points may be compared; if not, the answer of a run is its last point.
+    comparable: ClassVar[bool] = True
+    unbiased: ClassVar[bool] = True
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 

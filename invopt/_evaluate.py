@@ -15,6 +15,7 @@ from torch import Tensor
 
 from invopt._problem import ADJOINT, Adjoint, Capability, Objective
 from invopt._result import Status
+from invopt._sides import Sides
 from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
@@ -43,6 +44,14 @@ class Budget:
     max_nonfinite: float = 0.5
 
 
+@attrs.define
+class Counts:
+    """What has been spent, for all evaluators of a run."""
+
+    nfev: int = 0
+    n_nonfinite: int = 0
+
+
 class Evaluator:
     """Objective as estimators see it: points in units of `x_scale`, inside the bounds, every value counted.
 
@@ -61,6 +70,9 @@ class Evaluator:
         Limits.
     """
 
+    # What the names of the objective's methods begin with.
+    prefix = ""
+
     def __init__(
         self,
         objective: Objective,
@@ -72,22 +84,35 @@ class Evaluator:
         self.objective = objective
         self.provides = provides
         self.n = x_scale.numel()
-        self.nfev = 0
-        self.n_nonfinite = 0
+        self.counts = Counts()
         self.x_scale = x_scale
         self._unit = bool((x_scale == 1).all())
         self._bounds = bounds
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
-        self._budget = budget
+        self.budget = budget
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations so far."""
+        return self.counts.nfev
+
+    @property
+    def n_nonfinite(self) -> int:
+        """Those of them that were not finite."""
+        return self.counts.n_nonfinite
+
+    def spend(self, k: int) -> None:
+        """Count `k` evaluations."""
+        self.counts.nfev += k
 
     def check_budget(self, k: int) -> None:
         """End the run unless `k` more evaluations are within the budget."""
-        if self.nfev + k > self._budget.maxfev:
+        if self.nfev + k > self.budget.maxfev:
             raise StopRun(Status.MAXFEV)
 
     def check_time(self) -> None:
         """End the run if its time is over."""
-        if time.perf_counter() >= self._budget.deadline:
+        if time.perf_counter() >= self.budget.deadline:
             raise StopRun(Status.MAXTIME)
 
     def project(self, x: Tensor) -> Tensor:
@@ -116,6 +141,10 @@ class Evaluator:
         # After the change of units, whose rounding could leave the bounds by the last bit.
         return points if self._bounds is None else torch.clamp(points, *self._bounds)
 
+    def rows(self, x: Tensor) -> Tensor:
+        """What the objective is handed for the points `x`."""
+        return self.unscale(x)
+
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
         return self._run("fun", x, seed, spp)
@@ -128,13 +157,13 @@ class Evaluator:
         self, x: Tensor, *, seed: NDArray[np.int64], adjoint: Adjoint = ADJOINT
     ) -> tuple[Tensor, Tensor]:
         """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
-        point = self.unscale(self.project(x))
+        point = self.rows(self.project(x))
         values, jacs = [], []
         for each in seed.tolist():
             self.check_budget(JAC_COST)
             self.check_time()
             value, jac = self._value_and_jac(point, each, adjoint)
-            self.nfev += JAC_COST
+            self.spend(JAC_COST)
             values.append(value)
             jacs.append(jac * self.x_scale)
         found = torch.tensor(values, dtype=torch.float64), torch.stack(jacs)
@@ -144,7 +173,9 @@ class Evaluator:
 
     def _value_and_jac(self, point: Tensor, seed: int, adjoint: Adjoint) -> tuple[float, Tensor]:
         try:
-            return self.objective.value_and_jac(point, seed=seed, adjoint=adjoint)
+            method = getattr(self.objective, f"{self.prefix}value_and_jac")
+            value, jac = method(point, seed=seed, adjoint=adjoint)
+            return float(value), jac
         except InvoptError:
             raise
         except Exception as error:
@@ -152,19 +183,38 @@ class Evaluator:
                 f"the derivative of the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
             ) from error
 
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
+        self.check_budget(1)
+        self.check_time()
+        try:
+            sides = self.objective.sides(self.unscale(x), seed=seed, step=step, differentiate_right=differentiate_right)
+        except InvoptError:
+            raise
+        except Exception as error:
+            raise EvaluationError(
+                f"the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
+            ) from error
+        self.spend(1)
+        return sides
+
+    def scale_gradient(self, jac: Tensor) -> Tensor:
+        """A derivative in the problem's own units, in units of `x_scale`."""
+        return jac if self._unit else jac * self.x_scale
+
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
         k = x.shape[0]
         self.check_budget(k)
-        points, size = self.unscale(x), self.objective.chunk_size or _BLOCK
+        points, size = self.rows(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
         chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
         parts = []
-        with closing(self._results(name, chunks, spp)) as results:
+        with closing(self._results(self.prefix + name, chunks, spp)) as results:
             for rows, _ in chunks:
                 part = self._next(results, rows, 2 if name == "residuals" else 1)
                 if part is not None:
                     parts.append(part)
-                    self.nfev += rows.shape[0]
+                    self.spend(rows.shape[0])
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -174,11 +224,11 @@ class Evaluator:
     def _results(self, name: str, chunks: list[Chunk], spp: int | None) -> Generator[Tensor | None]:
         """Results of the chunks in order; None, or none any more, for those not begun before the deadline."""
         if isinstance(self.objective, SharedObjective):
-            yield from self.objective.share(name, chunks, spp, self._budget.deadline)
+            yield from self.objective.share(name, chunks, spp, self.budget.deadline)
             return
         method = getattr(self.objective, name)
         for rows, seeds in chunks:
-            if time.perf_counter() >= self._budget.deadline:
+            if time.perf_counter() >= self.budget.deadline:
                 return
             yield torch.as_tensor(method(rows, seed=seeds, spp=spp))
 
@@ -196,12 +246,12 @@ class Evaluator:
 
     def _mark_nonfinite(self, values: Tensor, finite: Tensor) -> Tensor:
         bad = ~(finite if values.ndim == 1 else finite.all(1))
-        self.n_nonfinite += int(bad.sum())
+        self.counts.n_nonfinite += int(bad.sum())
         share = float(bad.double().mean())
-        if share > self._budget.max_nonfinite or share == 1.0:
+        if share > self.budget.max_nonfinite or share == 1.0:
             raise NonFiniteError(
                 f"{int(bad.sum())} of {values.shape[0]} values of one call are not finite, a share above "
-                f"'max_nonfinite' = {self._budget.max_nonfinite:g}; bound the parameters or repair the objective"
+                f"'max_nonfinite' = {self.budget.max_nonfinite:g}; bound the parameters or repair the objective"
             )
         marked = values.clone()
         marked[bad] = math.nan

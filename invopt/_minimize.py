@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 
-from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, choose_parts, resolve_problem
+from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, resolve_problem
+from invopt._chained import chained
+from invopt._checkpoint import Checkpoint, as_checkpoint
+from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._loop import Loop
 from invopt._optimizer import Optimizer
@@ -35,6 +39,7 @@ class Run:
     problem: Problem
     estimator: Estimator
     method: Optimizer
+    choice: str
     x0: NDArray[np.float64]
     bounds: Bounds | None
     x_scale: NDArray[np.float64]
@@ -47,9 +52,11 @@ class Run:
     callback: Callback | None
     workers: Workers
     progress: bool
+    checkpoint: Checkpoint | None = None
 
     def open(self) -> AbstractContextManager[Objective]:
         """Open the objective for the length of a block: here, or in the workers."""
+        self.problem.prepare()
         return open_objective(self.problem, self.workers)
 
     def loop(self, objective: Objective) -> OptimizeResult:
@@ -76,6 +83,7 @@ def minimize(
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
 ) -> OptimizeResult:
     """Minimize a black box from samples of its values.
 
@@ -84,7 +92,10 @@ def minimize(
     problem : Problem, str or callable
         What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
     estimator : Estimator or str, optional
-        How derivatives are got; by default the problem's own, mostly `SharedSamples`.
+        How derivatives are got. By default, or for "auto", chosen for the problem: what it names itself; else
+        `GaussNewton` where residuals are known, `SampleHistory` for few parameters, `SharedSamples` for more.
+        ``res.choice`` says which and why. "paper": the paper's `AggregateHVP` with `FletcherReevesCG`, at its authors'
+        settings.
     method : Optimizer or str, optional
         How they become steps; by default the best match for what the estimator provides.
     x0 : array_like, shape (n,), optional
@@ -116,6 +127,9 @@ def minimize(
         ``dask.distributed.Client(...).get_executor()``. See Notes.
     progress : bool, optional
         Show a progress bar; by default where stderr is a terminal.
+    checkpoint : Checkpoint, str or Path, optional
+        File that the run is kept in, every 1000 iterations and at its end. If it is there, the run goes on from it, and
+        comes to the same bits as one that never stopped; `x0` and `rng` then count for nothing.
 
     Returns
     -------
@@ -167,6 +181,7 @@ def minimize(
         callback=callback,
         workers=workers,
         progress=progress,
+        checkpoint=checkpoint,
     )
     with run.open() as objective:
         return run.loop(objective)
@@ -191,10 +206,13 @@ def prepare(
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
-    chosen, chosen_method = choose_parts(described, estimator, method)
+    chosen, chosen_method, why = choose(described, estimator, method)
+    check_pairing(described, chosen, chosen_method)
+    chosen = chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
     n = described.n
     box = described.bounds if bounds is None else as_bounds(bounds, n)
@@ -212,6 +230,7 @@ def prepare(
         problem=described,
         estimator=chosen,
         method=chosen_method,
+        choice=why,
         x0=check_start(described.x0 if x0 is None else x0, box, n),
         bounds=box,
         x_scale=scale,
@@ -224,6 +243,7 @@ def prepare(
         callback=callback,
         workers=shared,
         progress=sys.stderr.isatty() if progress is None else progress,
+        checkpoint=as_checkpoint(checkpoint),
     )
 
 

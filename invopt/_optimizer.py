@@ -31,10 +31,19 @@ class Oracle:
         ``estimate(x) -> Estimate`` with the run's estimator at its present width.
     rng : Generator
         The run's rng.
+    repeat : callable, optional
+        The same as `estimate`, with the random numbers of the estimate that the step is given.
     """
 
-    def __init__(self, evaluator: Evaluator, estimate: Callable[[Tensor], Estimate], rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        estimate: Callable[[Tensor], Estimate],
+        rng: np.random.Generator,
+        repeat: Callable[[Tensor], Estimate] | None = None,
+    ) -> None:
         self._evaluator = evaluator
+        self._repeat = estimate if repeat is None else repeat
         self._estimate = estimate
         self._rng = rng
         self._seed: int | None = None
@@ -50,10 +59,19 @@ class Oracle:
         self._last = self._estimate(self.project(x))
         return self._last
 
+    def repeat(self, x: Tensor) -> Estimate:
+        """Estimate at another point with the same perturbations and seeds, and the same minibatch.
+
+        The noise of the two then cancels in their difference, as far as it can.
+        """
+        return self._repeat(self.project(x))
+
     def known(self, x: Tensor) -> Estimate | None:
         """The last estimate, if it was at `x` and would come out the same again: a line search's, at its end."""
         last = self._last
-        return last if last is not None and last.sigma == 0.0 and torch.equal(last.x, x) else None
+        if last is None or last.sigma > 0.0 or last.partial:
+            return None
+        return last if torch.equal(last.x, x) else None
 
     def fun(self, x: Tensor) -> Tensor:
         """Values of shape (k,) at the rows of `x`, all with one seed for this step; a non-finite one becomes inf."""

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import abc
 import enum
+from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import torch
 from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
+from invopt._sides import Sides
+
+if TYPE_CHECKING:
+    from invopt._chain import Chain
+
 __all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "Problem"]
 
 
 class Capability(enum.Flag):
-    """What an objective can be asked for."""
+    """What an objective can be asked for.
+
+    TARGET: its target can be exchanged. CHAIN: it is a black box behind a differentiable one, see `Problem.chain`.
+    """
 
     FUN = enum.auto()
     RESIDUALS = enum.auto()
@@ -25,6 +35,7 @@ class Capability(enum.Flag):
     HESS = enum.auto()
     CHAIN = enum.auto()
     SIDES = enum.auto()
+    TARGET = enum.auto()
 
 
 @frozen
@@ -107,6 +118,22 @@ class Objective(abc.ABC):
         value = self.fun(x[None], seed=np.array([seed]), spp=spp)
         return float(value[0]), self.jac(x, seed=seed)
 
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n,)
+            Weights.
+        seed : int
+            Seed of the points and of everything else that is drawn.
+        step : int
+            Estimates made before, for what depends on the progress of a run.
+        differentiate_right : bool
+            Whether the right side keeps its graph.
+        """
+        raise TypeError(f"{type(self).__name__} has no sides")
+
     @property
     def blind_spots(self) -> str:
         """What the derivative is known to leave out, as a sentence; empty if nothing."""
@@ -116,9 +143,17 @@ class Objective(abc.ABC):
         """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
         raise TypeError(f"{type(self).__name__} has no exact Hessian")
 
+    def set_target(self, target: NDArray[Any]) -> None:
+        """Compare with another target from now on; needs the TARGET capability."""
+        raise TypeError(f"{type(self).__name__} has no target that can be exchanged")
+
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
+
+    def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
+        """Write what else is worth a file at `x` of shape (n,) into a folder; returns the files."""
+        return []
 
     def close(self) -> None:
         """Release what is held; called once, at the end of a run, whatever its end."""
@@ -151,8 +186,10 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
-    # Name of the estimator that serves it best where none is asked for.
-    default_estimator: ClassVar[str] = "shared-samples"
+    # Name of the estimator that serves it best where none is asked for; None leaves it to general rules.
+    default_estimator: ClassVar[str | None] = None
+    # Evaluations that the command line spends on it where no number is asked for.
+    default_maxfev: ClassVar[int] = 400
 
     @property
     @abc.abstractmethod
@@ -188,6 +225,21 @@ class Problem(abc.ABC):
     def sigma(self) -> float:
         """Smoothing width to start with, in units of `x_scale`: wide enough to bridge the plateaus."""
         return 1.0
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint belongs to, part by part: one that differs in any is of another run."""
+        return {"problem": repr(self)}
+
+    @property
+    def default_method(self) -> Any:
+        """Method that serves it best, or its name, where that is not simply what fits the estimator; or None."""
+        return None
+
+    @property
+    def samples(self) -> int | None:
+        """Samples per pixel of an evaluation; None where that means nothing."""
+        return None
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
@@ -227,6 +279,18 @@ class Problem(abc.ABC):
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts of shape (k, n); by default `x0` plus half a `sigma` of Gaussian noise."""
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
+
+    def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
+        """A point as the loop works on it: float64 on the CPU, unless it is a network's weights."""
+        return torch.from_numpy(x)
+
+    def prepare(self) -> None:
+        """Make what all processes share, such as pictures on disk; called once, before anything is opened."""
+        return
+
+    def chain(self) -> Chain:
+        """The differentiable part in front of the black box; needs the CHAIN capability."""
+        raise TypeError(f"{type(self).__name__} is no chain")
 
     @abc.abstractmethod
     def open(self) -> Objective:

@@ -19,7 +19,7 @@ BASES: dict[str, type[Any]] = {"problems": Problem, "estimators": Estimator, "op
 
 # The papers' names of things whose class is called otherwise.
 _ALIASES = {
-    "problems": {"quad": "Quadratic"},
+    "problems": {"quad": "Quadratic", "radiosity": "NeuralRadiosity"},
     "estimators": {"fd": "FiniteDifference", "hvpa": "AggregateHVP", "hvp": "SmoothedHVP"},
     "optimizers": {"gd": "GradientDescent", "cg": "FletcherReevesCG"},
 }

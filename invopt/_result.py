@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Status(enum.Enum):
     CONVERGED = "gradient norm, plus two standard errors, fell below `gtol`"
     XTOL = "the step fell below `xtol`"
     FTOL = "the change of `fun` fell below `ftol`"
+    NOISE_FLOOR = "as precise as the noise allows: `x_standard_error` says how precise"
     FINISHED = "the method ended by its own rule"
     UNSURE = "the method ended by its own rule, which knows nothing of noise: compare `jac` with `standard_error`"
     LIMIT = "the method reached a limit of its own: see its options"
@@ -39,7 +41,7 @@ class Status(enum.Enum):
     @property
     def success(self) -> bool:
         """Whether the run ended because it had converged."""
-        return self in {Status.CONVERGED, Status.XTOL, Status.FTOL, Status.FINISHED}
+        return self in {Status.CONVERGED, Status.XTOL, Status.FTOL, Status.NOISE_FLOOR, Status.FINISHED}
 
 
 class History:
@@ -63,6 +65,17 @@ class History:
             if np.ndim(value) == 1 and np.size(value) > self.max_n:
                 value = np.nan
             self._rows[name].append(value)
+
+    @classmethod
+    def from_columns(cls, columns: dict[str, NDArray[np.float64]]) -> History:
+        """A history of columns as `columns_to` gives them."""
+        history = cls()
+        history._rows = {name: list(columns[name]) for name in cls.columns}
+        return history
+
+    def columns_to(self, rows: int) -> dict[str, NDArray[np.float64]]:
+        """Columns of the first `rows` iterations."""
+        return {name: np.array(values[:rows], dtype=np.float64) for name, values in self._rows.items()}
 
     def __len__(self) -> int:
         return len(self._rows["fun"])
@@ -98,6 +111,18 @@ class History:
         return ax
 
 
+class Deferred:
+    """An entry of a result that is worked out when it is first asked for: a network's weights take a while to copy."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __call__(self) -> Any:
+        return self._make()
+
+
 class OptimizeResult(scipy.optimize.OptimizeResult):
     """scipy's result with a `Status`, a `History` and error bars.
 
@@ -114,6 +139,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Its standard error; 0 if deterministic, inf if unknown.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient at `x` and the standard error of each component.
+    x_standard_error : ndarray, shape (n,), or None
+        Error bar of each parameter, in its own units, where the estimator can tell.
     x_last, x_best : ndarray, shape (n,)
         The last point, and the one with the lowest reported value; `fun_last` and `fun_best` likewise.
     success : bool
@@ -128,8 +155,26 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         One row an iteration.
     problem, estimator, method : object
         What was run.
+    choice : str
+        What was chosen where nothing was asked for, and why; else empty.
     """
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__()
         self.update(attributes)
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if isinstance(value, Deferred):
+            value = self[name] = value()
+        return value
+
+    def resolve(self) -> OptimizeResult:
+        """Work out what is deferred; returns itself."""
+        for name in self:
+            self[name]
+        return self
+
+    def __repr__(self) -> str:
+        self.resolve()
+        return super().__repr__()

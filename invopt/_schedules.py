@@ -9,7 +9,7 @@ from attrs import field, frozen, validators
 
 from invopt._validators import as_real, integer, real, require
 
-__all__ = ["Constant", "Exponential", "Linear", "Schedule", "as_schedule"]
+__all__ = ["Constant", "Exponential", "Linear", "Schedule", "StepDecay", "as_schedule"]
 
 _positive = validators.optional(real(above=0))
 
@@ -97,6 +97,28 @@ class Exponential(Schedule):
 
     def _ratio(self, iteration: int) -> float:
         return max(self.factor**iteration, self.ratio)
+
+
+@frozen
+class StepDecay(Schedule):
+    """Constant, but multiplied by `factor` every `every` iterations: how learning rates of networks are lowered.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    factor : float, default 1/3
+        Ratio of successive values, in (0, 1].
+    every : int, default 12000
+        Iterations between two of them, at least 1.
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    factor: float = field(default=1 / 3, validator=real(above=0, maximum=1), kw_only=True)
+    every: int = field(default=12_000, validator=integer(1), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        return float(self.factor ** (iteration // self.every))
 
 
 def as_schedule(value: Schedule | float | None) -> Schedule | None:

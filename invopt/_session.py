@@ -129,6 +129,9 @@ class _AskedObjective(Objective):
         assert isinstance(values, Tensor)
         return values
 
+    # Points for the items of a chain begin with the number of the item.
+    item_fun = fun
+
 
 def _never(x: NDArray[np.float64]) -> float:
     raise TypeError("a session's points are evaluated by its owner")

@@ -53,14 +53,18 @@ class Tolerances:
     def status(self, first: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
         """Verdict on `current`, reached from `previous` by a step of length `step`, the run having begun at `first`."""
         estimate = current.estimate
-        # While the width still shrinks, the objective that is left to minimise is not yet this one.
-        if is_flat(estimate) or (previous is not None and estimate.sigma < previous.estimate.sigma):
+        # What one minibatch says is no verdict on all of them.
+        if estimate.partial:
+            return Status.RUNNING
+        # While the width still changes, the objective that is left to minimise is not yet this one.
+        if is_flat(estimate) or (previous is not None and estimate.sigma != previous.estimate.sigma):
             return Status.RUNNING
         if estimate.sigma > 0 and not _has_fallen(first.estimate, estimate):
             return Status.RUNNING
         if self.gtol > 0 and estimate.jac is not None and self._gradient_vanishes(current, evaluator):
             return Status.CONVERGED
-        if previous is None:
+        # With samples, a step of exactly 0 is none: the next ones may see where to go.
+        if previous is None or (step == 0.0 and estimate.sigma > 0):
             return Status.RUNNING
         if self.xtol > 0 and step <= self.xtol:
             return Status.XTOL
@@ -97,9 +101,9 @@ class PlateauWatch:
     """Counts consecutive flat estimates."""
 
     def __init__(self) -> None:
-        self._flat = 0
+        self.flat = 0
 
     def status(self, estimate: Estimate) -> Status:
         """PLATEAU once too many estimates in a row saw no variation."""
-        self._flat = self._flat + 1 if is_flat(estimate) else 0
-        return Status.PLATEAU if self._flat >= _PLATEAU_PATIENCE else Status.RUNNING
+        self.flat = self.flat + 1 if is_flat(estimate) else 0
+        return Status.PLATEAU if self.flat >= _PLATEAU_PATIENCE else Status.RUNNING

@@ -181,10 +181,11 @@ def _answer(objective: Objective, call: Call) -> Any:
         return objective.image(np.asarray(call.x), seed=call.seed, spp=call.spp)
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
-    if call.name == "value_and_jac":
-        value, jac = objective.value_and_jac(x, seed=call.seed, spp=call.spp, adjoint=call.adjoint)
+    if call.name.endswith("value_and_jac"):
+        differentiate = getattr(objective, call.name)
+        value, jac = differentiate(x, seed=call.seed, spp=call.spp, adjoint=call.adjoint)
         return value, jac.detach().cpu().numpy(), objective.blind_spots
-    options = {"spp": call.spp} if call.name in ("fun", "residuals") else {}
+    options = {"spp": call.spp} if call.name.endswith(("fun", "residuals")) else {}
     value = getattr(objective, call.name)(x, seed=call.seed, **options)
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
 

@@ -56,8 +56,8 @@ def as_workers(workers: Any) -> Workers:
 
 def check_shareable(problem: Problem, needs: Capability) -> None:
     """Refuse, before anything is started, what cannot be evaluated in another process."""
-    if beyond := needs & (Capability.CHAIN | Capability.SIDES):
-        raise IncompatibleError(f"{beyond.name} cannot be shared out: leave 'workers' out")
+    if Capability.SIDES in needs:
+        raise IncompatibleError("SIDES cannot be shared out: leave 'workers' out")
     try:
         pickled = pickle.dumps(problem)
     except Exception as error:  # noqa: BLE001 - whatever pickle or a class of the user's raises
@@ -78,7 +78,7 @@ def _culprit(problem: Problem, is_bad: Callable[[Any], bool] | None = None) -> s
     if attrs.has(type(problem)):
         for field in attrs.fields(type(problem)):
             if bad(getattr(problem, field.name, None)):
-                return f"'{field.name}' of {kind}"
+                return f"'{field.alias or field.name}' of {kind}"
     return f"'problem' ({kind})"
 
 
@@ -200,7 +200,18 @@ class SharedObjective(Objective):
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Value and derivative in one go, by one worker, whose blind spots are then known."""
-        value, jac, self._blind_spots = self._ask("value_and_jac", x, seed, spp, adjoint=adjoint)
+        return self._differentiated("value_and_jac", x, seed, spp, adjoint)
+
+    def item_value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
+    ) -> tuple[float, Tensor]:
+        """Value and derivative for one item of a chain, likewise."""
+        return self._differentiated("item_value_and_jac", x, seed, spp, adjoint)
+
+    def _differentiated(
+        self, name: str, x: Tensor, seed: int, spp: int | None, adjoint: Adjoint
+    ) -> tuple[float, Tensor]:
+        value, jac, self._blind_spots = self._ask(name, x, seed, spp, adjoint=adjoint)
         return value, torch.from_numpy(jac)
 
     @property

@@ -16,14 +16,17 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
+from invopt._checkpoint import Checkpoint
+from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._minimize import prepare
-from invopt._problem import Objective
-from invopt._registry import find, resolve
-from invopt._result import OptimizeResult
+from invopt._optimizer import Optimizer
+from invopt._problem import Capability, Objective, Problem
+from invopt._registry import find, kebab, resolve
+from invopt._result import History, OptimizeResult
 from invopt._validators import as_real, require
 from invopt.bench import commands
-from invopt.exceptions import InvoptError
+from invopt.exceptions import InvoptError, suggest
 from invopt.report.tables import doctor_table, outcome_table, registry_table
 
 __all__ = ["main"]
@@ -39,19 +42,36 @@ def run(
     estimator: Annotated[str | None, typer.Option(help="How derivatives are got; by default what suits it.")] = None,
     method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
-    maxfev: Annotated[int, typer.Option(help="Evaluation budget.")] = 400,
+    maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default what suits the problem.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that evaluate; 1 for this one alone.")] = 1,
+    scene: Annotated[
+        str | None, typer.Option(help="Scene, where the problem takes one: a name or an XML file.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Field of the problem; repeatable.")
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="File to keep the run in, and to go on from.")] = None,
+    every: Annotated[int, typer.Option(help="Iterations between writings of the checkpoint.")] = 1000,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
 ) -> None:
     """Solve a task from a random start, and show how well."""
     with _as_usage_errors():
-        problem = resolve("problems", name, "name")
+        problem = _make_problem(name, [*(settings or []), *([] if scene is None else [f"scene={scene}"])])
         require("seed", seed >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
-        made = _make_estimator(estimator or problem.default_estimator, sigma)
-        prepared = prepare(problem, made, method, x0=start, rng=rng, maxfev=maxfev, workers=workers)
+        made, served = _make_parts(problem, estimator, method, sigma)
+        prepared = prepare(
+            problem,
+            made,
+            served,
+            x0=start,
+            rng=rng,
+            maxfev=problem.default_maxfev if maxfev is None else maxfev,
+            workers=workers,
+            checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
+        )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -68,6 +88,32 @@ def run(
                 console.print(f"wrote {path}", soft_wrap=True)
 
 
+def _make_problem(name: str, settings: list[str]) -> Problem:
+    """A problem by name, its fields from texts: numbers and the like where they read as such, else as they are."""
+    if not settings:
+        resolved: Problem = resolve("problems", name, "name")
+        return resolved
+    cls = find("problems", name)
+    known = {item.alias for item in attrs.fields(cls) if item.init}
+    fields: dict[str, object] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or key not in known:
+            raise ValueError(
+                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {setting!r}; {suggest(key, known)}"
+            )
+        fields[key] = _read(text)
+    made: Problem = cls(**fields)
+    return made
+
+
+def _read(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
 @contextmanager
 def _as_usage_errors() -> Iterator[None]:
     """Errors in what was asked for; one raised later, in a run, would be ours and keeps its traceback."""
@@ -77,16 +123,18 @@ def _as_usage_errors() -> Iterator[None]:
         raise error if isinstance(error, InvoptError) else InvoptError(str(error)) from None
 
 
-def _make_estimator(name: str, sigma: float | None) -> Estimator:
-    cls = find("estimators", name)
+def _make_parts(
+    problem: Problem, name: str | None, method: str | None, sigma: float | None
+) -> tuple[Estimator | str | None, Optimizer | str | None]:
     if sigma is None:
-        made: Estimator = cls()
-        return made
+        return name, method
     require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
-    if not hasattr(cls, "default_schedule"):
-        raise ValueError(f"'sigma' means nothing to the estimator {name!r}: {sigma!r}")
-    made = cls(sigma=attrs.evolve(cls.default_schedule, start=sigma))
-    return made
+    chosen, served, _ = choose(problem, name, method)
+    width = getattr(chosen, "width", None)
+    if width is None:
+        raise ValueError(f"'sigma' means nothing to the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
+    changes: Any = {"sigma": attrs.evolve(width, start=sigma)}
+    return attrs.evolve(chosen, **changes), served
 
 
 def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
@@ -98,7 +146,17 @@ def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float
         _write_record(result, out),
         *write_pictures(objective, result, start, out),
         write_convergence(result, out),
+        *_write_weights(result, out),
+        *objective.write(result.x, out),
     ]
+
+
+def _write_weights(result: OptimizeResult, out: Path) -> list[Path]:
+    if Capability.CHAIN not in result.problem.provides:
+        return []
+    path = out / "weights.safetensors"
+    result.problem.save(result, path)
+    return [path]
 
 
 def _write_record(result: OptimizeResult, out: Path) -> Path:
@@ -107,7 +165,8 @@ def _write_record(result: OptimizeResult, out: Path) -> Path:
         "estimator": repr(result.estimator),
         "method": repr(result.method),
         "status": result.status.name,
-        "x": result.x.tolist(),
+        # The weights of a network have a file of their own.
+        "x": result.x.tolist() if result.x.size <= History.max_n else None,
         "fun": result.fun,
         "nfev": result.nfev,
         "seconds": result.seconds,

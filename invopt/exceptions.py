@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackendError",
+    "CheckpointError",
     "EvaluationError",
     "IncompatibleError",
     "InvoptError",
@@ -51,6 +52,10 @@ class NonFiniteError(InvoptError, FloatingPointError):
 
 class BackendError(InvoptError, RuntimeError):
     """No renderer backend as asked for is usable on this machine."""
+
+
+class CheckpointError(InvoptError, ValueError):
+    """A checkpoint that cannot be written or read, or is of another run; the message says in what it differs."""
 
 
 class SceneError(InvoptError, ValueError):

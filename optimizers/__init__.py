@@ -8,6 +8,7 @@ from .damped_bfgs import DampedBFGS
 from .differential_evolution import DifferentialEvolution
 from .fletcher_reeves_cg import FletcherReevesCG
 from .gradient_descent import GradientDescent
+from .hessian_free import HessianFree
 from .lbfgs import LBFGS
 from .line_search import Armijo, ArmijoWolfe
 from .newton import Newton
@@ -26,6 +27,7 @@ __all__ = [
     "DifferentialEvolution",
     "FletcherReevesCG",
     "GradientDescent",
+    "HessianFree",
     "Newton",
     "NewtonCG",
     "Scipy",

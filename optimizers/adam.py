@@ -44,7 +44,7 @@ class Adam(Optimizer):
     ----------
     lr : float, Schedule or None, default None
         Typical step of each parameter, > 0, in units of `x_scale`. None: a tenth of the smoothing width, or 0.01
-        where nothing is smoothed; a schedule without a `start` multiplies that.
+        where nothing is smoothed, or 0.001 for the weights of a network; a schedule without a `start` multiplies that.
     betas : (float, float), default (0.9, 0.999)
         Decay of the mean and of the mean square, in [0, 1).
     eps : float, default 1e-8
@@ -85,7 +85,13 @@ class Adam(Optimizer):
         mean = torch.lerp(state.mean, jac, 1 - first)
         square = torch.lerp(state.square, jac.square(), 1 - second)
         size = torch.sqrt(square / (1 - second**taken)) + self.eps
-        lr = rate_at(self.lr, state.taken, 0.1 * estimate.sigma if estimate.sigma > 0 else 0.01)
+        lr = rate_at(self.lr, state.taken, _default_rate(estimate))
         # With eps = 0 a parameter that never had a gradient would divide 0 by 0.
         step = torch.where(size > 0, mean / torch.where(size > 0, size, 1.0), 0.0) * (lr / (1 - first**taken))
         return oracle.project(x - step), AdamState(mean, square, taken)
+
+
+def _default_rate(estimate: Estimate) -> float:
+    if estimate.unit is not None:
+        return 0.001
+    return 0.1 * estimate.sigma if estimate.sigma > 0 else 0.01

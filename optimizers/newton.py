@@ -41,7 +41,8 @@ class Newton(Optimizer):
     Where the Hessian is not positive definite, or the Newton step is too long, the step is the exact minimiser of the
     model over the ball, which lies on its boundary and uses negative curvature; a saddle with a gradient of exactly 0
     is not left. The radius is fixed: the samples' own width says how far the model holds, and no ratio of noisy values
-    has to be trusted. Parameters pressed against a bound are held there. One eigendecomposition a step, O(n^3).
+    has to be trusted. Where an estimate remembers a sample lower than what the model promises, the step goes there,
+    however far. Parameters pressed against a bound are held there. One eigendecomposition a step, O(n^3).
 
     References
     ----------
@@ -67,10 +68,22 @@ class Newton(Optimizer):
         jac, free = free_gradient(x, gradient(estimate), oracle)
         if not bool(jac.any()):
             return x, state
+        return self._better(estimate, self._model_step(x, jac, free, estimate, oracle)), state
+
+    def _model_step(self, x: Tensor, jac: Tensor, free: Tensor | None, estimate: Estimate, oracle: Oracle) -> Tensor:
+        """Where the model leads."""
         hess, radius = estimate.hess, self.trust_radius * unit(estimate)
         if free is None:
             step = solve_ball(jac, hess, radius)
         else:
             step = torch.zeros_like(jac)
             step[free] = solve_ball(jac[free], hess[free][:, free], radius)
-        return step_into_box(x, step, jac, lambda p: hess @ p, oracle)[0], state
+        return step_into_box(x, step, jac, lambda p: hess @ p, oracle)[0]
+
+    @staticmethod
+    def _better(estimate: Estimate, target: Tensor) -> Tensor:
+        """The lowest sample remembered, if it lies below what the model promises at `target`."""
+        lowest = estimate.lowest
+        if lowest is None or lowest.promised(target - estimate.x) <= lowest.fun:
+            return target
+        return lowest.x

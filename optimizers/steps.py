@@ -21,7 +21,9 @@ _positive = real(above=0)
 
 
 def unit(estimate: Estimate) -> float:
-    """Unit of step lengths: the smoothing width, or that of `x_scale` where nothing is smoothed."""
+    """Unit of step lengths: what is worth a smoothing width, or that of `x_scale` where nothing is smoothed."""
+    if estimate.unit is not None:
+        return estimate.unit()
     return estimate.sigma if estimate.sigma > 0 else 1.0
 
 

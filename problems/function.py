@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen, validators
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start
-from invopt._problem import Objective, Problem
+from invopt._problem import Capability, Objective, Problem
 from invopt._validators import as_vector, integer, real, require
 from invopt.exceptions import EvaluationError
 
@@ -47,6 +47,9 @@ class Function(Problem):
         Whether `fun` takes many points at once.
     chunk_size : int, default 256
         Points that a vectorized `fun` is given at most at once; what `workers` share out.
+    targeted : bool, default False
+        Whether `fun` takes the keyword ``target``: what it compares with, set by `GreyBox` to the item at hand; None
+        where nobody sets it.
     seeded : bool, default False
         Whether `fun` takes the keyword ``seed``: an int, or with `vectorized` an array of shape (k,). Equal seeds
         must give equal noise.
@@ -70,6 +73,7 @@ class Function(Problem):
     sigma: float = field(default=1.0, validator=real(above=0))
     vectorized: bool = field(default=False, validator=validators.instance_of(bool))
     chunk_size: int = field(default=256, validator=integer(1))
+    targeted: bool = field(default=False, validator=validators.instance_of(bool))
     seeded: bool = field(default=False, validator=validators.instance_of(bool))
 
     def __attrs_post_init__(self) -> None:
@@ -85,6 +89,19 @@ class Function(Problem):
         if self.x_opt is not None:
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
 
+    @property
+    def provides(self) -> Capability:  # type: ignore[override]
+        """Values, and a target where `fun` takes one."""
+        return Capability.FUN | Capability.TARGET if self.targeted else Capability.FUN
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint belongs to: `fun` by its name, for where it lies in memory changes with every process."""
+        fun = self.fun
+        name = f"{getattr(fun, '__module__', '')}.{getattr(fun, '__qualname__', type(fun).__name__)}"
+        kept = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "fun"}
+        return {"problem": f"{type(self).__name__}({name}, {kept})"}
+
     def open(self) -> Objective:
         """Return the callable as a live objective."""
         return _FunctionObjective(self)
@@ -94,16 +111,23 @@ class _FunctionObjective(Objective):
     def __init__(self, problem: Function) -> None:
         self._problem = problem
         self.chunk_size = problem.chunk_size if problem.vectorized else 1
+        self._fixed: dict[str, Any] = {"target": None} if problem.targeted else {}
+
+    def set_target(self, target: NDArray[Any]) -> None:
+        self._fixed["target"] = target
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         problem = self._problem
         points = x.numpy().copy()
         if problem.vectorized:
-            value = problem.fun(points, seed=seed) if problem.seeded else problem.fun(points)
+            value = self._call(points, seed)
             return torch.from_numpy(_as_values(value, (len(points),)))
         rows = zip(points, seed, strict=True)
-        values = [problem.fun(row, seed=int(s)) if problem.seeded else problem.fun(row) for row, s in rows]
-        return torch.from_numpy(np.array([_as_values(value, ()) for value in values]))
+        return torch.from_numpy(np.array([_as_values(self._call(row, int(s)), ()) for row, s in rows]))
+
+    def _call(self, x: NDArray[np.float64], seed: Any) -> Any:
+        named = {**self._fixed, "seed": seed} if self._problem.seeded else self._fixed
+        return self._problem.fun(x, **named)
 
 
 def _as_values(value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:

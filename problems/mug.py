@@ -67,7 +67,7 @@ class Mug(Task):
     def statement(self) -> Scene:
         """One rotation; the start is half a turn away, the handle hidden."""
         return self._state(
-            scene=self._description,
+            scene=self.description,
             parameters=[Rotation("mug", axis=(0, 0, 1), unit=_UNIT, center=(0, 0, 0), name="rotation")],
             x0=[9.0],
             x_opt=[0.0],
@@ -79,7 +79,8 @@ class Mug(Task):
         """`k` starts of shape (k, 1), uniform in 150 to 200 degrees; the handle is hidden in most."""
         return rng.uniform(7.5, 10.0, (k, 1))
 
-    def _description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
+        """The scene, as Mitsuba's dictionary."""
         return _description(self)
 
 

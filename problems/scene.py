@@ -181,8 +181,10 @@ class Scene(Problem):
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
-        """Residuals where the loss is a mean square, derivatives where it has them."""
+        """Residuals where the loss is a mean square, derivatives where it has them, a target of one camera."""
         found = Capability.FUN
+        if len(self.sensors) == 1:
+            found |= Capability.TARGET
         if self.loss.squared:
             found |= Capability.RESIDUALS
         return found | Capability.JAC if self.loss.differentiable else found
@@ -247,6 +249,11 @@ class Scene(Problem):
     def sigma(self) -> float:
         """Smoothing width to start with."""
         return self._sigma
+
+    @property
+    def samples(self) -> int:
+        """Samples per pixel."""
+        return self.spp
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
         """Values at `x` in scene units, by name: displacements, degrees, factors, colours, numbers."""

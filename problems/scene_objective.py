@@ -71,6 +71,15 @@ class SceneObjective(Objective):
         """The renderer's derivative, shape (n,)."""
         return self.value_and_jac(x, seed=seed)[1]
 
+    def set_target(self, target: NDArray[Any]) -> None:
+        """Compare with another picture of shape (height, width, 3), linear, from now on; one camera only."""
+        ((width, height),) = self._scene.live.sizes()
+        picture = np.ascontiguousarray(target, dtype=np.float32)
+        check_target(picture, width, height)
+        self._targets = [picture]
+        self._scene.set_targets(self._targets)
+        self.reference = picture
+
     @property
     def blind_spots(self) -> str:
         """What the renderer's derivative leaves out; empty if nothing is known of."""

@@ -47,7 +47,7 @@ class Task(Problem):
         What to render with; by default the best usable.
     """
 
-    provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS | Capability.JAC
+    provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.TARGET
     renders: ClassVar[bool] = True
     # Width, height, samples per pixel.
     sizes: ClassVar[dict[str, tuple[int, int, int]]]

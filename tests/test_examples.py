@@ -32,7 +32,7 @@ def test_examples_are_found():
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example(example, tmp_path):
-    environment = os.environ | {"INVOPT_EXAMPLES": "tiny", "MPLBACKEND": "Agg"}
+    environment = os.environ | {"INVOPT_EXAMPLES": "tiny", "MPLBACKEND": "Agg", "INVOPT_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", RUN, str(example)],
         cwd=tmp_path,

@@ -11,6 +11,7 @@ from attrs import asdict, field, frozen
 from numpy.typing import NDArray
 
 from invopt._arguments import check_pairing
+from invopt._chained import chained
 from invopt._estimator import Estimator, Order
 from invopt._loop import Loop
 from invopt._minimize import prepare
@@ -104,6 +105,7 @@ def refusal(problem: Problem, method: str, maxfev: int) -> str | None:
     """Why a method cannot work on a task at all, or None."""
     try:
         estimator, optimizer = make_parts(method, problem, start(problem, 0))
+        estimator = chained(estimator, problem)
         check_pairing(problem, estimator, optimizer)
     except (TypeError, ValueError, ImportError) as error:
         return str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from invopt._evaluate import JAC_COST
 from invopt._problem import ADJOINT, Adjoint, Objective
+from invopt._sides import Sides
 
 __all__ = ["CountedObjective"]
 
@@ -48,6 +49,28 @@ class CountedObjective(Objective):
         self.count += x.shape[0]
         return self.objective.residuals(x, seed=seed, spp=spp)
 
+    def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values for items of a chain, one evaluation each."""
+        self.count += x.shape[0]
+        found: Tensor = cast(Any, self.objective).item_fun(x, seed=seed, spp=spp)
+        return found
+
+    def item_residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Residuals for items of a chain, one evaluation a row."""
+        self.count += x.shape[0]
+        found: Tensor = cast(Any, self.objective).item_residuals(x, seed=seed, spp=spp)
+        return found
+
+    def item_value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
+    ) -> tuple[float, Tensor]:
+        """Value and derivative for an item of a chain."""
+        self.count += JAC_COST
+        found: tuple[float, Tensor] = cast(Any, self.objective).item_value_and_jac(
+            x, seed=seed, spp=spp, adjoint=adjoint
+        )
+        return found
+
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Derivative, as many evaluations as with its value."""
         self.count += JAC_COST
@@ -59,6 +82,11 @@ class CountedObjective(Objective):
         """Value and derivative."""
         self.count += JAC_COST
         return self.objective.value_and_jac(x, seed=seed, spp=spp, adjoint=adjoint)
+
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides of an equation, one evaluation."""
+        self.count += 1
+        return self.objective.sides(x, seed=seed, step=step, differentiate_right=differentiate_right)
 
     @property
     def blind_spots(self) -> str:

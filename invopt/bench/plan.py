@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from invopt._problem import Capability
 from invopt._registry import find
 from invopt._validators import as_integer, as_real, require
 from invopt.exceptions import InvoptError, UnknownNameError, suggest
@@ -83,6 +84,9 @@ def make_plan(
             if tasks:
                 raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
             refused[task] = f"cannot be made from its name alone: {error}"
+            continue
+        if not tasks and problem.provides & (Capability.CHAIN | Capability.SIDES):
+            refused[task] = "trains a network, for an hour: ask for it by name"
             continue
         limit = budget(task, size) if maxfev is None else maxfev
         reasons = {method: refusal(problem, method, limit) for method in chosen_methods}

@@ -15,7 +15,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from invopt._arguments import choose_parts
+from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
 from invopt._problem import Problem
@@ -47,7 +47,7 @@ class Preset:
         """Return the parts for a problem and a start."""
         estimator = None if self.estimator is None else self.estimator()
         method = None if self.method is None else self.method(problem, x0 / problem.x_scale)
-        return choose_parts(problem, estimator, method)
+        return choose(problem, estimator, method)[:2]
 
 
 def _estimator(name: str, **settings: Any) -> Callable[[], Estimator]:

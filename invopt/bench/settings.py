@@ -33,6 +33,8 @@ _SETTINGS = {
     "shadow": _Setting((200, 600, 2000)),
     "bunny": _Setting((200, 400, 2000)),
     "texture": _Setting((200, 1000, 50_000)),
+    "mug-cnn": _Setting((6400, 20_000, 50_000)),
+    "mug-cnn5": _Setting((20_000, 50_000, 100_000)),
 }
 # A third-party task says nothing of its budget.
 _OTHER = _Setting((200, 600, 2000))

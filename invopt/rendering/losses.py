@@ -78,7 +78,7 @@ class RelativeMSE(Loss):
 
 @frozen(kw_only=True)
 class L1(Loss):
-    """Mean of |image - target|: forgives outliers such as fireflies."""
+    """Mean of abs(image - target): forgives outliers such as fireflies."""
 
     squared: ClassVar[bool] = False
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
 from invopt.rendering import keys, loading
+from invopt.rendering.backend import two_threads
 from invopt.rendering.descriptions import look_at
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.values import renderer
@@ -222,7 +223,8 @@ def _as_property(value: NDArray[np.float64], props: Any, name: str) -> Any:
 def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
     mi = renderer()
 
-    mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32)).write(str(path))
+    with two_threads():
+        mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32)).write(str(path))
     for name in ("bitmap", "data"):
         if name in props:
             del props[name]

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from invopt._estimator import Estimate
@@ -29,6 +29,7 @@ class ProgressBar:
                 BarColumn(),
                 TextColumn("{task.fields[text]}"),
                 TimeElapsedColumn(),
+                TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -48,5 +49,7 @@ class ProgressBar:
     def update(self, estimate: Estimate, nfev: int, nit: int) -> None:
         """Show the newest estimate."""
         if self._bar is not None:
-            text = f"f = {estimate.fun:.4g}  sigma = {estimate.sigma:.3g}  {nfev} evaluations"
+            facts = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.facts
+            shown = "  ".join(f"{name} = {value:.3g}" for name, value in facts.items())
+            text = f"f = {estimate.fun:.4g}  {shown}  {nfev} evaluations"
             self._bar.update(self._task, completed=nfev if self._by_evaluations else nit, text=text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -24,13 +25,14 @@ def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
     for column in ("", "start", "found", "truth"):
         table.add_column(column, justify="left" if column == "" else "right")
     truth = None if problem.x_opt is None else problem.readable(problem.x_opt)
-    if problem.n <= _MAX_ROWS:
-        first, found = problem.readable(start), problem.readable(result.x)
+    first = problem.readable(start)
+    if len(first) <= _MAX_ROWS:
+        found = problem.readable(result.x)
         for name in first:
             table.add_row(name, first[name], found[name], "" if truth is None else truth[name])
     table.add_row("value", "", f"{result.fun:.4g} ± {result.fun_standard_error:.1g}", "")
-    if truth is not None:
-        errors = problem.parameter_error(start), problem.parameter_error(result.x)
+    errors = problem.parameter_error(start), problem.parameter_error(result.x)
+    if not math.isnan(errors[0]):
         table.add_row("parameter error", f"{errors[0]:.4g}", f"{errors[1]:.4g}", "0")
         if errors[0] > 0:
             table.add_row("  relative", "100 %", f"{100 * errors[1] / errors[0]:.3g} %", "")

@@ -116,7 +116,7 @@ class HalfReported(estimators.FR22):
 
     def estimate(self, objective: Evaluator, x, state, rng):
         found = super().estimate(objective, x, state, rng)
-        objective.nfev -= self.cost(objective.n) // 2
+        objective.spend(-(self.cost(objective.n) // 2))
         return found
 
 

@@ -213,11 +213,3 @@ with problem.open() as live:
 @pytest.mark.render
 def test_scalar_backend_says_that_it_has_none():
     subprocess.run([sys.executable, "-c", SCALAR], env={**os.environ, "INVOPT_BACKEND": ""}, check=True, timeout=200)
-
-
-def test_texture_chooses_it_by_itself():
-    run = prepare(problems.Texture(size="tiny"))
-    assert isinstance(run.estimator, estimators.Autodiff)
-    assert isinstance(run.method, optimizers.Adam)
-    run = prepare(problems.Texture(size="tiny"), method="newton-cg")
-    assert isinstance(run.estimator, estimators.SharedSamples)

@@ -3,9 +3,11 @@
 import attrs
 import numpy as np
 import pytest
+import torch
 
 from invopt import estimators, optimizers, problems, testing
 from invopt._registry import BASES, find, kebab, names
+from invopt.problems import picture_cache
 from invopt.rendering import Color, Translation
 from invopt.rendering.descriptions import camera, rgb
 
@@ -24,20 +26,36 @@ def small_room():
     }
 
 
+def parabola(x):
+    return float(x @ x)
+
+
 # Classes without a default that could stand alone, and one made in its place.
 MADE = {
     "Function": lambda: problems.Function(fun=lambda x: float(x @ x), x0=[1.0, 2.0]),
+    "NeuralRadiosity": lambda: problems.NeuralRadiosity("gap-room", field="tiny", n_points=64, n_directions=2),
     "Scene": lambda: problems.Scene(
         small_room,
         parameters=[Translation("ball", axes="x"), Color("ball.bsdf.reflectance")],
         x_opt={"ball.translation": 0.3},
     ),
+    "GreyBox": lambda: problems.GreyBox(
+        torch.nn.Linear(2, 2), problems.Function(fun=parabola, x0=[1.0, 2.0]), np.eye(2)
+    ),
+    # Their defaults render for minutes, once.
+    "MugCNN": lambda: problems.MugCNN(size="tiny", n_train=2, n_held_out=1, reference_spp=1),
+    "MugCNN5": lambda: problems.MugCNN5(size="tiny", n_train=2, n_held_out=1, reference_spp=1),
     "Scipy": lambda: optimizers.Scipy("bfgs"),
     # A hundred evaluations are few generations of its usual population.
     "DifferentialEvolution": lambda: optimizers.DifferentialEvolution(popsize=4),
 }
 # Not picklable, for a reason.
 UNPICKLABLE = {"Function"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(picture_cache.ENVIRONMENT, str(tmp_path))
 
 
 def make(cls):

@@ -15,6 +15,7 @@ from invopt.optimizers import (
     DampedBFGS,
     FletcherReevesCG,
     GradientDescent,
+    HessianFree,
     Newton,
     NewtonCG,
 )
@@ -23,6 +24,7 @@ METHODS = [
     GradientDescent(lr=0.1, max_step=1.0),
     Adam(),
     Newton(),
+    HessianFree(),
     NewtonCG(),
     FletcherReevesCG(),
     FletcherReevesCG(nonpositive_curvature="boundary", residual="recursive", line_search_steps=3),

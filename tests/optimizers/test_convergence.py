@@ -17,6 +17,7 @@ from invopt.optimizers import (
     DampedBFGS,
     FletcherReevesCG,
     GradientDescent,
+    HessianFree,
     Newton,
     NewtonCG,
     Scipy,
@@ -24,6 +25,7 @@ from invopt.optimizers import (
 
 SECOND_ORDER = [
     Newton(),
+    HessianFree(),
     NewtonCG(),
     FletcherReevesCG(),
     FletcherReevesCG(residual="recursive"),

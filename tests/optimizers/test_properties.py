@@ -19,6 +19,7 @@ from invopt.optimizers import (
     DampedBFGS,
     FletcherReevesCG,
     GradientDescent,
+    HessianFree,
     Newton,
     NewtonCG,
     Scipy,
@@ -27,6 +28,7 @@ from invopt.optimizers import (
 SCALE_FREE = [
     Adam(lr=0.1, eps=0.0),
     Newton(),
+    HessianFree(),
     NewtonCG(),
     FletcherReevesCG(nonpositive_curvature="boundary"),
     BFGS(),

@@ -65,7 +65,7 @@ def test_description_is_small_and_says_what_it_is() -> None:
     assert (problem.n, problem.names, problem.sigma) == (1, ("rotation",), 3.0)
     assert problem.periods.tolist() == [18.0]
     assert problem.parameter_error(np.array([18.5])) == pytest.approx(0.25)
-    assert problem.provides == Capability.FUN | Capability.RESIDUALS | Capability.JAC
+    assert problem.provides == Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.TARGET
     starts = problem.starts(np.random.default_rng(0), 100)
     assert starts.shape == (100, 1)
     assert starts.min() >= 7.5

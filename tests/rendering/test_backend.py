@@ -146,6 +146,29 @@ def test_thread_counts_are_checked(renderer: int, torch: int) -> None:
         backend.set_threads(renderer, torch)
 
 
+WRITE = """
+import sys
+import numpy as np
+from pathlib import Path
+from invopt.rendering.backend import activate, set_threads, two_threads
+from invopt.rendering.targets import read_target
+set_threads(1)
+activate()
+import drjit
+import mitsuba as mi
+with two_threads():
+    mi.Bitmap(np.ones((64, 8, 3), np.float32)).write(sys.argv[1])
+assert drjit.thread_count() == 1
+assert read_target(Path(sys.argv[1])).shape == (64, 8, 3)
+assert drjit.thread_count() == 1
+"""
+
+
+@pytest.mark.render
+def test_one_thread_writes_and_reads_files(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WRITE, str(tmp_path / "picture.exr")], check=True, timeout=200)
+
+
 def test_doctor_reports_each_item() -> None:
     rows = doctor.report()
     items = [item for item, _, _ in rows]

@@ -1,0 +1,55 @@
+"""Isotropic perturbations: orthogonal directions, stratified lengths, exact densities."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from numpy.typing import NDArray
+from scipy.special import gammaincinv, gammaln
+from torch import Tensor
+
+__all__ = ["Directions", "draw", "log_density"]
+
+# Steps of this size, modulo 1, fill the unit interval evenly however many there are.
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@frozen(eq=False)
+class Directions:
+    """What is left of the present orthogonal basis, rows of shape (n,), and the quantile of the last length."""
+
+    basis: NDArray[np.float64] = field(factory=lambda: np.empty((0, 0)))
+    quantile: float | None = None
+
+
+def draw(rng: np.random.Generator, m: int, n: int, state: Directions) -> tuple[Tensor, Directions]:
+    r"""Draw `m` perturbations of shape (m, n), each of density :math:`|t| N(t) / E|t|`.
+
+    The density is the isotropic counterpart of the aggregate proposal of the paper's sec. 3.5, and the same for n = 1.
+    Directions are the rows of random orthogonal matrices, used up one by one, and lengths the quantiles of a sequence
+    that fills (0, 1) evenly: every draw by itself has the density stated, and together they leave fewer gaps.
+    """
+    last = rng.random() if state.quantile is None else state.quantile
+    quantiles = (last + _GOLDEN * np.arange(1, m + 1)) % 1.0
+    rows = state.basis.reshape(-1, n)
+    blocks = [rows] + [_orthogonal(rng, n) for _ in range(-(-(m - len(rows)) // n))]
+    rows = np.concatenate(blocks)
+    # Lengths follow the chi distribution with n + 1 degrees of freedom.
+    lengths = np.sqrt(2 * gammaincinv(0.5 * (n + 1), quantiles)) * rng.choice([-1.0, 1.0], m)
+    return torch.from_numpy(rows[:m] * lengths[:, None]), Directions(rows[m:], float(quantiles[-1]))
+
+
+def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Random basis of shape (n, n); which way each vector points is left to the sign of its length."""
+    basis: NDArray[np.float64] = np.linalg.qr(rng.standard_normal((n, n)))[0].T
+    return basis
+
+
+def log_density(t: Tensor) -> Tensor:
+    """Logarithm of the density at the rows of `t` over the standard Gaussian's, shape (k,)."""
+    n = t.shape[1]
+    mean_length = math.sqrt(2) * math.exp(gammaln(0.5 * (n + 1)) - gammaln(0.5 * n))
+    return torch.log(torch.linalg.vector_norm(t, dim=1) / mean_length)

@@ -1,0 +1,41 @@
+"""FullGradient: the gradient of Neural Radiosity, through both sides."""
+
+from __future__ import annotations
+
+from attrs import frozen
+from torch import Tensor
+
+from invopt._sides import Sides
+
+from .residual import ResidualEstimator
+
+__all__ = ["FullGradient"]
+
+
+@frozen(kw_only=True)
+class FullGradient(ResidualEstimator):
+    r"""Derivative of :math:`\|L - \langle R \rangle\|^2` through both sides: Neural Radiosity's, biased [1]_ [2]_.
+
+    The square of the noise of the right side is minimised along with the residual: its expectation has the variance of
+    :math:`\langle R \rangle`, divided by the number of directions, added to it, which networks lower by turning dark
+    (eq. 6 and appendix B of [2]_).
+
+    Notes
+    -----
+    Inside a diffuse sphere of emission E and albedo :math:`\rho`, with M uniform directions, its fixed point for a
+    constant reflected radiance c is :math:`E(a\rho - v) / (a^2 + v)`, :math:`a = 1 - \rho`,
+    :math:`v = \rho^2 / (3M)`; the truth is :math:`E\rho / a`.
+
+    References
+    ----------
+    .. [1] Hadadan, Chen, Zwicker, "Neural Radiosity", SIGGRAPH Asia 2021.
+    .. [2] Cho, Cho, "Fast and Accurate Neural Rendering Using Semi-Gradients", 2024.
+
+    See Also
+    --------
+    SemiGradient : ignores the derivative of the right side, and is right.
+    """
+
+    def losses(self, sides: Sides) -> Tensor:
+        """Loss of the mean over the directions."""
+        return sides.loss.values(sides.left, sides.right.mean(1))

@@ -1,0 +1,171 @@
+"""Gauss-Newton: the smoothed Jacobian of the residuals, from the samples of the last iterations."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._estimator import Estimate, Lowest, Measurement, Order
+from invopt._evaluate import Evaluator
+from invopt._problem import Capability, Problem
+from invopt._result import Status
+from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt._validators import integer
+from invopt._width import AdaptiveWidth
+
+from .history import HistoryEstimator, HistoryState
+from .noise_floor import NoiseFloor, gradient_blocks, parameter_covariance
+from .regression import Fit, fit, linear
+from .window import reweight
+
+__all__ = ["GaussNewton"]
+
+# Share of its first value below which a width is small, and a descent over.
+_SMALL = 0.2
+
+
+@frozen(kw_only=True)
+class GaussNewton(HistoryEstimator):
+    r"""`fun`, `jac` and `hess` of a mean of squares from the smoothed Jacobian of its residuals.
+
+    The residuals r of all samples of the window, re-weighted as in `SampleHistory`, are fitted by a linear function
+    of x: its value is the smoothed residual :math:`\bar r = E[r(x - \tau)]`, its slope the smoothed Jacobian J. The
+    estimate is that of :math:`|\bar r|^2 / m`: gradient :math:`2 J^T \bar r / m`, Hessian :math:`2 J^T J / m`. A
+    pixel that changes tells which way it changes, so that n + 1 samples say what takes (n + 1)(n + 2) / 2 values; and
+    the minimum of the smoothed picture's error is closer to the answer than that of the smoothed error.
+
+    Parameters
+    ----------
+    sigma, window, seeds
+        As of every estimator with a history, see `HistoryEstimator`.
+    n_samples : int, default 1
+        Antithetic pairs an iteration, at least 1.
+    restarts : int, default 4
+        Times that the width may go back to its first value after a descent that ended above the noise floor, >= 0.
+    max_spp_factor : int, default 64
+        Samples per pixel may rise by up to this factor, >= 1, in steps of 4, once noise swamps the steps.
+
+    Notes
+    -----
+    Few samples make J too long: :math:`E|\hat J|^2 = |J|^2 + noise`, and steps too short. The sampling covariance of
+    the fit is therefore subtracted from gradient and Hessian, which can leave the Hessian indefinite where the samples
+    know little: a method with a trust radius then steps to its bound.
+
+    Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
+
+    Once the width has fallen to a fifth, one more evaluation, with another seed, tells the noise of the residuals. A
+    lowest value far above it means a wrong minimum: the width goes back to its first value and the samples are kept.
+    Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times
+    the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter,
+    where that is used up or no longer lowers the residuals.
+
+    See Also
+    --------
+    SampleHistory : from values alone.
+    SparseGaussNewton : for thousands of parameters, each of which shows in few pixels.
+    """
+
+    provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
+    needs: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
+
+    n_samples: int = field(default=1, validator=integer(1))
+    restarts: int = field(default=4, validator=integer(0))
+    max_spp_factor: int = field(default=64, validator=integer(1))
+
+    def init(self, problem: Problem) -> HistoryState:
+        """State before the first estimate."""
+        return evolve(super().init(problem), floor=NoiseFloor(spp=problem.samples, restarts=self.restarts))
+
+    def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
+        return objective.residuals(points, seed=seed, spp=state.floor.raised).double()
+
+    def _model(
+        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
+    ) -> tuple[Estimate, HistoryState]:
+        seen = reweight(state.batches, x, state.sigma)
+        model = fit(*linear(seen.t), seen.weights, seen.values)
+        stay = self._is_plateau(seen.weights, seen.values, state)
+        estimate = _describe(x, model, evolve(state, stay=stay))
+        state = evolve(state, stay=stay)
+        if stay or state.sigma > _SMALL * state.first or not isinstance(self.sigma, AdaptiveWidth):
+            return estimate, state
+        return self._at_the_end(objective, estimate, model, state, rng)
+
+    def _at_the_end(
+        self, objective: Evaluator, estimate: Estimate, model: Fit, state: HistoryState, rng: np.random.Generator
+    ) -> tuple[Estimate, HistoryState]:
+        """The width is small: go back to a wide one, ask for less noise, or end."""
+        floor, lowest, top = state.floor, state.lowest, state.top
+        assert lowest is not None
+        assert top is not None
+        if floor.noise is None:
+            floor = evolve(floor, noise=self._measure_noise(objective, lowest.x, state, rng))
+            state = evolve(state, floor=floor)
+        if floor.restarts > 0 and floor.is_above(lowest.fun, top):
+            back = evolve(floor, restarts=floor.restarts - 1)
+            return estimate, evolve(state, sigma=state.first, floor=back, wide=True)
+        residual, slope = model.coefficients[0], model.coefficients[1:] / state.sigma
+        covariance = parameter_covariance(slope, residual)
+        if covariance is None or floor.noise == 0.0 or not model.determined:
+            return estimate, state
+        error = covariance.diagonal().clamp(min=0).sqrt()
+        estimate = evolve(estimate, x_standard_error=error, lowest=None)
+        step = torch.linalg.lstsq(slope.T, -residual[:, None]).solution[:, 0]
+        if bool((step.abs() > error).any()):
+            return estimate, state
+        value = float(residual.square().mean())
+        if not floor.can_raise(value, self.max_spp_factor):
+            return evolve(estimate, status=Status.NOISE_FLOOR), state
+        return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
+
+    def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
+        """Mean square of the residuals' noise, from their difference under two seeds."""
+        seeds = rng.integers(1, FIRST_REFERENCE_SEED, 2)
+        pair = self._evaluate(objective, x.expand(2, -1), seeds, state)
+        return 0.5 * float((pair[0] - pair[1]).square().mean())
+
+
+def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
+    sigma, m = state.sigma, model.coefficients.shape[1]
+    residual, slope = model.coefficients[0], model.coefficients[1:]
+    excess = model.covariance()
+    # By sample: what its deviation does to the value, and to the gradient through the slope and through the value.
+    along = model.rest @ residual
+    across = model.rest @ slope.T
+    moved = model.influence[1:] * along + model.influence[0] * across.T
+    # Noise that the window shares is not in the spread of its samples; at the answer, noise is what residuals are.
+    shared = gradient_blocks(slope, residual).square().sum(1)
+    jac = 2 * (slope @ residual - excess[1:, 0]) / (m * sigma)
+    unknown = torch.full_like(x, torch.inf)
+    values = torch.cat([batch.values for batch in state.batches]).square().mean(1)
+
+    def promised(step: Tensor) -> float:
+        return float((residual + (step / sigma) @ slope).square().mean())
+
+    def hessian() -> Measurement:
+        if not model.determined:
+            # Nothing is known of the curvature: downhill, as far as the method dares.
+            flat = -torch.eye(len(x), dtype=x.dtype) * float(jac.abs().max()) / sigma
+            return Measurement(flat, torch.full_like(flat, torch.inf))
+        influence = model.influence[1:]
+        both = torch.einsum("ik,kj->kij", influence, across) + torch.einsum("jk,ki->kij", influence, across)
+        value = 2 * (slope @ slope.T - excess[1:, 1:]) / (m * sigma**2)
+        return Measurement(value, 2 * both.square().sum(0).sqrt() / (m * sigma**2))
+
+    return Estimate(
+        x=x,
+        fun=float(residual @ residual - excess[0, 0]) / m,
+        fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
+        jac=torch.zeros_like(jac) if state.stay else jac,
+        standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,
+        hessian=hessian,
+        nfev=0,
+        sigma=sigma,
+        spread=float(values.std(correction=0)),
+        lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, promised),
+    )

@@ -1,0 +1,217 @@
+"""Base of the estimators that remember: samples of the last iterations, and a width that follows the run."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen, validators
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._estimator import Estimate, Estimator
+from invopt._evaluate import Evaluator
+from invopt._problem import Problem
+from invopt._schedules import Schedule, as_schedule
+from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
+from invopt._validators import integer
+from invopt._width import AdaptiveWidth
+from invopt.exceptions import NonFiniteError
+
+from .directions import Directions, draw
+from .noise_floor import NoiseFloor
+from .window import Batch
+
+__all__ = ["HistoryEstimator", "HistoryState"]
+
+# Once a sample has fallen to this share of the first ones, a small spread is no plateau's.
+_DESCENDED = 0.9
+
+
+class Sample(NamedTuple):
+    """A point and its value."""
+
+    x: Tensor
+    fun: float
+
+
+@frozen(eq=False, kw_only=True)
+class HistoryState:
+    """What a history estimator remembers.
+
+    Attributes
+    ----------
+    first, sigma : float
+        First and present width.
+    iteration : int
+        Estimates so far.
+    x : Tensor or None
+        Where the last estimate was.
+    step : Tensor or None
+        The step before.
+    stay : bool
+        Whether the last estimate saw nothing and asked to stay.
+    batches : tuple of Batch
+        The window.
+    directions : Directions
+        How far the sequence of perturbations has come.
+    seed : int or None
+        Seed that the window shares.
+    top : float or None
+        Mean of the first samples' values.
+    lowest : Sample or None
+        Lowest sample under the present seed.
+    floor : NoiseFloor
+        What is known of the noise.
+    wide : bool
+        Whether the width was set anew, and is not to follow the last step.
+    """
+
+    first: float
+    sigma: float
+    iteration: int = 0
+    x: Tensor | None = None
+    step: Tensor | None = None
+    stay: bool = False
+    batches: tuple[Batch, ...] = ()
+    directions: Directions = field(factory=Directions)
+    seed: int | None = None
+    top: float | None = None
+    lowest: Sample | None = None
+    floor: NoiseFloor = field(factory=lambda: NoiseFloor(spp=None, restarts=0))
+    wide: bool = False
+
+
+def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:
+    return value if isinstance(value, AdaptiveWidth) else as_schedule(value) or AdaptiveWidth()
+
+
+@frozen(kw_only=True)
+class HistoryEstimator(Estimator):
+    """Samples of the last iterations, re-weighted to the present point.
+
+    Parameters
+    ----------
+    sigma : AdaptiveWidth, Schedule or float, optional
+        Width of the smoothing kernel, in units of the problem's `x_scale`; by default one that follows the run from
+        the problem's own `sigma` on.
+    n_samples : int, default 2
+        Antithetic pairs an iteration, at least 1; each costs two evaluations.
+    window : int, default 8
+        Iterations whose samples are kept, at least 1.
+    seeds : SeedPolicy or str, default "per_pair"
+        With "per_pair" the whole window shares one seed, so that noise drops out of all differences within it.
+    """
+
+    unbiased: ClassVar[bool] = False
+
+    sigma: AdaptiveWidth | Schedule = field(
+        factory=AdaptiveWidth,
+        converter=_as_width,
+        validator=validators.instance_of((AdaptiveWidth, Schedule)),
+    )
+    n_samples: int = field(default=2, validator=integer(1))
+    window: int = field(default=8, validator=integer(1))
+
+    def init(self, problem: Problem) -> HistoryState:
+        """State before the first estimate."""
+        start = self.sigma.at(0, problem.sigma) if isinstance(self.sigma, Schedule) else self.sigma.start
+        first = problem.sigma if start is None else start
+        return HistoryState(first=first, sigma=first)
+
+    @property
+    def width(self) -> AdaptiveWidth | Schedule:
+        """How the width goes."""
+        return self.sigma
+
+    def cost(self, n: int) -> int:
+        """Evaluations of one estimate; the Hessian and products are free."""
+        return 2 * self.n_samples
+
+    def estimate(
+        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
+    ) -> tuple[Estimate, HistoryState]:
+        """Estimate at `x` from new samples and those remembered."""
+        objective.check_budget(self.cost(objective.n))
+        before = objective.nfev
+        state = evolve(self._follow(x, state), x=x.clone(), iteration=state.iteration + 1)
+        state = self._sample(objective, x, state, rng)
+        estimate, state = self._model(objective, x, state, rng)
+        return evolve(estimate, nfev=objective.nfev - before), state
+
+    @abc.abstractmethod
+    def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
+        """Values at the rows of `points`, (k,) or (k, m)."""
+
+    @abc.abstractmethod
+    def _model(
+        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
+    ) -> tuple[Estimate, HistoryState]:
+        """Estimate from the window, and what to remember."""
+
+    def _follow(self, x: Tensor, state: HistoryState) -> HistoryState:
+        """Adjust the width to the step that led here."""
+        width = self.sigma
+        if isinstance(width, Schedule):
+            return evolve(state, sigma=width.at(state.iteration, state.first))
+        if state.x is None or state.wide:
+            return evolve(state, wide=False)
+        if state.stay:
+            return evolve(state, sigma=width.after_staying(state.sigma, state.first))
+        step = x - state.x
+        back = state.step is not None and float(step @ state.step) < 0
+        sigma = width.after_step(state.sigma, state.first, float(torch.linalg.vector_norm(step)), back=back)
+        return evolve(state, sigma=sigma, step=step)
+
+    def _sample(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> HistoryState:
+        """Add a batch around `x`."""
+        m = self.n_samples
+        t, directions = draw(rng, m, objective.n, state.directions)
+        seed = state.seed
+        if self.seeds is SeedPolicy.PER_PAIR and seed is None:
+            seed = int(rng.integers(1, FIRST_REFERENCE_SEED))
+        seeds = SeedSource(self.seeds, rng).draw(m, 2) if seed is None else np.full(2 * m, seed)
+        points = torch.cat([x - state.sigma * t, x + state.sigma * t])
+        points, values = _finite(points, self._evaluate(objective, points, seeds, state))
+        funs = _mean_square(values)
+        i = int(funs.argmin())
+        lowest = Sample(objective.project(points[i]), float(funs[i]))
+        if state.lowest is not None and state.lowest.fun <= lowest.fun:
+            lowest = state.lowest
+        batch = Batch(x.clone(), state.sigma, points, values)
+        return evolve(
+            state,
+            batches=(*state.batches, batch)[-self.window :],
+            directions=directions,
+            seed=seed,
+            top=float(funs.mean()) if state.top is None else state.top,
+            lowest=lowest,
+        )
+
+    def _is_plateau(self, weights: Tensor, values: Tensor, state: HistoryState) -> bool:
+        """Whether the samples hardly differ, and not for having arrived."""
+        if not isinstance(self.sigma, AdaptiveWidth):
+            return False
+        funs = _mean_square(values)
+        mean = float(weights @ funs)
+        spread = float(weights @ (funs - mean).square()) ** 0.5
+        assert state.top is not None
+        assert state.lowest is not None
+        return spread < self.sigma.gate * abs(mean) and state.lowest.fun > _DESCENDED * state.top
+
+
+def _mean_square(values: Tensor) -> Tensor:
+    """The objective's values, whether sampled as such or as residuals."""
+    return values if values.ndim == 1 else values.square().mean(1)
+
+
+def _finite(points: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Drop samples that are not finite."""
+    keep = torch.isfinite(values if values.ndim == 1 else values.sum(1))
+    if bool(keep.all()):
+        return points, values
+    if not bool(keep.any()):
+        raise NonFiniteError("no sample was finite; raise n_samples or bound the parameters")
+    return points[keep], values[keep]

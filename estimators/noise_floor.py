@@ -1,0 +1,99 @@
+"""When a descent has come down to the noise, and what is done there."""
+
+from __future__ import annotations
+
+import torch
+from attrs import evolve, frozen
+from torch import Tensor
+
+__all__ = ["NoiseFloor", "gradient_blocks", "parameter_covariance"]
+
+# A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
+_ABOVE = 1.5
+# ... by more than this share of what it started with above the noise.
+_LEFT = 0.15
+# Four times the samples should quarter the residuals' mean square; above this ratio other errors prevail.
+_PAYS = 0.6
+_RAISE = 4
+# Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
+_BLOCK = 12
+
+
+@frozen(kw_only=True, eq=False)
+class NoiseFloor:
+    """What is known of the noise.
+
+    Attributes
+    ----------
+    spp : int or None
+        The problem's own samples per pixel; None where there are none to raise.
+    restarts : int
+        How often the width may still go back.
+    factor : int
+        By how much the samples per pixel have been raised.
+    noise : float or None
+        Mean square of the residuals' noise, once measured.
+    before : float or None
+        Mean square of the residuals at the answer, before the last raise.
+    """
+
+    spp: int | None
+    restarts: int
+    factor: int = 1
+    noise: float | None = None
+    before: float | None = None
+
+    @property
+    def raised(self) -> int | None:
+        """Samples per pixel to ask for; None for the problem's own."""
+        return None if self.spp is None or self.factor == 1 else self.spp * self.factor
+
+    def is_above(self, lowest: float, top: float) -> bool:
+        """Whether a descent from `top` to `lowest` ended above the noise."""
+        assert self.noise is not None
+        return lowest > _ABOVE * self.noise + _LEFT * max(top - self.noise, 0.0)
+
+    def can_raise(self, value: float, limit: int) -> bool:
+        """Whether more samples per pixel are allowed, and still lowered the residuals when last raised."""
+        if self.spp is None or self.factor * _RAISE > limit:
+            return False
+        return self.before is None or value < _PAYS * self.before
+
+    def after_raise(self, value: float) -> NoiseFloor:
+        """The next level, `value` being the residuals' mean square at this one."""
+        return evolve(self, factor=self.factor * _RAISE, before=value)
+
+
+def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
+    """What each block of residuals contributes to J r, shape (n, blocks)."""
+    contributions = slope * residual
+    spare = -contributions.shape[1] % _BLOCK
+    padded = torch.nn.functional.pad(contributions, (0, spare))
+    return padded.reshape(len(slope), -1, _BLOCK).sum(2)
+
+
+def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
+    r"""Covariance of the minimiser of a sum of squares: :math:`(J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`.
+
+    :math:`g_b` is the gradient that block b of the residuals contributes: whatever their variances are, and correlated
+    within a block or not, as the channels of a pixel are.
+
+    Parameters
+    ----------
+    slope : Tensor, shape (n, m)
+        Jacobian, transposed.
+    residual : Tensor, shape (m,)
+        Residuals at the minimum: noise, and whatever else is left.
+
+    Returns
+    -------
+    Tensor, shape (n, n), or None
+        None where the Jacobian does not determine the parameters.
+    """
+    gram = slope @ slope.T
+    if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
+        return None
+    blocks = gradient_blocks(slope, residual)
+    inverse = torch.linalg.inv(gram)
+    covariance: Tensor = inverse @ (blocks @ blocks.T) @ inverse
+    return covariance

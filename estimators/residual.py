@@ -1,0 +1,93 @@
+"""What the estimators share that read both sides of an equation."""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from invopt._estimator import Estimate, Estimator, Order
+from invopt._evaluate import Evaluator
+from invopt._problem import Capability, Problem
+from invopt._seeds import SeedSource
+from invopt._sides import Sides
+from invopt.exceptions import IncompatibleError, NonFiniteError
+
+__all__ = ["DualEstimator", "ResidualEstimator"]
+
+
+@frozen(kw_only=True)
+class ResidualEstimator(Estimator):
+    """Gradient of a loss of both sides of an equation at freshly sampled points; a subclass says of which loss.
+
+    One call counts as one evaluation. `fun` is the loss of the points drawn; its target moves with the weights, so that
+    values at two points cannot be compared.
+    """
+
+    provides: ClassVar[Order] = Order.FUN | Order.JAC
+    needs: ClassVar[Capability] = Capability.FUN | Capability.SIDES
+    comparable: ClassVar[bool] = False
+    # Whether the derivative of the right side is needed at all.
+    differentiate_right: ClassVar[bool] = True
+
+    def init(self, problem: Problem) -> int:
+        """Number of estimates made."""
+        return 0
+
+    def cost(self, n: int) -> int:
+        """One evaluation."""
+        return 1
+
+    def estimate(self, objective: Evaluator, x: Tensor, state: int, rng: np.random.Generator) -> tuple[Estimate, int]:
+        """Estimate at `x`."""
+        seed = int(SeedSource(self.seeds, rng).draw(1)[0])
+        sides = objective.sides(x, seed=seed, step=state, differentiate_right=self.differentiate_right)
+        values = self.losses(sides)
+        fun = sides.loss.reduce(values)
+        value = float(fun.detach())
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"the loss of estimate {state} is {value}: lower the learning rate; the weights before, whose loss "
+                f"was finite, are `x` of this error's `result`"
+            )
+        jac = objective.scale_gradient(sides.gradient(fun))
+        count = values.numel()
+        estimate = Estimate(
+            x=x,
+            fun=value,
+            fun_standard_error=float(values.detach().std()) / count**0.5 if count > 1 else math.inf,
+            jac=jac,
+            # One batch does not tell, and a tensor of n infinities would only cost memory.
+            standard_error=torch.full((), math.inf, dtype=jac.dtype, device=jac.device).expand_as(jac),
+            nfev=1,
+            facts=sides.facts,
+        )
+        return estimate, state + 1
+
+    @abc.abstractmethod
+    def losses(self, sides: Sides) -> Tensor:
+        """Loss of each point, shape (k,), whose derivative is the estimator's."""
+
+
+@frozen(kw_only=True)
+class DualEstimator(ResidualEstimator):
+    """One that halves the samples of the right side into two independent estimates of it."""
+
+    @staticmethod
+    def halves(sides: Sides) -> tuple[Tensor, Tensor]:
+        """Two independent estimates of the right side, each of shape (k, c)."""
+        m = sides.right.shape[1]
+        if m < 2:
+            raise IncompatibleError("a dual buffer needs two directions at least: raise 'n_directions' to 2 or more")
+        if not sides.loss.quadratic:
+            raise IncompatibleError(
+                f"a dual buffer is a product of two residuals, and {type(sides.loss).__name__} is no square: "
+                f"take loss='relative-l2', or another estimator"
+            )
+        half = m // 2
+        return sides.right[:, :half].mean(1), sides.right[:, half : 2 * half].mean(1)

@@ -1,0 +1,37 @@
+"""WeightedDualBuffer: between the semi-gradient and the dual buffer."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from torch import Tensor
+
+from invopt._sides import Sides
+from invopt._validators import real
+
+from .residual import DualEstimator
+
+__all__ = ["WeightedDualBuffer"]
+
+
+@frozen(kw_only=True)
+class WeightedDualBuffer(DualEstimator):
+    """The derivative of the left side, and `weight` times that of the right side (eq. 31-32 of [1]_).
+
+    Parameters
+    ----------
+    weight : float, default 0.5
+        Share of the right side's derivative, >= 0: 1 is the gradient of `DualBuffer`, 0 that of `SemiGradient`.
+
+    References
+    ----------
+    .. [1] Cho, Cho, "Fast and Accurate Neural Rendering Using Semi-Gradients", 2024, appendix D.
+    """
+
+    weight: float = field(default=0.5, validator=real(minimum=0))
+
+    def losses(self, sides: Sides) -> Tensor:
+        """Semi-gradient's loss plus the weighted product, in which the left side is a constant."""
+        first, second = self.halves(sides)
+        left, mean = sides.left.detach(), (first + second).detach() / 2
+        product = sides.loss.product(left, first, second, left)
+        return sides.loss.values(sides.left, mean) + self.weight * product

@@ -1,0 +1,85 @@
+"""Samples of the last iterations, re-weighted to where the run now is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from . import directions
+
+__all__ = ["Batch", "Reweighted", "reweight"]
+
+
+@frozen(eq=False)
+class Batch:
+    """Samples of one iteration: drawn around `centre` with width `sigma`, at `points`, with `values` (k,) or (k, m)."""
+
+    centre: Tensor
+    sigma: float
+    points: Tensor
+    values: Tensor
+
+
+class Reweighted(NamedTuple):
+    """Samples as seen from a point.
+
+    Attributes
+    ----------
+    t : Tensor, shape (k, n)
+        Offsets from the point, in units of the width.
+    weights : Tensor, shape (k,)
+        Non-negative, summing to 1.
+    values : Tensor, shape (k,) or (k, m)
+        What was sampled.
+    effective : float
+        Effective number of samples, ``1 / sum(weights^2)``.
+    """
+
+    t: Tensor
+    weights: Tensor
+    values: Tensor
+    effective: float
+
+
+def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
+    r"""Weights that turn all samples into one sample of :math:`N(x, \sigma^2 I)`.
+
+    The balance heuristic [1]_: a sample counts by the Gaussian's density there over the mean density of all batches,
+    whichever it came from; then all weights are divided by their sum.
+
+    Parameters
+    ----------
+    batches : tuple of Batch
+        At least one.
+    x : Tensor, shape (n,)
+        Where.
+    sigma : float
+        Width of the Gaussian, > 0.
+
+    References
+    ----------
+    .. [1] Veach, Guibas, "Optimally Combining Sampling Techniques for Monte Carlo Rendering", SIGGRAPH 1995.
+    """
+    points = torch.cat([batch.points for batch in batches])
+    t = (points - x) / sigma
+    proposals = torch.stack([_log_proposal(batch, points) for batch in batches])
+    log_weights = _log_gaussian(t, sigma) - torch.logsumexp(proposals, 0)
+    weights = torch.softmax(log_weights, 0)
+    values = torch.cat([batch.values for batch in batches])
+    return Reweighted(t, weights, values, 1.0 / float(weights.square().sum()))
+
+
+def _log_proposal(batch: Batch, points: Tensor) -> Tensor:
+    """Log of the number of samples of a batch times their density at `points`, but for a constant that all share."""
+    t = (points - batch.centre) / batch.sigma
+    count = torch.tensor(float(len(batch.points)), dtype=t.dtype)
+    # A sample at a centre itself has density 0 there; a floor keeps its weight finite.
+    return torch.log(count) + directions.log_density(t).clamp(min=-30.0) + _log_gaussian(t, batch.sigma)
+
+
+def _log_gaussian(t: Tensor, sigma: float) -> Tensor:
+    width = torch.tensor(sigma, dtype=t.dtype)
+    return -0.5 * t.square().sum(1) - t.shape[1] * torch.log(width)

@@ -1,0 +1,143 @@
+"""Chain: a differentiable network in front of a black box, and the evaluators of the two."""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._evaluate import Budget, Evaluator
+from invopt._problem import Capability, Objective, Problem
+from invopt.exceptions import NonFiniteError
+
+__all__ = ["Chain", "ChainEvaluator", "ItemEvaluator", "Link"]
+
+
+class Link(NamedTuple):
+    """A network at some weights w, of shape (N,), on b inputs, and its derivatives there.
+
+    Attributes
+    ----------
+    x : Tensor, shape (b, n)
+        Outputs, float64 on the CPU.
+    vjp : callable
+        ``vjp(g)`` of shape (N,), the sum over the inputs of J'g, for `g` of shape (b, n).
+    jvp : callable
+        ``jvp(v)`` of shape (b, n), the products Jv, for `v` of shape (N,).
+    """
+
+    x: Tensor
+    vjp: Callable[[Tensor], Tensor]
+    jvp: Callable[[Tensor], Tensor]
+
+
+class Chain(abc.ABC):
+    """The differentiable part of a problem with the CHAIN capability: weights w to points x of an inner problem.
+
+    The objective that such a problem opens has methods ``item_fun``, ``item_residuals`` and ``item_value_and_jac``.
+    They are those of an ordinary objective, but for points that begin with the number of an item and go on with x.
+
+    Attributes
+    ----------
+    inner : Problem
+        What the black box is; its scales, bounds and sigma are those of x.
+    n_items : int
+        Inputs there are.
+    batch_size : int
+        Inputs an estimate takes, at most `n_items`.
+    """
+
+    inner: Problem
+    n_items: int
+    batch_size: int
+
+    @abc.abstractmethod
+    def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
+        """The network at `w` on the inputs of these numbers."""
+
+
+class ItemEvaluator(Evaluator):
+    """The black box for one item: points are those of the inner problem, in units of its `x_scale`.
+
+    Parameters
+    ----------
+    outer : Evaluator
+        With whose budget, and into whose counts.
+    inner : Problem
+        The inner problem.
+    """
+
+    prefix = "item_"
+
+    def __init__(self, outer: Evaluator, inner: Problem) -> None:
+        box = inner.bounds
+        limits = None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub))
+        super().__init__(outer.objective, inner.provides, torch.from_numpy(inner.x_scale), limits, outer.budget)
+        self.counts = outer.counts
+        self._item = 0
+
+    def of(self, item: int) -> ItemEvaluator:
+        """The same for another item."""
+        other = copy.copy(self)
+        other._item = int(item)
+        return other
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Points with the number of the item in front."""
+        points = self.unscale(x)
+        number = torch.full((*points.shape[:-1], 1), float(self._item), dtype=points.dtype)
+        return torch.cat((number, points), -1)
+
+
+class ChainEvaluator(Evaluator):
+    """Objective of a chain as functions of the weights, on the minibatch at hand; all of it to begin with.
+
+    Parameters
+    ----------
+    objective, provides, x_scale, bounds, budget
+        As of `Evaluator`.
+    chain : Chain
+        The network.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        provides: Capability,
+        x_scale: Tensor,
+        bounds: tuple[Tensor, Tensor] | None,
+        budget: Budget,
+        *,
+        chain: Chain,
+    ) -> None:
+        super().__init__(objective, provides, x_scale, bounds, budget)
+        self.chain = chain
+        self.items: NDArray[np.int64] = np.arange(chain.n_items)
+        self.item = ItemEvaluator(self, chain.inner)
+
+    def link(self, x: Tensor) -> Link:
+        """The network at `x` on the minibatch, with derivatives with respect to `x` in its own units."""
+        link = self.chain.link(self.unscale(x), self.items)
+        if not bool(torch.isfinite(link.x).all()):
+            raise NonFiniteError("the network's output is not finite; lower the steps of the method")
+        if self._unit:
+            return link
+        return Link(link.x, lambda g: link.vjp(g) * self.x_scale, lambda v: link.jvp(v * self.x_scale))
+
+    def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
+        """Means over the minibatch, without any smoothing; of residuals, all of them in a row."""
+        found = []
+        for row, s in zip(x, seed, strict=True):
+            outputs = self.link(row).x / self.item.x_scale
+            parts = [
+                getattr(self.item.of(item), name)(point[None], seed=np.array([s]), spp=spp)
+                for item, point in zip(self.items.tolist(), outputs, strict=True)
+            ]
+            found.append(torch.stack(parts).mean(0) if name == "fun" else torch.cat(parts, 1))
+        return torch.cat(found)

@@ -1,0 +1,70 @@
+"""What a network is trained on: inputs, what their outputs are compared with, and the truth where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from attrs import frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Items"]
+
+
+@frozen(kw_only=True, eq=False)
+class Items:
+    """Inputs of a network.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (k, ...)
+        What the network is given.
+    targets : ndarray, shape (k, ...)
+        What the inner problem compares with.
+    truth : ndarray, shape (k, n), or None
+        The inner problem's answers, for reports alone.
+    """
+
+    inputs: Tensor
+    targets: NDArray[Any]
+    truth: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @classmethod
+    def read(cls, name: str, data: Iterable[Any], targets: Iterable[Any] | None = None) -> Self:
+        """From an iterable of inputs, or of pairs (input, truth) as torch's datasets give."""
+        try:
+            found = list(data)
+        except TypeError:
+            raise TypeError(f"'{name}' must be an iterable of inputs, or of pairs (input, truth): {data!r}") from None
+        if not found:
+            raise ValueError(f"'{name}' must have at least one input: it is empty")
+        paired = [isinstance(item, tuple) and len(item) == 2 for item in found]
+        if any(paired) and not all(paired):
+            raise ValueError(f"'{name}' must be inputs throughout, or pairs (input, truth) throughout")
+        inputs = _stacked(name, [item[0] if paired[0] else item for item in found])
+        truth = _stacked(f"{name} (truth)", [np.atleast_1d(item[1]) for item in found]) if paired[0] else None
+        compared = inputs if targets is None else _stacked("targets", list(targets))
+        if len(compared) != len(inputs):
+            raise ValueError(f"'targets' must be {len(inputs)}, one for each input: {len(compared)}")
+        return cls(
+            inputs=torch.from_numpy(inputs), targets=compared, truth=None if truth is None else truth.astype(np.float64)
+        )
+
+
+def _stacked(name: str, values: list[Any]) -> NDArray[Any]:
+    try:
+        array = np.stack([np.asarray(value.detach().cpu() if hasattr(value, "detach") else value) for value in values])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"'{name}' must be arrays of one shape: {error}") from None
+    if array.dtype.kind not in "iufb":
+        raise TypeError(f"'{name}' must be arrays of real numbers, got dtype {array.dtype}")
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))
+        raise ValueError(f"'{name}' must be finite: number {bad[0]} is not")
+    return array

@@ -1,0 +1,154 @@
+"""A torch module as a function of one flat vector of its weights, and its derivatives."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from invopt._chain import Chain, Link
+from invopt._problem import Problem
+from invopt._validators import require
+
+__all__ = ["FlatNetwork", "NetworkChain"]
+
+
+class FlatNetwork:
+    """Copy of a module whose trainable parameters are pieces of one vector w of shape (N,), in their own order.
+
+    Parameters
+    ----------
+    model : Module
+        In evaluation mode here, whatever it was in: dropout and the statistics of batches would make another function
+        of every call.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"'model' must be a torch.nn.Module: {model!r}")
+        self.module = copy.deepcopy(model).eval()
+        self._trained = {name: part for name, part in self.module.named_parameters() if part.requires_grad}
+        require("model", bool(self._trained), "a module with parameters that require a gradient", model)
+        kinds = {(part.dtype, part.device) for part in self._trained.values()}
+        require("model", len(kinds) == 1, "of one dtype on one device", sorted(map(str, kinds)))
+        ((self.dtype, self.device),) = kinds
+        require("model", self.dtype.is_floating_point, "of a real dtype", self.dtype)
+        self._sizes = [part.numel() for part in self._trained.values()]
+
+    @property
+    def n(self) -> int:
+        """Number of weights."""
+        return sum(self._sizes)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The module's own weights, shape (N,)."""
+        flat = torch.cat([part.detach().reshape(-1) for part in self._trained.values()])
+        return flat.cpu().double().numpy()
+
+    def names(self) -> tuple[str, ...]:
+        """Name of each weight: the parameter's, with the place in it."""
+        return tuple(f"{name}[{i}]" for name, part in self._trained.items() for i in range(part.numel()))
+
+    def as_tensor(self, w: NDArray[np.float64]) -> Tensor:
+        """A vector in the module's dtype, on its device."""
+        return torch.tensor(w, dtype=self.dtype, device=self.device)
+
+    def parts(self, w: Tensor) -> dict[str, Tensor]:
+        """Views of the vector, by the names of the parameters."""
+        pieces = torch.split(w, self._sizes)
+        return {name: piece.view(part.shape) for (name, part), piece in zip(self._trained.items(), pieces, strict=True)}
+
+    def __call__(self, w: Tensor, inputs: Tensor) -> Any:
+        """Outputs of the module with the weights `w`."""
+        return torch.func.functional_call(self.module, self.parts(w), (inputs,))
+
+    def with_weights(self, w: NDArray[np.float64]) -> nn.Module:
+        """A module of its own with the weights `w`."""
+        module = copy.deepcopy(self.module)
+        module.load_state_dict(
+            {name: part.clone() for name, part in self.parts(self.as_tensor(w)).items()}, strict=False
+        )
+        return module
+
+    def redrawn(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Weights that every layer with a `reset_parameters` draws anew; torch's own generators stay as they are."""
+        module = copy.deepcopy(self.module)
+        with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
+            torch.manual_seed(int(rng.integers(2**63)))
+            for layer in module.modules():
+                if callable(reset := getattr(layer, "reset_parameters", None)):
+                    reset()
+        return FlatNetwork(module).weights
+
+
+class NetworkChain(Chain):
+    """A network in front of an inner problem.
+
+    Parameters
+    ----------
+    network : FlatNetwork
+        The network.
+    inner : Problem
+        Whose x its outputs are.
+    inputs : callable
+        ``inputs()`` of shape (n_items, ...), on any device; called when first needed, for it may have to render them.
+    n_items : int
+        How many they are.
+    batch_size : int
+        Inputs an estimate takes.
+    """
+
+    def __init__(
+        self, network: FlatNetwork, inner: Problem, inputs: Callable[[], Tensor], n_items: int, batch_size: int
+    ) -> None:
+        self.inner, self.n_items, self.batch_size = inner, n_items, batch_size
+        self._network, self._read = network, inputs
+
+    @cached_property
+    def _inputs(self) -> Tensor:
+        return self._read().to(self._network.device, self._network.dtype)
+
+    def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
+        """The network at `w` on the inputs of these numbers, by reverse mode and forward mode."""
+        network, inputs = self._network, self._inputs[torch.from_numpy(items)]
+
+        def outputs(weights: Tensor) -> Tensor:
+            found: Tensor = network(weights, inputs)
+            return found
+
+        w = w.to(network.device, network.dtype)
+        x, pull, *_ = torch.func.vjp(outputs, w)
+
+        def jvp(v: Tensor) -> Tensor:
+            with warnings.catch_warnings():
+                # Torch's forward mode calls a function of its own that it has deprecated.
+                warnings.filterwarnings("ignore", message=".*torch.jit.script", category=DeprecationWarning)
+                moved: Tensor = torch.func.jvp(outputs, (w,), (v.to(network.device, network.dtype),))[1]
+            return moved.detach().cpu().double()
+
+        return Link(x.detach().cpu().double(), lambda g: pull(g.to(network.device, network.dtype))[0].detach(), jvp)
+
+
+def check_width(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
+    """Refuse a network whose outputs are not points of the inner problem."""
+    some = inputs[:2].to(network.device, network.dtype)
+    with torch.no_grad():
+        found = network(network.as_tensor(network.weights), some)
+    wanted = (len(some), inner.n)
+    if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
+        got = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(
+            f"'model' must return shape {wanted} for {len(some)} inputs, a column for each of the {inner.n} parameters "
+            f"of {type(inner).__name__}: it returns {got}"
+        )
+    if not math.isfinite(float(found.double().sum())):
+        raise ValueError("'model' must return finite numbers: for the first inputs it does not")

@@ -1,0 +1,93 @@
+"""Frames along a path of the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from invopt.rendering.descriptions import camera
+
+__all__ = ["path_between", "write_frames"]
+
+# Frames in the strip that shows them side by side.
+_SHOWN = 6
+
+
+def path_between(
+    stops: Sequence[tuple[ArrayLike, ArrayLike]],
+    frames: int,
+    *,
+    up: tuple[float, float, float] = (0, 1, 0),
+    **view: Any,
+) -> Iterator[dict[str, Any]]:
+    """Cameras on a smooth path through stops.
+
+    Parameters
+    ----------
+    stops : sequence of (origin, target)
+        Two or more places and what is looked at from there.
+    frames : int
+        Cameras, at least 2, the first and the last at the ends.
+    up : (float, float, float), default (0, 1, 0)
+        What is upwards.
+    **view
+        ``fov``, ``width`` and ``height`` of every camera; see `invopt.rendering.descriptions.camera`.
+
+    Yields
+    ------
+    dict
+        A description for `RadiosityObjective.render`.
+    """
+    from scipy.interpolate import make_interp_spline
+
+    if len(stops) < 2 or frames < 2:
+        raise ValueError(f"a path takes two stops and two frames at least: {len(stops)} and {frames}")
+    points = np.array([np.concatenate([np.asarray(origin), np.asarray(target)]) for origin, target in stops])
+    spline = make_interp_spline(np.linspace(0, 1, len(points)), points, k=min(3, len(points) - 1))
+    for place in spline(np.linspace(0, 1, frames)):
+        yield camera(origin=place[:3].tolist(), target=place[3:].tolist(), up=up, **view)
+
+
+def write_frames(
+    live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
+) -> list[Path]:
+    """Render the field from each camera into ``frame_0000.png`` and so on, and some of them side by side.
+
+    Parameters
+    ----------
+    live : RadiosityObjective
+        The open scene.
+    x : array_like, shape (n,)
+        Weights.
+    cameras : iterable of dict
+        Such as `path_between` gives.
+    out : Path
+        Folder.
+    **options
+        ``side``, ``spp`` and the like, as in `RadiosityObjective.render`.
+
+    Returns
+    -------
+    list of Path
+        The frames, numbered as a video encoder takes them, and ``strip.png``.
+    """
+    import matplotlib.image
+
+    from invopt.report.pictures import to_display
+
+    out.mkdir(parents=True, exist_ok=True)
+    written, shown = [], []
+    for number, view in enumerate(cameras):
+        picture: NDArray[np.float64] = to_display(live.render(x, view, **options))
+        path = out / f"frame_{number:04d}.png"
+        matplotlib.image.imsave(path, picture)
+        written.append(path)
+        shown.append(picture)
+    chosen = np.unique(np.linspace(0, len(shown) - 1, _SHOWN).round().astype(int))
+    strip = out / "strip.png"
+    matplotlib.image.imsave(strip, np.concatenate([shown[i] for i in chosen], axis=1))
+    return [*written, strip]

@@ -1,0 +1,160 @@
+"""The network: what is reflected at a point in a direction, as a function of one flat vector of weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import field, frozen, validators
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from invopt._validators import integer
+from invopt.exceptions import UnknownNameError, suggest
+
+from .hash_grid import HashGrid
+from .query import Query
+
+__all__ = ["Field", "as_field", "linear_layers", "split", "xavier"]
+
+Shapes = dict[str, tuple[int, ...]]
+Lookup = Callable[[Tensor, Tensor], Tensor]
+# Position, direction, normal, albedo: three numbers each.
+_PLAIN = 12
+_TABLE = "encoding"
+
+
+@frozen(kw_only=True)
+class Field:
+    """Radiance field: hash encoding, position, direction, normal and albedo into a multi-layer perceptron.
+
+    It gives the *reflected* radiance; what is emitted is known and added outside. The last layer has no activation.
+
+    Parameters
+    ----------
+    width : int, default 64
+        Units of a hidden layer.
+    depth : int, default 4
+        Linear layers, at least 2.
+    encoding : HashGrid
+        How positions are encoded.
+
+    Examples
+    --------
+    >>> Field.paper().width, Field.paper().depth
+    (512, 7)
+    """
+
+    width: int = field(default=64, validator=integer(4))
+    depth: int = field(default=4, validator=integer(2))
+    encoding: HashGrid = field(
+        factory=lambda: HashGrid(levels=10, base=4, growth=1.6, log2_size=15),
+        validator=validators.instance_of(HashGrid),
+    )
+
+    @classmethod
+    def small(cls) -> Field:
+        """For a CPU: 4 layers of 64, 10 levels of up to 2^15 points."""
+        return cls()
+
+    @classmethod
+    def tiny(cls) -> Field:
+        """For tests: 3 layers of 16, 4 levels of up to 2^8 points."""
+        return cls(width=16, depth=3, encoding=HashGrid(levels=4, base=2, growth=1.6, log2_size=8))
+
+    @classmethod
+    def paper(cls) -> Field:
+        """The semi-gradient paper's: 7 layers of 512, 14 levels of up to 2^18 points."""
+        return cls(width=512, depth=7, encoding=HashGrid())
+
+    @property
+    def inputs(self) -> int:
+        """Width of the first layer's input."""
+        return _PLAIN + self.encoding.width
+
+    @property
+    def shapes(self) -> Shapes:
+        """Name and shape of each part of the vector, in order; the table first, where memory is aligned."""
+        widths = [self.inputs, *[self.width] * (self.depth - 1), 3]
+        return {_TABLE: (self.encoding.size,)} | linear_layers("layer", widths)
+
+    def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Weights of shape (n,): Xavier's uniform ones, no biases, a table within 1e-4 of 0."""
+        parts = [rng.uniform(-1e-4, 1e-4, self.encoding.size)]
+        parts += [xavier(rng, shape) for name, shape in self.shapes.items() if name != _TABLE]
+        return np.concatenate(parts)
+
+    def features(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Tensor:
+        """Inputs of the first layer, shape (k, inputs)."""
+        plain = torch.cat([query.position * 2 - 1, query.direction, query.normal, query.albedo])
+        return torch.cat([plain, lookup(query.position, weights[_TABLE])]).t()
+
+    def __call__(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup, *, mixed: bool = False) -> Tensor:
+        """Reflected radiance.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor
+            What `split` makes of the vector.
+        query : Query
+            Where, k points.
+        lookup : callable
+            ``lookup(points, table)``: `HashGrid.lookup`, or Dr.Jit's.
+        mixed : bool
+            Run the hidden layers in bfloat16, the first and the last, which have positions and radiances to resolve,
+            in float32.
+
+        Returns
+        -------
+        Tensor, shape (k, 3)
+        """
+        hidden = self.features(weights, query, lookup)
+        for i in range(self.depth - 1):
+            narrow = mixed and i > 0
+            with torch.autocast(hidden.device.type, dtype=torch.bfloat16, enabled=narrow):
+                hidden = functional.linear(hidden, weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]).relu()
+        last = self.depth - 1
+        return functional.linear(hidden.float(), weights[f"layer{last}.weight"], weights[f"layer{last}.bias"])
+
+
+def linear_layers(name: str, widths: list[int]) -> Shapes:
+    """Shapes of the weights and biases of linear layers between these widths."""
+    shapes: Shapes = {}
+    for i, (before, after) in enumerate(pairwise(widths)):
+        shapes[f"{name}{i}.weight"] = (after, before)
+        shapes[f"{name}{i}.bias"] = (after,)
+    return shapes
+
+
+def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Xavier's uniform weights of a matrix, zeros of a bias; flat."""
+    if len(shape) == 1:
+        return np.zeros(shape)
+    limit = math.sqrt(6 / sum(shape))
+    return rng.uniform(-limit, limit, math.prod(shape))
+
+
+def split(x: Tensor, shapes: Shapes) -> dict[str, Tensor]:
+    """Parts of a flat vector by name, with one backward operation for all of them."""
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), torch.split(x, sizes), strict=True)}
+
+
+_PRESETS = {"small": Field.small, "paper": Field.paper, "tiny": Field.tiny}
+
+
+def as_field(value: Any) -> Field:
+    """Return the field that `value` is or names."""
+    if isinstance(value, Field):
+        return value
+    if isinstance(value, str):
+        try:
+            return _PRESETS[value.lower()]()
+        except KeyError:
+            raise UnknownNameError(f"unknown field {value!r}; {suggest(value, _PRESETS)}") from None
+    raise TypeError(f"'field' must be one of {', '.join(_PRESETS)} or a Field: {value!r}")

@@ -1,0 +1,183 @@
+"""Multi-resolution hash encoding of positions: Dr.Jit's where it compiles, else the same in torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from invopt._validators import integer, real
+
+__all__ = ["HashGrid"]
+
+_PRIMES = (1, 2654435761, 805459861)
+
+
+@frozen(kw_only=True)
+class HashGrid:
+    """Features interpolated in grids of growing resolution, those too large for a table hashed into it [1]_.
+
+    Parameters
+    ----------
+    levels : int, default 14
+        Grids.
+    features : int, default 2
+        Numbers a grid point holds; even.
+    base : int, default 2
+        Vertices a side of the coarsest grid.
+    growth : float, default 2
+        Ratio of successive resolutions, > 1.
+    log2_size : int, default 18
+        Logarithm of the largest number of points a level keeps.
+
+    References
+    ----------
+    .. [1] Müller, Evans, Schied, Keller, "Instant Neural Graphics Primitives", SIGGRAPH 2022.
+    """
+
+    levels: int = field(default=14, validator=integer(1))
+    features: int = field(default=2, validator=integer(2))
+    base: int = field(default=2, validator=integer(2))
+    growth: float = field(default=2.0, validator=real(above=1))
+    log2_size: int = field(default=18, validator=integer(4, 24))
+
+    def __attrs_post_init__(self) -> None:
+        if self.features % 2:
+            raise ValueError(f"'features' must be even: {self.features}")
+
+    @property
+    def width(self) -> int:
+        """Number of features of a position."""
+        return self.levels * self.features
+
+    @property
+    def size(self) -> int:
+        """Numbers in the table."""
+        return self.features * sum(points for _, _, points in self._plan())
+
+    def lookup(self, points: Tensor, table: Tensor) -> Tensor:
+        """Features in torch.
+
+        Parameters
+        ----------
+        points : Tensor, shape (3, k)
+            Positions in [0, 1]^3.
+        table : Tensor, shape (size,)
+            The numbers of all levels.
+
+        Returns
+        -------
+        Tensor, shape (width, k)
+        """
+        rows = table.view(-1, self.features)
+        parts, offset = [], 0
+        for scale, resolution, count in self._plan():
+            index, weight = self._corners(points, scale, resolution, count)
+            values = rows[(index + offset).reshape(-1)].view(*index.shape, self.features)
+            parts.append((values * weight.unsqueeze(-1)).sum(0).t())
+            offset += count
+        return torch.cat(parts)
+
+    def lookup_drjit(self, points: Tensor, table: Tensor) -> Tensor:
+        """The same by Dr.Jit, in one kernel each way; needs an active compiled backend."""
+        found: Tensor = _DrJitLookup.apply(points, table, self)  # type: ignore[no-untyped-call]
+        return found
+
+    def encoding(self) -> Any:
+        """Dr.Jit's encoding of this kind."""
+        import drjit.nn
+        import mitsuba as mi
+
+        return drjit.nn.HashGridEncoding(
+            mi.Float,
+            3,
+            n_levels=self.levels,
+            n_features_per_level=self.features,
+            hashmap_size=2**self.log2_size,
+            base_resolution=self.base,
+            per_level_scale=self.growth,
+        )
+
+    def _plan(self) -> list[tuple[float, int, int]]:
+        """Of each level: scale from [0, 1] to its grid, vertices a side, points kept. As Dr.Jit lays it out."""
+        plan = []
+        for level in range(self.levels):
+            scale = 2 ** (level * math.log2(self.growth)) * self.base - 1
+            resolution = math.ceil(scale) + 1
+            count = -(-(resolution**3) // self.features) * self.features
+            plan.append((scale, resolution, min(count, 2**self.log2_size)))
+        return plan
+
+    @staticmethod
+    def _corners(points: Tensor, scale: float, resolution: int, count: int) -> tuple[Tensor, Tensor]:
+        """Indices and weights of the 8 corners around each position, both of shape (8, k)."""
+        with torch.no_grad():
+            place = points * scale + 0.5
+            low = place.floor()
+            fraction = place - low
+            corner = torch.tensor([[i >> d & 1 for i in range(8)] for d in range(3)], device=points.device)
+            key = low.long().unsqueeze(1) + corner.unsqueeze(-1)
+            weight = torch.where(corner.unsqueeze(-1) == 1, fraction.unsqueeze(1), 1 - fraction.unsqueeze(1)).prod(0)
+            if resolution**3 <= count:
+                index = key[0] + resolution * (key[1] + resolution * key[2])
+            else:
+                index = key[0]
+                for axis in (1, 2):
+                    # As the unsigned 32-bit product it is elsewhere.
+                    index = index ^ (key[axis] * _PRIMES[axis] & 0xFFFFFFFF)
+            return index % count, weight
+
+
+class _DrJitLookup(torch.autograd.Function):
+    """Lookup and its derivative with respect to the table; recomputed backwards, so that nothing is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, table: Tensor, grid: HashGrid) -> Tensor:
+        import drjit
+
+        dr: Any = drjit
+        ctx.grid = grid
+        ctx.save_for_backward(points, table)
+        with dr.suspend_grad():
+            encoding = grid.encoding()
+            encoding.data = _owned(table)
+            found = encoding([_owned(axis) for axis in points])
+            return _handed_over(found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        import drjit as dr
+
+        points, table = ctx.saved_tensors
+        encoding = ctx.grid.encoding()
+        encoding.data = _owned(table)
+        dr.enable_grad(encoding.data)
+        found = encoding([_owned(axis) for axis in points])
+        for value, gradient in zip(found, gradients[0], strict=True):
+            dr.set_grad(value, _owned(gradient))
+        dr.enqueue(dr.ADMode.Backward, found)
+        dr.traverse(dr.ADMode.Backward)
+        return None, _handed_over(dr.grad(encoding.data)), None
+
+
+def _owned(tensor: Tensor) -> Any:
+    """Dr.Jit's own copy: it would take over torch's memory, whose alignment it does not check."""
+    import drjit as dr
+    import mitsuba as mi
+
+    owned = mi.Float(tensor.detach().contiguous()) + 0
+    dr.eval(owned)
+    return owned
+
+
+def _handed_over(value: Any) -> Tensor:
+    """A computed Dr.Jit array as a tensor on the same memory."""
+    import drjit as dr
+
+    dr.eval(value)
+    dr.sync_thread()
+    tensor: Tensor = value.torch()
+    return tensor

@@ -1,0 +1,86 @@
+"""How far a picture is from its reference."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+from attrs import asdict, frozen
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Errors", "compare", "flip"]
+
+# Keeps black pixels from counting without limit, as in the papers' loss.
+_EPSILON = 1e-2
+
+
+@frozen
+class Errors:
+    """Errors of a linear picture.
+
+    Attributes
+    ----------
+    mse : float
+        Mean of d^2, d the difference to the reference r.
+    mape : float
+        Mean of abs(d) / (r + 0.01).
+    relmse : float
+        Mean of d^2 / (r^2 + 0.01).
+    energy : float
+        Mean of the picture over that of the reference: below 1 it is too dark.
+    """
+
+    mse: float
+    mape: float
+    relmse: float
+    energy: float
+
+    def to_dict(self) -> dict[str, float]:
+        """As plain numbers by name."""
+        return asdict(self)
+
+
+def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_] | None = None) -> Errors:
+    """Errors of a picture.
+
+    Parameters
+    ----------
+    picture, reference : array_like, shape (height, width, 3)
+        Linear RGB.
+    exclude : ndarray of bool, shape (height, width), optional
+        Pixels left out, such as those that show an emitter, which no cache has to learn.
+
+    Returns
+    -------
+    Errors
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or nothing is left.
+    """
+    found, target = np.asarray(picture, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if found.shape != target.shape:
+        raise ValueError(f"'picture' and 'reference' must have one shape: {found.shape} and {target.shape}")
+    keep = np.ones(found.shape[:2], dtype=bool) if exclude is None else ~np.asarray(exclude)
+    if not keep.any():
+        raise ValueError("'exclude' leaves no pixel to compare")
+    found, target = found[keep], target[keep]
+    difference = found - target
+    return Errors(
+        mse=float(np.mean(difference**2)),
+        mape=float(np.mean(np.abs(difference) / (target + _EPSILON))),
+        relmse=float(np.mean(difference**2 / (target**2 + _EPSILON))),
+        energy=float(found.mean() / target.mean()),
+    )
+
+
+def flip(picture: ArrayLike, reference: ArrayLike) -> float | None:
+    """Mean HDR-FLIP of a picture, what an eye would notice; None where flip-evaluator is not installed."""
+    try:
+        flip_evaluator = import_module("flip_evaluator")
+    except ImportError:
+        return None
+    shown = [np.clip(np.asarray(image, dtype=np.float32), 0, None) for image in (reference, picture)]
+    _, mean, _ = flip_evaluator.evaluate(*shown, "HDR")
+    return float(mean)

@@ -1,0 +1,326 @@
+"""The live side of neural radiosity: a loaded scene, the field in it, both sides of the rendering equation."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+from torch import Tensor
+
+from invopt._problem import Objective
+from invopt._sides import Sides
+from invopt.exceptions import BackendError, EvaluationError
+from invopt.rendering import loading
+from invopt.rendering.backend import Backend, active
+
+from .field import split
+from .guiding import Lobes
+from .query import Incident, Query
+
+if TYPE_CHECKING:
+    from .problem import NeuralRadiosity
+
+__all__ = ["RadiosityObjective"]
+
+# What the weights are kept as.
+DTYPE = torch.float32
+# A camera of the scene, or the description of another.
+Sensor = int | Mapping[str, Any]
+# Longer side of small pictures, in pixels.
+_PREVIEW = 128
+
+# Queries of the field that are in memory at once while a picture is made.
+_CHUNK: dict[Backend, int] = {Backend.CUDA: 2**21, Backend.LLVM: 2**18}
+
+
+def device_of(backend: Backend) -> torch.device:
+    """Where the weights are, for a backend that is active."""
+    return torch.device("cuda" if backend is Backend.CUDA else "cpu")
+
+
+class RadiosityObjective(Objective):
+    """Sides of the rendering equation in a loaded scene, and pictures of it; see `NeuralRadiosity`.
+
+    Parameters
+    ----------
+    problem : NeuralRadiosity
+        What to load; a compiled backend must be active.
+    """
+
+    chunk_size = 1
+
+    def __init__(self, problem: NeuralRadiosity) -> None:
+        backend = active()
+        if backend is None or backend is Backend.SCALAR:
+            raise BackendError(
+                "neural radiosity needs a compiled backend, 'cuda' or 'llvm', and this machine renders with 'scalar'; "
+                "run: invopt doctor"
+            )
+        if problem.precision == "mixed" and backend is not Backend.CUDA:
+            raise BackendError("precision='mixed' needs the backend 'cuda': leave it out, or take 'float32'")
+        # Only now may modules be imported that hold Mitsuba's types.
+        from .transport import Transport
+
+        self.problem = problem
+        self._backend = backend
+        self.device = device_of(backend)
+        self._mixed = backend is Backend.CUDA and problem.precision != "float32"
+        self._transport: Any = Transport(loading.load(problem.blueprint()), problem.sampling, problem.media)
+        grid = problem.field.encoding
+        self._lookup = grid.lookup if problem.encoder == "torch" else grid.lookup_drjit
+
+    @property
+    def transport(self) -> Any:
+        """Sampling of light in the scene."""
+        if self._transport is None:
+            raise ValueError("the scene is closed")
+        return self._transport
+
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Losses at the rows of `x`, shape (k,): those of the points that a seed draws."""
+        values = []
+        for row, s in zip(x, seed, strict=True):
+            with torch.no_grad():
+                sides = self.sides(row, seed=int(s), step=0, differentiate_right=False)
+                values.append(float(sides.loss.reduce(sides.loss.values(sides.left, sides.right.mean(1)))))
+        return torch.tensor(values, dtype=torch.float64)
+
+    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
+        """Both sides at freshly drawn points; see `Objective.sides`."""
+        problem = self.problem
+        try:
+            return self._sides(x, seed, step, differentiate_right)
+        except torch.OutOfMemoryError as error:
+            raise EvaluationError(
+                f"out of memory with n_points={problem.n_points}, n_directions={problem.n_directions} and a field of "
+                f"width {problem.field.width}: lower n_points first; or use SemiGradient, "
+                f"which keeps no graph of the right side ({str(error).splitlines()[0]})"
+            ) from None
+
+    def _sides(self, x: Tensor, seed: int, step: int, differentiate_right: bool) -> Sides:
+        from .transport import seed_of
+
+        problem = self.problem
+        flat = x.detach().to(self.device, DTYPE).requires_grad_()
+        weights = self.weights(flat)
+        point = self.transport.points(problem.n_points, seed_of(seed, 0))
+        query, emitted, _ = self.transport.query(point)
+        lobes = self._lobes(weights, query, step)
+        incident = self.transport.incident(
+            point, problem.n_directions, seed_of(seed, 1), lobes if problem.guides(step) else None
+        )
+        with nullcontext() if differentiate_right else torch.no_grad():
+            right = self._right(weights, incident, emitted)
+        left = self.reflected(weights, query) + emitted.t()
+        extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
+        facts = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
+        return Sides(weights=flat, left=left, right=right, loss=problem.loss, extra=extra, facts=facts)
+
+    def weights(self, x: Tensor) -> dict[str, Tensor]:
+        """Parts of a flat vector by name."""
+        return split(x, self.problem.shapes)
+
+    def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
+        """The field's answer, shape (k, 3)."""
+        return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
+
+    def _right(self, weights: Mapping[str, Tensor], incident: Incident, emitted: Tensor) -> Tensor:
+        """Estimates of the right side by each direction, shape (k, m, 3)."""
+        terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
+        return terms.view(emitted.shape[1], -1, 3) + emitted.t().unsqueeze(1)
+
+    # Guiding.
+
+    def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes | None:
+        guide = self.problem.guide
+        if guide is None or not (self.problem.learns(step) or self.problem.guides(step)):
+            return None
+        with torch.no_grad():
+            features = self.problem.field.features(weights, query, self._lookup)
+        with nullcontext() if self.problem.learns(step) else torch.no_grad():
+            return guide(weights, features)
+
+    def _guide_loss(self, lobes: Lobes, incident: Incident, right: Tensor) -> Tensor:
+        """Cross entropy to what arrives indirectly and by chance; emitters sampled on their own need no guide."""
+        guide = self.problem.guide
+        assert guide is not None
+        n, m, _ = right.shape
+        with torch.no_grad():
+            seen = right - incident.direct.t().view(n, m, 3)
+            values = seen.mean(2).clamp(min=0)
+        return guide.loss(lobes, incident.direction.t().reshape(n, m, 3), values)
+
+    # Pictures.
+
+    @property
+    def preview(self) -> tuple[int, int]:
+        """Width and height of small pictures of the first camera's shape."""
+        width, height = self.transport.size(0)
+        scale = min(1.0, _PREVIEW / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @property
+    def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
+        """Path-traced preview, made when first asked for and kept on disk."""
+        from .reference import reference
+
+        return reference(self, spp=256, size=self.preview)
+
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
+        """Left side as the first camera sees it, small."""
+        return self.render(x, spp=spp or 16, seed=seed, size=self.preview)
+
+    def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
+        """Write the right side, the errors of both, and the field itself."""
+        import matplotlib.image
+
+        from invopt.report.pictures import to_display
+
+        from .metrics import compare
+        from .saved import RadianceField
+
+        emitting = self.emitting_pixels(size=self.preview)
+        sides = {"lhs": self.image(x), "rhs": self.render(x, side="rhs", spp=4, size=self.preview)}
+        errors = {side: compare(picture, self.reference, emitting).to_dict() for side, picture in sides.items()}
+        picture, record, kept = out / "right_side.png", out / "errors.json", out / "field.safetensors"
+        matplotlib.image.imsave(picture, to_display(sides["rhs"]))
+        record.write_text(json.dumps(errors, indent=1) + "\n")
+        RadianceField.of(self, x).save(kept)
+        return [picture, record, kept]
+
+    def render(
+        self,
+        x: Any,
+        sensor: Sensor = 0,
+        *,
+        side: str = "lhs",
+        spp: int = 4,
+        n_directions: int | None = None,
+        size: tuple[int, int] | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
+        """Picture of the field.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,)
+            Weights.
+        sensor : int or dict, default 0
+            Which camera of the scene, or the description of another one.
+        side : {"lhs", "rhs"}, default "lhs"
+            The field itself, or what it reflects once: slower, closer to the truth, with noise.
+        spp : int, default 4
+            Rays through a pixel.
+        n_directions : int, optional
+            Incident directions of each, for the right side; by default the problem's.
+        size : (int, int), optional
+            Width and height, instead of the camera's.
+        seed : int, default 0
+            Seed of the rays.
+
+        Returns
+        -------
+        ndarray of float32, shape (height, width, 3)
+            Linear RGB, each pixel the mean over its square.
+        """
+        if side not in ("lhs", "rhs"):
+            raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
+        m = 0 if side == "lhs" else (n_directions or self.problem.n_directions)
+        flat = torch.as_tensor(np.asarray(x), dtype=DTYPE, device=self.device)
+        weights = self.weights(flat)
+
+        def rows(first: int, pixels: int) -> Tensor:
+            return self._pixels(weights, sensor, first, pixels, spp, m, size, seed)
+
+        with torch.no_grad():
+            return self._assemble(rows, sensor, size, spp * max(m, 1))
+
+    def trace(
+        self,
+        sensor: Sensor = 0,
+        *,
+        spp: int,
+        seed: int,
+        depth: int = 64,
+        size: tuple[int, int] | None = None,
+    ) -> NDArray[np.float32]:
+        """Path-traced picture through the same pixels, of paths up to `depth` long."""
+        from .transport import seed_of
+
+        def rows(first: int, pixels: int) -> Tensor:
+            traced: Tensor = self.transport.traced(sensor, first, pixels, spp, seed_of(seed, first), depth, size)
+            return traced
+
+        return self._assemble(rows, sensor, size, spp)
+
+    def _pixels(
+        self,
+        weights: Mapping[str, Tensor],
+        sensor: Sensor,
+        first: int,
+        pixels: int,
+        spp: int,
+        m: int,
+        size: tuple[int, int] | None,
+        seed: int,
+    ) -> Tensor:
+        """Radiance of pixels, shape (pixels, 3)."""
+        from .transport import seed_of
+
+        point, passed, gathered = self.transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
+        query, emitted, asked = self.transport.query(point)
+        if m:
+            lobes = self.problem.final_lobes(weights, query, self._lookup)
+            incident = self.transport.incident(point, m, seed_of(seed, 1, first), lobes)
+            radiance = self._right(weights, incident, emitted).mean(1) - emitted.t()
+        else:
+            radiance = self.reflected(weights, query)
+        radiance = torch.where(asked.unsqueeze(1), radiance, 0.0) + emitted.t()
+        seen: Tensor = (gathered.t() + passed.t() * radiance).view(pixels, spp, 3).mean(1)
+        return seen
+
+    def _assemble(self, rows: Any, sensor: Sensor, size: tuple[int, int] | None, per_pixel: int) -> NDArray[np.float32]:
+        width, height = size or self.transport.size(sensor)
+        step = max(1, _CHUNK[self._backend] // per_pixel)
+        parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]
+        picture: NDArray[np.float32] = torch.cat(parts).view(height, width, 3).numpy()
+        return picture
+
+    def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A noisy picture through OptiX's denoiser; on a GPU only."""
+        if self._backend is not Backend.CUDA:
+            raise BackendError("the OptiX denoiser needs the backend 'cuda'")
+        from .transport import denoised
+
+        return denoised(picture)
+
+    def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+        """Pixels in which, or next to which, an emitter is seen, shape (height, width): errors there are of its edge.
+
+        None of them where an emitter is seen in all.
+        """
+
+        def rows(first: int, pixels: int) -> Tensor:
+            point, _, gathered = self.transport.camera(sensor, first, pixels, 4, first, size)
+            _, emitted, _ = self.transport.query(point)
+            brightest: Tensor = (emitted + gathered).amax(0).view(pixels, 4).amax(1, keepdim=True)
+            return brightest.expand(pixels, 3)
+
+        found = self._assemble(rows, sensor, size, 4)[..., 0] > 0
+        if found.all():
+            return np.zeros_like(found)
+        # Rays miss an emitter that covers a corner of a pixel only.
+        return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
+
+    def close(self) -> None:
+        """Drop the scene, so that it slows no other."""
+        self._transport = None
+        gc.collect()

@@ -1,0 +1,260 @@
+"""Neural radiosity: a network that satisfies the rendering equation of a scene."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+import torch
+from attrs import frozen, validators
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt._problem import Capability, Problem
+from invopt._registry import find
+from invopt._schedules import StepDecay
+from invopt._sides import ResidualLoss
+from invopt._validators import integer, one_of
+from invopt.exceptions import SceneError, UnknownNameError, suggest
+from invopt.rendering.backend import Backend, activate
+from invopt.rendering.loading import Blueprint, Description, plain
+
+from .field import Field, Lookup, Shapes, as_field
+from .guiding import Guide, Lobes
+from .losses import RelativeL2, as_residual_loss
+from .objective import DTYPE, RadiosityObjective, device_of
+from .query import Query
+from .scenes import NAMED
+
+__all__ = ["NeuralRadiosity"]
+
+_BACKENDS = tuple(backend.value for backend in Backend)
+
+
+def _as_scene(value: Any) -> Description | str:
+    if isinstance(value, str) and value.lower() in NAMED:
+        return value.lower()
+    if isinstance(value, str | Path):
+        path = Path(value)
+        if path.suffix.lower() != ".xml":
+            raise UnknownNameError(f"unknown scene {str(value)!r}; {suggest(str(value), NAMED)}")
+        if not path.is_file():
+            raise SceneError(f"'scene' {str(path)!r} does not exist")
+        return path.absolute()
+    if isinstance(value, Mapping):
+        copied: dict[str, Any] = plain(value)
+        return copied
+    if callable(value):
+        described: Description = value
+        return described
+    raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}), an XML file, a dictionary or a callable: {value!r}")
+
+
+def _as_variables(value: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(item) for name, item in value.items()}
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class NeuralRadiosity(Problem):
+    r"""A radiance cache of a scene, learned without pictures of it [1]_ [2]_.
+
+    The field :math:`N_\theta` gives what is reflected; radiance is :math:`L_\theta = E + N_\theta`. Training makes it
+    agree with its own one-bounce transport :math:`E + \int L_\theta f \cos` at random points of the surfaces. x is the
+    flat vector of weights.
+
+    Parameters
+    ----------
+    scene : str, Path, dict or callable
+        A name ("cornell-box", "gap-room", "glossy-plates", "furnace"), an XML file, Mitsuba's dictionary, or what
+        builds one once a backend is active.
+    field : {"small", "paper", "tiny"} or Field
+        The network; "small" is for a CPU.
+    n_points : int, default 2**14
+        Points drawn an iteration, uniform by area over all surfaces that scatter.
+    n_directions : int, default 32
+        Incident directions at each.
+    loss : {"relative-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss
+        How the sides are compared.
+    sampling : {"uniform", "bsdf", "nee", "guided"}
+        Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
+        that with half of the directions from a network which learns where light comes from.
+    guide : Guide, optional
+        That network; given with ``sampling="guided"`` only.
+    precision : {"float32", "mixed"}, optional
+        Of the hidden layers; by default mixed on a GPU.
+    encoder : {"drjit", "torch"}, default "drjit"
+        What looks up the hash grid; the results are the same up to rounding.
+    media : {"refuse", "ignore"}, default "refuse"
+        What to do about a scene with participating media: its surfaces alone can be learned.
+    variables : mapping, optional
+        Values of the ``$variables`` of an XML file.
+    backend : {"cuda", "llvm"}, optional
+        What to trace with; by default the best usable.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter of the wrong kind or range; `SceneError`, when opened, for participating media, scenes without
+        light or surfaces, and lights that the sampling never finds.
+
+    Notes
+    -----
+    Specular surfaces (dielectrics, mirrors) hold nothing of the field: camera rays and incident ones pass through them.
+    A specular lobe beside a smooth one, as in plastic, is found by BSDF sampling.
+
+    References
+    ----------
+    .. [1] Hadadan, Chen, Zwicker, "Neural Radiosity", SIGGRAPH Asia 2021.
+    .. [2] Cho, Cho, "Fast and Accurate Neural Rendering Using Semi-Gradients", 2024.
+
+    Examples
+    --------
+    >>> NeuralRadiosity("gap-room", field="tiny").n
+    1747
+    """
+
+    provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
+    renders: ClassVar[bool] = True
+    default_estimator: ClassVar[str] = "semi-gradient"
+
+    scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=_as_scene)
+    field: Field = attrs.field(factory=Field.small, converter=as_field)
+    n_points: int = attrs.field(default=2**14, validator=integer(2))
+    n_directions: int = attrs.field(default=32, validator=integer(1))
+    loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
+    sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
+    guide: Guide | None = attrs.field(default=None, validator=validators.optional(validators.instance_of(Guide)))
+    precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
+    encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
+    media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
+    variables: Mapping[str, str] = attrs.field(factory=dict, converter=_as_variables)
+    backend: str | None = attrs.field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))
+
+    def __attrs_post_init__(self) -> None:
+        if self.sampling == "guided" and self.guide is None:
+            object.__setattr__(self, "guide", Guide())
+        if self.sampling != "guided" and self.guide is not None:
+            raise ValueError(f"'guide' is for sampling='guided' only, not for {self.sampling!r}")
+
+    def __repr__(self) -> str:
+        shown = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
+        source = repr(str(self.scene)) if isinstance(self.scene, str | Path) else type(self.scene).__name__
+        parts = [f"{name}={value!r}" for name, value in shown.items() if value is not None]
+        return f"NeuralRadiosity({source}, {', '.join(parts)})"
+
+    @property
+    def shapes(self) -> Shapes:
+        """Name and shape of each part of x, in order."""
+        guide = {} if self.guide is None else self.guide.shapes(self.field.inputs)
+        return self.field.shapes | guide
+
+    @property
+    def n(self) -> int:
+        """Number of weights."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def x0(self) -> NDArray[np.float64]:
+        """Random weights, always the same."""
+        return self._initial(np.random.default_rng(0))
+
+    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
+        """`k` random initialisations of shape (k, n)."""
+        drawn: NDArray[np.float64] = np.stack([self._initial(rng) for _ in range(k)])
+        return drawn
+
+    def _initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self.field.initial(rng)
+        if self.guide is not None:
+            found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
+        # What the weights are kept in, so that a start comes back as it was.
+        return found.astype(np.float32).astype(np.float64)
+
+    @property
+    def default_method(self) -> Any:
+        """The papers' Adam."""
+        return find("optimizers", "adam")(lr=StepDecay(5e-4))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each weight: its part and its number there."""
+        return tuple(f"{name}[{i}]" for name, shape in self.shapes.items() for i in range(math.prod(shape)))
+
+    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Parts of x by name, in their shapes."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
+        parts = zip(self.shapes.items(), np.split(x, ends), strict=True)
+        return {name: part.reshape(shape) for (name, shape), part in parts}
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """Root mean square of each part."""
+        return {name: f"rms {np.sqrt(np.mean(part**2)):.4g}" for name, part in self.parameters(x).items()}
+
+    def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
+        """Weights in single precision, on the device of the backend."""
+        return torch.tensor(x, dtype=DTYPE, device=device_of(activate(self.backend)))
+
+    def open(self) -> RadiosityObjective:
+        """Load the scene and check that it can be learned."""
+        activate(self.backend)
+        return RadiosityObjective(self)
+
+    def blueprint(self) -> Blueprint:
+        """How to load the scene."""
+        description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
+        return Blueprint(description=description, variables=self.variables)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
+        return {
+            "scene": _fingerprint(self.scene, self.variables),
+            "field": repr(self.field),
+            "guide": repr(self.guide),
+        }
+
+    def learns(self, step: int) -> bool:
+        """Whether the guide is trained at a step."""
+        return self.guide is not None and self.guide.learns(step)
+
+    def guides(self, step: int) -> bool:
+        """Whether the guide draws directions at a step."""
+        return self.guide is not None and self.guide.guides(step)
+
+    def final_lobes(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Lobes | None:
+        """The trained guide's mixtures; None without one."""
+        if self.guide is None:
+            return None
+        with torch.no_grad():
+            return self.guide(weights, self.field.features(weights, query, lookup))
+
+
+def _fingerprint(scene: Description | str, variables: Mapping[str, str]) -> str:
+    """Name of a scene, or a hash of what describes it."""
+    if isinstance(scene, str):
+        return scene
+    digest = hashlib.sha256(json.dumps(dict(variables), sort_keys=True).encode())
+    if isinstance(scene, Path):
+        digest.update(scene.read_bytes())
+        return f"{scene.name}:{digest.hexdigest()[:16]}"
+    if callable(scene):
+        return f"{getattr(scene, '__module__', '')}.{getattr(scene, '__qualname__', type(scene).__name__)}"
+    _update(digest, scene)
+    return f"dict:{digest.hexdigest()[:16]}"
+
+
+def _update(digest: Any, value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            digest.update(key.encode())
+            _update(digest, value[key])
+    elif isinstance(value, np.ndarray):
+        digest.update(str(value.dtype).encode() + str(value.shape).encode() + np.ascontiguousarray(value).tobytes())
+    else:
+        digest.update(repr(value).encode())

@@ -1,0 +1,78 @@
+"""Path-traced references, kept on disk: they take longer than what is compared with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invopt._seeds import FIRST_REFERENCE_SEED
+
+if TYPE_CHECKING:
+    from .objective import RadiosityObjective
+
+__all__ = ["ENVIRONMENT", "cache_folder", "reference"]
+
+ENVIRONMENT = "INVOPT_CACHE_DIR"
+
+
+def cache_folder() -> Path:
+    """Where references are kept: INVOPT_CACHE_DIR, else the user's cache."""
+    own = os.environ.get(ENVIRONMENT)
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "invopt"
+
+
+def reference(
+    live: RadiosityObjective,
+    sensor: int = 0,
+    *,
+    spp: int = 1024,
+    depth: int = 64,
+    size: tuple[int, int] | None = None,
+    seed: int = FIRST_REFERENCE_SEED,
+    cache: Path | None = None,
+) -> NDArray[np.float32]:
+    """Path-traced picture, from the cache if it is there.
+
+    Parameters
+    ----------
+    live : RadiosityObjective
+        The open scene.
+    sensor : int, default 0
+        Which camera.
+    spp : int, default 1024
+        Paths through a pixel.
+    depth : int, default 64
+        Longest path.
+    size : (int, int), optional
+        Width and height, instead of the camera's.
+    seed : int
+        Seed, at least 2**31, where that of no training lies.
+    cache : Path, optional
+        Folder, instead of `cache_folder`.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width, 3)
+    """
+    if seed < FIRST_REFERENCE_SEED:
+        raise ValueError(f"'seed' of a reference must be >= 2**31: {seed}")
+    facts = [live.problem.fingerprints["scene"], sensor, spp, depth, size, seed]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+    path = (cache_folder() if cache is None else cache) / f"reference-{digest}.npy"
+    if path.exists():
+        kept: NDArray[np.float32] = np.load(path)
+        return kept
+    picture = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
+    np.save(temporary, picture)
+    os.replace(temporary, path)
+    return picture

@@ -1,0 +1,136 @@
+"""A trained field as a file, usable without the scene it was trained in, and without Mitsuba."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cattrs
+import numpy as np
+import torch
+from attrs import frozen
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from invopt.exceptions import CheckpointError
+
+from .field import Field, split
+from .query import Query
+
+__all__ = ["RadianceField"]
+
+_FORMAT = "invopt radiance field 1"
+
+
+@frozen(kw_only=True, eq=False)
+class RadianceField:
+    """A trained radiance field.
+
+    Parameters
+    ----------
+    field : Field
+        The network.
+    weights : Tensor, shape (n,)
+        Its weights.
+    low, extent : ndarray, shape (3,)
+        Corner and size of the box that positions are in.
+    scene : str
+        What it was trained in, by name.
+
+    Examples
+    --------
+    Save what a run found, and use it elsewhere::
+
+        RadianceField.of(live, res.x).save("room.safetensors")
+        RadianceField.load("room.safetensors").radiance(p, w, n, albedo)
+    """
+
+    field: Field
+    weights: Tensor = attrs.field(repr=False)
+    low: NDArray[np.float64]
+    extent: NDArray[np.float64]
+    scene: str = ""
+
+    @classmethod
+    def of(cls, live: Any, x: ArrayLike) -> RadianceField:
+        """The field of an open problem at the weights `x`; what a guide has learned is left out."""
+        problem = live.problem
+        size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
+        weights = torch.as_tensor(np.asarray(x)[:size], dtype=torch.float32)
+        low, extent = live.transport.box
+        scene = problem.fingerprints["scene"]
+        return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)
+
+    def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:
+        """Reflected radiance; what the surface emits itself is to be added.
+
+        Parameters
+        ----------
+        p : array_like, shape (k, 3)
+            Points on surfaces, in the scene's own units.
+        w : array_like, shape (k, 3)
+            Unit vectors towards the viewer.
+        n : array_like, shape (k, 3)
+            Unit normals, of shading.
+        albedo : array_like, shape (k, 3)
+            Diffuse reflectances.
+
+        Returns
+        -------
+        ndarray of float32, shape (k, 3)
+
+        Raises
+        ------
+        ValueError
+            If the shapes are not those.
+        """
+        given = {"p": p, "w": w, "n": n, "albedo": albedo}
+        arrays = {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
+        count = len(arrays["p"])
+        for name, array in arrays.items():
+            if array.shape != (count, 3):
+                raise ValueError(f"'{name}' must have shape ({count}, 3), as 'p' has: {array.shape}")
+        arrays["p"] = np.clip((arrays["p"] - self.low) / self.extent, 0, 1)
+        query = Query(*(torch.tensor(array.T, dtype=torch.float32) for array in arrays.values()))
+        with torch.no_grad():
+            found = self.field(split(self.weights, self.field.shapes), query, self.field.encoding.lookup)
+        radiance: NDArray[np.float32] = found.numpy()
+        return radiance
+
+    def save(self, path: str | Path) -> None:
+        """Write it as a safetensors file, in one go."""
+        from safetensors.torch import save_file
+
+        header = {
+            "format": _FORMAT,
+            "field": cattrs.unstructure(self.field),
+            "low": self.low.tolist(),
+            "extent": self.extent.tolist(),
+            "scene": self.scene,
+        }
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        parts = {name: part.contiguous().clone() for name, part in split(self.weights, self.field.shapes).items()}
+        save_file(parts, temporary, metadata={"invopt": json.dumps(header)})
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> RadianceField:
+        """Read what `save` wrote."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {}).get("invopt", "{}"))
+                if header.get("format") != _FORMAT:
+                    raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
+                made = cattrs.structure(header["field"], Field)
+                weights = torch.cat([file.get_tensor(name).reshape(-1) for name in made.shapes])
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
+        low, extent = np.array(header["low"]), np.array(header["extent"])
+        return cls(field=made, weights=weights, low=low, extent=extent, scene=header["scene"])

@@ -1,0 +1,141 @@
+"""Named scenes, as dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from invopt.rendering.descriptions import diffuse, look_at, rgb
+from invopt.rendering.values import renderer
+
+__all__ = ["NAMED", "cornell_box", "furnace", "gap_room", "glossy_plates"]
+
+
+def cornell_box(width: int = 128) -> dict[str, Any]:
+    """Mitsuba's Cornell box; needs an active backend."""
+    scene: dict[str, Any] = renderer().cornell_box()
+    scene["sensor"]["film"]["width"] = scene["sensor"]["film"]["height"] = width
+    return scene
+
+
+def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
+    """Room lit only through a gap: the lamp is in a side chamber, so that most of what is seen is indirect.
+
+    The room is [-1, 1]^3, with a ball of rough gold and a box of rough blue plastic; the chamber is beyond x = 1,
+    behind a green partition open under the ceiling.
+
+    Parameters
+    ----------
+    width : int, default 128
+        Pixels a side.
+    roughness : float, default 0.15
+        Of the ball.
+    """
+    white, red = diffuse(0.8, 0.8, 0.8), diffuse(0.7, 0.15, 0.1)
+    plastic = {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": rgb(0.1, 0.2, 0.6)}
+    up = (0.0, 1.0, 0.0)
+    return {
+        "type": "scene",
+        "sensor": _camera((-0.55, 0.1, 0.97), (0.15, -0.25, -0.3), width),
+        "floor": _wall((0.5, -1, 0), (0, 1, 0), (0, 0, 1), (1.5, 1), white),
+        "ceiling": _wall((0.5, 1, 0), (0, -1, 0), (0, 0, 1), (1.5, 1), white),
+        "back": _wall((0.5, 0, -1), (0, 0, 1), up, (1.5, 1), white),
+        "front": _wall((0.5, 0, 1), (0, 0, -1), up, (1.5, 1), white),
+        "left": _wall((-1, 0, 0), (1, 0, 0), up, (1, 1), red),
+        "right": _wall((2, 0, 0), (-1, 0, 0), up, (1, 1), white),
+        "partition": _box((1, -1, -1), (1.02, 0.55, 1), _both_sides(diffuse(0.2, 0.6, 0.2))),
+        "ball": {
+            "type": "sphere",
+            "center": [0.1, -0.6, -0.2],
+            "radius": 0.4,
+            "bsdf": {"type": "roughconductor", "alpha": roughness, "material": "Au"},
+        },
+        "box": _box((-0.75, -1, -0.75), (-0.25, -0.2, -0.25), _both_sides(plastic)),
+        "lamp": {
+            **_wall((1.5, -0.6, 0), (0, 1, 0), (0, 0, 1), (0.4, 0.5), _both_sides(diffuse(0.5, 0.5, 0.5))),
+            "emitter": {"type": "area", "radiance": rgb(28.0, 25.0, 19.0)},
+        },
+    }
+
+
+def glossy_plates(width: int = 128) -> dict[str, Any]:
+    """Four plates of growing roughness reflecting four lamps of equal power and shrinking size, over a floor.
+
+    After the scene of E. Veach and L. Guibas that multiple importance sampling is explained with, as in the
+    semi-gradient paper's figure 7: neither directions nor emitters alone sample all of it well.
+    """
+    scene: dict[str, Any] = {
+        "type": "scene",
+        "sensor": _camera((0, 1.0, 6.5), (0, 0.6, 0), width, fov=36),
+        "floor": _wall((0, -0.6, 0), (0, 1, 0), (0, 0, 1), (4, 4), diffuse(0.4, 0.4, 0.4)),
+        "back": _wall((0, 2, -2.5), (0, 0, 1), (0, 1, 0), (4, 2.6), diffuse(0.4, 0.4, 0.4)),
+    }
+    for i, roughness in enumerate((0.02, 0.05, 0.12, 0.3)):
+        place = np.array([0.0, -0.4 + 0.22 * i, 1.6 - 0.7 * i])
+        half_way = _unit(_unit(np.array([0, 2.2, -1.5]) - place) + _unit(np.array([0, 1.0, 6.5]) - place))
+        metal = {"type": "roughconductor", "alpha": roughness, "material": "Al"}
+        scene[f"plate_{i}"] = _wall(place, half_way, (0, 0, 1), (1.5, 0.28), _both_sides(metal))
+    for i, radius in enumerate((0.4, 0.2, 0.1, 0.05)):
+        colour = np.array([(1.0, 0.7, 0.5), (1.0, 1.0, 0.6), (0.6, 1.0, 0.7), (0.6, 0.7, 1.0)][i])
+        scene[f"lamp_{i}"] = {
+            "type": "sphere",
+            "center": [-1.5 + i, 2.2, -1.5],
+            "radius": radius,
+            "emitter": {"type": "area", "radiance": rgb(*(0.6 * colour / radius**2).tolist())},
+        }
+    return scene
+
+
+def furnace(albedo: float = 0.8, emission: float = 1.0) -> dict[str, Any]:
+    """The inside of a diffuse sphere that emits: radiance is emission / (1 - albedo) everywhere."""
+    return {
+        "type": "scene",
+        "sensor": _camera((0, 0, 0), (0, 0, 1), 16),
+        "sphere": {
+            "type": "sphere",
+            "flip_normals": True,
+            "bsdf": diffuse(albedo, albedo, albedo),
+            "emitter": {"type": "area", "radiance": rgb(emission, emission, emission)},
+        },
+    }
+
+
+NAMED: dict[str, Callable[[], dict[str, Any]]] = {
+    "cornell-box": cornell_box,
+    "gap-room": gap_room,
+    "glossy-plates": glossy_plates,
+    "furnace": furnace,
+}
+
+
+def _camera(origin: Any, target: Any, width: int, fov: float = 60.0) -> dict[str, Any]:
+    return {
+        "type": "perspective",
+        "fov": fov,
+        "near_clip": 0.01,
+        "to_world": look_at(origin, target, (0, 1, 0)),
+        "film": {"type": "hdrfilm", "width": width, "height": width, "rfilter": {"type": "box"}},
+    }
+
+
+def _wall(middle: Any, facing: Any, up: Any, half_widths: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
+    """One-sided rectangle, so that no point is drawn on its outside."""
+    pose = look_at(middle, np.add(middle, facing).tolist(), up)
+    return {"type": "rectangle", "to_world": pose @ np.diag([*half_widths, 1.0, 1.0]), "bsdf": bsdf}
+
+
+def _box(low: Any, high: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
+    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    pose = np.diag([*(high - low) / 2, 1.0])
+    pose[:3, 3] = (low + high) / 2
+    return {"type": "cube", "to_world": pose, "bsdf": bsdf}
+
+
+def _both_sides(bsdf: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "twosided", "bsdf": bsdf}
+
+
+def _unit(vector: Any) -> Any:
+    return vector / np.linalg.norm(vector)

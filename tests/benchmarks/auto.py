@@ -1,0 +1,59 @@
+"""Evaluations that `minimize(problem)` needs, over 20 random starts of every task: the table of docs/choosing.rst.
+
+Run with ``python tests/benchmarks/auto.py [task ...]``. Seeds 0 to 19 give start and run; settings were chosen on seeds
+from 1000 up. The count is that of the first iterate whose parameter error has fallen to 1 % of the start's and from
+which on it stays there; a run that never does counts as infinite.
+"""
+
+import argparse
+import math
+import time
+
+import numpy as np
+
+from invopt import problems
+from invopt._minimize import prepare
+from invopt.bench.measures import evaluations_to
+
+TASKS = {
+    "QUAD": (problems.Quadratic, 100),
+    "BOX2": (problems.Box2, 200),
+    "BOX10": (problems.Box10, 3000),
+    "MUG": (problems.Mug, 100),
+    "SHADOW": (problems.Shadow, 100),
+    "BUNNY": (problems.Bunny, 120),
+    "TEXTURE": (problems.Texture, 60),
+}
+
+
+def measure(name, seeds):
+    make, maxfev = TASKS[name]
+    problem, counts, choice, began = make(), [], "", time.perf_counter()
+    # Opened as a run opens it: the cores are the renderer's.
+    with prepare(problem).open() as objective:
+        for seed in seeds:
+            start = problem.starts(np.random.default_rng(seed), 1)[0]
+            result = prepare(problem, x0=start, rng=seed, maxfev=maxfev, progress=False).loop(objective)
+            counts.append(evaluations_to(result, 0.01))
+            choice = result.choice.split(":")[0]
+    low, high = np.quantile(counts, [0.25, 0.75], method="inverted_cdf")
+    solved = sum(math.isfinite(count) for count in counts)
+    seconds = time.perf_counter() - began
+    print(
+        f"{name:8} {choice:40} median {np.median(counts):5.0f}  quartiles {low:.0f} to {high:.0f}  "
+        f"solved {solved} of {len(counts)}  budget {maxfev}  {seconds:.0f} s",
+        flush=True,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--seeds", type=int, default=20)
+    arguments = parser.parse_args()
+    for name in arguments.tasks:
+        measure(name, range(arguments.seeds))
+
+
+if __name__ == "__main__":
+    main()

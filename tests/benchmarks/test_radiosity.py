@@ -1,0 +1,233 @@
+"""Neural radiosity: estimators against each other at equal iterations, and their seconds per iteration.
+
+    make bench-radiosity
+
+Cells are kept in out/radiosity, one JSON file each, and not run again; remove the folder to begin anew.
+INVOPT_RADIOSITY="iterations=1000 points=1024 directions=16 seeds=3" changes the size.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from invopt import StepDecay, estimators, optimizers
+from invopt.problems import NeuralRadiosity
+from invopt.problems.radiosity import Field, Guide
+from invopt.problems.radiosity.metrics import compare
+from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity.study import Training, seconds_per_iteration
+
+SIZE = {"iterations": 1000, "points": 1024, "directions": 16, "seeds": 3, "width": 64, "spp": 2048}
+SIZE |= {
+    key: int(value) for key, _, value in (w.partition("=") for w in os.environ.get("INVOPT_RADIOSITY", "").split())
+}
+OUT = Path(os.environ.get("INVOPT_RADIOSITY_OUT", "out/radiosity"))
+RATE = 2e-3
+
+ESTIMATORS = {
+    "NR": estimators.FullGradient(),
+    "DB": estimators.DualBuffer(),
+    "WDB.5": estimators.WeightedDualBuffer(weight=0.5),
+    "SG": estimators.SemiGradient(),
+}
+WEIGHTS = (1.0, 0.5, 0.25, 0.1, 0.0)
+LOSSES = ("rmse", "huber", "mae")
+
+
+def door():
+    folder = os.environ.get("INVOPT_DATA_DIR")
+    path = None if folder is None else Path(folder) / "scenes" / "veach-ajar" / "scene.xml"
+    return path if path is not None and path.is_file() else None
+
+
+SCENES = {"gap-room": ("gap-room", "bsdf"), "cornell": ("cornell-box", "bsdf"), "cornell-nee": ("cornell-box", "nee")}
+
+
+def scene(name):
+    if name != "door":
+        return SCENES[name]
+    if door() is None:
+        pytest.skip("INVOPT_DATA_DIR has no scenes/veach-ajar")
+    # Its lamp is small, strong and behind the door: directions alone find it too seldom for short runs.
+    return door(), "nee"
+
+
+def problem(name, sampling=None, loss="relative-l2"):
+    source, own = scene(name)
+    sampling = sampling or own
+    third = SIZE["iterations"] // 10
+    guide = Guide(first=third, last=5 * third) if sampling == "guided" else None
+    return NeuralRadiosity(
+        source,
+        field=Field.small(),
+        n_points=SIZE["points"],
+        n_directions=SIZE["directions"],
+        sampling=sampling,
+        guide=guide,
+        loss=loss,
+    )
+
+
+def cell(name, label, estimator, seed, **options):
+    """Errors along one training; from the file if it was run before."""
+    path = OUT / f"{name}-{label}-{SIZE['iterations']}-{SIZE['points']}-{SIZE['directions']}-{seed}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    posed = problem(name, **options)
+    with posed.open() as live:
+        width, height = live.transport.size(0)
+        size = SIZE["width"], max(1, round(SIZE["width"] * height / width))
+        training = Training(live, reference(live, spp=SIZE["spp"], size=size), every=SIZE["iterations"] // 5, spp=8)
+        x0 = posed.starts(np.random.default_rng(seed), 1)[0]
+        method = optimizers.Adam(lr=StepDecay(RATE, every=math.ceil(SIZE["iterations"] / 3)))
+        training.run(estimator, method, x0=x0, rng=seed, maxiter=SIZE["iterations"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(training.rows))
+    temporary.replace(path)
+    return training.rows
+
+
+def show(name, label, runs):
+    last = [run[-1] for run in runs]
+    columns = []
+    for key in ("mse", "relmse", "mape", "energy"):
+        values = [row[key] for row in last]
+        columns.append(f"{key} {np.median(values):.4g} ({min(values):.3g}-{max(values):.3g})")
+    print(f"{name:12} {label:10} n={len(runs)}  " + "  ".join(columns))
+    return float(np.median([row["mse"] for row in last])), float(np.median([row["energy"] for row in last]))
+
+
+@pytest.mark.timeout(0)
+def test_errors_at_equal_iterations():
+    print(f"\n{SIZE}, rate {RATE}")
+    ratios = {}
+    for name in [*SCENES, *(["door"] if door() else [])]:
+        found = {}
+        for label, estimator in ESTIMATORS.items():
+            seeds = range(SIZE["seeds"] if name == "gap-room" else 1)
+            found[label] = show(name, label, [cell(name, label, estimator, seed) for seed in seeds])
+        if name == "gap-room":
+            seeds = range(SIZE["seeds"])
+            guided = [cell(name, "SG-guided", estimators.SemiGradient(), seed, sampling="guided") for seed in seeds]
+            show(name, "SG-guided", guided)
+        ratios[name] = found["NR"][0] / found["SG"][0]
+        print(f"{name:12} NR/SG in MSE: {ratios[name]:.2f}")
+    print(f"mean over the scenes {np.mean(list(ratios.values())):.2f}, paper 8.8")
+    assert min(ratios.values()) > 1
+
+
+@pytest.mark.timeout(0)
+def test_error_falls_with_the_weight():
+    found = [
+        show("gap-room", f"WDB({w:g})", [cell("gap-room", f"WDB{w:g}", estimators.WeightedDualBuffer(weight=w), 0)])
+        for w in WEIGHTS
+    ]
+    errors = [mse for mse, _ in found]
+    plot(errors)
+    assert errors[-1] < errors[0]
+
+
+@pytest.mark.timeout(0)
+def test_other_losses():
+    for loss in LOSSES:
+        full, semi = (
+            show("gap-room", f"{label} {loss}", [cell("gap-room", f"{label}-{loss}", ESTIMATORS[label], 0, loss=loss)])
+            for label in ("NR", "SG")
+        )
+        print(f"{loss}: NR/SG in MSE {full[0] / semi[0]:.2f}")
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", ["gap-room", "cornell"])
+def test_seconds_per_iteration(name):
+    posed = problem(name)
+    with posed.open() as live:
+        timed = list(seconds_per_iteration(live, list(ESTIMATORS.values()), x0=posed.x0, blocks=5, iterations=10))
+    medians = {label: np.median(spent) for label, (_, spent, _) in zip(ESTIMATORS, timed, strict=True)}
+    for label, (_, spent, _) in zip(ESTIMATORS, timed, strict=True):
+        ratio = medians[label] / medians["NR"]
+        print(
+            f"{name:12} {label:6} {1e3 * medians[label]:.1f} ms ({1e3 * min(spent):.1f}-{1e3 * max(spent):.1f}), "
+            f"{ratio:.2f} of NR"
+        )
+    assert medians["SG"] < medians["NR"]
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", ["gap-room", "cornell-nee"])
+def test_equal_time_with_path_tracing(name):
+    """The same view in the seconds that training and rendering take, by path tracing."""
+    posed = problem(name)
+    with posed.open() as live:
+        size = (SIZE["width"], SIZE["width"])
+        truth = reference(live, spp=4 * SIZE["spp"], size=size)
+        training = Training(live, truth, every=SIZE["iterations"], spp=8)
+        x0 = posed.starts(np.random.default_rng(0), 1)[0]
+        method = optimizers.Adam(lr=StepDecay(RATE, every=math.ceil(SIZE["iterations"] / 3)))
+        result = training.run(estimators.SemiGradient(), method, x0=x0, rng=0, maxiter=SIZE["iterations"])
+        began = time.perf_counter()
+        picture = live.render(result.x, spp=8, size=size)
+        drawn = time.perf_counter() - began
+        mask = live.emitting_pixels(size=size)
+        live.trace(spp=8, seed=1, size=size)
+        began = time.perf_counter()
+        live.trace(spp=64, seed=2, size=size)
+        rate = 64 / (time.perf_counter() - began)
+        for what, seconds in (("training and rendering", training.rows[-1]["seconds"] + drawn), ("rendering", drawn)):
+            spp = max(1, round(rate * seconds))
+            traced = live.trace(spp=spp, seed=3, size=size)
+            print(
+                f"{name:12} {what}: {seconds:.2f} s, cache MSE {compare(picture, truth, mask).mse:.3g}; "
+                f"path tracing {spp} spp MSE {compare(traced, truth, mask).mse:.3g}"
+            )
+
+
+MEMORY = """
+import resource, sys, invopt
+from invopt.problems import NeuralRadiosity
+name, points, early, late = sys.argv[1], *map(int, sys.argv[2:])
+problem = NeuralRadiosity("gap-room", field="small", n_points=points, n_directions=16)
+def note(*, intermediate_result):
+    if intermediate_result.nit in (early, late):
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+invopt.minimize(problem, name, rng=0, maxiter=late, callback=note, progress=False)
+"""
+
+
+def peaks(name, points, early, late):
+    """Peaks of a process of its own after so many steps, in MiB."""
+    command = [sys.executable, "-c", MEMORY, name, str(points), str(early), str(late)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = tuple(map(float, done.stdout.split()))
+    print(f"{name}, {points} points: peak {found[0]:.0f} MiB after {early} steps, {found[1]:.0f} MiB after {late}")
+    return found
+
+
+@pytest.mark.timeout(0)
+def test_memory_is_flat():
+    early, late = peaks("semi-gradient", 512, 100, 2000)
+    assert late < 1.05 * early + 20
+
+
+@pytest.mark.timeout(0)
+def test_memory_is_less_than_the_full_gradients():
+    assert peaks("semi-gradient", 16384, 2, 6)[1] < 0.9 * peaks("full-gradient", 16384, 2, 6)[1]
+
+
+def plot(errors):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 3), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(WEIGHTS, errors, marker="o")
+    ax.set(xlabel="weight of the right side's derivative", ylabel="MSE", yscale="log")
+    OUT.mkdir(parents=True, exist_ok=True)
+    figure.savefig(OUT / "weights.png", dpi=120)

@@ -1,0 +1,202 @@
+"""Estimators that remember: re-weighting and regression against closed forms, error bars, exactness on quadratics."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from invopt import AdaptiveWidth, Capability, Objective, Problem, Status, minimize, problems
+from invopt._evaluate import Evaluator
+from invopt.estimators import GaussNewton, SampleHistory
+from invopt.estimators.directions import Directions, draw, log_density
+from invopt.estimators.regression import fit, quadratic, unpack
+from invopt.estimators.window import Batch, reweight
+from invopt.optimizers import Newton
+from invopt.testing import assert_mean
+
+from .closed_forms import make
+
+SIGMA = 0.7
+
+
+def batches(f, x, k, rng):
+    """Three batches around other centres, with other widths, of `k` samples together."""
+    made = []
+    for shift, sigma in ((0.8, 1.3), (-0.5, 0.9), (0.0, 1.0)):
+        t, _ = draw(rng, k // 3, len(x), Directions())
+        centre = torch.from_numpy(x) + shift * SIGMA
+        points = centre + sigma * SIGMA * t
+        made.append(Batch(centre, sigma * SIGMA, points, torch.from_numpy(f(points.numpy()))))
+    return tuple(made)
+
+
+def derivatives(f, x, k, seed):
+    seen = reweight(batches(f, x, k, np.random.default_rng(seed)), torch.from_numpy(x), SIGMA)
+    model = fit(*quadratic(seen.t), seen.weights, seen.values)
+    jac, hess = unpack(model.coefficients, len(x))
+    error = unpack(model.covariance().diagonal().clamp(min=0).sqrt(), len(x))[0]
+    return jac.numpy() / SIGMA, hess.numpy() / SIGMA**2, error.numpy() / SIGMA
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_draws_have_the_density_stated(n):
+    rng = np.random.default_rng(n)
+    t = torch.cat([draw(rng, n, n, Directions())[0] for _ in range(4000 // n)])
+    weight = torch.exp(-log_density(t))[:, None]
+    # Moments of the Gaussian; blocks of n share a basis, so their means are what is independent. The weight itself has
+    # infinite variance for n = 1, its products with t have not.
+    moments = (weight * torch.cat([t, t.square(), t.square().square()], 1)).reshape(-1, n, 3 * n).mean(1)
+    assert_mean(moments.numpy(), [0.0] * n + [1.0] * n + [3.0] * n)
+
+
+def test_directions_are_orthogonal_until_used_up():
+    t, state = draw(np.random.default_rng(0), 2, 3, Directions())
+    last, _ = draw(np.random.default_rng(1), 1, 3, state)
+    gram = torch.cat([t, last]) @ torch.cat([t, last]).T
+    assert torch.allclose(gram, torch.diag(gram.diagonal()), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["waves", "step"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_error_falls_as_the_root_of_the_samples(name, n):
+    f, x, _ = make(name, n)
+    exact = f.smoothed(x, SIGMA)
+    errors = {}
+    for k in (90, 1440):
+        found = [derivatives(f, x, k, seed) for seed in range(40)]
+        errors[k] = [
+            math.sqrt(np.mean([np.square(jac - exact.jac).sum() for jac, _, _ in found])),
+            math.sqrt(np.mean([np.square(hess - exact.hess).sum() for _, hess, _ in found])),
+        ]
+    ratios = np.array(errors[90]) / np.array(errors[1440])
+    # 4 expected for 16 times the samples; a bias that stays would bring it to 1.
+    assert (ratios > 2.7).all(), ratios
+    assert (ratios < 6.0).all(), ratios
+
+
+def test_without_weights_the_error_does_not_fall():
+    f, x, _ = make("waves", 2)
+    exact = f.smoothed(x, SIGMA).jac
+    errors = []
+    for k in (90, 1440):
+        found = []
+        for seed in range(12):
+            seen = reweight(batches(f, x, k, np.random.default_rng(seed)), torch.from_numpy(x), SIGMA)
+            even = torch.full_like(seen.weights, 1 / len(seen.weights))
+            model = fit(*quadratic(seen.t), even, seen.values)
+            found.append(np.square(unpack(model.coefficients, 2)[0].numpy() / SIGMA - exact).sum())
+        errors.append(math.sqrt(np.mean(found)))
+    assert errors[0] / errors[1] < 2.0
+
+
+def test_standard_errors_are_as_large_as_the_errors():
+    f, x, _ = make("waves", 2)
+    exact = f.smoothed(x, SIGMA).jac
+    found = [derivatives(f, x, 120, seed) for seed in range(150)]
+    scores = np.array([(jac - exact) / error for jac, _, error in found])
+    # Stratified lengths make the errors smaller than independent draws would.
+    assert 0.6 < np.sqrt(np.mean(scores**2)) < 1.3
+
+
+def test_a_quadratic_is_exact_from_as_many_samples_as_coefficients():
+    f, x, _ = make("quadratic", 3)
+    exact = f.smoothed(x, SIGMA)
+    jac, hess, _ = derivatives(f, x, 12, 0)
+    np.testing.assert_allclose(jac, exact.jac, atol=1e-3)
+    np.testing.assert_allclose(hess, exact.hess, atol=1e-3)
+
+
+def test_history_solves_the_quadratic_in_few_evaluations():
+    for seed in range(5):
+        found = minimize(problems.Quadratic(), SampleHistory(n_samples=1), Newton(), rng=seed, maxfev=20)
+        assert problems.Quadratic().parameter_error(found.x) < 1e-6
+
+
+def test_too_many_parameters_are_refused():
+    with pytest.raises(ValueError, match="at most 50 parameters, and there are 51"):
+        minimize(lambda x: 0.0, SampleHistory(), x0=np.zeros(51), maxfev=10)
+
+
+class _Line(Objective):
+    """Residuals linear in x, with noise that depends on the seed and falls with the samples."""
+
+    chunk_size = 1
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def residuals(self, x, *, seed, spp=None):
+        rows = []
+        for row, s in zip(x.numpy(), seed, strict=True):
+            noise = np.random.default_rng(int(s)).standard_normal(self.slope.shape[0])
+            rows.append(self.slope @ row + 0.3 * noise / math.sqrt((spp or 4) / 4))
+        return torch.from_numpy(np.array(rows))
+
+    def fun(self, x, *, seed, spp=None):
+        return self.residuals(x, seed=seed, spp=spp).square().mean(1)
+
+
+class Line(Problem):
+    provides = Capability.FUN | Capability.RESIDUALS
+    x0 = np.array([1.0, -0.5])
+    x_opt = np.zeros(2)
+    samples = 4
+
+    def open(self):
+        return _Line(np.random.default_rng(0).standard_normal((240, 2)) * [1.0, 0.4])
+
+
+def test_gauss_newton_ends_at_the_noise_floor_with_true_error_bars():
+    scores = []
+    for seed in range(40):
+        found = minimize(Line(), GaussNewton(max_spp_factor=4), Newton(), rng=seed, maxfev=400)
+        assert found.status is Status.NOISE_FLOOR
+        assert found.success
+        assert found.x_standard_error.shape == (2,)
+        scores.append(found.x / found.x_standard_error)
+    # 80 scores: the root of their mean square is 1 +- 0.08 if the error bars are right.
+    assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.35
+
+
+def test_gauss_newton_takes_its_samples_for_what_they_are():
+    evaluator = Evaluator(_Line(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
+    estimator = GaussNewton(n_samples=3)
+    estimate, _ = estimator.estimate(evaluator, torch.ones(2), estimator.init(Line()), np.random.default_rng(0))
+    assert estimate.nfev == evaluator.nfev == 6
+
+
+def test_the_window_shares_one_seed():
+    seeds = []
+
+    class Seen(_Line):
+        def residuals(self, x, *, seed, spp=None):
+            seeds.extend(seed)
+            return super().residuals(x, seed=seed, spp=spp)
+
+    class Problem2(Line):
+        def open(self):
+            return Seen(np.ones((12, 2)))
+
+    minimize(Problem2(), GaussNewton(), Newton(), rng=0, maxfev=8)
+    assert len(set(seeds)) == 1
+    seeds.clear()
+    minimize(Problem2(), GaussNewton(seeds="per_iteration"), Newton(), rng=0, maxfev=8)
+    assert len(set(seeds)) == 4
+
+
+def test_width_follows_the_steps():
+    width = AdaptiveWidth(shrink=0.5, stretch=1.2, grow=1.5, most=2.0, least=0.1)
+    assert width.after_step(1.0, 1.0, 0.5, back=False) == 0.5
+    assert width.after_step(1.0, 1.0, 1.0, back=False) == 1.2
+    assert width.after_step(1.0, 1.0, 1.0, back=True) == 0.5
+    assert width.after_step(0.15, 1.0, 0.0, back=False) == 0.1
+    assert width.after_staying(1.5, 1.0) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shrink", 1.0), ("shrink", 0.0), ("grow", 0.9), ("gate", -1.0), ("most", 0.5), ("start", 0.0)]
+)
+def test_bad_widths_name_their_field(name, value):
+    with pytest.raises(ValueError, match=f"'{name}' must be"):
+        AdaptiveWidth(**{name: value})

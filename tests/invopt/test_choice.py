@@ -1,0 +1,56 @@
+"""What is chosen where nothing is asked for, and that the result says so."""
+
+import pytest
+
+from invopt import minimize, problems
+from invopt._choice import choose
+from invopt.exceptions import UnknownNameError
+
+
+def names(problem, estimator=None, method=None):
+    choice = choose(problem, estimator, method)
+    return type(choice.estimator).__name__, type(choice.method).__name__
+
+
+def many(n):
+    return problems.Function(fun=lambda x: float(x @ x), x0=[1.0] * n)
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (problems.Mug(), ("GaussNewton", "Newton")),
+        (problems.Box2(), ("GaussNewton", "Newton")),
+        (problems.Quadratic(), ("SampleHistory", "Newton")),
+        (problems.Texture(), ("SparseGaussNewton", "NewtonCG")),
+        (many(10), ("SampleHistory", "Newton")),
+        (many(11), ("SharedSamples", "NewtonCG")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_auto(problem, expected):
+    assert names(problem) == names(problem, "auto") == expected
+    choice = choose(problem, None, None)
+    assert choice.why.startswith(f"{expected[0]} with {expected[1]}: ")
+
+
+def test_a_method_asked_for_is_kept_and_served():
+    assert names(problems.Quadratic(), None, "adam") == ("SampleHistory", "Adam")
+    assert names(problems.Quadratic(), None, "adaptive-bfgs") == ("FunctionValue", "AdaptiveBFGS")
+    assert names(problems.Texture(), None, "newton") == ("SharedSamples", "Newton")
+
+
+def test_paper():
+    assert names(problems.Quadratic(), "paper") == ("AggregateHVP", "FletcherReevesCG")
+    assert names(problems.Quadratic(), "paper", "adam") == ("AggregateHVP", "Adam")
+
+
+def test_the_result_says_what_was_chosen_and_why():
+    found = minimize(problems.Quadratic(), rng=0, maxfev=20)
+    assert found.choice.startswith("SampleHistory with Newton: values only, and n = 2")
+    assert minimize(problems.Quadratic(), "fr22", "adam", rng=0, maxfev=20).choice == ""
+
+
+def test_an_unknown_preset_is_an_unknown_estimator():
+    with pytest.raises(UnknownNameError, match="automatic"):
+        minimize(problems.Quadratic(), "automatic")

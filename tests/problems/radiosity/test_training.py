@@ -1,0 +1,388 @@
+"""Training through minimize: kept, resumed, refused; the field as a file; pictures and their errors."""
+
+import json
+import math
+import pickle
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+import invopt
+from invopt import Checkpoint, estimators, optimizers
+from invopt.exceptions import (
+    BackendError,
+    CheckpointError,
+    EvaluationError,
+    IncompatibleError,
+    NonFiniteError,
+    SceneError,
+    UnknownNameError,
+)
+from invopt.problems import NeuralRadiosity
+from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField
+from invopt.problems.radiosity.camera_path import path_between, write_frames
+from invopt.problems.radiosity.metrics import compare
+from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity.scenes import furnace, gap_room
+from invopt.rendering.descriptions import rgb
+
+pytestmark = pytest.mark.render
+
+
+def small(scene="gap-room", **options):
+    # Torch's encoder sums in a fixed order, whatever the number of threads.
+    return NeuralRadiosity(
+        scene, **({"field": "tiny", "n_points": 64, "n_directions": 4, "encoder": "torch"} | options)
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    problem = small(n_points=256)
+    return problem, invopt.minimize(problem, rng=1, maxiter=20)
+
+
+def test_training_brings_the_loss_down():
+    res = invopt.minimize(small("furnace", n_points=256), method=optimizers.Adam(lr=5e-3), rng=0, maxiter=150)
+    assert res.history.fun[-1] < 0.02 * res.history.fun[0]
+    assert isinstance(res.estimator, estimators.SemiGradient)
+    assert np.array_equal(res.x, res.x_last)
+
+
+@pytest.mark.parametrize("sampling", ["bsdf", "guided"])
+def test_a_resumed_run_has_the_bits_of_one_that_never_stopped(sampling, tmp_path):
+    guide = Guide(width=8, depth=2, lobes=2, first=2, last=12) if sampling == "guided" else None
+    problem = small(sampling=sampling, guide=guide)
+    whole = invopt.minimize(problem, rng=3, maxiter=14)
+    path = tmp_path / "run.safetensors"
+    invopt.minimize(problem, rng=3, maxiter=8, checkpoint=Checkpoint(path, every=5))
+    rest = invopt.minimize(problem, rng=99, maxiter=14, checkpoint=path)
+    assert np.array_equal(whole.x, rest.x)
+    assert np.array_equal(whole.history.fun, rest.history.fun)
+    assert (whole.nfev, whole.nit) == (rest.nfev, rest.nit)
+
+
+def test_an_interrupted_run_is_kept(tmp_path):
+    def interrupt(*, intermediate_result):
+        if intermediate_result.nit == 3:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.safetensors"
+    first = invopt.minimize(small(), rng=3, callback=interrupt, maxiter=9, checkpoint=path)
+    assert first.status.name == "INTERRUPTED"
+    rest = invopt.minimize(small(), maxiter=9, checkpoint=path)
+    assert np.array_equal(rest.x, invopt.minimize(small(), rng=3, maxiter=9).x)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [
+        ({"scene": "cornell-box"}, "scene: gap-room there, cornell-box here"),
+        ({"field": Field(width=8, depth=2)}, "field"),
+        ({"estimator": estimators.FullGradient()}, "estimator"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(other, word, tmp_path):
+    path = tmp_path / "run.safetensors"
+    invopt.minimize(small(), rng=0, maxiter=2, checkpoint=path)
+    before = path.read_bytes()
+    estimator = other.pop("estimator", None)
+    with pytest.raises(CheckpointError, match=f"is of another {word}"):
+        invopt.minimize(small(**other), estimator, rng=0, maxiter=4, checkpoint=path)
+    assert path.read_bytes() == before
+
+
+def test_files_that_are_no_checkpoints_are_refused(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("no")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        invopt.minimize(small(), rng=0, maxiter=2, checkpoint=path)
+    with pytest.raises(CheckpointError, match="is a folder"):
+        invopt.minimize(small(), rng=0, maxiter=2, checkpoint=tmp_path)
+    with pytest.raises(TypeError, match="'checkpoint' must be a path"):
+        invopt.minimize(small(), rng=0, maxiter=2, checkpoint=3)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        RadianceField.load(path)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_what_was_good(tmp_path):
+    path = tmp_path / "run.safetensors"
+    method = optimizers.Adam(lr=invopt.StepDecay(1e30, every=1000))
+    with pytest.raises(NonFiniteError, match="lower the learning rate; the weights before") as caught:
+        invopt.minimize(small(), method=method, rng=0, maxiter=50, checkpoint=path)
+    result = caught.value.result
+    assert np.isfinite(result.x).all()
+    assert math.isfinite(result.fun)
+
+
+def test_out_of_memory_says_what_to_lower(monkeypatch):
+    problem = small()
+    with problem.open() as live:
+
+        def full(*arguments):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+        monkeypatch.setattr(type(live), "_right", full)
+        with pytest.raises(EvaluationError, match="n_points=64, n_directions=4 .* lower n_points first"):
+            live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=True)
+
+
+def medium():
+    ball = {
+        "type": "sphere",
+        "radius": 0.2,
+        "bsdf": {"type": "dielectric"},
+        "interior": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)},
+    }
+    return furnace() | {"ball": ball}
+
+
+def dark():
+    scene = gap_room()
+    del scene["lamp"]
+    return scene
+
+
+def bulb():
+    return dark() | {"bulb": {"type": "point", "position": [0.0, 0.0, 0.0]}}
+
+
+def flat():
+    scene = furnace()
+    scene["sphere"] = {"type": "sphere", "bsdf": {"type": "dielectric"}}
+    return scene | {"sky": {"type": "constant"}}
+
+
+def placed():
+    box = {"type": "shapegroup", "id": "group", "box": {"type": "cube"}}
+    return furnace() | {"group": box, "box": {"type": "instance", "shapegroup": {"type": "ref", "id": "group"}}}
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        (medium, "bounds a participating medium"),
+        (dark, "no emitter"),
+        (bulb, "take sampling='nee'"),
+        (flat, "no surface with an area"),
+        (placed, "no instances"),
+    ],
+)
+def test_scenes_that_cannot_be_learned(scene, message):
+    with pytest.raises(SceneError, match=message):
+        small(scene).open()
+
+
+def test_what_is_refused_can_be_asked_for():
+    small(medium, media="ignore").open().close()
+    small(bulb, sampling="nee").open().close()
+    sky = furnace() | {"sky": {"type": "constant"}}
+    del sky["sphere"]["emitter"]
+    with small(sky).open() as live:
+        assert live.sides(torch.zeros(small().n), seed=1, step=0, differentiate_right=False).right.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"scene": "gap-rom"}, UnknownNameError, "did you mean 'gap-room'"),
+        ({"scene": "nowhere.xml"}, SceneError, "does not exist"),
+        ({"scene": 3}, TypeError, "'scene' must be a name"),
+        ({"field": "papr"}, UnknownNameError, "did you mean 'paper'"),
+        ({"field": 3}, TypeError, "'field' must be"),
+        ({"n_points": 1}, ValueError, "'n_points' must be >= 2"),
+        ({"n_directions": 0}, ValueError, "'n_directions' must be >= 1"),
+        ({"loss": "l3"}, UnknownNameError, "unknown loss 'l3'"),
+        ({"sampling": "mis"}, ValueError, "'sampling' must be one of"),
+        ({"guide": Guide()}, ValueError, "for sampling='guided' only"),
+        ({"precision": "half"}, ValueError, "'precision' must be one of"),
+        ({"encoder": "cuda"}, ValueError, "'encoder' must be one of"),
+        ({"media": "use"}, ValueError, "'media' must be one of"),
+        ({"backend": "gpu"}, ValueError, "'backend'"),
+    ],
+)
+def test_bad_fields(options, error, message):
+    with pytest.raises(error, match=message):
+        small(**options)
+
+
+def test_bad_parts():
+    with pytest.raises(ValueError, match="'features' must be even"):
+        HashGrid(features=3)
+    with pytest.raises(ValueError, match="'last' must be > 'first'"):
+        Guide(first=5, last=5)
+    with pytest.raises(ValueError, match="'weight' must be >= 0"):
+        estimators.WeightedDualBuffer(weight=-1)
+    with pytest.raises(IncompatibleError, match="needs .*SIDES"):
+        invopt.minimize("quad", estimators.SemiGradient())
+    with pytest.raises(IncompatibleError, match="SIDES cannot be shared out"):
+        invopt.minimize(small(), workers=2)
+    with pytest.raises(IncompatibleError, match="'n_directions' to 2"):
+        invopt.minimize(small(n_directions=1), estimators.DualBuffer(), rng=0, maxiter=1)
+    with pytest.raises(IncompatibleError, match="MAE is no square"):
+        invopt.minimize(small(loss="mae"), estimators.DualBuffer(), rng=0, maxiter=1)
+
+
+@pytest.mark.parametrize("loss", ["l2", "relative-l2", "rmse", "huber", "mae"])
+def test_gradients_of_every_loss_are_right(loss):
+    """The full gradient is the derivative of what is reported, by finite differences along it."""
+    problem = small(loss=loss, sampling="nee")
+    with problem.open() as live:
+        x = torch.from_numpy(problem.x0)
+
+        def at(point):
+            sides = live.sides(point, seed=7, step=0, differentiate_right=True)
+            return sides, problem.loss.reduce(problem.loss.values(sides.left, sides.right.mean(1)))
+
+        sides, fun = at(x)
+        jac = sides.gradient(fun).double()
+        # The norm of the relative loss is a constant to the derivative, so it is held as it was.
+        norm = sides.left.detach().square().mean(1) + 1e-2
+
+        def value(point):
+            moved, fun = at(point)
+            if loss == "relative-l2":
+                fun = ((moved.left - moved.right.mean(1)).square().mean(1) / norm).mean()
+            return float(fun.detach())
+
+        step = 2e-3
+        along = step * jac / jac.norm()
+        assert (value(x + along) - value(x - along)) / (2 * step) == pytest.approx(float(jac.norm()), rel=0.02)
+
+
+def test_encoders_agree():
+    points, grid = torch.rand(3, 500), HashGrid(levels=5, base=3, growth=1.7, log2_size=7)
+    table = (torch.rand(grid.size) - 0.5).requires_grad_()
+    small().open().close()
+    found = []
+    for lookup in (grid.lookup, grid.lookup_drjit):
+        values = lookup(points, table)
+        (jac,) = torch.autograd.grad((values * torch.arange(grid.width).unsqueeze(1)).sum(), table)
+        found.append((values.detach(), jac))
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=2e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-3, atol=2e-3)
+
+
+def test_paper_size():
+    problem = NeuralRadiosity("cornell-box", field="paper")
+    assert problem.field.encoding.levels == 14
+    widths = [shape for name, shape in problem.shapes.items() if name.endswith("weight")]
+    assert widths == [(512, 40), *[(512, 512)] * 5, (3, 512)]
+    assert len(pickle.dumps(problem)) < 2000
+    assert (problem.n_points, problem.n_directions) == (2**14, 32)
+    assert problem.default_method.lr.at(12_000, 1.0) == pytest.approx(5e-4 / 3)
+
+
+def test_saved_field_gives_the_same_radiance(trained, tmp_path):
+    problem, res = trained
+    path = tmp_path / "field.safetensors"
+    with problem.open() as live:
+        RadianceField.of(live, res.x).save(path)
+        point = live.transport.points(32, 1)
+        query, _, _ = live.transport.query(point)
+        weights = live.weights(torch.tensor(res.x, dtype=torch.float32))
+        expected = live.reflected(weights, query).detach().numpy()
+        p = np.array(point.p).T
+    field = RadianceField.load(path)
+    found = field.radiance(p, query.direction.t(), query.normal.t(), query.albedo.t())
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert field.scene == "gap-room"
+    with pytest.raises(ValueError, match="'w' must have shape"):
+        field.radiance(p, p[:3], p, p)
+
+
+def test_pictures(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("INVOPT_CACHE_DIR", str(tmp_path / "cache"))
+    problem, res = trained
+    with problem.open() as live:
+        left = live.render(res.x, size=(20, 20))
+        again = live.render(res.x, size=(20, 20))
+        right = live.render(res.x, side="rhs", size=(20, 20), n_directions=4)
+        truth = reference(live, spp=4, size=(20, 20))
+        monkeypatch.setattr(type(live), "trace", None)
+        assert np.array_equal(reference(live, spp=4, size=(20, 20)), truth)
+        assert live.emitting_pixels(size=(20, 20)).shape == (20, 20)
+        stops = [((-0.5, 0, 0.9), (0, 0, 0)), ((0.5, 0, 0.9), (0, 0, 0))]
+        views = path_between(stops, 3, fov=60, width=16, height=12)
+        files = write_frames(live, res.x, views, tmp_path / "frames", spp=1)
+        for bad, message in (({"side": "top"}, "'side' must be"), ({"sensor": 1}, "below 1")):
+            with pytest.raises(ValueError, match=message):
+                live.render(res.x, **bad)
+        with pytest.raises(ValueError, match="must be >= 2\\*\\*31"):
+            reference(live, spp=4, seed=1)
+    assert left.shape == right.shape == truth.shape == (20, 20, 3)
+    assert np.array_equal(left, again)
+    assert [file.name for file in files] == ["frame_0000.png", "frame_0001.png", "frame_0002.png", "strip.png"]
+    assert matplotlib.image.imread(files[-1]).shape[:2] == (12, 48)
+
+
+def test_reference_is_what_mitsuba_renders():
+    import mitsuba as mi
+
+    with small().open() as live:
+        size = live.transport.size(0)
+        ours = live.trace(spp=16, seed=2**31, depth=8)
+        integrator = mi.load_dict({"type": "path", "max_depth": 8, "rr_depth": 8})
+        theirs = np.array(mi.render(live.transport.scene, integrator=integrator, spp=16, seed=5))
+    assert ours.shape == (size[1], size[0], 3)
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=0.05)
+    blocks = [picture.reshape(8, 16, 8, 16, 3).mean((1, 3)) for picture in (ours, theirs)]
+    np.testing.assert_allclose(*blocks, rtol=0.5, atol=0.1)
+
+
+def test_errors_of_a_picture():
+    truth = np.full((4, 4, 3), 0.5)
+    picture = truth * 0.9
+    found = compare(picture, truth)
+    assert found.energy == pytest.approx(0.9)
+    assert found.mse == pytest.approx(0.0025)
+    assert found.mape == pytest.approx(0.05 / 0.51)
+    assert found.relmse == pytest.approx(0.0025 / 0.26)
+    mask = np.zeros((4, 4), dtype=bool)
+    mask[0] = True
+    picture[0] = 100
+    assert compare(picture, truth, mask).to_dict() == pytest.approx(found.to_dict())
+    with pytest.raises(ValueError, match="one shape"):
+        compare(truth, truth[:2])
+    with pytest.raises(ValueError, match="leaves no pixel"):
+        compare(truth, truth, np.ones((4, 4), dtype=bool))
+
+
+def test_what_needs_a_gpu_says_so():
+    with small().open() as live:
+        if live.device.type == "cuda":
+            pytest.skip("here is one")
+        with pytest.raises(BackendError, match="needs the backend 'cuda'"):
+            live.denoise(np.zeros((4, 4, 3), dtype=np.float32))
+    with pytest.raises(BackendError, match="precision='mixed' needs"):
+        small(precision="mixed").open()
+
+
+def test_command(tmp_path, monkeypatch, capsys):
+    from invopt import cli
+
+    monkeypatch.setenv("INVOPT_CACHE_DIR", str(tmp_path / "cache"))
+    settings = ["field=tiny", "n_points=64", "n_directions=2"]
+    arguments = ["invopt", "run", "radiosity", "--scene", "furnace", "--estimator", "semi-gradient", "--maxfev", "5"]
+    arguments += [part for setting in settings for part in ("--set", setting)]
+    arguments += ["--checkpoint", str(tmp_path / "run.safetensors"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert "NeuralRadiosity: evaluation budget spent" in " ".join(capsys.readouterr().out.split())
+    files = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {
+        "result.json",
+        "convergence.png",
+        "found.png",
+        "right_side.png",
+        "errors.json",
+        "field.safetensors",
+    } <= files
+    assert set(json.loads((tmp_path / "out" / "errors.json").read_text())) == {"lhs", "rhs"}
+    assert RadianceField.load(tmp_path / "out" / "field.safetensors").scene == "furnace"
+    assert (tmp_path / "run.safetensors").exists()
