@@ -73,7 +73,8 @@ class RadiosityObjective(Objective):
         self._backend = backend
         self.device = device_of(backend)
         self._mixed = backend is Backend.CUDA and problem.precision != "float32"
-        self._transport: Any = Transport(loading.load(problem.blueprint()), problem.sampling, problem.media)
+        scene, _ = loading.load(problem.blueprint())
+        self._transport: Any = Transport(scene, problem.sampling, problem.media)
         grid = problem.field.encoding
         self._lookup = grid.lookup if problem.encoder == "torch" else grid.lookup_drjit
 

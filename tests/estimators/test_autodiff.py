@@ -10,7 +10,6 @@ import torch
 import invopt
 from invopt import estimators, optimizers, problems
 from invopt._evaluate import Budget, Evaluator, StopRun
-from invopt._minimize import prepare
 from invopt._problem import Adjoint, Capability, Objective
 from invopt.exceptions import EvaluationError, IncompatibleError, NonFiniteError, SceneError
 from invopt.rendering import Backend, CameraPose, Color, Translation, choose
