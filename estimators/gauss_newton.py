@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import evolve, field, frozen
+from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,6 +28,8 @@ __all__ = ["GaussNewton"]
 
 # Share of its first value below which a width is small, and a descent over.
 _SMALL = 0.2
+# Up to so many parameters, two samples an iteration and those remembered determine the slope.
+_FEW = 3
 
 
 @frozen(kw_only=True)
@@ -43,10 +46,11 @@ class GaussNewton(HistoryEstimator):
     ----------
     sigma, window, seeds
         As of every estimator with a history, see `HistoryEstimator`.
-    n_samples : int, default 1
-        Antithetic pairs an iteration, at least 1.
-    restarts : int, default 4
-        Times that the width may go back to its first value after a descent that ended above the noise floor, >= 0.
+    n_samples : int, optional
+        Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters and n + 2 for more: the more
+        parameters, the less of what is remembered is still near.
+    restarts : int, default 8
+        New descents after one that ended above the noise floor, >= 0: by turns from there and from where the run began.
     max_spp_factor : int, default 64
         Samples per pixel may rise by up to this factor, >= 1, in steps of 4, once noise swamps the steps.
 
@@ -59,7 +63,9 @@ class GaussNewton(HistoryEstimator):
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
     Once the width has fallen to a fifth, one more evaluation, with another seed, tells the noise of the residuals. A
-    lowest value far above it means a wrong minimum: the width goes back to its first value and the samples are kept.
+    lowest value far above it means a wrong minimum: the width goes back to its first value, the samples are kept, and
+    the next descent begins there, or, the next time, where the run began: of two parameters that have taken the same
+    place none leaves it. Other samples take another way down.
     Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times
     the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter,
     where that is used up or no longer lowers the residuals.
@@ -73,13 +79,19 @@ class GaussNewton(HistoryEstimator):
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
     needs: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS
 
-    n_samples: int = field(default=1, validator=integer(1))
-    restarts: int = field(default=4, validator=integer(0))
+    n_samples: int | None = field(default=None, validator=validators.optional(integer(1)))  # type: ignore[assignment]
+    restarts: int = field(default=8, validator=integer(0))
     max_spp_factor: int = field(default=64, validator=integer(1))
 
     def init(self, problem: Problem) -> HistoryState:
         """State before the first estimate."""
         return evolve(super().init(problem), floor=NoiseFloor(spp=problem.samples, restarts=self.restarts))
+
+    def pairs(self, n: int) -> int:
+        """Antithetic pairs of one estimate."""
+        if self.n_samples is not None:
+            return self.n_samples
+        return 1 if n <= _FEW else n + 2
 
     def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
         return objective.residuals(points, seed=seed, spp=state.floor.raised).double()
@@ -107,8 +119,7 @@ class GaussNewton(HistoryEstimator):
             floor = evolve(floor, noise=self._measure_noise(objective, lowest.x, state, rng))
             state = evolve(state, floor=floor)
         if floor.restarts > 0 and floor.is_above(lowest.fun, top):
-            back = evolve(floor, restarts=floor.restarts - 1)
-            return estimate, evolve(state, sigma=state.first, floor=back, wide=True)
+            return self._again(estimate, state)
         residual, slope = model.coefficients[0], model.coefficients[1:] / state.sigma
         covariance = parameter_covariance(slope, residual)
         if covariance is None or floor.noise == 0.0 or not model.determined:
@@ -122,6 +133,15 @@ class GaussNewton(HistoryEstimator):
         if not floor.can_raise(value, self.max_spp_factor):
             return evolve(estimate, status=Status.NOISE_FLOOR), state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
+
+    def _again(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
+        """The next descent, at the first width: from here, else from where the run began."""
+        left = state.floor.restarts - 1
+        if (self.restarts - left) % 2 == 0:
+            assert state.origin is not None
+            estimate = evolve(estimate, lowest=Lowest(state.origin, state.top, lambda step: math.inf))
+        floor = evolve(state.floor, restarts=left)
+        return estimate, evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None)
 
     def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
         """Mean square of the residuals' noise, from their difference under two seeds."""

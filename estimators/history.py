@@ -67,6 +67,8 @@ class HistoryState:
         What is known of the noise.
     wide : bool
         Whether the width was set anew, and is not to follow the last step.
+    origin : Tensor or None
+        Where the first estimate was.
     """
 
     first: float
@@ -82,6 +84,7 @@ class HistoryState:
     lowest: Sample | None = None
     floor: NoiseFloor = field(factory=lambda: NoiseFloor(spp=None, restarts=0))
     wide: bool = False
+    origin: Tensor | None = None
 
 
 def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:
@@ -128,7 +131,11 @@ class HistoryEstimator(Estimator):
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate; the Hessian and products are free."""
-        return 2 * self.n_samples
+        return 2 * self.pairs(n)
+
+    def pairs(self, n: int) -> int:
+        """Antithetic pairs of one estimate."""
+        return self.n_samples
 
     def estimate(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
@@ -136,7 +143,8 @@ class HistoryEstimator(Estimator):
         """Estimate at `x` from new samples and those remembered."""
         objective.check_budget(self.cost(objective.n))
         before = objective.nfev
-        state = evolve(self._follow(x, state), x=x.clone(), iteration=state.iteration + 1)
+        origin = x.clone() if state.origin is None else state.origin
+        state = evolve(self._follow(x, state), x=x.clone(), iteration=state.iteration + 1, origin=origin)
         state = self._sample(objective, x, state, rng)
         estimate, state = self._model(objective, x, state, rng)
         return evolve(estimate, nfev=objective.nfev - before), state
@@ -167,7 +175,7 @@ class HistoryEstimator(Estimator):
 
     def _sample(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """Add a batch around `x`."""
-        m = self.n_samples
+        m = self.pairs(objective.n)
         t, directions = draw(rng, m, objective.n, state.directions)
         seed = state.seed
         if self.seeds is SeedPolicy.PER_PAIR and seed is None:

@@ -78,7 +78,8 @@ class ItemEvaluator(Evaluator):
     def __init__(self, outer: Evaluator, inner: Problem) -> None:
         box = inner.bounds
         limits = None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub))
-        super().__init__(outer.objective, inner.provides, torch.from_numpy(inner.x_scale), limits, outer.budget)
+        scale = torch.from_numpy(inner.x_scale)
+        super().__init__(outer.objective, inner.provides, scale, limits, outer.budget, inner.samples)
         self.counts = outer.counts
         self._item = 0
 

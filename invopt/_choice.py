@@ -16,7 +16,12 @@ __all__ = ["PRESETS", "Choice", "choose"]
 _MOST_FOR_GAUSS_NEWTON = 20
 _MOST_FOR_HISTORY = 10
 
-_SPARSE = "sparse-gauss-newton"
+# Settings of the method that suit an estimator: samples of the last iterations tell of what lies beyond one width; steps
+# in the thousands of parameters of a linear model are as long as they have to be.
+_OPTIONS = {
+    "gauss-newton": {"trust_radius": 1.25},
+    "sparse-gauss-newton": {"trust_radius": 1e3, "forcing": 1e-3},
+}
 
 PRESETS = ("auto", "paper")
 
@@ -84,7 +89,5 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
         name = "adam"
     else:
         name = "adaptive-bfgs"
-    # Steps in the thousands of parameters of a linear model are as long as they have to be.
-    options = {"trust_radius": 1e3, "forcing": 1e-3} if kebab(type(estimator).__name__) == _SPARSE else {}
-    made: Optimizer = find("optimizers", name)(**options)
+    made: Optimizer = find("optimizers", name)(**_OPTIONS.get(kebab(type(estimator).__name__), {}))
     return made

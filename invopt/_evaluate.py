@@ -19,7 +19,7 @@ from invopt._sides import Sides
 from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
-__all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun"]
+__all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
 
 # Evaluations that a value with its derivative counts as: one pass forwards, one backwards.
 JAC_COST = 2
@@ -68,6 +68,8 @@ class Evaluator:
         value on the boundary.
     budget : Budget
         Limits.
+    samples : int, optional
+        Samples per pixel of one evaluation: one with more counts as several.
     """
 
     # What the names of the objective's methods begin with.
@@ -80,6 +82,7 @@ class Evaluator:
         x_scale: Tensor,
         bounds: tuple[Tensor, Tensor] | None = None,
         budget: Budget = Budget(),
+        samples: int | None = None,
     ) -> None:
         self.objective = objective
         self.provides = provides
@@ -90,6 +93,7 @@ class Evaluator:
         self._bounds = bounds
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self.budget = budget
+        self.samples = samples
 
     @property
     def nfev(self) -> int:
@@ -203,8 +207,8 @@ class Evaluator:
         return jac if self._unit else jac * self.x_scale
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
-        k = x.shape[0]
-        self.check_budget(k)
+        k, price = x.shape[0], price_of(spp, self.samples)
+        self.check_budget(k * price)
         points, size = self.rows(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
         chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
@@ -214,7 +218,7 @@ class Evaluator:
                 part = self._next(results, rows, 2 if name == "residuals" else 1)
                 if part is not None:
                     parts.append(part)
-                    self.spend(rows.shape[0])
+                    self.spend(rows.shape[0] * price)
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -256,6 +260,11 @@ class Evaluator:
         marked = values.clone()
         marked[bad] = math.nan
         return marked
+
+
+def price_of(spp: int | None, samples: int | None) -> int:
+    """What an evaluation with `spp` samples per pixel counts where one has `samples`, or has none."""
+    return 1 if spp is None or samples is None else math.ceil(spp / samples)
 
 
 def _check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:

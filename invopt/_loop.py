@@ -42,7 +42,7 @@ def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evalua
     budget = Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite)
     if Capability.CHAIN in problem.provides:
         return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain())
-    return Evaluator(objective, problem.provides, scale, limits, budget)
+    return Evaluator(objective, problem.provides, scale, limits, budget, problem.samples)
 
 
 @define(kw_only=True, eq=False)
@@ -94,7 +94,7 @@ class Loop:
         estimate: Estimate | None = None
         if (found := self._resumed(x, memory, state)) is not None:
             x, memory, state, step = found.x, found.memory, found.state, found.record["step"]
-            plateau.flat = found.record["flat"]
+            plateau.flat, plateau.spent = found.record["flat"], found.record["spent"]
             estimate = None if found.record["estimate"] is None else _restored(found.record["estimate"]).estimate
         try:
             while True:
@@ -152,6 +152,7 @@ class Loop:
             "estimate": None if estimate is None else _reduced(Point(x, estimate), whole=True),
             "step": step,
             "flat": plateau.flat,
+            "spent": plateau.spent,
             "nfev": self.evaluator.nfev,
             "n_nonfinite": self.evaluator.n_nonfinite,
             "rows": len(self.history),

@@ -19,8 +19,10 @@ __all__ = ["Point", "Tolerances"]
 _ROUNDING = 1e-12
 # Standard errors by which `fun` must have fallen before a sampled gradient that vanishes is taken for a minimum's.
 _EVIDENCE = 10.0
-# Consecutive estimates without any variation before a run is called stuck: a random draw can miss what is near.
+# Consecutive estimates, and evaluations in them, without any variation before a run is called stuck: a random draw can
+# miss what is near, and few draws miss it often.
 _PLATEAU_PATIENCE = 20
+_PLATEAU_EVALUATIONS = 100
 
 
 class Point(NamedTuple):
@@ -102,8 +104,12 @@ class PlateauWatch:
 
     def __init__(self) -> None:
         self.flat = 0
+        self.spent = 0
 
     def status(self, estimate: Estimate) -> Status:
         """PLATEAU once too many estimates in a row saw no variation."""
-        self.flat = self.flat + 1 if is_flat(estimate) else 0
-        return Status.PLATEAU if self.flat >= _PLATEAU_PATIENCE else Status.RUNNING
+        flat = is_flat(estimate)
+        self.flat = self.flat + 1 if flat else 0
+        self.spent = self.spent + estimate.nfev if flat else 0
+        lost = self.flat >= _PLATEAU_PATIENCE and self.spent >= _PLATEAU_EVALUATIONS
+        return Status.PLATEAU if lost else Status.RUNNING

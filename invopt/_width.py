@@ -24,11 +24,11 @@ class AdaptiveWidth:
         Factor after a step inside the bound, or one that went back on the step before, in (0, 1).
     stretch : float, default 1
         Factor after a step to the bound, in (0, 2]: the minimum is further off than the width.
-    grow : float, default 1.5
+    grow : float, default 1.25
         Factor where the samples do not differ, in [1, 2]: the run then stays where it is and looks further.
     gate : float, default 0.03
         Samples whose spread is below this share of their mean are taken not to differ, >= 0.
-    most : float, default 1.5
+    most : float, default 1.25
         Largest width, as a multiple of the first, >= 1.
     least : float, default 0.001
         Smallest width, as a multiple of the first, in (0, 1].
@@ -37,9 +37,9 @@ class AdaptiveWidth:
     start: float | None = field(default=None, validator=validators.optional(real(above=0)))
     shrink: float = field(default=0.75, validator=real(above=0, below=1))
     stretch: float = field(default=1.0, validator=real(above=0, maximum=2))
-    grow: float = field(default=1.5, validator=real(minimum=1, maximum=2))
+    grow: float = field(default=1.25, validator=real(minimum=1, maximum=2))
     gate: float = field(default=0.03, validator=real(minimum=0))
-    most: float = field(default=1.5, validator=real(minimum=1))
+    most: float = field(default=1.25, validator=real(minimum=1))
     least: float = field(default=1e-3, validator=real(above=0, maximum=1))
 
     def after_step(self, sigma: float, first: float, length: float, *, back: bool) -> float:

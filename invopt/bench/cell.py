@@ -174,7 +174,7 @@ def run_cell(cell: Cell, problem: Problem, objective: Objective) -> Outcome:
 def _run(
     cell: Cell, problem: Problem, objective: Objective, x0: Array
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    counted = CountedObjective(objective)
+    counted = CountedObjective(objective, problem.samples)
     estimator, method = make_parts(cell.method, problem, x0)
     trace = _Trace(problem, by_value=method.requires == Order.FUN)
     run = prepare(

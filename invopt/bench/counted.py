@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._evaluate import JAC_COST
+from invopt._evaluate import JAC_COST, price_of
 from invopt._problem import ADJOINT, Adjoint, Objective
 from invopt._sides import Sides
 
@@ -22,6 +22,8 @@ class CountedObjective(Objective):
     ----------
     objective : Objective
         The live objective.
+    samples : int, optional
+        Samples per pixel of one evaluation: one with more counts as several.
 
     Attributes
     ----------
@@ -29,8 +31,9 @@ class CountedObjective(Objective):
         Evaluations so far: one for each row of values or residuals, two for a derivative.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, samples: int | None = None) -> None:
         self.objective = objective
+        self.samples = samples
         self.count = 0
         self.chunk_size = objective.chunk_size
         self.reference = objective.reference
@@ -41,23 +44,23 @@ class CountedObjective(Objective):
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values, one evaluation each."""
-        self.count += x.shape[0]
+        self.count += x.shape[0] * price_of(spp, self.samples)
         return self.objective.fun(x, seed=seed, spp=spp)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals, one evaluation a row."""
-        self.count += x.shape[0]
+        self.count += x.shape[0] * price_of(spp, self.samples)
         return self.objective.residuals(x, seed=seed, spp=spp)
 
     def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values for items of a chain, one evaluation each."""
-        self.count += x.shape[0]
+        self.count += x.shape[0] * price_of(spp, self.samples)
         found: Tensor = cast(Any, self.objective).item_fun(x, seed=seed, spp=spp)
         return found
 
     def item_residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals for items of a chain, one evaluation a row."""
-        self.count += x.shape[0]
+        self.count += x.shape[0] * price_of(spp, self.samples)
         found: Tensor = cast(Any, self.objective).item_residuals(x, seed=seed, spp=spp)
         return found
 
