@@ -20,9 +20,9 @@ from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
+from .linear_model import LinearModel, extended, linear_model
 from .noise_floor import NoiseFloor, gradient_blocks, parameter_covariance
-from .regression import Fit, fit, linear
-from .window import reweight
+from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
 
@@ -99,17 +99,24 @@ class GaussNewton(HistoryEstimator):
     def _model(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
+        gram = extended(state.gram, state.batches)
         seen = reweight(state.batches, x, state.sigma)
-        model = fit(*linear(seen.t), seen.weights, seen.values)
-        stay = self._is_plateau(seen.weights, seen.values, state)
-        estimate = _describe(x, model, evolve(state, stay=stay))
-        state = evolve(state, stay=stay)
+        model = linear_model(state.batches, seen, gram)
+        stay = self._is_plateau(seen.weights, seen.funs, state)
+        state = evolve(state, stay=stay, gram=gram)
+        estimate = _describe(x, model, state)
+        state = evolve(state, batches=helpful(state.batches, seen))
         if stay or state.sigma > _SMALL * state.first or not isinstance(self.sigma, AdaptiveWidth):
             return estimate, state
         return self._at_the_end(objective, estimate, model, state, rng)
 
     def _at_the_end(
-        self, objective: Evaluator, estimate: Estimate, model: Fit, state: HistoryState, rng: np.random.Generator
+        self,
+        objective: Evaluator,
+        estimate: Estimate,
+        model: LinearModel,
+        state: HistoryState,
+        rng: np.random.Generator,
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: go back to a wide one, ask for less noise, or end."""
         floor, lowest, top = state.floor, state.lowest, state.top
@@ -120,7 +127,8 @@ class GaussNewton(HistoryEstimator):
             state = evolve(state, floor=floor)
         if floor.restarts > 0 and floor.is_above(lowest.fun, top):
             return self._again(estimate, state)
-        residual, slope = model.coefficients[0], model.coefficients[1:] / state.sigma
+        coefficients = model.coefficients()
+        residual, slope = coefficients[0], coefficients[1:] / state.sigma
         covariance = parameter_covariance(slope, residual)
         if covariance is None or floor.noise == 0.0 or not model.determined:
             return estimate, state
@@ -139,7 +147,7 @@ class GaussNewton(HistoryEstimator):
         left = state.floor.restarts - 1
         if (self.restarts - left) % 2 == 0:
             assert state.origin is not None
-            estimate = evolve(estimate, lowest=Lowest(state.origin, state.top, lambda step: math.inf))
+            estimate = evolve(estimate, lowest=Lowest(state.origin, 0.0, lambda step: math.inf))
         floor = evolve(state.floor, restarts=left)
         return estimate, evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None)
 
@@ -150,22 +158,22 @@ class GaussNewton(HistoryEstimator):
         return 0.5 * float((pair[0] - pair[1]).square().mean())
 
 
-def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
-    sigma, m = state.sigma, model.coefficients.shape[1]
-    residual, slope = model.coefficients[0], model.coefficients[1:]
-    excess = model.covariance()
+def _describe(x: Tensor, model: LinearModel, state: HistoryState) -> Estimate:
+    sigma = state.sigma
+    coefficients, products = model.coefficients(), model.products
+    m, excess = coefficients.shape[1], model.covariance()
     # By sample: what its deviation does to the value, and to the gradient through the slope and through the value.
-    along = model.rest @ residual
-    across = model.rest @ slope.T
+    along, across = model.rests[:, 0], model.rests[:, 1:]
     moved = model.influence[1:] * along + model.influence[0] * across.T
     # Noise that the window shares is not in the spread of its samples; at the answer, noise is what residuals are.
-    shared = gradient_blocks(slope, residual).square().sum(1)
-    jac = 2 * (slope @ residual - excess[1:, 0]) / (m * sigma)
+    shared = gradient_blocks(coefficients[1:], coefficients[0]).square().sum(1)
+    jac = 2 * (products[1:, 0] - excess[1:, 0]) / (m * sigma)
     unknown = torch.full_like(x, torch.inf)
-    values = torch.cat([batch.values for batch in state.batches]).square().mean(1)
+    funs = torch.cat([batch.funs for batch in state.batches])
 
     def promised(step: Tensor) -> float:
-        return float((residual + (step / sigma) @ slope).square().mean())
+        t = torch.cat([step.new_ones(1), step / sigma])
+        return float(t @ products @ t) / m
 
     def hessian() -> Measurement:
         if not model.determined:
@@ -174,18 +182,18 @@ def _describe(x: Tensor, model: Fit, state: HistoryState) -> Estimate:
             return Measurement(flat, torch.full_like(flat, torch.inf))
         influence = model.influence[1:]
         both = torch.einsum("ik,kj->kij", influence, across) + torch.einsum("jk,ki->kij", influence, across)
-        value = 2 * (slope @ slope.T - excess[1:, 1:]) / (m * sigma**2)
+        value = 2 * (products[1:, 1:] - excess[1:, 1:]) / (m * sigma**2)
         return Measurement(value, 2 * both.square().sum(0).sqrt() / (m * sigma**2))
 
     return Estimate(
         x=x,
-        fun=float(residual @ residual - excess[0, 0]) / m,
+        fun=float(products[0, 0] - excess[0, 0]) / m,
         fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
         jac=torch.zeros_like(jac) if state.stay else jac,
         standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,
         hessian=hessian,
         nfev=0,
         sigma=sigma,
-        spread=float(values.std(correction=0)),
+        spread=float(funs.std(correction=0)),
         lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, promised),
     )

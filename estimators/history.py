@@ -55,6 +55,8 @@ class HistoryState:
         Whether the last estimate saw nothing and asked to stay.
     batches : tuple of Batch
         The window.
+    gram : Tensor or None
+        Inner products of the residuals of its samples, where they are needed.
     directions : Directions
         How far the sequence of perturbations has come.
     seed : int or None
@@ -78,6 +80,7 @@ class HistoryState:
     step: Tensor | None = None
     stay: bool = False
     batches: tuple[Batch, ...] = ()
+    gram: Tensor | None = None
     directions: Directions = field(factory=Directions)
     seed: int | None = None
     top: float | None = None
@@ -183,36 +186,29 @@ class HistoryEstimator(Estimator):
         seeds = SeedSource(self.seeds, rng).draw(m, 2) if seed is None else np.full(2 * m, seed)
         points = torch.cat([x - state.sigma * t, x + state.sigma * t])
         points, values = _finite(points, self._evaluate(objective, points, seeds, state))
-        funs = _mean_square(values)
-        i = int(funs.argmin())
-        lowest = Sample(objective.project(points[i]), float(funs[i]))
+        batch = Batch(x.clone(), state.sigma, points, values)
+        i = int(batch.funs.argmin())
+        lowest = Sample(objective.project(points[i]), float(batch.funs[i]))
         if state.lowest is not None and state.lowest.fun <= lowest.fun:
             lowest = state.lowest
-        batch = Batch(x.clone(), state.sigma, points, values)
         return evolve(
             state,
             batches=(*state.batches, batch)[-self.window :],
             directions=directions,
             seed=seed,
-            top=float(funs.mean()) if state.top is None else state.top,
+            top=float(batch.funs.mean()) if state.top is None else state.top,
             lowest=lowest,
         )
 
-    def _is_plateau(self, weights: Tensor, values: Tensor, state: HistoryState) -> bool:
+    def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples hardly differ, and not for having arrived."""
         if not isinstance(self.sigma, AdaptiveWidth):
             return False
-        funs = _mean_square(values)
         mean = float(weights @ funs)
         spread = float(weights @ (funs - mean).square()) ** 0.5
         assert state.top is not None
         assert state.lowest is not None
         return spread < self.sigma.gate * abs(mean) and state.lowest.fun > _DESCENDED * state.top
-
-
-def _mean_square(values: Tensor) -> Tensor:
-    """The objective's values, whether sampled as such or as residuals."""
-    return values if values.ndim == 1 else values.square().mean(1)
 
 
 def _finite(points: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

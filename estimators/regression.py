@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Fit", "fit", "linear", "quadratic", "unpack"]
+__all__ = ["Fit", "Influences", "fit", "influences", "linear", "quadratic", "unpack"]
 
 # Ridges, relative to the weights' sum of 1: what the samples do not determine comes out as zero.
 _RIDGE_LINEAR, _RIDGE_QUADRATIC = 1e-8, 1e-6
@@ -57,6 +57,24 @@ class Fit(NamedTuple):
         return (self.influence * noise) @ self.influence.T
 
 
+class Influences(NamedTuple):
+    """What least squares makes of values, whatever they are.
+
+    Attributes
+    ----------
+    influence : Tensor, shape (p, k)
+        Coefficients per unit of each sample's value.
+    rest : Tensor, shape (k, k)
+        Residuals per unit of each sample's value, each over the square root of one minus its leverage.
+    determined : bool
+        Whether there are more samples than coefficients.
+    """
+
+    influence: Tensor
+    rest: Tensor
+    determined: bool
+
+
 def linear(t: Tensor) -> tuple[Tensor, Tensor]:
     """Features 1 and t_i at the rows of `t`, and the ridge of each: shapes (k, 1 + n) and (1 + n,)."""
     k, n = t.shape
@@ -83,6 +101,16 @@ def unpack(coefficients: Tensor, n: int) -> tuple[Tensor, Tensor]:
     return coefficients[1 : n + 1], hess
 
 
+def influences(features: Tensor, ridge: Tensor, weights: Tensor) -> Influences:
+    """Least squares with weights; parameters as of `fit`."""
+    weighted = features.T * weights
+    gram = weighted @ features + torch.diag(ridge + 1e-12)
+    influence = torch.linalg.solve(gram, weighted)
+    left = (1.0 - (features * influence.T).sum(1)).clamp(min=_LEAST_LEFT).sqrt()
+    rest = (torch.eye(len(features), dtype=features.dtype) - features @ influence) / left[:, None]
+    return Influences(influence, rest, int((weights > _NOTHING).sum()) > features.shape[1])
+
+
 def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit:
     """Least squares with weights.
 
@@ -97,10 +125,5 @@ def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit
     values : Tensor, shape (k,) or (k, m)
         What is fitted.
     """
-    weighted = features.T * weights
-    gram = weighted @ features + torch.diag(ridge + 1e-12)
-    influence = torch.linalg.solve(gram, weighted)
-    coefficients = influence @ values
-    left = (1.0 - (features * influence.T).sum(1)).clamp(min=_LEAST_LEFT).sqrt()
-    rest = (values - features @ coefficients) / left.reshape(-1, *[1] * (values.ndim - 1))
-    return Fit(coefficients, influence, rest, int((weights > _NOTHING).sum()) > features.shape[1])
+    influence, rest, determined = influences(features, ridge, weights)
+    return Fit(influence @ values, influence, rest @ values, determined)

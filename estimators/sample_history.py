@@ -75,7 +75,7 @@ class SampleHistory(HistoryEstimator):
         n, sigma = objective.n, state.sigma
         seen = reweight(state.batches, x, sigma)
         features, ridge = quadratic(seen.t)
-        model = fit(features, ridge, seen.weights, seen.values)
+        model = fit(features, ridge, seen.weights, seen.funs)
         jac, hess = unpack(model.coefficients, n)
         if model.determined:
             error = model.covariance().diagonal().clamp(min=0).sqrt()
@@ -89,7 +89,7 @@ class SampleHistory(HistoryEstimator):
             t = step / sigma
             return float(model.coefficients[0] + jac @ t + 0.5 * (t @ hess @ t)) - blur
 
-        stay = self._is_plateau(seen.weights, seen.values, state)
+        stay = self._is_plateau(seen.weights, seen.funs, state)
         estimate = Estimate(
             x=x,
             fun=float(model.coefficients[0]),
@@ -99,7 +99,7 @@ class SampleHistory(HistoryEstimator):
             hessian=lambda: Measurement(hess / sigma**2, hess_error / sigma**2),
             nfev=0,
             sigma=sigma,
-            spread=float(seen.values.std(correction=0)),
+            spread=float(seen.funs.std(correction=0)),
             lowest=None if stay or state.lowest is None else Lowest(*state.lowest, promised),
         )
         return estimate, evolve(state, stay=stay)

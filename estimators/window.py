@@ -5,22 +5,36 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from torch import Tensor
 
 from . import directions
 
-__all__ = ["Batch", "Reweighted", "reweight"]
+__all__ = ["Batch", "Reweighted", "helpful", "reweight"]
+
+# Share of all weight below which a batch no longer helps.
+_NOTHING = 1e-4
 
 
 @frozen(eq=False)
 class Batch:
-    """Samples of one iteration: drawn around `centre` with width `sigma`, at `points`, with `values` (k,) or (k, m)."""
+    """Samples of one iteration: drawn around `centre` with width `sigma`, at `points`, with `values` (k,) or (k, m).
+
+    `funs` of shape (k,) are the objective's values, of residuals the means of their squares.
+    """
 
     centre: Tensor
     sigma: float
     points: Tensor
     values: Tensor
+    funs: Tensor = field()
+
+    @funs.default
+    def _mean_squares(self) -> Tensor:
+        if self.values.ndim == 1:
+            return self.values
+        norms: Tensor = torch.linalg.vector_norm(self.values, dim=1)
+        return norms.square() / self.values.shape[1]
 
 
 class Reweighted(NamedTuple):
@@ -32,15 +46,15 @@ class Reweighted(NamedTuple):
         Offsets from the point, in units of the width.
     weights : Tensor, shape (k,)
         Non-negative, summing to 1.
-    values : Tensor, shape (k,) or (k, m)
-        What was sampled.
+    funs : Tensor, shape (k,)
+        The objective's values.
     effective : float
         Effective number of samples, ``1 / sum(weights^2)``.
     """
 
     t: Tensor
     weights: Tensor
-    values: Tensor
+    funs: Tensor
     effective: float
 
 
@@ -68,8 +82,15 @@ def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
     proposals = torch.stack([_log_proposal(batch, points) for batch in batches])
     log_weights = _log_gaussian(t, sigma) - torch.logsumexp(proposals, 0)
     weights = torch.softmax(log_weights, 0)
-    values = torch.cat([batch.values for batch in batches])
-    return Reweighted(t, weights, values, 1.0 / float(weights.square().sum()))
+    funs = torch.cat([batch.funs for batch in batches])
+    return Reweighted(t, weights, funs, 1.0 / float(weights.square().sum()))
+
+
+def helpful(batches: tuple[Batch, ...], seen: Reweighted) -> tuple[Batch, ...]:
+    """The window without its oldest batches, as far as they have no weight any more."""
+    shares = [float(part.sum()) for part in torch.split(seen.weights, [len(batch.points) for batch in batches])]
+    first = next((i for i, share in enumerate(shares) if share > _NOTHING), len(batches) - 1)
+    return batches[first:]
 
 
 def _log_proposal(batch: Batch, points: Tensor) -> Tensor:

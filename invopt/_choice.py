@@ -16,8 +16,8 @@ __all__ = ["PRESETS", "Choice", "choose"]
 _MOST_FOR_GAUSS_NEWTON = 20
 _MOST_FOR_HISTORY = 10
 
-# Settings of the method that suit an estimator: samples of the last iterations tell of what lies beyond one width; steps
-# in the thousands of parameters of a linear model are as long as they have to be.
+# Settings of the method that suit an estimator. Samples of the last iterations tell of what lies beyond one width;
+# steps in the thousands of parameters of a linear model are as long as they have to be.
 _OPTIONS = {
     "gauss-newton": {"trust_radius": 1.25},
     "sparse-gauss-newton": {"trust_radius": 1e3, "forcing": 1e-3},
