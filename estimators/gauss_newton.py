@@ -47,10 +47,10 @@ class GaussNewton(HistoryEstimator):
     sigma, window, seeds
         As of every estimator with a history, see `HistoryEstimator`.
     n_samples : int, optional
-        Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters and n + 2 for more: the more
+        Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters, and 2 n for more: the more
         parameters, the less of what is remembered is still near.
     restarts : int, default 8
-        New descents after one that ended above the noise floor, >= 0: by turns from there and from where the run began.
+        New descents after one that ended above the noise floor, >= 0: by turns from where the run began and from there.
     max_spp_factor : int, default 64
         Samples per pixel may rise by up to this factor, >= 1, in steps of 4, once noise swamps the steps.
 
@@ -64,8 +64,8 @@ class GaussNewton(HistoryEstimator):
 
     Once the width has fallen to a fifth, one more evaluation, with another seed, tells the noise of the residuals. A
     lowest value far above it means a wrong minimum: the width goes back to its first value, the samples are kept, and
-    the next descent begins there, or, the next time, where the run began: of two parameters that have taken the same
-    place none leaves it. Other samples take another way down.
+    the next descent begins where the run began, or, the next time, where the last one ended. Other samples take another
+    way down, and where two parameters have taken the same place, none leaves it.
     Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times
     the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter,
     where that is used up or no longer lowers the residuals.
@@ -91,7 +91,7 @@ class GaussNewton(HistoryEstimator):
         """Antithetic pairs of one estimate."""
         if self.n_samples is not None:
             return self.n_samples
-        return 1 if n <= _FEW else n + 2
+        return 1 if n <= _FEW else 2 * n
 
     def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
         return objective.residuals(points, seed=seed, spp=state.floor.raised).double()
@@ -143,9 +143,9 @@ class GaussNewton(HistoryEstimator):
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
 
     def _again(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-        """The next descent, at the first width: from here, else from where the run began."""
+        """The next descent, at the first width: from where the run began, else from here."""
         left = state.floor.restarts - 1
-        if (self.restarts - left) % 2 == 0:
+        if (self.restarts - left) % 2 == 1:
             assert state.origin is not None
             estimate = evolve(estimate, lowest=Lowest(state.origin, 0.0, lambda step: math.inf))
         floor = evolve(state.floor, restarts=left)

@@ -54,8 +54,9 @@ class LinearModel:
 
 def linear_model(batches: tuple[Batch, ...], seen: Reweighted, gram: Tensor) -> LinearModel:
     """Fit to the samples of a window, whose inner products are `gram`."""
-    found = influences(*linear(seen.t), seen.weights)
-    influence, rest = found.influence, found.rest
+    features, ridge = linear(seen.t)
+    influence, left, determined = influences(features, ridge, seen.weights)
+    rest = (torch.eye(len(features), dtype=features.dtype) - features @ influence) / left[:, None]
     across = rest @ gram
     return LinearModel(
         batches,
@@ -63,7 +64,7 @@ def linear_model(batches: tuple[Batch, ...], seen: Reweighted, gram: Tensor) -> 
         products=influence @ gram @ influence.T,
         rests=across @ influence.T,
         noise=(across * rest).sum(1).clamp(min=0.0),
-        determined=found.determined,
+        determined=determined,
     )
 
 

@@ -64,14 +64,14 @@ class Influences(NamedTuple):
     ----------
     influence : Tensor, shape (p, k)
         Coefficients per unit of each sample's value.
-    rest : Tensor, shape (k, k)
-        Residuals per unit of each sample's value, each over the square root of one minus its leverage.
+    left : Tensor, shape (k,)
+        Square roots of one minus each sample's leverage.
     determined : bool
         Whether there are more samples than coefficients.
     """
 
     influence: Tensor
-    rest: Tensor
+    left: Tensor
     determined: bool
 
 
@@ -107,8 +107,7 @@ def influences(features: Tensor, ridge: Tensor, weights: Tensor) -> Influences:
     gram = weighted @ features + torch.diag(ridge + 1e-12)
     influence = torch.linalg.solve(gram, weighted)
     left = (1.0 - (features * influence.T).sum(1)).clamp(min=_LEAST_LEFT).sqrt()
-    rest = (torch.eye(len(features), dtype=features.dtype) - features @ influence) / left[:, None]
-    return Influences(influence, rest, int((weights > _NOTHING).sum()) > features.shape[1])
+    return Influences(influence, left, int((weights > _NOTHING).sum()) > features.shape[1])
 
 
 def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit:
@@ -125,5 +124,7 @@ def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit
     values : Tensor, shape (k,) or (k, m)
         What is fitted.
     """
-    influence, rest, determined = influences(features, ridge, weights)
-    return Fit(influence @ values, influence, rest @ values, determined)
+    influence, left, determined = influences(features, ridge, weights)
+    coefficients = influence @ values
+    rest = (values - features @ coefficients) / left.reshape(-1, *[1] * (values.ndim - 1))
+    return Fit(coefficients, influence, rest, determined)

@@ -28,7 +28,7 @@ _LOCAL = 0.5
 _HELD_BACK = 4
 # Levenberg's damping, relative to the mean of the diagonal of J'J.
 _DAMPING = 1e-5
-_RAISE = 4
+_RAISE = 2
 # Parameters up to which error bars are worth a dense inverse.
 _MOST_ERROR_BARS = 2048
 # The residuals no longer fall where their mean square is above this share of the one before.
@@ -66,7 +66,7 @@ class SparseGaussNewton(Estimator):
     neighbours : int, default 4
         Parameters that a residual may depend on, at least 1.
     max_spp_factor : int, default 64
-        Samples per pixel rise by 4 an iteration up to this factor, >= 1.
+        Samples per pixel double with every iteration up to this factor, >= 1.
 
     Notes
     -----

@@ -106,15 +106,18 @@ PEERS = {
         _VALUES, lambda p, x0: find("optimizers", "differential-evolution")(width=4 * p.sigma)
     ),
     "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "cmaes")(sigma0=p.sigma)),
-    "mitsuba": Preset(
-        _estimator("autodiff"),
-        lambda p, x0: find("optimizers", "adam")(lr=Linear(0.1 * p.sigma, constant=20, steps=80, ratio=0.05)),
-    ),
+    # A constant rate: textures are far from done where a rate that suits few parameters has been annealed away.
+    "mitsuba": Preset(_estimator("autodiff"), lambda p, x0: find("optimizers", "adam")(lr=0.3 * p.sigma)),
+    "finite-difference": Preset(_estimator("finite-difference"), _ADAM),
 }
 # The derivative of direct light alone, for what moves in a lit scene; settings chosen on BUNNY, seeds 1000 to 1003.
 _DIRECT = _estimator("autodiff", max_depth=2)
 OURS = {
-    "default": Preset(),
+    "auto": Preset(),
+    "gauss-newton": Preset(_estimator("gauss-newton"), _method("newton")),
+    # The same without memory: as many fresh pairs as a slope needs.
+    "gauss-newton-fresh": Preset(_estimator("gauss-newton", n_samples=4, window=1), _method("newton")),
+    "sample-history": Preset(_estimator("sample-history"), _method("newton")),
     "direct-light": Preset(
         _DIRECT, lambda p, x0: find("optimizers", "adam")(lr=Exponential(start=0.3 * p.sigma, factor=0.98))
     ),

@@ -161,7 +161,7 @@ def test_an_objective_that_dies_is_a_failure():
     assert "the renderer has gone" in run_cell(cell, cell.problem, Dying()).record["failure"]
 
 
-@pytest.mark.parametrize("method", [*PAPER, *PEERS, "default", "shared-newton"])
+@pytest.mark.parametrize("method", [*PAPER, *PEERS, "auto", "shared-newton"])
 def test_every_preset_runs_on_the_quadratic(method):
     outcome = run(method, maxfev=400)
     assert outcome.record["failure"] is None

@@ -129,7 +129,7 @@ def wall():
 @pytest.mark.render
 def test_what_no_pixel_shows_has_a_derivative_of_zero():
     problem = problems.Scene(wall(), parameters=Color("ball.bsdf.reflectance"), x_opt=[0.1, 0.1, 0.1], spp=4)
-    res = invopt.minimize(problem, "autodiff", "adam", rng=0, maxiter=30)
+    res = invopt.minimize(problem, "autodiff", "adam", rng=0, maxiter=60)
     assert res.status is invopt.Status.PLATEAU
     assert "no pixel depends smoothly" in res.message
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from invopt import AdaptiveWidth, Capability, Objective, Problem, Status, minimize, problems
-from invopt._evaluate import Evaluator
+from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt.estimators import GaussNewton, SampleHistory
 from invopt.estimators.directions import Directions, draw, log_density
-from invopt.estimators.regression import fit, quadratic, unpack
-from invopt.estimators.window import Batch, reweight
+from invopt.estimators.linear_model import extended, linear_model
+from invopt.estimators.regression import fit, linear, quadratic, unpack
+from invopt.estimators.window import Batch, helpful, reweight
 from invopt.optimizers import Newton
 from invopt.testing import assert_mean
 
@@ -33,7 +34,7 @@ def batches(f, x, k, rng):
 
 def derivatives(f, x, k, seed):
     seen = reweight(batches(f, x, k, np.random.default_rng(seed)), torch.from_numpy(x), SIGMA)
-    model = fit(*quadratic(seen.t), seen.weights, seen.values)
+    model = fit(*quadratic(seen.t), seen.weights, seen.funs)
     jac, hess = unpack(model.coefficients, len(x))
     error = unpack(model.covariance().diagonal().clamp(min=0).sqrt(), len(x))[0]
     return jac.numpy() / SIGMA, hess.numpy() / SIGMA**2, error.numpy() / SIGMA
@@ -84,7 +85,7 @@ def test_without_weights_the_error_does_not_fall():
         for seed in range(12):
             seen = reweight(batches(f, x, k, np.random.default_rng(seed)), torch.from_numpy(x), SIGMA)
             even = torch.full_like(seen.weights, 1 / len(seen.weights))
-            model = fit(*quadratic(seen.t), even, seen.values)
+            model = fit(*quadratic(seen.t), even, seen.funs)
             found.append(np.square(unpack(model.coefficients, 2)[0].numpy() / SIGMA - exact).sum())
         errors.append(math.sqrt(np.mean(found)))
     assert errors[0] / errors[1] < 2.0
@@ -200,3 +201,51 @@ def test_width_follows_the_steps():
 def test_bad_widths_name_their_field(name, value):
     with pytest.raises(ValueError, match=f"'{name}' must be"):
         AdaptiveWidth(**{name: value})
+
+
+def test_pairs_grow_with_the_parameters():
+    assert [GaussNewton().cost(n) for n in (1, 3, 4, 10)] == [2, 2, 16, 40]
+    assert GaussNewton(n_samples=5).cost(10) == 10
+
+
+def test_more_samples_per_pixel_count_as_more_evaluations():
+    evaluator = Evaluator(
+        _Line(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64), budget=Budget(maxfev=20), samples=4
+    )
+    points, seeds = torch.ones((2, 2), dtype=torch.float64), np.array([1, 1])
+    evaluator.residuals(points, seed=seeds)
+    evaluator.residuals(points, seed=seeds, spp=4)
+    assert evaluator.nfev == 4
+    evaluator.residuals(points, seed=seeds, spp=18)
+    assert evaluator.nfev == 4 + 2 * 5
+    with pytest.raises(StopRun):
+        evaluator.residuals(points, seed=seeds, spp=16)
+
+
+def test_products_of_samples_give_what_the_residuals_themselves_give():
+    rng = np.random.default_rng(0)
+    made, gram = [], None
+    for k in (6, 4, 8):
+        points = torch.from_numpy(rng.standard_normal((k, 3)))
+        values = torch.from_numpy(rng.standard_normal((k, 3)) @ rng.standard_normal((3, 50)) + 0.1)
+        made.append(Batch(torch.zeros(3, dtype=torch.float64), 1.0, points, values))
+        gram = extended(gram, tuple(made[-2:]))
+    window = tuple(made[-2:])
+    seen = reweight(window, torch.full((3,), 0.2, dtype=torch.float64), 0.9)
+    model, direct = linear_model(window, seen, gram), fit(*linear(seen.t), seen.weights, made_values(window))
+    torch.testing.assert_close(model.coefficients(), direct.coefficients)
+    torch.testing.assert_close(model.products, direct.coefficients @ direct.coefficients.T)
+    torch.testing.assert_close(model.rests, direct.rest @ direct.coefficients.T)
+    torch.testing.assert_close(model.covariance(), direct.covariance())
+    assert model.determined == direct.determined
+
+
+def made_values(window):
+    return torch.cat([batch.values for batch in window])
+
+
+def test_batches_without_weight_are_dropped():
+    near, far = (torch.full((1,), c, dtype=torch.float64) for c in (0.0, 30.0))
+    made = tuple(Batch(c, 1.0, c + torch.tensor([[-1.0], [1.0]]), torch.ones(2)) for c in (far, near, far, near))
+    assert helpful(made, reweight(made, near, 1.0)) == made[1:]
+    assert helpful(made, reweight(made, far, 1.0)) == made

@@ -89,3 +89,19 @@ def test_box2_to_a_hundredth_without_overlap_at_the_start(name, capsys):
     assert show(capsys, "BOX2", name, spent) >= 16
     if name == "SharedSamples + NewtonCG":
         assert np.median(spent) < 150
+
+
+AUTO = {
+    "QUAD": (problems.Quadratic(), 100, 14),
+    "BOX2": (problems.Box2(resolution=100), 200, 70),
+    # Five boxes from one heap: every tenth descent puts two of them into one place, and the next begins anew.
+    "BOX10": (problems.Box10(resolution=60), 4_000, 1_200),
+}
+
+
+@pytest.mark.parametrize("task", AUTO)
+def test_without_any_parts_named(task, capsys):
+    problem, maxfev, most = AUTO[task]
+    spent = solve(problem, None, None, maxfev, fraction=1e-2)
+    assert show(capsys, task, "auto", spent) >= 19
+    assert np.median(spent) <= most

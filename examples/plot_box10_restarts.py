@@ -1,0 +1,81 @@
+"""
+Five boxes from one heap
+========================
+
+Five boxes lie on one heap in the middle of a picture; in the target picture they lie apart. The boxes are alike, so all
+120 ways to share out the places are equally good, and ten unknowns have to be told apart by one picture. A descent can
+end with two boxes in one place and one place empty, and no small step helps from there.
+
+``invopt.minimize(problem)`` fits a linear model to the pictures, not to their error: a pixel that changes says which way
+it changed, so that forty renders tell the slopes of all ten parameters. A descent that ends far above the noise is
+not believed: the next one begins with the first, wide smoothing, by turns where the run began and where it ended. Other
+samples take another way down.
+"""
+
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+import invopt
+from invopt import problems
+
+TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
+torch.set_num_threads(1)  # pictures this small are drawn fastest by one thread
+
+problem = problems.Box10(resolution=40 if TINY else 100)
+
+# %%
+# One run after another
+# ---------------------
+# Each start is the heap with every box moved at random; the budget is what several descents take.
+
+runs = {}
+for seed in range(2 if TINY else 20):
+    rng = np.random.default_rng(seed)
+    x0 = problem.starts(rng, 1)[0]
+    runs[seed] = invopt.minimize(problem, x0=x0, rng=rng, maxfev=2000, progress=False)
+
+
+errors = {seed: np.array([problem.parameter_error(x) for x in res.history["x"]]) for seed, res in runs.items()}
+
+
+def renders_to(fraction, seed):
+    """Renders until the parameter error is below a fraction of its start for good; infinite if it never is."""
+    last = np.flatnonzero(errors[seed] > fraction * errors[seed][0])[-1]
+    return np.inf if last + 1 == len(errors[seed]) else runs[seed].history["nfev"][last + 1]
+
+
+renders = np.array([renders_to(0.01, seed) for seed in runs])
+low, median, high = np.quantile(renders, [0.25, 0.5, 0.75], method="inverted_cdf")
+print(
+    f"solved {np.isfinite(renders).sum()} of {len(runs)}, renders to 1 %: median {median:.0f} ({low:.0f} to {high:.0f})"
+)
+
+# %%
+# The way of one of them
+# ----------------------
+# The run that took longest: the start, the end of its first descent, and what it found at last.
+
+longest = list(runs)[int(np.argmax(np.where(np.isfinite(renders), renders, 0)))]
+res = runs[longest]
+history = res.history
+restart = np.flatnonzero(np.diff(history["sigma"]) > 0.5 * problem.sigma)
+ends = restart[0] if len(restart) else len(history) - 1
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+for seed, other in runs.items():
+    color, order = ("C3", 3) if seed == longest else ("0.8", 1)
+    left.semilogy(other.history["nfev"], np.sqrt(errors[seed]), color=color, zorder=order)
+left.axvline(history["nfev"][ends], color="k", lw=0.8)
+left.set(
+    xlabel="renders", ylabel="root of the mean squared distance", title=f"all runs; in red the one of seed {longest}"
+)
+
+with problem.open() as objective:
+    found = [problem.x_opt, history["x"][0], history["x"][ends], res.x]
+    pictures = [objective.image(x, seed=0) for x in found]
+right.imshow(np.hstack([np.clip(picture, 0, 2) for picture in pictures]), cmap="gray")
+right.set(title="target, start, first descent, answer", xticks=[], yticks=[])
+plt.show()
