@@ -6,10 +6,10 @@ Five boxes lie on one heap in the middle of a picture; in the target picture the
 120 ways to share out the places are equally good, and ten unknowns have to be told apart by one picture. A descent can
 end with two boxes in one place and one place empty, and no small step helps from there.
 
-``invopt.minimize(problem)`` fits a linear model to the pictures, not to their error: a pixel that changes says which way
-it changed, so that forty renders tell the slopes of all ten parameters. A descent that ends far above the noise is
-not believed: the next one begins with the first, wide smoothing, by turns where the run began and where it ended. Other
-samples take another way down.
+``invopt.minimize(problem)`` fits a linear model to the pictures, not to their error: a pixel that changes says which
+way it changed, so that forty renders tell the slopes of all ten parameters. A descent that ends far above the noise is
+not believed: the next one begins with the first, wide smoothing, by turns where the run began and where the last one
+ended. Other samples take another way down.
 """
 
 import os
@@ -49,9 +49,8 @@ def renders_to(fraction, seed):
 
 renders = np.array([renders_to(0.01, seed) for seed in runs])
 low, median, high = np.quantile(renders, [0.25, 0.5, 0.75], method="inverted_cdf")
-print(
-    f"solved {np.isfinite(renders).sum()} of {len(runs)}, renders to 1 %: median {median:.0f} ({low:.0f} to {high:.0f})"
-)
+solved = np.isfinite(renders).sum()
+print(f"solved {solved} of {len(runs)}, renders to 1 %: median {median:.0f}, quartiles {low:.0f} to {high:.0f}")
 
 # %%
 # The way of one of them
@@ -69,9 +68,7 @@ for seed, other in runs.items():
     color, order = ("C3", 3) if seed == longest else ("0.8", 1)
     left.semilogy(other.history["nfev"], np.sqrt(errors[seed]), color=color, zorder=order)
 left.axvline(history["nfev"][ends], color="k", lw=0.8)
-left.set(
-    xlabel="renders", ylabel="root of the mean squared distance", title=f"all runs; in red the one of seed {longest}"
-)
+left.set(xlabel="renders", ylabel="root of the mean squared distance", title=f"all runs; in red that of seed {longest}")
 
 with problem.open() as objective:
     found = [problem.x_opt, history["x"][0], history["x"][ends], res.x]
