@@ -28,11 +28,11 @@ _BOXES: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({"resolution": 
 _SETTINGS = {
     "quad": _Setting((400, 2000, 20_000)),
     "box2": _Setting((300, 1000, 5000), _BOXES),
-    "box10": _Setting((400, 3000, 50_000), _BOXES),
-    "mug": _Setting((200, 600, 2000)),
-    "shadow": _Setting((200, 600, 2000)),
-    "bunny": _Setting((200, 400, 2000)),
-    "texture": _Setting((200, 600, 50_000)),
+    "box10": _Setting((400, 2000, 50_000), _BOXES),
+    "mug": _Setting((200, 300, 2000)),
+    "shadow": _Setting((200, 300, 2000)),
+    "bunny": _Setting((200, 300, 2000)),
+    "texture": _Setting((200, 300, 50_000)),
     "mug-cnn": _Setting((6400, 20_000, 50_000)),
     "mug-cnn5": _Setting((20_000, 50_000, 100_000)),
 }
