@@ -13,6 +13,7 @@ import pytest
 import torch
 from scipy import stats
 
+import invopt
 from invopt import problems
 from invopt._problem import Capability
 from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
@@ -203,6 +204,7 @@ def test_closed_objective_says_so() -> None:
 SCALAR = """
 import sys
 import numpy as np
+import invopt
 from invopt import problems
 with problems.Mug(size="tiny", backend="scalar").open() as mug:
     np.save(sys.argv[1], [mug.image(0.0, seed=s, spp=64) for s in range(1000, 1024)])
@@ -238,3 +240,14 @@ def test_backends_agree(mug: SceneObjective, tmp_path: Path) -> None:
     assert _differ(same * 1.05, scalar)
     quiet = same.std(0) < 1e-4
     np.testing.assert_allclose(same.mean(0)[quiet], scalar.mean(0)[quiet], rtol=1e-3)
+
+
+@pytest.mark.render
+def test_it_is_found_to_the_noise_with_an_error_bar():
+    problem = problems.Mug(size="tiny")
+    for seed in range(3):
+        found = invopt.minimize(problem, rng=seed, maxfev=3_000)
+        assert found.status is invopt.Status.NOISE_FLOOR
+        error = problem.parameter_error(found.x) ** 0.5
+        # Five times the error bar has a false-alarm rate of 6e-7; the noise of the target comes on top.
+        assert error < 7 * found.x_standard_error[0] < 0.05
