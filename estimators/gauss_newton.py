@@ -19,9 +19,9 @@ from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
-from .history import HistoryEstimator, HistoryState
+from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
-from .noise_floor import NoiseFloor, gradient_blocks, parameter_covariance
+from .noise_floor import RAISE, NoiseFloor, gradient_blocks, parameter_covariance
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
@@ -62,10 +62,11 @@ class GaussNewton(HistoryEstimator):
 
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
-    Once the width has fallen to a fifth, one more evaluation, with another seed, tells the noise of the residuals. A
-    lowest value far above it means a wrong minimum: the width goes back to its first value, the samples are kept, and
-    the next descent begins where the run began, or, the next time, where the last one ended. Other samples take another
-    way down, and where two parameters have taken the same place, none leaves it.
+    Once the width has fallen to a fifth, two evaluations at one point, with two seeds, tell the noise of the residuals.
+    A lowest value far above it means a wrong minimum: the width goes back to its first value, the samples are kept, and
+    the next descent begins where the run began, or, the next time, where the last one ended (of the methods `Newton`
+    alone goes there). Other samples take another way down, and where two parameters have taken the same place, none
+    leaves it. If no descent comes down to the noise, the lowest of them is the answer, and the message says so.
     Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times
     the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter,
     where that is used up or no longer lowers the residuals.
@@ -103,7 +104,7 @@ class GaussNewton(HistoryEstimator):
         seen = reweight(state.batches, x, state.sigma)
         model = linear_model(state.batches, seen, gram)
         stay = self._is_plateau(seen.weights, seen.funs, state)
-        state = evolve(state, stay=stay, gram=gram)
+        state = evolve(self._stayed(state, stay), gram=gram)
         estimate = _describe(x, model, state)
         state = evolve(state, batches=helpful(state.batches, seen))
         if stay or state.sigma > _SMALL * state.first or not isinstance(self.sigma, AdaptiveWidth):
@@ -125,8 +126,8 @@ class GaussNewton(HistoryEstimator):
         if floor.noise is None:
             floor = evolve(floor, noise=self._measure_noise(objective, lowest.x, state, rng))
             state = evolve(state, floor=floor)
-        if floor.restarts > 0 and floor.is_above(lowest.fun, top):
-            return self._again(estimate, state)
+        if floor.is_above(lowest.fun, top):
+            return self._again(estimate, state) if floor.restarts > 0 else self._best(estimate, state)
         coefficients = model.coefficients()
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         covariance = parameter_covariance(slope, residual)
@@ -140,7 +141,16 @@ class GaussNewton(HistoryEstimator):
         value = float(residual.square().mean())
         if not floor.can_raise(value, self.max_spp_factor):
             return evolve(estimate, status=Status.NOISE_FLOOR), state
+        if not self._affords(objective, floor):
+            return estimate, state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
+
+    def _affords(self, objective: Evaluator, floor: NoiseFloor) -> bool:
+        """Whether the budget holds a new window, as many samples as there are coefficients, at the next level."""
+        n = objective.n
+        estimates = -(-(n + 2) // self.cost(n)) + 1
+        price = estimates * self.cost(n) * floor.factor * RAISE
+        return objective.nfev + price <= objective.budget.maxfev
 
     def _again(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """The next descent, at the first width: from where the run began, else from here."""
@@ -149,13 +159,35 @@ class GaussNewton(HistoryEstimator):
             assert state.origin is not None
             estimate = evolve(estimate, lowest=Lowest(state.origin, 0.0, lambda step: math.inf))
         floor = evolve(state.floor, restarts=left)
-        return estimate, evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None)
+        best = _lower(state.best, state.lowest)
+        return estimate, evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None, best=best)
+
+    @staticmethod
+    def _best(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
+        """No descent came down to the noise: the lowest of them is the answer, and not for noise alone."""
+        best = _lower(state.best, state.lowest)
+        assert best is not None
+        estimate = evolve(estimate, note=_ABOVE_NOISE)
+        if best is not state.lowest:
+            estimate = evolve(estimate, lowest=Lowest(*best, lambda step: math.inf))
+        return estimate, evolve(state, lowest=best, best=None, wide=True)
 
     def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
         """Mean square of the residuals' noise, from their difference under two seeds."""
         seeds = rng.integers(1, FIRST_REFERENCE_SEED, 2)
         pair = self._evaluate(objective, x.expand(2, -1), seeds, state)
         return 0.5 * float((pair[0] - pair[1]).square().mean())
+
+
+_ABOVE_NOISE = (
+    "the residuals stay far above their noise: there may be a lower minimum elsewhere, or none that matches the target"
+)
+
+
+def _lower(first: Sample | None, second: Sample | None) -> Sample | None:
+    if first is None or second is None:
+        return first or second
+    return first if first.fun <= second.fun else second
 
 
 def _describe(x: Tensor, model: LinearModel, state: HistoryState) -> Estimate:

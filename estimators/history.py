@@ -24,10 +24,12 @@ from .directions import Directions, draw
 from .noise_floor import NoiseFloor
 from .window import Batch
 
-__all__ = ["HistoryEstimator", "HistoryState"]
+__all__ = ["HistoryEstimator", "HistoryState", "Sample"]
 
-# Once a sample has fallen to this share of the first ones, a small spread is no plateau's.
-_DESCENDED = 0.9
+# Once a sample has fallen by this share of the first ones, a small spread is no plateau's.
+_DESCENDED = 0.1
+# Estimates in a row that may stay; then what little the samples differ is taken for a slope.
+_PATIENCE = 18
 
 
 class Sample(NamedTuple):
@@ -53,6 +55,8 @@ class HistoryState:
         The step before.
     stay : bool
         Whether the last estimate saw nothing and asked to stay.
+    stays : int
+        How many in a row did.
     batches : tuple of Batch
         The window.
     gram : Tensor or None
@@ -71,6 +75,8 @@ class HistoryState:
         Whether the width was set anew, and is not to follow the last step.
     origin : Tensor or None
         Where the first estimate was.
+    best : Sample or None
+        Lowest sample of the descents before this one.
     """
 
     first: float
@@ -79,6 +85,7 @@ class HistoryState:
     x: Tensor | None = None
     step: Tensor | None = None
     stay: bool = False
+    stays: int = 0
     batches: tuple[Batch, ...] = ()
     gram: Tensor | None = None
     directions: Directions = field(factory=Directions)
@@ -88,6 +95,7 @@ class HistoryState:
     floor: NoiseFloor = field(factory=lambda: NoiseFloor(spp=None, restarts=0))
     wide: bool = False
     origin: Tensor | None = None
+    best: Sample | None = None
 
 
 def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:
@@ -202,13 +210,19 @@ class HistoryEstimator(Estimator):
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples hardly differ, and not for having arrived."""
-        if not isinstance(self.sigma, AdaptiveWidth):
+        if not isinstance(self.sigma, AdaptiveWidth) or state.stays >= _PATIENCE:
             return False
         mean = float(weights @ funs)
         spread = float(weights @ (funs - mean).square()) ** 0.5
         assert state.top is not None
         assert state.lowest is not None
-        return spread < self.sigma.gate * abs(mean) and state.lowest.fun > _DESCENDED * state.top
+        small = spread <= self.sigma.gate * abs(mean)
+        return small and state.lowest.fun >= state.top - _DESCENDED * abs(state.top)
+
+    @staticmethod
+    def _stayed(state: HistoryState, stay: bool) -> HistoryState:
+        """Remember whether the estimate asked to stay; once patience is over, it stays over."""
+        return evolve(state, stay=stay, stays=state.stays + 1 if stay or state.stays >= _PATIENCE else 0)
 
 
 def _finite(points: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

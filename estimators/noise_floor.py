@@ -6,7 +6,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-__all__ = ["NoiseFloor", "gradient_blocks", "parameter_covariance"]
+__all__ = ["RAISE", "NoiseFloor", "gradient_blocks", "parameter_covariance"]
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
@@ -14,9 +14,11 @@ _ABOVE = 1.5
 _LEFT = 0.15
 # Four times the samples should quarter the residuals' mean square; above this ratio other errors prevail.
 _PAYS = 0.6
-_RAISE = 4
+RAISE = 4
 # Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
 _BLOCK = 12
+# Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
+_BLOCKS = 10
 
 
 @frozen(kw_only=True, eq=False)
@@ -55,28 +57,30 @@ class NoiseFloor:
 
     def can_raise(self, value: float, limit: int) -> bool:
         """Whether more samples per pixel are allowed, and still lowered the residuals when last raised."""
-        if self.spp is None or self.factor * _RAISE > limit:
+        if self.spp is None or self.factor * RAISE > limit:
             return False
         return self.before is None or value < _PAYS * self.before
 
     def after_raise(self, value: float) -> NoiseFloor:
         """The next level, `value` being the residuals' mean square at this one."""
-        return evolve(self, factor=self.factor * _RAISE, before=value)
+        return evolve(self, factor=self.factor * RAISE, before=value)
 
 
 def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
-    """What each block of residuals contributes to J r, shape (n, blocks)."""
+    """What each block of residuals contributes to J r, shape (n, blocks); of few residuals each is a block."""
     contributions = slope * residual
-    spare = -contributions.shape[1] % _BLOCK
-    padded = torch.nn.functional.pad(contributions, (0, spare))
-    return padded.reshape(len(slope), -1, _BLOCK).sum(2)
+    n, m = contributions.shape
+    size = max(1, min(_BLOCK, m // (_BLOCKS * n)))
+    padded = torch.nn.functional.pad(contributions, (0, -m % size))
+    return padded.reshape(n, -1, size).sum(2)
 
 
 def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
-    r"""Covariance of the minimiser of a sum of squares: :math:`(J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`.
+    r"""Covariance of the minimiser of a sum of squares.
 
-    :math:`g_b` is the gradient that block b of the residuals contributes: whatever their variances are, and correlated
-    within a block or not, as the channels of a pixel are.
+    :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, b being the number of blocks: :math:`g_b` is the
+    gradient that a block of the residuals contributes, whatever their variances are, and correlated within a block or
+    not, as the channels of a pixel are.
 
     Parameters
     ----------
@@ -88,12 +92,12 @@ def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
     Returns
     -------
     Tensor, shape (n, n), or None
-        None where the Jacobian does not determine the parameters.
+        None where the Jacobian does not determine the parameters, or the blocks are no more than twice as many.
     """
-    gram = slope @ slope.T
-    if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
+    gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
+    n, b = blocks.shape
+    if b <= 2 * n or int(torch.linalg.matrix_rank(gram, hermitian=True)) < n:
         return None
-    blocks = gradient_blocks(slope, residual)
     inverse = torch.linalg.inv(gram)
-    covariance: Tensor = inverse @ (blocks @ blocks.T) @ inverse
+    covariance: Tensor = b / (b - n) * inverse @ (blocks @ blocks.T) @ inverse
     return covariance

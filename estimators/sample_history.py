@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -67,7 +67,7 @@ class SampleHistory(HistoryEstimator):
         return super().init(problem)
 
     def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
-        return objective.fun(points, seed=seed)
+        return objective.fun(points, seed=seed).double()
 
     def _model(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
@@ -102,4 +102,4 @@ class SampleHistory(HistoryEstimator):
             spread=float(seen.funs.std(correction=0)),
             lowest=None if stay or state.lowest is None else Lowest(*state.lowest, promised),
         )
-        return estimate, evolve(state, stay=stay)
+        return estimate, self._stayed(state, stay)

@@ -14,8 +14,9 @@ from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
-from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy
 from invopt._validators import integer, real
+from invopt.exceptions import NonFiniteError
 
 from .noise_floor import parameter_covariance
 from .sparse_jacobian import explained, identify
@@ -94,6 +95,8 @@ class SparseGaussNewton(Estimator):
     def __attrs_post_init__(self) -> None:
         if self.sigma is not None:
             real(above=0)(self, self.__attrs_attrs__.sigma, self.sigma)
+        if self.seeds is not SeedPolicy.PER_PAIR:
+            raise ValueError(f"'seeds' must be per_pair, the perturbations being compared: {self.seeds.value!r}")
         if self.neighbours > self.n_samples - _HELD_BACK - 1:
             raise ValueError(f"'neighbours' must be at most n_samples - {_HELD_BACK + 1}: {self.neighbours!r}")
 
@@ -131,6 +134,12 @@ class SparseGaussNewton(Estimator):
         points = objective.project(torch.cat([x[None], x + state.sigma * signs]))
         seeds = np.full(k + 1, int(rng.integers(1, FIRST_REFERENCE_SEED)))
         residuals = objective.residuals(points, seed=seeds).double().numpy()
+        keep = np.isfinite(residuals).all(1)
+        if not keep[0] or keep.sum() <= _HELD_BACK + self.neighbours + 1:
+            raise NonFiniteError(
+                "too few of the perturbed samples are finite, or that at x is not; bound the parameters"
+            )
+        points, residuals = points[torch.from_numpy(keep)], residuals[keep]
         steps, changes = (points[1:] - points[:1]).numpy(), residuals[1:] - residuals[:1]
         trial = identify(steps[_HELD_BACK:], changes[_HELD_BACK:], self.neighbours)
         share = explained(trial, steps[:_HELD_BACK], changes[:_HELD_BACK])
@@ -158,6 +167,7 @@ class SparseGaussNewton(Estimator):
             product=product,
             nfev=0,
             note=state.note,
+            blind=not jacobian.count_nonzero(),
             x_standard_error=_error_bars(jacobian, residual) if done else None,
             status=Status.NOISE_FLOOR if done else Status.RUNNING,
         )

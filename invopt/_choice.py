@@ -14,7 +14,7 @@ __all__ = ["PRESETS", "Choice", "choose"]
 
 # Above these, samples are too few for the model that each fits.
 _MOST_FOR_GAUSS_NEWTON = 20
-_MOST_FOR_HISTORY = 10
+_MOST_FOR_HISTORY = 6
 
 # Settings of the method that suit an estimator. Samples of the last iterations tell of what lies beyond one width;
 # steps in the thousands of parameters of a linear model are as long as they have to be.
@@ -39,7 +39,7 @@ def choose(problem: Problem, estimator: Any, method: Any) -> Choice:
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
         return _paper(asked)
-    if estimator is not None and estimator != "auto":
+    if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
         return Choice(chosen, _method_for(problem, chosen) if asked is None else asked, "")
     chosen, why = _estimator_for(problem)

@@ -249,3 +249,89 @@ def test_batches_without_weight_are_dropped():
     made = tuple(Batch(c, 1.0, c + torch.tensor([[-1.0], [1.0]]), torch.ones(2)) for c in (far, near, far, near))
     assert helpful(made, reweight(made, near, 1.0)) == made[1:]
     assert helpful(made, reweight(made, far, 1.0)) == made
+
+
+class _Shared(_Line):
+    """Noise that twelve residuals in a row have in common."""
+
+    def residuals(self, x, *, seed, spp=None):
+        noise = [np.random.default_rng(int(s)).standard_normal(len(self.slope) // 12).repeat(12) for s in seed]
+        clean = x.numpy() @ self.slope.T
+        return torch.from_numpy(clean + 0.3 * np.array(noise) / math.sqrt((spp or 4) / 4))
+
+
+class Shared(Line):
+    def open(self):
+        return _Shared(np.random.default_rng(0).standard_normal((40, 2)).repeat(12, 0))
+
+
+def scores(problem, seeds, **settings):
+    found = [minimize(problem, GaussNewton(**settings), Newton(), rng=seed, maxfev=3_000) for seed in seeds]
+    return [each.x / each.x_standard_error for each in found if each.x_standard_error is not None]
+
+
+def test_error_bars_know_of_noise_that_neighbours_share():
+    # Taken for independent, it would make the bars 3.5 times too short.
+    assert 0.6 < np.sqrt(np.mean(np.square(scores(Shared(), range(30), max_spp_factor=1)))) < 1.7
+
+
+@pytest.mark.parametrize("m", [3, 8, 12, 60])
+def test_few_residuals_have_no_error_bars_or_true_ones(m):
+    class Few(Line):
+        def open(self):
+            return _Line(np.random.default_rng(5).standard_normal((m, 2)))
+
+    found = scores(Few(), range(20), max_spp_factor=1)
+    assert len(found) == (0 if m <= 4 else 20)
+    assert not found or np.sqrt(np.mean(np.square(found))) < 2.0
+
+
+def test_more_samples_per_pixel_make_shorter_error_bars():
+    short, long = (
+        minimize(Line(), GaussNewton(max_spp_factor=k), Newton(), rng=0, maxfev=3_000).x_standard_error for k in (16, 1)
+    )
+    np.testing.assert_allclose(long / short, 4.0, rtol=0.4)
+
+
+class Waves(Problem):
+    """False valleys between the start and the true ones."""
+
+    provides = Capability.FUN | Capability.RESIDUALS
+    x0 = np.array([-5.0])
+    sigma = 0.6
+
+    def open(self):
+        class Live(_Line):
+            def residuals(self, x, *, seed, spp=None):
+                grid = torch.linspace(0, 1, 60, dtype=torch.float64)
+                return torch.stack([r + 2.0 * torch.sin(2.2 * r) ** 2 + 0.05 * grid * r for r in x[:, 0]])
+
+        return Live(np.ones((60, 1)))
+
+
+def test_a_descent_that_ends_too_high_is_not_the_last():
+    def solved(restarts):
+        found = [minimize(Waves(), GaussNewton(restarts=restarts), Newton(), rng=s, maxfev=300) for s in range(8)]
+        return sum(each.fun < 0.01 for each in found)
+
+    assert solved(8) > solved(0)
+
+
+@pytest.mark.parametrize("offset", [1000.0, -1000.0, 0.0])
+def test_an_offset_does_not_make_a_plateau(offset):
+    found = minimize(lambda x: offset + float(x @ x), x0=[5.0, 4.0], rng=0, maxfev=400)
+    assert np.abs(found.x).max() < 0.05
+
+
+def test_values_of_any_precision_will_do():
+    class Single(_Line):
+        def fun(self, x, *, seed, spp=None):
+            return x.square().sum(1).float()
+
+    class Plain(Line):
+        provides = Capability.FUN
+
+        def open(self):
+            return Single(np.ones((1, 2)))
+
+    assert np.abs(minimize(Plain(), rng=0, maxfev=100).x).max() < 0.05

@@ -80,3 +80,5 @@ def test_bad_input_is_refused():
         SparseGaussNewton(n_samples=8, neighbours=4)
     with pytest.raises(ValueError, match="'sigma' must be > 0"):
         SparseGaussNewton(sigma=0.0)
+    with pytest.raises(ValueError, match="'seeds' must be per_pair"):
+        SparseGaussNewton(seeds="fresh")

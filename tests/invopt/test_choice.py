@@ -23,8 +23,8 @@ def many(n):
         (problems.Box2(), ("GaussNewton", "Newton")),
         (problems.Quadratic(), ("SampleHistory", "Newton")),
         (problems.Texture(), ("SparseGaussNewton", "NewtonCG")),
-        (many(10), ("SampleHistory", "Newton")),
-        (many(11), ("SharedSamples", "NewtonCG")),
+        (many(6), ("SampleHistory", "Newton")),
+        (many(7), ("SharedSamples", "NewtonCG")),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -249,5 +249,5 @@ def test_it_is_found_to_the_noise_with_an_error_bar():
         found = invopt.minimize(problem, rng=seed, maxfev=3_000)
         assert found.status is invopt.Status.NOISE_FLOOR
         error = problem.parameter_error(found.x) ** 0.5
-        # Five times the error bar has a false-alarm rate of 6e-7; the noise of the target comes on top.
+        # Five error bars have a false-alarm rate of 6e-7; the noise of the target comes on top.
         assert error < 7 * found.x_standard_error[0] < 0.05
