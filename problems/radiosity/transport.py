@@ -121,7 +121,8 @@ class Transport:
         mixture = None if lobes is None else Mixture(lobes, index)
         drawn = self._draw(here, sampler, mixture)
         ray = here.spawn_ray(here.to_world(drawn.wo))
-        direct, weigh = mi.Color3f(0), None
+        direct = mi.Color3f(0)
+        weigh: Callable[[Any], Any] | None = None
         if self.sampling in ("nee", "guided"):
             direct = self._next_event(here, sampler, mixture)
             weigh = partial(self._weight_of_hit, here, drawn.density)
