@@ -90,8 +90,13 @@ class Field:
         return np.concatenate(parts)
 
     def features(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Tensor:
-        """Inputs of the first layer, shape (k, inputs)."""
-        plain = torch.cat([query.position * 2 - 1, query.direction, query.normal, query.albedo])
+        """Inputs of the first layer, shape (k, inputs); the normal is that of the side that is seen.
+
+        The sides of a wall differ in nothing else but the sign of a product, which layers as few as these learn too
+        slowly: light leaks through, and what leaks in is reflected again.
+        """
+        facing = torch.where((query.direction * query.normal).sum(0) < 0, -query.normal, query.normal)
+        plain = torch.cat([query.position * 2 - 1, query.direction, facing, query.albedo])
         return torch.cat([plain, lookup(query.position, weights[_TABLE])]).t()
 
     def __call__(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup, *, mixed: bool = False) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import drjit
@@ -77,12 +78,29 @@ class Transport:
         sampler = self._seeded(seed, count)
         shape = dr.gather(mi.ShapePtr, self.scene.shapes_dr(), self._surfaces.sample(sampler.next_1d()))
         place = shape.sample_position(0.0, sampler.next_2d())
-        point = mi.SurfaceInteraction3f(place, dr.zeros(mi.Color0f))
-        point.shape = shape
-        point.t = dr.zeros(mi.Float, count)
+        point = self._met(place, shape)
         drawn = sampler.next_2d()
         both = mi.has_flag(shape.bsdf().flags(), mi.BSDFFlags.BackSide)
         point.wi = dr.select(both, mi.warp.square_to_uniform_sphere(drawn), mi.warp.square_to_uniform_hemisphere(drawn))
+        return point
+
+    def _met(self, place: Any, shape: Any) -> Any:
+        """Interactions at places of shapes, as a ray meets them.
+
+        The place itself knows no tangents, which brushed metal and bumps turn with, and on some shapes other texture
+        coordinates. Where another surface lies in the same place, it has to do.
+        """
+        found = mi.SurfaceInteraction3f(place, dr.zeros(mi.Color0f))
+        found.shape = shape
+        above = found.spawn_ray(place.n).o
+        # Twice as far as the place is from above.
+        reach = 2 * dr.norm(above - place.p)
+        ray = mi.Ray3f(above, -place.n)
+        ray.maxt = reach
+        met = self.scene.ray_intersect(ray)
+        point = dr.select(met.is_valid() & (met.shape == shape), met, found)
+        # Where a ray ends is rounded more coarsely, enough to be outside of a lamp that is a ball seen from inside.
+        point.p, point.t = place.p, dr.zeros(mi.Float, dr.width(place.p))
         return point
 
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
@@ -103,12 +121,15 @@ class Transport:
         mixture = None if lobes is None else Mixture(lobes, index)
         drawn = self._draw(here, sampler, mixture)
         ray = here.spawn_ray(here.to_world(drawn.wo))
-        there, passed, gathered, straight = self._follow(ray, sampler)
-        emitted = there.emitter(self.scene).eval(there)
         direct = mi.Color3f(0)
+        weigh: Callable[[Any], Any] | None = None
         if self.sampling in ("nee", "guided"):
-            emitted *= dr.select(straight, self._weight_of_hit(here, there, drawn.density), 1)
             direct = self._next_event(here, sampler, mixture)
+            weigh = partial(self._weight_of_hit, here, drawn.density)
+        there, passed, gathered, straight = self._follow(ray, sampler, weigh)
+        emitted = there.emitter(self.scene).eval(there)
+        if weigh is not None:
+            emitted *= dr.select(straight, weigh(there), 1)
         known = drawn.factor * (gathered + passed * emitted)
         weight = dr.select(self._asked(there), drawn.factor * passed, 0)
         arrays = self._described(there)
@@ -239,7 +260,7 @@ class Transport:
         weight = dr.select(sample.delta, 1, _power(sample.pdf, density))
         return dr.select(sample.pdf > 0, value * light * weight, 0)
 
-    def _weight_of_hit(self, here: Any, there: Any, density: Any) -> Any:
+    def _weight_of_hit(self, here: Any, density: Any, there: Any) -> Any:
         """Weight of an emitter found by direction; 1 for a specular one, which no emitter sample could take."""
         towards = mi.DirectionSample3f(self.scene, there, here)
         other = self.scene.pdf_emitter_direction(here, towards)
@@ -247,8 +268,11 @@ class Transport:
 
     # Rays.
 
-    def _follow(self, ray: Any, sampler: Any) -> tuple[Any, Any, Any, Any]:
-        """Where a ray ends, through specular surfaces; what passes, what they emit, whether there was none."""
+    def _follow(self, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
+        """Where a ray ends, through specular surfaces; what passes, what they emit, whether there was none.
+
+        `weigh` is the weight of what the first of them emits, which an emitter sample may have found too.
+        """
         if not self._has_specular:
             return self.scene.ray_intersect(ray), mi.Color3f(1), mi.Color3f(0), mi.Bool(True)
         count = dr.width(ray)
@@ -261,7 +285,10 @@ class Transport:
         def step(sampler: Any, ray: Any, passed: Any, gathered: Any, depth: Any, active: Any) -> tuple[Any, ...]:
             point = self.scene.ray_intersect(ray, active)
             specular = active & point.is_valid() & _is_specular(point.bsdf().flags())
-            gathered[specular] += passed * point.emitter(self.scene).eval(point, specular)
+            emitted = point.emitter(self.scene).eval(point, specular)
+            if weigh is not None:
+                emitted *= dr.select(depth == 0, weigh(point), 1)
+            gathered[specular] += passed * emitted
             sample, weight = point.bsdf().sample(
                 self._context, point, sampler.next_1d(specular), sampler.next_2d(specular), specular
             )
