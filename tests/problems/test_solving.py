@@ -95,7 +95,7 @@ AUTO = {
     "QUAD": (problems.Quadratic(), 100, 20, 14),
     "BOX2": (problems.Box2(resolution=100), 200, 20, 70),
     # Five boxes from one heap: every third descent puts two of them into one place, and the next begins anew.
-    "BOX10": (problems.Box10(resolution=40), 1_800, 8, 1_200),
+    "BOX10": (problems.Box10(resolution=40), 2_400, 8, 1_200),
 }
 
 
