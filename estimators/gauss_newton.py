@@ -168,8 +168,10 @@ class GaussNewton(HistoryEstimator):
         best = _lower(state.best, state.lowest)
         assert best is not None
         estimate = evolve(estimate, note=_ABOVE_NOISE)
-        if best is not state.lowest:
-            estimate = evolve(estimate, lowest=Lowest(*best, lambda step: math.inf))
+        if best is state.lowest:
+            return estimate, state
+        # Once; from there on the width goes on to shrink.
+        estimate = evolve(estimate, lowest=Lowest(*best, lambda step: math.inf))
         return estimate, evolve(state, lowest=best, best=None, wide=True)
 
     def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:

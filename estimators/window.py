@@ -48,14 +48,11 @@ class Reweighted(NamedTuple):
         Non-negative, summing to 1.
     funs : Tensor, shape (k,)
         The objective's values.
-    effective : float
-        Effective number of samples, ``1 / sum(weights^2)``.
     """
 
     t: Tensor
     weights: Tensor
     funs: Tensor
-    effective: float
 
 
 def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
@@ -83,7 +80,7 @@ def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
     log_weights = _log_gaussian(t, sigma) - torch.logsumexp(proposals, 0)
     weights = torch.softmax(log_weights, 0)
     funs = torch.cat([batch.funs for batch in batches])
-    return Reweighted(t, weights, funs, 1.0 / float(weights.square().sum()))
+    return Reweighted(t, weights, funs)
 
 
 def helpful(batches: tuple[Batch, ...], seen: Reweighted) -> tuple[Batch, ...]:

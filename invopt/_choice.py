@@ -10,7 +10,7 @@ from invopt._problem import Capability, Problem
 from invopt._registry import find, kebab, resolve
 from invopt._schedules import Linear
 
-__all__ = ["PRESETS", "Choice", "choose"]
+__all__ = ["Choice", "choose"]
 
 # Above these, samples are too few for the model that each fits.
 _MOST_FOR_GAUSS_NEWTON = 20
@@ -22,8 +22,6 @@ _OPTIONS = {
     "gauss-newton": {"trust_radius": 1.25},
     "sparse-gauss-newton": {"trust_radius": 1e3, "forcing": 1e-3},
 }
-
-PRESETS = ("auto", "paper")
 
 
 class Choice(NamedTuple):

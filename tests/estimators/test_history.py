@@ -317,6 +317,25 @@ def test_a_descent_that_ends_too_high_is_not_the_last():
     assert solved(8) > solved(0)
 
 
+def test_what_cannot_match_is_still_found_precisely():
+    class Offset(Line):
+        """A target that no x reaches: every descent ends above the noise."""
+
+        samples = None
+
+        def open(self):
+            class Live(_Line):
+                def residuals(self, x, *, seed, spp=None):
+                    return torch.cat([x.tanh() @ torch.from_numpy(self.slope).T, torch.full((len(x), 60), 0.5)], 1)
+
+            return Live(np.random.default_rng(0).standard_normal((60, 2)))
+
+    found = minimize(Offset(), GaussNewton(restarts=2), Newton(), rng=0, maxfev=300, xtol=0, ftol=0)
+    assert "stay far above their noise" in found.message
+    assert found.history["sigma"][-1] < 0.01
+    assert np.abs(found.x).max() < 0.01
+
+
 @pytest.mark.parametrize("offset", [1000.0, -1000.0, 0.0])
 def test_an_offset_does_not_make_a_plateau(offset):
     found = minimize(lambda x: offset + float(x @ x), x0=[5.0, 4.0], rng=0, maxfev=400)
