@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from attrs import Attribute
 from numpy.typing import NDArray
 
+from invopt.exceptions import UnknownNameError, suggest
+
+T = TypeVar("T")
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 
@@ -107,3 +110,11 @@ def as_vector(name: str, value: object, *, size: int | None = None, finite: bool
     if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
         raise ValueError(f"'{name}' must be {'finite' if finite else 'free of nan'}: {value!r}")
     return array
+
+
+def by_name(known: Mapping[str, T], name: str, what: str) -> T:
+    """Return what is known by a name, in any case, with hyphens or underscores."""
+    try:
+        return known[name.lower().replace("_", "-")]
+    except KeyError:
+        raise UnknownNameError(f"unknown {what} {name!r}; {suggest(name, known)}") from None

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from invopt.rendering.bindings import Binding, Rotation
 
@@ -41,7 +39,3 @@ class MugCNN(MugNetwork):
     def bindings(self) -> Sequence[Binding]:
         """The rotation."""
         return [Rotation("mug", axis=(0, 0, 1), unit=UNIT, center=(0, 0, 0), name="rotation")]
-
-    def draw_truth(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` answers, shape (k, 1)."""
-        return rng.uniform(self.low, self.high, (k, 1))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from invopt.rendering.bindings import Binding, Color, Rotation, Translation
 
@@ -48,7 +46,3 @@ class MugCNN5(MugNetwork):
             Translation("mug", axes="y", scale=_SHIFT_SCALE, name="position"),
             Color("mug.bsdf.diffuse_reflectance", scale=_COLOUR_SCALE, name="colour"),
         ]
-
-    def draw_truth(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` answers, shape (k, 5)."""
-        return rng.uniform(self.low, self.high, (k, len(self.low)))

@@ -126,10 +126,6 @@ class MugNetwork(GreyBoxProblem):
     def bindings(self) -> Sequence[Binding]:
         """What the outputs set."""
 
-    @abc.abstractmethod
-    def draw_truth(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` answers, shape (k, n)."""
-
     @cached_property
     def inner(self) -> Problem:
         """One mug, to be matched with one picture."""
@@ -205,7 +201,8 @@ class MugNetwork(GreyBoxProblem):
 
     @cached_property
     def _truth(self) -> NDArray[np.float64]:
-        return self.draw_truth(np.random.default_rng(self.data_seed), self.n_train + self.n_held_out)
+        rng = np.random.default_rng(self.data_seed)
+        return rng.uniform(self.low, self.high, (self.n_train + self.n_held_out, len(self.low)))
 
     @cached_property
     def _pictures(self) -> NDArray[np.float32]:

@@ -16,12 +16,12 @@ from invopt._arguments import check_start
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import as_integer, as_vector, integer, real, require
-from invopt.exceptions import SceneError
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout, check_claims
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.loading import Blueprint, Description, plain
+from invopt.rendering.dictionaries import Description, as_description
+from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
@@ -32,21 +32,6 @@ from .scene_objective import SceneObjective
 __all__ = ["Scene"]
 
 _BACKENDS = tuple(backend.value for backend in Backend)
-
-
-def _as_description(value: Any) -> Description:
-    if isinstance(value, str | Path):
-        path = Path(value)
-        if not path.is_file():
-            raise SceneError(f"'scene' {str(path)!r} does not exist")
-        return path.absolute()
-    if isinstance(value, Mapping):
-        copied: dict[str, Any] = plain(value)
-        return copied
-    if callable(value):
-        described: Description = value
-        return described
-    raise TypeError(f"'scene' must be an XML file, a dictionary or a callable that makes one: {value!r}")
 
 
 def _as_targets(value: Any) -> tuple[Any, ...] | None:
@@ -143,7 +128,7 @@ class Scene(Problem):
 
     renders: ClassVar[bool] = True
 
-    scene: Description = field(kw_only=False, converter=_as_description)
+    scene: Description = field(kw_only=False, converter=as_description)
     _parameters: tuple[Binding, ...] = field(converter=_as_bindings)
     target: tuple[Any, ...] | None = field(default=None, converter=_as_targets)
     _x0: Any = field(default=None)

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from attrs import frozen
 
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
 from invopt.rendering.backend import two_threads
-from invopt.rendering.meshes import Mesh
+from invopt.rendering.dictionaries import Description, live
 from invopt.rendering.values import renderer
 
 __all__ = [
     "TEMPORARY",
     "Blueprint",
-    "Description",
     "children",
     "kind",
     "load",
     "name_objects",
     "parsed",
-    "plain",
     "readable",
 ]
-
-# A file, a dictionary, or what builds the dictionary once a backend is active.
-Description = Path | dict[str, Any] | Callable[[], dict[str, Any]]
 
 # The differentiable form of each integrator; those of the paths handle what they do.
 _ADJOINT = {"path": "prb", "direct": "prb", "volpath": "prbvolpath", "volpathmis": "prbvolpath"}
@@ -108,38 +102,8 @@ def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
         else:
             built = description() if callable(description) else description
             with readable("is not a valid dictionary"):
-                state = mi.parser.parse_dict(config, _live(built, Path(folder)))
+                state = mi.parser.parse_dict(config, live(built, Path(folder)))
         yield config, state
-
-
-def plain(value: Any, *, raw: bool = False) -> Any:
-    """Copy of a dictionary with Mitsuba's transforms and bitmaps as arrays, so that it can be pickled."""
-    if isinstance(value, Mapping):
-        return {key: plain(item, raw=bool(value.get("raw", False))) for key, item in value.items()}
-    if hasattr(value, "matrix") and hasattr(value, "inverse_transpose"):
-        return np.array(value.matrix, dtype=np.float64).reshape(4, 4)
-    if hasattr(value, "srgb_gamma") and hasattr(value, "pixel_format"):
-        encoded = raw and value.srgb_gamma()
-        return np.array(value.convert(component_format=renderer().Struct.Type.Float32, srgb_gamma=encoded))
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _live(value: Any, folder: Path, key: str = "") -> Any:
-    """The reverse of `plain`: arrays become transforms or pixels, meshes become files in `folder`."""
-    mi = renderer()
-
-    if isinstance(value, Mapping):
-        return {name: _live(item, folder, name) for name, item in value.items()}
-    if isinstance(value, Mesh):
-        path = folder / f"mesh{len(list(folder.iterdir()))}.ply"
-        value.write(path)
-        return str(path)
-    if isinstance(value, np.ndarray):
-        if value.shape == (4, 4):
-            return mi.ScalarTransform4f(value)
-        if key == "bitmap":
-            return mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32))
-    return value
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import integer, real
-from invopt.exceptions import UnknownNameError, suggest
+from invopt._validators import by_name, integer, real
 
 __all__ = ["L1", "MSE", "CallableLoss", "Loss", "MultiScaleMSE", "RelativeMSE", "as_loss"]
 
@@ -160,10 +159,7 @@ def as_loss(value: Any) -> Loss:
     if isinstance(value, Loss):
         return value
     if isinstance(value, str):
-        try:
-            return _NAMES[value.lower().replace("_", "-")]()
-        except KeyError:
-            raise UnknownNameError(f"unknown loss {value!r}; {suggest(value, _NAMES)}") from None
+        return by_name(_NAMES, value, "loss")()
     if callable(value) and not isinstance(value, type):
         return CallableLoss(function=value)
     raise TypeError(f"'loss' must be a name, a Loss or a callable loss(image, target): {value!r}")

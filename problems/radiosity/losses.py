@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from invopt._sides import ResidualLoss
-from invopt._validators import real
-from invopt.exceptions import UnknownNameError, suggest
+from invopt._validators import by_name, real
 
 __all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "as_residual_loss"]
 
@@ -101,8 +100,5 @@ def as_residual_loss(value: ResidualLoss | str) -> ResidualLoss:
     if isinstance(value, ResidualLoss):
         return value
     if isinstance(value, str):
-        try:
-            return _NAMES[value.lower().replace("_", "-")]()
-        except KeyError:
-            raise UnknownNameError(f"unknown loss {value!r}; {suggest(value, _NAMES)}") from None
+        return by_name(_NAMES, value, "loss")()
     raise TypeError(f"'loss' must be one of {', '.join(_NAMES)}: {value!r}")

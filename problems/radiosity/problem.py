@@ -21,9 +21,10 @@ from invopt._registry import find
 from invopt._schedules import StepDecay
 from invopt._sides import ResidualLoss
 from invopt._validators import integer, one_of
-from invopt.exceptions import SceneError, UnknownNameError, suggest
+from invopt.exceptions import UnknownNameError, suggest
 from invopt.rendering.backend import Backend, activate
-from invopt.rendering.loading import Blueprint, Description, plain
+from invopt.rendering.dictionaries import Description, as_description
+from invopt.rendering.loading import Blueprint
 
 from .field import Field, Lookup, Shapes, as_field
 from .guiding import Guide, Lobes
@@ -38,22 +39,15 @@ _BACKENDS = tuple(backend.value for backend in Backend)
 
 
 def _as_scene(value: Any) -> Description | str:
-    if isinstance(value, str) and value.lower() in NAMED:
-        return value.lower()
-    if isinstance(value, str | Path):
-        path = Path(value)
-        if path.suffix.lower() != ".xml":
-            raise UnknownNameError(f"unknown scene {str(value)!r}; {suggest(str(value), NAMED)}")
-        if not path.is_file():
-            raise SceneError(f"'scene' {str(path)!r} does not exist")
-        return path.absolute()
-    if isinstance(value, Mapping):
-        copied: dict[str, Any] = plain(value)
-        return copied
-    if callable(value):
-        described: Description = value
-        return described
-    raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}), an XML file, a dictionary or a callable: {value!r}")
+    if isinstance(value, str):
+        if value.lower() in NAMED:
+            return value.lower()
+        if Path(value).suffix.lower() != ".xml":
+            raise UnknownNameError(f"unknown scene {value!r}; {suggest(value, NAMED)}")
+    try:
+        return as_description(value)
+    except TypeError as error:
+        raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
 
 
 def _as_variables(value: Mapping[str, Any]) -> dict[str, str]:

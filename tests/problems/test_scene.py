@@ -30,7 +30,7 @@ from invopt.rendering import (
     activate,
     active,
     choose,
-    loading,
+    dictionaries,
     saving,
 )
 from invopt.rendering.descriptions import camera, diffuse, look_at, rgb
@@ -308,6 +308,7 @@ def test_one_thread_reads_and_writes_exr(xml, tmp_path):
     code = f"""if True:
         import drjit
         import numpy as np
+        import invopt.exceptions
         from invopt import problems
         from invopt.rendering import Texels, activate, set_threads
         activate()
@@ -317,7 +318,7 @@ def test_one_thread_reads_and_writes_exr(xml, tmp_path):
         problem = problems.Scene({str(xml)!r}, **facts)
         try:
             problem.open()
-        except problems.scene.SceneError as error:
+        except invopt.exceptions.SceneError as error:
             print(error)
         problem.save(problem.x0, {str(tmp_path / "found.xml")!r})
         print(drjit.thread_count())
@@ -370,7 +371,9 @@ def test_bitmaps_of_mitsubas_own_travel(raw):
     texture = {"type": "bitmap", "bitmap": bitmap, "raw": raw, "filter_type": "nearest"}
     description = room() | {"ground": room()["ground"] | {"bsdf": {"type": "diffuse", "reflectance": texture}}}
     problem = pickle.loads(pickle.dumps(scene(description)))
-    expected = mi.render(mi.load_dict(loading._live(room(), Path(".")) | {"ground": _ground(texture)}), spp=64, seed=1)
+    expected = mi.render(
+        mi.load_dict(dictionaries.live(room(), Path(".")) | {"ground": _ground(texture)}), spp=64, seed=1
+    )
     with problem.open() as live:
         x = problem.layout.initial()
         np.testing.assert_allclose(live.image(x, spp=64, seed=1), np.array(expected), atol=2e-3)
