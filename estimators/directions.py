@@ -49,7 +49,7 @@ def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
 
 
 def log_density(t: Tensor) -> Tensor:
-    """Logarithm of the density at the rows of `t` over the standard Gaussian's, shape (k,)."""
-    n = t.shape[1]
+    """Logarithm of the density at the rows of `t`, (..., k, n), over the standard Gaussian's, shape (..., k)."""
+    n = t.shape[-1]
     mean_length = math.sqrt(2) * math.exp(gammaln(0.5 * (n + 1)) - gammaln(0.5 * n))
-    return torch.log(torch.linalg.vector_norm(t, dim=1) / mean_length)
+    return torch.log(torch.linalg.vector_norm(t, dim=-1) / mean_length)

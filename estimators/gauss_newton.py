@@ -15,13 +15,12 @@ from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
-from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
-from .noise_floor import RAISE, NoiseFloor, gradient_blocks, parameter_covariance
+from .noise_floor import RAISE, NoiseFloor, gradient_blocks, newton_step, parameter_covariance
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
@@ -135,8 +134,8 @@ class GaussNewton(HistoryEstimator):
             return estimate, state
         error = covariance.diagonal().clamp(min=0).sqrt()
         estimate = evolve(estimate, x_standard_error=error, lowest=None)
-        step = torch.linalg.lstsq(slope.T, -residual[:, None]).solution[:, 0]
-        if bool((step.abs() > error).any()):
+        step = newton_step(objective, estimate.x, slope @ residual, slope @ slope.T)
+        if step is None or bool((step.abs() > error).any()):
             return estimate, state
         value = float(residual.square().mean())
         if not floor.can_raise(value, self.max_spp_factor):
@@ -173,12 +172,6 @@ class GaussNewton(HistoryEstimator):
         # Once; from there on the width goes on to shrink.
         estimate = evolve(estimate, lowest=Lowest(*best, lambda step: math.inf))
         return estimate, evolve(state, lowest=best, best=None, wide=True)
-
-    def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
-        """Mean square of the residuals' noise, from their difference under two seeds."""
-        seeds = rng.integers(1, FIRST_REFERENCE_SEED, 2)
-        pair = self._evaluate(objective, x.expand(2, -1), seeds, state)
-        return 0.5 * float((pair[0] - pair[1]).square().mean())
 
 
 _ABOVE_NOISE = (

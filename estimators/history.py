@@ -77,6 +77,10 @@ class HistoryState:
         Where the first estimate was.
     best : Sample or None
         Lowest sample of the descents before this one.
+    hold : bool
+        Whether the width stays as it is, noise being all that a smaller one would show.
+    minima : tuple of Tensor
+        Minima found under the seeds before.
     """
 
     first: float
@@ -96,6 +100,8 @@ class HistoryState:
     wide: bool = False
     origin: Tensor | None = None
     best: Sample | None = None
+    hold: bool = False
+    minima: tuple[Tensor, ...] = ()
 
 
 def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:
@@ -181,6 +187,8 @@ class HistoryEstimator(Estimator):
             return evolve(state, sigma=width.after_staying(state.sigma, state.first))
         step = x - state.x
         back = state.step is not None and float(step @ state.step) < 0
+        if state.hold:
+            return evolve(state, step=step)
         sigma = width.after_step(state.sigma, state.first, float(torch.linalg.vector_norm(step)), back=back)
         return evolve(state, sigma=sigma, step=step)
 
@@ -207,6 +215,12 @@ class HistoryEstimator(Estimator):
             top=float(batch.funs.mean()) if state.top is None else state.top,
             lowest=lowest,
         )
+
+    def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
+        """Mean square of the noise of what is evaluated, from its difference under two seeds."""
+        seeds = rng.integers(1, FIRST_REFERENCE_SEED, 2)
+        pair = self._evaluate(objective, x.expand(2, -1), seeds, state)
+        return 0.5 * float((pair[0] - pair[1]).square().mean())
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples hardly differ, and not for having arrived."""

@@ -6,7 +6,9 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-__all__ = ["RAISE", "NoiseFloor", "gradient_blocks", "parameter_covariance"]
+from invopt._evaluate import Evaluator
+
+__all__ = ["RAISE", "NoiseFloor", "gradient_blocks", "newton_step", "parameter_covariance"]
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
@@ -64,6 +66,17 @@ class NoiseFloor:
     def after_raise(self, value: float) -> NoiseFloor:
         """The next level, `value` being the residuals' mean square at this one."""
         return evolve(self, factor=self.factor * RAISE, before=value)
+
+
+def newton_step(objective: Evaluator, x: Tensor, jac: Tensor, hess: Tensor) -> Tensor | None:
+    """Step to a quadratic's minimum, without parameters pressed against a bound; None if it has no minimum."""
+    free = objective.projected_gradient(x, jac) == jac
+    factor, failed = torch.linalg.cholesky_ex(hess[free][:, free])
+    if int(failed) > 0:
+        return None
+    step = torch.zeros_like(jac)
+    step[free] = torch.cholesky_solve(-jac[free][:, None], factor)[:, 0]
+    return step
 
 
 def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
+from invopt._result import Status
+from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
-from .regression import fit, quadratic, unpack
+from .noise_floor import newton_step
+from .regression import Fit, fit, quadratic, unpack
 from .window import reweight
 
 __all__ = ["SampleHistory"]
 
 _MOST_PARAMETERS = 50
+# Share of its first value at which a width is small.
+_SMALL = 0.06
+# A model's minimum within this share of the width is settled.
+_SETTLED = 0.3
+# Factor of a width at which noise hides the curvature, or moves the minimum.
+_WIDER = 1.5
+# Seeds under which the minimum is found, for its spread to say how precise it is.
+_REPEATS = 4
 
 
 @frozen(kw_only=True)
@@ -52,6 +64,12 @@ class SampleHistory(HistoryEstimator):
     noise that a whole window shares by its seed is not in them. They are infinite while the samples are no more than
     the coefficients.
 
+    Under one seed a noisy function has a minimum of its own, which no width tells from the true one. Once the width has
+    fallen to 6 %, two evaluations at one point, with two seeds, say whether there is noise. If so the minimum is found
+    again under three more seeds, each with an empty window; the answer is the mean of the four, the error bars are its
+    standard errors (three degrees of freedom), and the run ends with `Status.NOISE_FLOOR`. A width at which noise hides
+    the curvature grows again. Without noise the width goes on to shrink, and the tolerances end the run.
+
     See Also
     --------
     GaussNewton : where residuals are known, fewer evaluations.
@@ -77,10 +95,7 @@ class SampleHistory(HistoryEstimator):
         features, ridge = quadratic(seen.t)
         model = fit(features, ridge, seen.weights, seen.funs)
         jac, hess = unpack(model.coefficients, n)
-        if model.determined:
-            error = model.covariance().diagonal().clamp(min=0).sqrt()
-        else:
-            error = torch.full_like(model.coefficients, torch.inf)
+        error = self._errors(model, seen.weights, seen.funs)
         jac_error, hess_error = unpack(error, n)
         # What smoothing has added to the value where the curvature is this.
         blur = 0.5 * max(float(hess.trace()), 0.0)
@@ -100,6 +115,45 @@ class SampleHistory(HistoryEstimator):
             nfev=0,
             sigma=sigma,
             spread=float(seen.funs.std(correction=0)),
-            lowest=None if stay or state.lowest is None else Lowest(*state.lowest, promised),
+            # What one seed says is not what the others do, and the lowest sample is the luckiest.
+            partial=state.hold,
+            lowest=None if stay or state.hold or state.lowest is None else Lowest(*state.lowest, promised),
         )
-        return estimate, self._stayed(state, stay)
+        state = self._stayed(state, stay)
+        if not isinstance(self.sigma, AdaptiveWidth) or not model.determined:
+            return estimate, state
+        if not state.hold and state.sigma > _SMALL * state.first:
+            return estimate, state
+        return self._at_the_end(objective, estimate, state, rng)
+
+    @staticmethod
+    def _errors(model: Fit, weights: Tensor, funs: Tensor) -> Tensor:
+        """Standard errors of the coefficients."""
+        if model.determined:
+            return model.covariance().diagonal().clamp(min=0).sqrt()
+        error = torch.full_like(model.coefficients, torch.inf)
+        # The mean can be told from fewer.
+        error[0] = (weights.square() @ (funs - weights @ funs).square()).sqrt()
+        return error
+
+    def _at_the_end(
+        self, objective: Evaluator, estimate: Estimate, state: HistoryState, rng: np.random.Generator
+    ) -> tuple[Estimate, HistoryState]:
+        """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
+        if state.floor.noise is None:
+            assert state.lowest is not None
+            noise = self._measure_noise(objective, state.lowest.x, state, rng)
+            state = evolve(state, floor=evolve(state.floor, noise=noise), hold=noise > 0)
+        if not state.hold:
+            return estimate, state
+        if len(state.minima) == _REPEATS:
+            error = torch.stack(state.minima).std(0) / math.sqrt(_REPEATS)
+            return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
+        step = newton_step(objective, estimate.x, estimate.jac, estimate.hess)
+        if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
+            return estimate, evolve(state, sigma=min(_WIDER * state.sigma, state.first))
+        found = (*state.minima, objective.project(estimate.x + step))
+        if len(found) < _REPEATS:
+            return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
+        mean = torch.stack(found).mean(0)
+        return evolve(estimate, lowest=Lowest(mean, 0.0, lambda step: math.inf)), evolve(state, minima=found)

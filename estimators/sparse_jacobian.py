@@ -48,8 +48,10 @@ def _pursue(perturbations: Array, changes: Array, entries: int) -> tuple[NDArray
     m = changes.shape[1]
     support = np.empty((m, 0), dtype=np.intp)
     unexplained = changes
+    # Which correlates best is not decided in the eighth digit.
+    single = perturbations.astype(np.float32)
     for _ in range(entries):
-        fitness = np.abs(unexplained.T @ perturbations)
+        fitness = np.abs(unexplained.T.astype(np.float32) @ single)
         np.put_along_axis(fitness, support, -1.0, axis=1)
         support = np.hstack([support, fitness.argmax(axis=1)[:, None]])
         chosen = perturbations.T[support]

@@ -76,8 +76,7 @@ def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
     """
     points = torch.cat([batch.points for batch in batches])
     t = (points - x) / sigma
-    proposals = torch.stack([_log_proposal(batch, points) for batch in batches])
-    log_weights = _log_gaussian(t, sigma) - torch.logsumexp(proposals, 0)
+    log_weights = _log_gaussian(t) - _log_mixture(batches, points)
     weights = torch.softmax(log_weights, 0)
     funs = torch.cat([batch.funs for batch in batches])
     return Reweighted(t, weights, funs)
@@ -90,14 +89,18 @@ def helpful(batches: tuple[Batch, ...], seen: Reweighted) -> tuple[Batch, ...]:
     return batches[first:]
 
 
-def _log_proposal(batch: Batch, points: Tensor) -> Tensor:
-    """Log of the number of samples of a batch times their density at `points`, but for a constant that all share."""
-    t = (points - batch.centre) / batch.sigma
-    count = torch.tensor(float(len(batch.points)), dtype=t.dtype)
+def _log_mixture(batches: tuple[Batch, ...], points: Tensor) -> Tensor:
+    """Log of the density of all samples of a window at `points`, shape (k,), but for a constant that all share."""
+    dtype, n = points.dtype, points.shape[1]
+    centres = torch.stack([batch.centre for batch in batches])
+    widths = torch.tensor([batch.sigma for batch in batches], dtype=dtype)
+    counts = torch.tensor([float(len(batch.points)) for batch in batches], dtype=dtype)
+    t = (points[None] - centres[:, None]) / widths[:, None, None]
     # A sample at a centre itself has density 0 there; a floor keeps its weight finite.
-    return torch.log(count) + directions.log_density(t).clamp(min=-30.0) + _log_gaussian(t, batch.sigma)
+    densities = directions.log_density(t).clamp(min=-30.0) + _log_gaussian(t)
+    return torch.logsumexp(densities + (torch.log(counts) - n * torch.log(widths))[:, None], 0)
 
 
-def _log_gaussian(t: Tensor, sigma: float) -> Tensor:
-    width = torch.tensor(sigma, dtype=t.dtype)
-    return -0.5 * t.square().sum(1) - t.shape[1] * torch.log(width)
+def _log_gaussian(t: Tensor) -> Tensor:
+    """Of offsets in units of the width, but for a constant."""
+    return -0.5 * t.square().sum(-1)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
+
+import numpy as np
+from attrs import evolve
 
 from invopt._estimator import Estimator, Order
 from invopt._optimizer import Optimizer
 from invopt._problem import Capability, Problem
 from invopt._registry import find, kebab, resolve
 from invopt._schedules import Linear
+from invopt._width import AdaptiveWidth
 
 __all__ = ["Choice", "choose"]
 
 # Above these, samples are too few for the model that each fits.
 _MOST_FOR_GAUSS_NEWTON = 20
 _MOST_FOR_HISTORY = 6
+# Iterations that a budget should hold; share of a period that a kernel may be wide, and still tell its halves apart.
+_ITERATIONS, _OF_A_PERIOD = 10, 0.25
 
 # Settings of the method that suit an estimator. Samples of the last iterations tell of what lies beyond one width;
 # steps in the thousands of parameters of a linear model are as long as they have to be.
@@ -32,15 +39,15 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(problem: Problem, estimator: Any, method: Any) -> Choice:
-    """Resolve names and presets, and fill in what was left out."""
+def choose(problem: Problem, estimator: Any, method: Any, maxfev: float = math.inf) -> Choice:
+    """Resolve names and presets, and fill in what was left out, for a budget of `maxfev` evaluations."""
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
         return _paper(asked)
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
         return Choice(chosen, _method_for(problem, chosen) if asked is None else asked, "")
-    chosen, why = _estimator_for(problem)
+    chosen, why = _estimator_for(problem, maxfev)
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
     elif asked is not None and asked.requires & ~chosen.provides:
@@ -56,21 +63,35 @@ def _paper(asked: Optimizer | None) -> Choice:
     return Choice(estimator, method, "the paper's estimator at its authors' settings")
 
 
-def _estimator_for(problem: Problem) -> tuple[Estimator, str]:
+def _estimator_for(problem: Problem, maxfev: float) -> tuple[Estimator, str]:
     n = problem.n
     if problem.default_estimator is not None:
         return find("estimators", problem.default_estimator)(), f"{type(problem).__name__} names it as what serves it"
+    width = _width(problem)
     if Capability.RESIDUALS in problem.provides and n <= _MOST_FOR_GAUSS_NEWTON:
-        return (
-            find("estimators", "gauss-newton")(),
-            f"residuals are known, and n = {n} is at most {_MOST_FOR_GAUSS_NEWTON}",
-        )
+        why = f"residuals are known, and n = {n} is at most {_MOST_FOR_GAUSS_NEWTON}"
+        return _within(find("estimators", "gauss-newton")(**width), n, maxfev, why)
+    if Capability.RESIDUALS in problem.provides and problem.sparse:
+        return find("estimators", "sparse-gauss-newton")(), "each of many parameters shows in few residuals"
     if n <= _MOST_FOR_HISTORY:
-        return (
-            find("estimators", "sample-history")(),
-            f"values only, and n = {n} is small enough for a quadratic through the samples of the last iterations",
-        )
+        why = f"values only, and n = {n} is small enough for a quadratic through the samples of the last iterations"
+        return find("estimators", "sample-history")(**width), why
     return find("estimators", "shared-samples")(), f"n = {n} is too large to fit a model to few samples"
+
+
+def _width(problem: Problem) -> dict[str, Any]:
+    """Width of the kernel, where the problem's own would blur a periodic parameter to nothing."""
+    shortest = float(np.min(problem.periods / problem.x_scale, initial=math.inf))
+    limit = _OF_A_PERIOD * shortest
+    return {"sigma": AdaptiveWidth(start=limit)} if problem.sigma > limit else {}
+
+
+def _within(estimator: Any, n: int, maxfev: float, why: str) -> tuple[Estimator, str]:
+    """The same with fewer samples an iteration, where the budget holds few iterations."""
+    if maxfev >= _ITERATIONS * estimator.cost(n) or estimator.pairs(n) == 1:
+        return estimator, why
+    pairs = max(1, int(maxfev) // (2 * _ITERATIONS))
+    return evolve(estimator, n_samples=pairs), f"{why}; few samples an iteration, for the budget is {maxfev:.0f}"
 
 
 def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:

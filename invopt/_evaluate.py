@@ -94,6 +94,8 @@ class Evaluator:
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self.budget = budget
         self.samples = samples
+        # Number of residuals, once known.
+        self._m: int | None = None
 
     @property
     def nfev(self) -> int:
@@ -242,11 +244,18 @@ class Evaluator:
             values = next(results, None)
             if values is not None:
                 _check_shape(values, rows, ndim)
+                if ndim == 2:
+                    self._check_residuals(values.shape[1])
             return values
         except Exception as error:
             what = str(error) if isinstance(error, EvaluationError) else f"raised {type(error).__name__}: {error}"
             subject = "" if isinstance(error, EvaluationError) else "the objective "
             raise EvaluationError(f"{subject}{what}; after {self.nfev} evaluations, at x = {_brief(rows)}") from error
+
+    def _check_residuals(self, m: int) -> None:
+        self._m = m if self._m is None else self._m
+        if m != self._m:
+            raise EvaluationError(f"there must be as many residuals at every point: {m} after {self._m}")
 
     def _mark_nonfinite(self, values: Tensor, finite: Tensor) -> Tensor:
         bad = ~(finite if values.ndim == 1 else finite.all(1))

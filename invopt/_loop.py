@@ -20,7 +20,7 @@ from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
 from invopt._problem import Capability, Objective
 from invopt._result import Deferred, History, OptimizeResult, Status
-from invopt._stopping import PlateauWatch, Point
+from invopt._stopping import PlateauWatch, Point, surely
 from invopt.exceptions import InvoptError, NonFiniteError
 from invopt.report.progress import ProgressBar
 
@@ -52,7 +52,7 @@ class Loop:
     run: Run
     objective: Objective
     history: History = field(factory=History)
-    first: Point | None = None
+    highest: Point | None = None
     last: Point | None = None
     best: Point | None = None
     status: Status = Status.RUNNING
@@ -136,7 +136,7 @@ class Loop:
             self.run.rng.bit_generator.state = found.rng
             self.history = History.from_columns(record["history"])
             self.evaluator.counts.nfev, self.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
-            self.first, self.last, self.best = (_restored(record[name]) for name in ("first", "last", "best"))
+            self.highest, self.last, self.best = (_restored(record[name]) for name in ("highest", "last", "best"))
             self.began -= record["seconds"]
         return found
 
@@ -147,7 +147,7 @@ class Loop:
         if self.run.checkpoint is None or (estimate is not None and (estimate.hessian or estimate.product)):
             # What a line search estimated last may have curvature to be asked for, which no file can hold.
             return
-        points = {"first": self.first, "last": self.last, "best": self.best}
+        points = {"highest": self.highest, "last": self.last, "best": self.best}
         record = {
             "estimate": None if estimate is None else _reduced(Point(x, estimate), whole=True),
             "step": step,
@@ -170,7 +170,7 @@ class Loop:
             return
         record = dict(self.snapshot.record)
         record["history"] = self.history.columns_to(record.pop("rows"))
-        for name in ("first", "last", "best"):
+        for name in ("highest", "last", "best"):
             # Of what is never the answer, no weights are kept.
             record[name] = _reduced(record[name], whole=name == "last" or self.run.estimator.comparable)
         self.run.checkpoint.save(attrs.evolve(self.snapshot, record=record), self._identity())
@@ -188,7 +188,8 @@ class Loop:
     def _visit(self, point: Point, step: float, plateau: PlateauWatch, verdict: Status) -> Status:
         """Record a point and say whether the run ends there."""
         previous, self.last = self.last, point
-        self.first = point if self.first is None else self.first
+        if self.highest is None or surely(point.estimate) > surely(self.highest.estimate):
+            self.highest = point
         if self.best is None or not point.estimate.fun >= self.best.estimate.fun:
             self.best = point
         self._record(point, step)
@@ -201,7 +202,7 @@ class Loop:
             return verdict
         for status in (
             point.estimate.status,
-            self.run.tolerances.status(self.first, previous, point, step, self.evaluator),
+            self.run.tolerances.status(self.highest, previous, point, step, self.evaluator),
             plateau.status(point.estimate),
         ):
             if status is not Status.RUNNING:
@@ -244,12 +245,17 @@ class Loop:
         return np.full(self.evaluator.n if small else (), np.nan)
 
     def _answer(self) -> Point | None:
-        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors."""
+        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors.
+
+        A wide kernel's value is uncertain: one that has grown again is no reason to leave what a narrow one found.
+        """
         if self.last is None or self.best is None:
             return None
         last, best = self.last.estimate, self.best.estimate
         if self.status.success or not self.run.estimator.comparable:
             return self.last
+        if last.sigma > best.sigma and last.fun > best.fun:
+            return self.best
         margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
         return self.last if last.fun <= best.fun + margin else self.best
 

@@ -210,7 +210,8 @@ def prepare(
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
-    chosen, chosen_method, why = choose(described, estimator, method)
+    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
+    chosen, chosen_method, why = choose(described, estimator, method, limits[1])
     check_pairing(described, chosen, chosen_method)
     chosen = chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
@@ -225,7 +226,6 @@ def prepare(
     shared = as_workers(workers)
     if shared != 1:
         check_shareable(described, chosen.needs)
-    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
     return Run(
         problem=described,
         estimator=chosen,

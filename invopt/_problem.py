@@ -186,6 +186,8 @@ class Problem(abc.ABC):
 
     provides: ClassVar[Capability] = Capability.FUN
     renders: ClassVar[bool] = False
+    # Whether each residual depends on few of many parameters, as a pixel does on texels.
+    sparse: ClassVar[bool] = False
     # Name of the estimator that serves it best where none is asked for; None leaves it to general rules.
     default_estimator: ClassVar[str | None] = None
     # Evaluations that the command line spends on it where no number is asked for.

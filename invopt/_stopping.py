@@ -13,7 +13,7 @@ from invopt._evaluate import Evaluator
 from invopt._result import Status
 from invopt._validators import real
 
-__all__ = ["Point", "Tolerances"]
+__all__ = ["PlateauWatch", "Point", "Tolerances", "is_flat", "surely"]
 
 # Values that differ by no more than this, relative to their size, differ by rounding.
 _ROUNDING = 1e-12
@@ -41,7 +41,7 @@ class Tolerances:
     gtol : float
         Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol``, over the projected gradient;
         0: never. On a plateau a gradient vanishes too, and a few samples cannot tell: where an estimator smooths,
-        this counts only once `fun` has fallen by ten standard errors since the start.
+        this counts only once `fun` has fallen by ten standard errors from an earlier value.
     xtol : float
         Converged when ``|step| <= xtol``; 0: never.
     ftol : float
@@ -52,8 +52,10 @@ class Tolerances:
     xtol: float = field(validator=real(minimum=0))
     ftol: float = field(validator=real(minimum=0))
 
-    def status(self, first: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator) -> Status:
-        """Verdict on `current`, reached from `previous` by a step of length `step`, the run having begun at `first`."""
+    def status(
+        self, highest: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator
+    ) -> Status:
+        """Verdict on `current`, reached from `previous` by a step of length `step`; `highest` is as of `surely`."""
         estimate = current.estimate
         # What one minibatch says is no verdict on all of them.
         if estimate.partial:
@@ -61,7 +63,7 @@ class Tolerances:
         # While the width still changes, the objective that is left to minimise is not yet this one.
         if is_flat(estimate) or (previous is not None and estimate.sigma != previous.estimate.sigma):
             return Status.RUNNING
-        if estimate.sigma > 0 and not _has_fallen(first.estimate, estimate):
+        if estimate.sigma > 0 and not _has_fallen(highest.estimate, estimate):
             return Status.RUNNING
         if self.gtol > 0 and estimate.jac is not None and self._gradient_vanishes(current, evaluator):
             return Status.CONVERGED
@@ -94,9 +96,14 @@ def is_flat(estimate: Estimate) -> bool:
     return estimate.spread <= _ROUNDING * abs(estimate.fun) or not bool(estimate.jac.any())
 
 
-def _has_fallen(first: Estimate, now: Estimate) -> bool:
-    error = math.hypot(first.fun_standard_error, now.fun_standard_error)
-    return now.fun + _EVIDENCE * error < first.fun
+def surely(estimate: Estimate) -> float:
+    """What the value is at least, but for the worst of luck."""
+    return estimate.fun - _EVIDENCE * estimate.fun_standard_error
+
+
+def _has_fallen(highest: Estimate, now: Estimate) -> bool:
+    error = math.hypot(highest.fun_standard_error, now.fun_standard_error)
+    return now.fun + _EVIDENCE * error < highest.fun
 
 
 class PlateauWatch:

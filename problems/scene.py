@@ -226,6 +226,11 @@ class Scene(Problem):
         return self.layout.joined("periods")
 
     @property
+    def sparse(self) -> bool:  # type: ignore[override]
+        """Whether nothing but texels is sought."""
+        return all(binding.sparse for binding in self._parameters)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Readable names of the columns."""
         return self.layout.names

@@ -47,7 +47,7 @@ class Texture(Task):
     }
 
     # A thousand texels, each of which shows in a few pixels.
-    default_estimator: ClassVar[str | None] = "sparse-gauss-newton"
+    sparse: ClassVar[bool] = True
 
     @cached_property
     def statement(self) -> Scene:

@@ -107,6 +107,7 @@ def refusal(problem: Problem, method: str, maxfev: int) -> str | None:
         estimator, optimizer = make_parts(method, problem, start(problem, 0))
         estimator = chained(estimator, problem)
         check_pairing(problem, estimator, optimizer)
+        estimator.init(problem)
     except (TypeError, ValueError, ImportError) as error:
         return str(error)
     n = problem.n

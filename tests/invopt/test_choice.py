@@ -1,5 +1,6 @@
 """What is chosen where nothing is asked for, and that the result says so."""
 
+import numpy as np
 import pytest
 
 from invopt import minimize, problems
@@ -32,6 +33,27 @@ def test_auto(problem, expected):
     assert names(problem) == names(problem, "auto") == expected
     choice = choose(problem, None, None)
     assert choice.why.startswith(f"{expected[0]} with {expected[1]}: ")
+
+
+def test_a_scene_of_texels_is_sparse():
+    described = problems.Texture(size="tiny").statement
+    assert names(described) == ("SparseGaussNewton", "NewtonCG")
+
+
+def test_a_small_budget_means_few_samples_an_iteration():
+    box = problems.Box10()
+    assert choose(box, None, None).estimator.cost(10) == choose(box, None, None, 400).estimator.cost(10) == 40
+    small = choose(box, None, None, 100)
+    assert small.estimator.cost(10) == 10
+    assert "the budget is 100" in small.why
+
+
+def test_a_short_period_makes_a_narrow_kernel():
+    class Angle(problems.Quadratic):
+        periods = np.array([2.0, np.inf])
+
+    assert choose(Angle(), None, None).estimator.sigma.start == 0.5
+    assert choose(problems.Quadratic(), None, None).estimator.sigma.start is None
 
 
 def test_a_method_asked_for_is_kept_and_served():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import field, frozen, validators
@@ -38,6 +38,9 @@ class Binding(abc.ABC):
     name : str, optional
         Readable name; by default the target and what is done to it.
     """
+
+    # Whether each of its columns shows in few pixels, and each pixel shows few.
+    sparse: ClassVar[bool] = False
 
     target: str = field(kw_only=False)
     scale: float | None = field(default=None, validator=validators.optional(real(above=0)))

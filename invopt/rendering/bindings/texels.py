@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from attrs import field, frozen
@@ -26,6 +26,8 @@ class Texels(ValueBinding):
     bounds : (low, high), default (0, 1)
         Range of each number.
     """
+
+    sparse: ClassVar[bool] = True
 
     shape: tuple[int, int, int] | None = field(default=None)
     bounds: Any = field(default=(0.0, 1.0))

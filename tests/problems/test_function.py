@@ -1,0 +1,65 @@
+"""A callable as a problem: values, or residuals."""
+
+import numpy as np
+import pytest
+
+from invopt import minimize, problems
+from invopt.exceptions import EvaluationError
+from invopt.testing import problem_evaluates
+
+T = np.linspace(0.0, 1.0, 40)
+
+
+def residuals(x):
+    return x[0] * np.exp(-x[1] * T) - 2.0 * np.exp(-0.5 * T)
+
+
+def noisy(x, seed):
+    return residuals(x) + 0.02 * np.random.default_rng(seed).standard_normal(len(T))
+
+
+def test_residuals_are_what_the_contract_says():
+    problem_evaluates(problems.Function(fun=residuals, x0=[1.0, 1.0], residuals=True))
+
+
+def test_residuals_need_fewer_evaluations_than_values():
+    def spent(fun, **options):
+        problem = problems.Function(fun=fun, x0=[1.0, 1.5], sigma=0.5, **options)
+        found = minimize(problem, rng=0, maxfev=400)
+        near = np.abs(found.history["x"] - [2.0, 0.5]).max(1) < 0.02
+        assert near[-1]
+        return found.history["nfev"][np.flatnonzero(~near)[-1] + 1]
+
+    assert spent(residuals, residuals=True) < spent(lambda x: float(np.mean(residuals(x) ** 2)))
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_many_points_at_once(vectorized):
+    fun = (lambda rows: np.array([residuals(row) for row in rows])) if vectorized else residuals
+    problem = problems.Function(fun=fun, x0=[1.0, 1.5], residuals=True, vectorized=vectorized)
+    assert minimize(problem, rng=0, maxfev=20).history["fun"][-1] == pytest.approx(
+        minimize(problems.Function(fun=residuals, x0=[1.0, 1.5], residuals=True), rng=0, maxfev=20).history["fun"][-1]
+    )
+
+
+def test_at_a_bound_the_run_still_ends_at_the_noise():
+    problem = problems.Function(
+        fun=noisy, x0=[1.0, 1.5], sigma=0.5, residuals=True, seeded=True, bounds=[(0, 1.8), (0, 5)]
+    )
+    found = minimize(problem, rng=0, maxfev=2000)
+    assert found.x[0] == pytest.approx(1.8, abs=1e-12)
+    assert found.status.name == "NOISE_FLOOR"
+
+
+@pytest.mark.parametrize(
+    ("fun", "message"),
+    [
+        (lambda x: 1.0, r"real numbers of shape \(m\), got float of shape \(\)"),
+        (lambda x: np.ones((2, 2)), r"shape \(m\), got ndarray of shape \(2, 2\)"),
+        (lambda x: np.ones(0), r"shape \(m\), got ndarray of shape \(0,\)"),
+        (lambda x: np.ones(3 if x[0] > 1 else 4), "as many residuals at every point"),
+    ],
+)
+def test_residuals_of_a_wrong_shape_are_named(fun, message):
+    with pytest.raises(EvaluationError, match=message):
+        minimize(problems.Function(fun=fun, x0=[1.0], residuals=True), rng=0, maxfev=20)
