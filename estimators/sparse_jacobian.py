@@ -51,7 +51,8 @@ def _pursue(perturbations: Array, changes: Array, entries: int) -> tuple[NDArray
     # Which correlates best is not decided in the eighth digit.
     single = perturbations.astype(np.float32)
     for _ in range(entries):
-        fitness = np.abs(unexplained.T.astype(np.float32) @ single)
+        fitness = np.ascontiguousarray(unexplained.T, dtype=np.float32) @ single
+        np.abs(fitness, out=fitness)
         np.put_along_axis(fitness, support, -1.0, axis=1)
         support = np.hstack([support, fitness.argmax(axis=1)[:, None]])
         chosen = perturbations.T[support]
