@@ -44,14 +44,16 @@ class GaussNewton(HistoryEstimator):
     Parameters
     ----------
     sigma, window, seeds
-        As of every estimator with a history, see `HistoryEstimator`.
+        As of every estimator with a history, see `HistoryEstimator`. With a schedule or a number for `sigma` there are
+        no restarts and no end at the noise: the width is then the user's.
     n_samples : int, optional
         Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters, and 2 n for more: the more
         parameters, the less of what is remembered is still near.
     restarts : int, default 8
         New descents after one that ended above the noise floor, >= 0: by turns from where the run began and from there.
     max_spp_factor : int, default 64
-        Samples per pixel may rise by up to this factor, >= 1, in steps of 4, once noise swamps the steps.
+        Samples per pixel may rise fourfold, and again, up to this factor, >= 1, once noise swamps the steps; below 4
+        they stay.
 
     Notes
     -----
