@@ -16,12 +16,19 @@ from attrs import field, frozen
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from invopt._estimator import Estimate
+from invopt._stopping import Point
 from invopt._validators import integer
 from invopt.exceptions import CheckpointError
 
-__all__ = ["Checkpoint", "Snapshot", "as_checkpoint"]
+__all__ = ["Checkpoint", "Snapshot", "as_checkpoint", "reduced", "restored"]
 
-_VERSION = 1
+# 2: what is remembered of the highest value, and of a history's minima.
+_VERSION = 2
+
+# What of an estimate a checkpoint keeps as it is.
+_PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
+_TENSORS = ("jac", "standard_error", "x_standard_error")
 
 
 @frozen(kw_only=True, eq=False)
@@ -198,3 +205,18 @@ def _find(name: str) -> type[Any]:
     if not isinstance(found, type) or not (attrs.has(found) or hasattr(found, "_fields")):
         raise CheckpointError(f"{name!r} in the checkpoint is no state of a run")
     return found
+
+
+def reduced(point: Point, *, whole: bool) -> dict[str, Any]:
+    """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
+    estimate = point.estimate
+    kept = {name: getattr(estimate, name) for name in _PLAIN}
+    tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}
+    kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
+    return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
+
+
+def restored(kept: dict[str, Any]) -> Point:
+    """The point again, as far as it was kept."""
+    x, unit = kept["x"] if kept["x"] is not None else torch.empty(0), kept["unit"]
+    return Point(x, Estimate(**(kept | {"x": x, "unit": None if unit is None else lambda: unit})))

@@ -14,7 +14,7 @@ from attrs import define, field
 from numpy.typing import NDArray
 
 from invopt._chain import ChainEvaluator
-from invopt._checkpoint import Snapshot
+from invopt._checkpoint import Snapshot, reduced, restored
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from invopt._minimize import Run
 
 __all__ = ["Loop", "as_array", "open_evaluator"]
-
-# What of an estimate a checkpoint keeps as it is.
-_PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
-_TENSORS = ("jac", "standard_error", "x_standard_error")
 
 
 def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
@@ -95,7 +91,7 @@ class Loop:
         if (found := self._resumed(x, memory, state)) is not None:
             x, memory, state, step = found.x, found.memory, found.state, found.record["step"]
             plateau.flat, plateau.spent = found.record["flat"], found.record["spent"]
-            estimate = None if found.record["estimate"] is None else _restored(found.record["estimate"]).estimate
+            estimate = None if found.record["estimate"] is None else restored(found.record["estimate"]).estimate
         try:
             while True:
                 present, numbers = memory, rng.bit_generator.state
@@ -136,7 +132,7 @@ class Loop:
             self.run.rng.bit_generator.state = found.rng
             self.history = History.from_columns(record["history"])
             self.evaluator.counts.nfev, self.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
-            self.highest, self.last, self.best = (_restored(record[name]) for name in ("highest", "last", "best"))
+            self.highest, self.last, self.best = (restored(record[name]) for name in ("highest", "last", "best"))
             self.began -= record["seconds"]
         return found
 
@@ -149,7 +145,7 @@ class Loop:
             return
         points = {"highest": self.highest, "last": self.last, "best": self.best}
         record = {
-            "estimate": None if estimate is None else _reduced(Point(x, estimate), whole=True),
+            "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
             "step": step,
             "flat": plateau.flat,
             "spent": plateau.spent,
@@ -172,7 +168,7 @@ class Loop:
         record["history"] = self.history.columns_to(record.pop("rows"))
         for name in ("highest", "last", "best"):
             # Of what is never the answer, no weights are kept.
-            record[name] = _reduced(record[name], whole=name == "last" or self.run.estimator.comparable)
+            record[name] = reduced(record[name], whole=name == "last" or self.run.estimator.comparable)
         self.run.checkpoint.save(attrs.evolve(self.snapshot, record=record), self._identity())
         self.snapshot = None
 
@@ -299,20 +295,6 @@ class Loop:
         )
         result["parameters"] = Deferred(lambda: self.run.problem.parameters(result.x))
         return result
-
-
-def _reduced(point: Point, *, whole: bool) -> dict[str, Any]:
-    """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
-    estimate = point.estimate
-    kept = {name: getattr(estimate, name) for name in _PLAIN}
-    tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}
-    kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
-    return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
-
-
-def _restored(kept: dict[str, Any]) -> Point:
-    x, unit = kept["x"] if kept["x"] is not None else torch.empty(0), kept["unit"]
-    return Point(x, Estimate(**(kept | {"x": x, "unit": None if unit is None else lambda: unit})))
 
 
 def as_array(x: torch.Tensor) -> NDArray[np.float64]:
