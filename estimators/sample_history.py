@@ -149,6 +149,7 @@ class SampleHistory(HistoryEstimator):
         if len(state.minima) == _REPEATS:
             error = torch.stack(state.minima).std(0) / math.sqrt(_REPEATS)
             return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
+        assert estimate.jac is not None
         step = newton_step(objective, estimate.x, estimate.jac, estimate.hess)
         if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
             return estimate, evolve(state, sigma=min(_WIDER * state.sigma, state.first))
