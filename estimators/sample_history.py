@@ -27,6 +27,8 @@ __all__ = ["SampleHistory"]
 _MOST_PARAMETERS = 50
 # Share of its first value at which a width is small.
 _SMALL = 0.06
+# Noise counts from this share of what values differ within the width.
+_SWAMPS = 0.1
 # A model's minimum within this share of the width is settled.
 _SETTLED = 0.3
 # Factor of a width at which noise hides the curvature, or moves the minimum.
@@ -65,10 +67,11 @@ class SampleHistory(HistoryEstimator):
     the coefficients.
 
     Under one seed a noisy function has a minimum of its own, which no width tells from the true one. Once the width has
-    fallen to 6 %, two evaluations at one point, with two seeds, say whether there is noise. If so the minimum is found
-    again under three more seeds, each with an empty window; the answer is the mean of the four, the error bars are its
-    standard errors (three degrees of freedom), and the run ends with `Status.NOISE_FLOOR`. A width at which noise hides
-    the curvature grows again. Without noise the width goes on to shrink, and the tolerances end the run.
+    fallen to 6 %, two evaluations at one point, with two seeds, say how much noise there is. As soon as that is a tenth
+    of what values differ within the width, the width stays, and the minimum is found again under three more seeds, each
+    with an empty window; the answer is the mean of the four, the error bars are its standard errors (three degrees of
+    freedom), and the run ends with `Status.NOISE_FLOOR`. A width at which noise hides the curvature grows again.
+    Without noise it goes on to shrink, and the tolerances end the run.
 
     See Also
     --------
@@ -124,7 +127,9 @@ class SampleHistory(HistoryEstimator):
             return estimate, state
         if not state.hold and state.sigma > _SMALL * state.first:
             return estimate, state
-        return self._at_the_end(objective, estimate, state, rng)
+        # The basis being orthonormal, this is how much values differ within the width.
+        varies = float(torch.linalg.vector_norm(model.coefficients[1:]))
+        return self._at_the_end(objective, estimate, varies, state, rng)
 
     @staticmethod
     def _errors(model: Fit, weights: Tensor, funs: Tensor) -> Tensor:
@@ -137,15 +142,16 @@ class SampleHistory(HistoryEstimator):
         return error
 
     def _at_the_end(
-        self, objective: Evaluator, estimate: Estimate, state: HistoryState, rng: np.random.Generator
+        self, objective: Evaluator, estimate: Estimate, varies: float, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
         if state.floor.noise is None:
             assert state.lowest is not None
             noise = self._measure_noise(objective, state.lowest.x, state, rng)
-            state = evolve(state, floor=evolve(state.floor, noise=noise), hold=noise > 0)
+            state = evolve(state, floor=evolve(state.floor, noise=noise))
         if not state.hold:
-            return estimate, state
+            assert state.floor.noise is not None
+            return estimate, evolve(state, hold=math.sqrt(state.floor.noise) > _SWAMPS * varies)
         if len(state.minima) == _REPEATS:
             error = torch.stack(state.minima).std(0) / math.sqrt(_REPEATS)
             return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
