@@ -64,13 +64,13 @@ class GaussNewton(HistoryEstimator):
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
     Once the width has fallen to a fifth, two evaluations at one point, with two seeds, tell the noise of the residuals.
-    A lowest value far above it means a wrong minimum: the width goes back to its first value, the samples are kept, and
-    the next descent begins where the run began, or, the next time, where the last one ended (of the methods `Newton`
-    alone goes there). Other samples take another way down, and where two parameters have taken the same place, none
-    leaves it. If no descent comes down to the noise, the lowest of them is the answer, and the message says so.
-    Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times
-    the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter,
-    where that is used up or no longer lowers the residuals.
+    A lowest value far above it, or above what more samples per pixel leave of it, means a wrong minimum: the width goes
+    back to its first value, the samples are kept, and the next descent begins where the run began, or, the next time,
+    where the last one ended (of the methods `Newton` alone goes there). Other samples take another way down, and where
+    two parameters have taken the same place, none leaves it. If no descent comes down to the noise, the lowest of them
+    is the answer, and the message says so. Otherwise the run is at the noise floor as soon as steps are shorter than
+    their error bars: new seed, four times the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and
+    an error bar for every parameter, where that is used up or no longer lowers the residuals.
 
     See Also
     --------
@@ -124,8 +124,9 @@ class GaussNewton(HistoryEstimator):
         floor, lowest, top = state.floor, state.lowest, state.top
         assert lowest is not None
         assert top is not None
-        if floor.noise is None:
-            floor = evolve(floor, noise=self._measure_noise(objective, lowest.x, state, rng))
+        # That more samples lower the noise is measured where it matters.
+        if floor.noise is None or (floor.factor > 1 and floor.restarts > 0 and floor.is_above(lowest.fun, top)):
+            floor = floor.measured(self._measure_noise(objective, lowest.x, state, rng))
             state = evolve(state, floor=floor)
         if floor.is_above(lowest.fun, top):
             return self._again(estimate, state) if floor.restarts > 0 else self._best(estimate, state)
@@ -155,25 +156,27 @@ class GaussNewton(HistoryEstimator):
 
     def _again(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """The next descent, at the first width: from where the run began, else from here."""
-        left = state.floor.restarts - 1
-        if (self.restarts - left) % 2 == 1:
+        floor, best = state.floor.restarted(), _clean(state)
+        if state.best is not None and state.best.fun < best.fun:
+            best = state.best
+        if (self.restarts - floor.restarts) % 2 == 1:
             assert state.origin is not None
             estimate = evolve(estimate, lowest=Lowest(state.origin, 0.0, lambda step: math.inf))
-        floor = evolve(state.floor, restarts=left)
-        best = _lower(state.best, state.lowest)
-        return estimate, evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None, best=best)
+        # Samples of other noise are not of the same kind.
+        kept = state.batches if state.floor.factor == 1 else ()
+        state = evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None, best=best)
+        return estimate, evolve(state, batches=kept)
 
     @staticmethod
     def _best(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """No descent came down to the noise: the lowest of them is the answer, and not for noise alone."""
-        best = _lower(state.best, state.lowest)
-        assert best is not None
-        estimate = evolve(estimate, note=_ABOVE_NOISE)
-        if best is state.lowest:
+        estimate, here = evolve(estimate, note=_ABOVE_NOISE), _clean(state)
+        if state.best is None or here.fun <= state.best.fun:
             return estimate, state
         # Once; from there on the width goes on to shrink.
-        estimate = evolve(estimate, lowest=Lowest(*best, lambda step: math.inf))
-        return estimate, evolve(state, lowest=best, best=None, wide=True)
+        lowest = Sample(state.best.x, state.best.fun + state.floor.level)
+        estimate = evolve(estimate, lowest=Lowest(*lowest, lambda step: math.inf))
+        return estimate, evolve(state, lowest=lowest, best=None, wide=True)
 
 
 _ABOVE_NOISE = (
@@ -181,10 +184,10 @@ _ABOVE_NOISE = (
 )
 
 
-def _lower(first: Sample | None, second: Sample | None) -> Sample | None:
-    if first is None or second is None:
-        return first or second
-    return first if first.fun <= second.fun else second
+def _clean(state: HistoryState) -> Sample:
+    """The lowest sample without the noise, of which descents have not all the same."""
+    assert state.lowest is not None
+    return Sample(state.lowest.x, state.lowest.fun - state.floor.level)
 
 
 def _describe(x: Tensor, model: LinearModel, state: HistoryState) -> Estimate:

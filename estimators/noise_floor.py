@@ -12,7 +12,7 @@ __all__ = ["RAISE", "NoiseFloor", "gradient_blocks", "newton_step", "parameter_c
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
-# ... by more than this share of what it started with above the noise.
+# ... by more than this share of what it started with above the noise, or of the noise where that is more.
 _LEFT = 0.15
 # Four times the samples should quarter the residuals' mean square; above this ratio other errors prevail.
 _PAYS = 0.6
@@ -36,7 +36,7 @@ class NoiseFloor:
     factor : int
         By how much the samples per pixel have been raised.
     noise : float or None
-        Mean square of the residuals' noise, once measured.
+        Mean square of the residuals' noise with the problem's own samples per pixel, once measured.
     before : float or None
         Mean square of the residuals at the answer, before the last raise.
     """
@@ -52,16 +52,30 @@ class NoiseFloor:
         """Samples per pixel to ask for; None for the problem's own."""
         return None if self.spp is None or self.factor == 1 else self.spp * self.factor
 
-    def is_above(self, lowest: float, top: float) -> bool:
-        """Whether a descent from `top` to `lowest` ended above the noise."""
+    @property
+    def level(self) -> float:
+        """Mean square of the noise with as many samples per pixel as there now are."""
         assert self.noise is not None
-        return lowest > _ABOVE * self.noise + _LEFT * max(top - self.noise, 0.0)
+        return self.noise / self.factor
+
+    def is_above(self, lowest: float, top: float) -> bool:
+        """Whether a descent from `top`, with the problem's own samples, to `lowest` ended above the noise."""
+        assert self.noise is not None
+        return lowest > _ABOVE * self.level + _LEFT * max(top - self.noise, self.noise)
 
     def can_raise(self, value: float, limit: int) -> bool:
         """Whether more samples per pixel are allowed, and still lowered the residuals when last raised."""
         if self.spp is None or self.factor * RAISE > limit:
             return False
         return self.before is None or value < _PAYS * self.before
+
+    def measured(self, level: float) -> NoiseFloor:
+        """With the noise found at the present samples per pixel."""
+        return evolve(self, noise=level * self.factor)
+
+    def restarted(self) -> NoiseFloor:
+        """With one descent less to go, and the problem's own samples per pixel."""
+        return evolve(self, restarts=self.restarts - 1, factor=1, before=None)
 
     def after_raise(self, value: float) -> NoiseFloor:
         """The next level, `value` being the residuals' mean square at this one."""

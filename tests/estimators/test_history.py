@@ -317,6 +317,28 @@ def test_a_descent_that_ends_too_high_is_not_the_last():
     assert solved(8) > solved(0)
 
 
+def test_a_false_minimum_that_noise_hides_is_found_out_with_more_samples():
+    class Hidden(Line):
+        """A valley of height 0.06 beside the true one, under noise of mean square 0.09."""
+
+        x0 = np.array([-3.4])
+        sigma = 0.3
+
+        def open(self):
+            class Live(_Line):
+                def residuals(self, x, *, seed, spp=None):
+                    height = 0.0455 * x.square() * ((x + 3).square() + 0.6)
+                    noise = super().residuals(torch.zeros_like(x), seed=seed, spp=spp)
+                    return height.expand(-1, 240) + noise
+
+            return Live(np.ones((240, 1)))
+
+    found = minimize(Hidden(), GaussNewton(restarts=0), Newton(), rng=0, maxfev=400)
+    assert found.x[0] < -2
+    assert found.status is not Status.NOISE_FLOOR
+    assert "stay far above their noise" in found.message
+
+
 def test_what_cannot_match_is_still_found_precisely():
     class Offset(Line):
         """A target that no x reaches: every descent ends above the noise."""
