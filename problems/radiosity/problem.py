@@ -209,7 +209,7 @@ class NeuralRadiosity(Problem):
         """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
         return {
             "scene": _fingerprint(self.scene, self.variables),
-            "field": repr(self.field),
+            "field": f"{self.field!r} version {self.field.version}",
             "guide": repr(self.guide),
         }
 

@@ -294,6 +294,17 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
         field.radiance(p, p[:3], p, p)
 
 
+def test_saved_fields_of_another_version_are_refused(trained, tmp_path, monkeypatch):
+    problem, res = trained
+    path = tmp_path / "field.safetensors"
+    with problem.open() as live:
+        monkeypatch.setattr(Field, "version", 1)
+        RadianceField.of(live, res.x).save(path)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="of version 1, and version 2 is read here"):
+        RadianceField.load(path)
+
+
 def test_pictures(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("INVOPT_CACHE_DIR", str(tmp_path / "cache"))
     problem, res = trained
