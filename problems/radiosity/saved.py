@@ -141,6 +141,6 @@ def _check_format(path: str | Path, found: str) -> None:
         raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
     if version != str(Field.version):
         raise CheckpointError(
-            f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the inputs of "
-            f"the network differ; train it anew, or load it with the invopt that saved it"
+            f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the "
+            f"inputs of the network differ; train it anew, or load it with the invopt that saved it"
         )

@@ -24,7 +24,7 @@ from invopt._registry import find, resolve
 from invopt._result import OptimizeResult
 from invopt._schedules import StepDecay
 
-from .metrics import compare
+from .metrics import compare, flip, has_flip
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
 from .reference import reference
@@ -33,7 +33,7 @@ __all__ = ["Training", "seconds_per_iteration"]
 
 
 class Training:
-    """Errors of a field while it is trained, the evaluations being on no one's clock.
+    """Errors of a field while it is trained, the evaluations being on no one's clock; FLIP where it is installed.
 
     Parameters
     ----------
@@ -82,8 +82,10 @@ class Training:
             return
         stopped = time.perf_counter()
         picture = self.live.render(intermediate_result.x, spp=self.spp, size=self._size)
-        errors = compare(picture, self.truth, self._emitting)
-        self.rows.append({"nit": nit, "seconds": spent, "loss": intermediate_result.fun, **errors.to_dict()})
+        errors = compare(picture, self.truth, self._emitting).to_dict()
+        if has_flip():
+            errors["flip"] = flip(picture, self.truth)
+        self.rows.append({"nit": nit, "seconds": spent, "loss": intermediate_result.fun, **errors})
         self._away += time.perf_counter() - stopped
         if over:
             raise StopIteration

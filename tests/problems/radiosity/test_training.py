@@ -16,14 +16,15 @@ from invopt.exceptions import (
     CheckpointError,
     EvaluationError,
     IncompatibleError,
+    InvoptError,
     NonFiniteError,
     SceneError,
     UnknownNameError,
 )
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField
+from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, metrics
 from invopt.problems.radiosity.camera_path import path_between, write_frames
-from invopt.problems.radiosity.metrics import compare
+from invopt.problems.radiosity.metrics import compare, flip
 from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.scenes import furnace, gap_room
 from invopt.rendering.descriptions import rgb
@@ -360,6 +361,20 @@ def test_errors_of_a_picture():
         compare(truth, truth[:2])
     with pytest.raises(ValueError, match="leaves no pixel"):
         compare(truth, truth, np.ones((4, 4), dtype=bool))
+
+
+def test_flip():
+    rng = np.random.default_rng(0)
+    truth = rng.random((32, 32, 3)) * 4
+    near, far = (flip(truth + error * rng.normal(size=truth.shape), truth) for error in (0.05, 0.5))
+    assert flip(truth, truth) == pytest.approx(0, abs=1e-6)
+    assert 0.01 < near < 0.5 * far < 0.5
+
+
+def test_flip_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr(metrics, "has_flip", lambda: False)
+    with pytest.raises(InvoptError, match="pip install 'invopt\\[flip\\]'"):
+        flip(np.ones((4, 4, 3)), np.ones((4, 4, 3)))
 
 
 def test_what_needs_a_gpu_says_so():
