@@ -24,6 +24,7 @@ from invopt.rendering.backend import Backend, active
 from .field import split
 from .guiding import Lobes
 from .query import Incident, Query
+from .seeds import seed_of
 
 if TYPE_CHECKING:
     from .problem import NeuralRadiosity
@@ -107,8 +108,6 @@ class RadiosityObjective(Objective):
             ) from None
 
     def _sides(self, x: Tensor, seed: int, step: int, differentiate_right: bool) -> Sides:
-        from .transport import seed_of
-
         problem = self.problem
         flat = x.detach().to(self.device, DTYPE).requires_grad_()
         weights = self.weights(flat)
@@ -254,7 +253,6 @@ class RadiosityObjective(Objective):
         size: tuple[int, int] | None = None,
     ) -> NDArray[np.float32]:
         """Path-traced picture through the same pixels, of paths up to `depth` long."""
-        from .transport import seed_of
 
         def rows(first: int, pixels: int) -> Tensor:
             traced: Tensor = self.transport.traced(sensor, first, pixels, spp, seed_of(seed, first), depth, size)
@@ -274,8 +272,6 @@ class RadiosityObjective(Objective):
         seed: int,
     ) -> Tensor:
         """Radiance of pixels, shape (pixels, 3)."""
-        from .transport import seed_of
-
         point, passed, gathered = self.transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
         query, emitted, asked = self.transport.query(point)
         if m:
@@ -299,7 +295,7 @@ class RadiosityObjective(Objective):
         """A noisy picture through OptiX's denoiser; on a GPU only."""
         if self._backend is not Backend.CUDA:
             raise BackendError("the OptiX denoiser needs the backend 'cuda'")
-        from .transport import denoised
+        from .denoising import denoised
 
         return denoised(picture)
 

@@ -119,7 +119,7 @@ def test_guide_is_a_density_and_its_samples_follow_it():
     import mitsuba as mi
 
     from invopt.problems.radiosity.guiding import Lobes
-    from invopt.problems.radiosity.transport import Mixture
+    from invopt.problems.radiosity.mixture import Mixture
 
     with NeuralRadiosity("cornell-box", field="tiny").open():
         pass
