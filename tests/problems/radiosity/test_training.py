@@ -126,7 +126,7 @@ def test_out_of_memory_says_what_to_lower(monkeypatch):
         def full(*arguments):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-        monkeypatch.setattr(type(live), "_right", full)
+        monkeypatch.setattr(type(live), "right", full)
         with pytest.raises(EvaluationError, match="n_points=64, n_directions=4 .* lower n_points first"):
             live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=True)
 
