@@ -23,7 +23,7 @@ from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide
 from invopt.problems.radiosity.metrics import compare, has_flip
 from invopt.problems.radiosity.reference import reference
-from invopt.problems.radiosity.study import Training, seconds_per_iteration
+from invopt.problems.radiosity.training import Training, seconds_per_iteration
 from invopt.rendering import set_threads
 
 SIZE = {"iterations": 800, "points": 512, "directions": 16, "seeds": 3, "width": 64, "spp": 2048}
