@@ -32,6 +32,8 @@ __all__ = ["RadiosityObjective"]
 
 # What the weights are kept as.
 DTYPE = torch.float32
+# What errors say where memory is full: CUDA and Dr.Jit; torch on the CPU.
+_FULL = ("out of memory", "can't allocate memory")
 # Longer side of small pictures, in pixels.
 _PREVIEW = 128
 
@@ -94,7 +96,10 @@ class RadiosityObjective(Objective):
         problem = self.problem
         try:
             return self._sides(x, seed, step, differentiate_right)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # torch's own kind on a GPU, Dr.Jit's and the CPU's are plain ones.
+            if not any(word in str(error) for word in _FULL):
+                raise
             raise EvaluationError(
                 f"out of memory with n_points={problem.n_points}, n_directions={problem.n_directions} and a field of "
                 f"width {problem.field.width}: lower n_points first; or use SemiGradient, "

@@ -119,16 +119,37 @@ def test_a_loss_that_is_no_number_ends_the_run_with_what_was_good(tmp_path):
     assert math.isfinite(result.fun)
 
 
-def test_out_of_memory_says_what_to_lower(monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("jit_malloc(): out of memory! Could not allocate 8 bytes of device memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_out_of_memory_says_what_to_lower(error, monkeypatch):
     problem = small()
     with problem.open() as live:
 
         def full(*arguments):
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
         monkeypatch.setattr(type(live), "right", full)
         with pytest.raises(EvaluationError, match="n_points=64, n_directions=4 .* lower n_points first"):
             live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=True)
+        error.args = ("something else",)
+        with pytest.raises(RuntimeError, match="something else"):
+            live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=True)
+
+
+def test_the_right_side_keeps_a_graph_only_where_it_is_differentiated():
+    problem = small()
+    with problem.open() as live:
+        kept = [
+            live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=wanted).right.requires_grad
+            for wanted in (False, True)
+        ]
+    assert kept == [False, True]
 
 
 def medium():
@@ -157,6 +178,20 @@ def flat():
     return scene | {"sky": {"type": "constant"}}
 
 
+def needle():
+    """All that scatters is a triangle without an area."""
+    import mitsuba as mi
+
+    mesh = mi.Mesh("needle", 3, 1)
+    params = mi.traverse(mesh)
+    params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 2, 0, 0]
+    params["faces"] = [0, 1, 2]
+    params.update()
+    scene = furnace() | {"sky": {"type": "constant"}, "needle": mesh}
+    del scene["sphere"]
+    return scene
+
+
 def placed():
     box = {"type": "shapegroup", "id": "group", "box": {"type": "cube"}}
     return furnace() | {"group": box, "box": {"type": "instance", "shapegroup": {"type": "ref", "id": "group"}}}
@@ -169,6 +204,7 @@ def placed():
         (dark, "no emitter"),
         (bulb, "take sampling='nee'"),
         (flat, "no surface with an area"),
+        (needle, "no surface with an area"),
         (placed, "no instances"),
     ],
 )
