@@ -224,13 +224,14 @@ def frames(trained, drawn, traced):
 
 
 MEMORY = """
-import resource, sys, invopt
+import sys, invopt
 from invopt.problems import NeuralRadiosity
 name, points, early, late = sys.argv[1], *map(int, sys.argv[2:])
 problem = NeuralRadiosity("gap-room", field="small", n_points=points, n_directions=16)
 def note(*, intermediate_result):
     if intermediate_result.nit in (early, late):
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+        # What getrusage says is inherited from the process that started this one.
+        print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 invopt.minimize(problem, name, rng=0, maxiter=late, callback=note, progress=False)
 """
 
@@ -239,7 +240,7 @@ def peaks(name, points, early, late):
     """Peaks of a process of its own after so many steps, in MiB."""
     command = [sys.executable, "-c", MEMORY, name, str(points), str(early), str(late)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = tuple(map(float, done.stdout.split()))
+    found = tuple(float(kibibytes) / 2**10 for kibibytes in done.stdout.split())
     print(f"{name}, {points} points: peak {found[0]:.0f} MiB after {early} steps, {found[1]:.0f} MiB after {late}")
     return found
 
