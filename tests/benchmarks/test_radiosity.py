@@ -41,6 +41,8 @@ ESTIMATORS = {
     "WDB.5": estimators.WeightedDualBuffer(weight=0.5),
     "SG": estimators.SemiGradient(),
 }
+# Beside gap-room's.
+SEVERAL = {("door", "NR"), ("door", "SG")}
 COLUMNS = ["mse", "relmse", "mape", "energy", *(["flip"] if has_flip() else [])]
 # By weight: at 1 and 0 the gradients are the dual buffer's and the semi-gradient's, as the furnace test shows.
 WEIGHTS = {1.0: "DB", 0.5: "WDB.5", 0.25: "WDB.25", 0.1: "WDB.1", 0.0: "SG"}
@@ -128,7 +130,7 @@ def test_errors_at_equal_iterations():
     for name in [*SCENES, *(["door"] if door() else [])]:
         found = {}
         for label, estimator in ESTIMATORS.items():
-            seeds = range(SIZE["seeds"] if name == "gap-room" else 1)
+            seeds = range(SIZE["seeds"] if (name, label) in SEVERAL or name == "gap-room" else 1)
             found[label] = show(name, label, [cell(name, label, estimator, seed) for seed in seeds])
         if name == "gap-room":
             seeds = range(SIZE["seeds"])
@@ -138,7 +140,7 @@ def test_errors_at_equal_iterations():
         print(f"{name:12} NR/SG in MSE: {ratios[name]:.2f}", flush=True)
     found = list(ratios.values())
     print(f"mean over the scenes {np.mean(found):.2f}, geometric {np.exp(np.mean(np.log(found))):.2f}; paper 8.8")
-    # Behind the door one is too dark and the other too bright, and its one seed does not decide which is worse.
+    # Behind the door one is too dark and the other too bright, which at this size is worse.
     assert min(ratios[name] for name in SCENES) > 1
 
 
