@@ -84,7 +84,9 @@ def has_flip() -> bool:
 
 
 def flip(picture: ArrayLike, reference: ArrayLike) -> float:
-    """Mean HDR-FLIP of a picture: how much an eye would notice, flipping between the two [1]_.
+    """Mean HDR-FLIP of a picture: how much an eye would notice.
+
+    The eye of someone who flips between the picture and the reference [1]_.
 
     Parameters
     ----------
