@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,6 +49,9 @@ class Field:
     >>> Field.paper().width, Field.paper().depth
     (512, 7)
     """
+
+    # Of what the network is told; weights of another version mean something else. 2: the normal is of the side seen.
+    version: ClassVar[int] = 2
 
     width: int = field(default=64, validator=integer(4))
     depth: int = field(default=4, validator=integer(2))

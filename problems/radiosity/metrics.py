@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 from attrs import asdict, frozen
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Errors", "compare", "flip"]
+from invopt.exceptions import InvoptError
+
+__all__ = ["Errors", "compare", "flip", "has_flip"]
 
 # Keeps black pixels from counting without limit, as in the papers' loss.
 _EPSILON = 1e-2
@@ -75,12 +78,38 @@ def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_]
     )
 
 
-def flip(picture: ArrayLike, reference: ArrayLike) -> float | None:
-    """Mean HDR-FLIP of a picture, what an eye would notice; None where flip-evaluator is not installed."""
-    try:
-        flip_evaluator = import_module("flip_evaluator")
-    except ImportError:
-        return None
+def has_flip() -> bool:
+    """Whether flip-evaluator is installed."""
+    return find_spec("flip_evaluator") is not None
+
+
+def flip(picture: ArrayLike, reference: ArrayLike) -> float:
+    """Mean HDR-FLIP of a picture: how much an eye would notice.
+
+    The eye of someone who flips between the picture and the reference [1]_.
+
+    Parameters
+    ----------
+    picture, reference : array_like, shape (height, width, 3)
+        Linear RGB; what is negative counts as black.
+
+    Returns
+    -------
+    float
+        From 0, alike, to 1; the range of exposures is that of the reference.
+
+    Raises
+    ------
+    InvoptError
+        Where flip-evaluator is not installed; `has_flip` tells.
+
+    References
+    ----------
+    .. [1] Andersson, Nilsson, Shirley, Akenine-Moeller, "Visualizing Errors in Rendered High Dynamic Range Images",
+       Eurographics 2021 (short papers).
+    """
+    if not has_flip():
+        raise InvoptError("FLIP needs the package 'flip-evaluator': pip install 'invopt[flip]'")
     shown = [np.clip(np.asarray(image, dtype=np.float32), 0, None) for image in (reference, picture)]
-    _, mean, _ = flip_evaluator.evaluate(*shown, "HDR")
+    _, mean, _ = import_module("flip_evaluator").evaluate(*shown, "HDR", applyMagma=False)
     return float(mean)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from invopt._problem import Objective
@@ -23,7 +21,9 @@ from invopt.rendering.backend import Backend, active
 
 from .field import split
 from .guiding import Lobes
+from .pictures import Sensor, View, emitting, of_field, path_traced
 from .query import Incident, Query
+from .seeds import seed_of
 
 if TYPE_CHECKING:
     from .problem import NeuralRadiosity
@@ -32,13 +32,10 @@ __all__ = ["RadiosityObjective"]
 
 # What the weights are kept as.
 DTYPE = torch.float32
-# A camera of the scene, or the description of another.
-Sensor = int | Mapping[str, Any]
+# What errors say where memory is full: CUDA and Dr.Jit; torch on the CPU.
+_FULL = ("out of memory", "can't allocate memory")
 # Longer side of small pictures, in pixels.
 _PREVIEW = 128
-
-# Queries of the field that are in memory at once while a picture is made.
-_CHUNK: dict[Backend, int] = {Backend.CUDA: 2**21, Backend.LLVM: 2**18}
 
 
 def device_of(backend: Backend) -> torch.device:
@@ -99,7 +96,10 @@ class RadiosityObjective(Objective):
         problem = self.problem
         try:
             return self._sides(x, seed, step, differentiate_right)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # torch's own kind on a GPU, Dr.Jit's and the CPU's are plain ones.
+            if not any(word in str(error) for word in _FULL):
+                raise
             raise EvaluationError(
                 f"out of memory with n_points={problem.n_points}, n_directions={problem.n_directions} and a field of "
                 f"width {problem.field.width}: lower n_points first; or use SemiGradient, "
@@ -107,8 +107,6 @@ class RadiosityObjective(Objective):
             ) from None
 
     def _sides(self, x: Tensor, seed: int, step: int, differentiate_right: bool) -> Sides:
-        from .transport import seed_of
-
         problem = self.problem
         flat = x.detach().to(self.device, DTYPE).requires_grad_()
         weights = self.weights(flat)
@@ -119,7 +117,7 @@ class RadiosityObjective(Objective):
             point, problem.n_directions, seed_of(seed, 1), lobes if problem.guides(step) else None
         )
         with nullcontext() if differentiate_right else torch.no_grad():
-            right = self._right(weights, incident, emitted)
+            right = self.right(weights, incident, emitted)
         left = self.reflected(weights, query) + emitted.t()
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
         facts = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
@@ -133,7 +131,7 @@ class RadiosityObjective(Objective):
         """The field's answer, shape (k, 3)."""
         return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
 
-    def _right(self, weights: Mapping[str, Tensor], incident: Incident, emitted: Tensor) -> Tensor:
+    def right(self, weights: Mapping[str, Tensor], incident: Incident, emitted: Tensor) -> Tensor:
         """Estimates of the right side by each direction, shape (k, m, 3)."""
         terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
         return terms.view(emitted.shape[1], -1, 3) + emitted.t().unsqueeze(1)
@@ -148,6 +146,14 @@ class RadiosityObjective(Objective):
             features = self.problem.field.features(weights, query, self._lookup)
         with nullcontext() if self.problem.learns(step) else torch.no_grad():
             return guide(weights, features)
+
+    def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
+        """The trained guide's mixtures; None without one."""
+        guide = self.problem.guide
+        if guide is None:
+            return None
+        with torch.no_grad():
+            return guide(weights, self.problem.field.features(weights, query, self._lookup))
 
     def _guide_loss(self, lobes: Lobes, incident: Incident, right: Tensor) -> Tensor:
         """Cross entropy to what arrives indirectly and by chance; emitters sampled on their own need no guide."""
@@ -181,21 +187,9 @@ class RadiosityObjective(Objective):
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
         """Write the right side, the errors of both, and the field itself."""
-        import matplotlib.image
+        from .outcome import write
 
-        from invopt.report.pictures import to_display
-
-        from .metrics import compare
-        from .saved import RadianceField
-
-        emitting = self.emitting_pixels(size=self.preview)
-        sides = {"lhs": self.image(x), "rhs": self.render(x, side="rhs", spp=4, size=self.preview)}
-        errors = {side: compare(picture, self.reference, emitting).to_dict() for side, picture in sides.items()}
-        picture, record, kept = out / "right_side.png", out / "errors.json", out / "field.safetensors"
-        matplotlib.image.imsave(picture, to_display(sides["rhs"]))
-        record.write_text(json.dumps(errors, indent=1) + "\n")
-        RadianceField.of(self, x).save(kept)
-        return [picture, record, kept]
+        return write(self, x, out)
 
     def render(
         self,
@@ -235,14 +229,9 @@ class RadiosityObjective(Objective):
         if side not in ("lhs", "rhs"):
             raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
         m = 0 if side == "lhs" else (n_directions or self.problem.n_directions)
-        flat = torch.as_tensor(np.asarray(x), dtype=DTYPE, device=self.device)
-        weights = self.weights(flat)
-
-        def rows(first: int, pixels: int) -> Tensor:
-            return self._pixels(weights, sensor, first, pixels, spp, m, size, seed)
-
-        with torch.no_grad():
-            return self._assemble(rows, sensor, size, spp * max(m, 1))
+        weights = self.weights(torch.as_tensor(np.asarray(x), dtype=DTYPE, device=self.device))
+        view = View(sensor, size or self.transport.size(sensor), spp, seed)
+        return of_field(self, weights, view, m)
 
     def trace(
         self,
@@ -254,52 +243,13 @@ class RadiosityObjective(Objective):
         size: tuple[int, int] | None = None,
     ) -> NDArray[np.float32]:
         """Path-traced picture through the same pixels, of paths up to `depth` long."""
-        from .transport import seed_of
-
-        def rows(first: int, pixels: int) -> Tensor:
-            traced: Tensor = self.transport.traced(sensor, first, pixels, spp, seed_of(seed, first), depth, size)
-            return traced
-
-        return self._assemble(rows, sensor, size, spp)
-
-    def _pixels(
-        self,
-        weights: Mapping[str, Tensor],
-        sensor: Sensor,
-        first: int,
-        pixels: int,
-        spp: int,
-        m: int,
-        size: tuple[int, int] | None,
-        seed: int,
-    ) -> Tensor:
-        """Radiance of pixels, shape (pixels, 3)."""
-        from .transport import seed_of
-
-        point, passed, gathered = self.transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
-        query, emitted, asked = self.transport.query(point)
-        if m:
-            lobes = self.problem.final_lobes(weights, query, self._lookup)
-            incident = self.transport.incident(point, m, seed_of(seed, 1, first), lobes)
-            radiance = self._right(weights, incident, emitted).mean(1) - emitted.t()
-        else:
-            radiance = self.reflected(weights, query)
-        radiance = torch.where(asked.unsqueeze(1), radiance, 0.0) + emitted.t()
-        seen: Tensor = (gathered.t() + passed.t() * radiance).view(pixels, spp, 3).mean(1)
-        return seen
-
-    def _assemble(self, rows: Any, sensor: Sensor, size: tuple[int, int] | None, per_pixel: int) -> NDArray[np.float32]:
-        width, height = size or self.transport.size(sensor)
-        step = max(1, _CHUNK[self._backend] // per_pixel)
-        parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]
-        picture: NDArray[np.float32] = torch.cat(parts).view(height, width, 3).numpy()
-        return picture
+        return path_traced(self, View(sensor, size or self.transport.size(sensor), spp, seed), depth)
 
     def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """A noisy picture through OptiX's denoiser; on a GPU only."""
         if self._backend is not Backend.CUDA:
             raise BackendError("the OptiX denoiser needs the backend 'cuda'")
-        from .transport import denoised
+        from .denoising import denoised
 
         return denoised(picture)
 
@@ -308,18 +258,7 @@ class RadiosityObjective(Objective):
 
         None of them where an emitter is seen in all.
         """
-
-        def rows(first: int, pixels: int) -> Tensor:
-            point, _, gathered = self.transport.camera(sensor, first, pixels, 4, first, size)
-            _, emitted, _ = self.transport.query(point)
-            brightest: Tensor = (emitted + gathered).amax(0).view(pixels, 4).amax(1, keepdim=True)
-            return brightest.expand(pixels, 3)
-
-        found = self._assemble(rows, sensor, size, 4)[..., 0] > 0
-        if found.all():
-            return np.zeros_like(found)
-        # Rays miss an emitter that covers a corner of a pixel only.
-        return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
+        return emitting(self, View(sensor, size or self.transport.size(sensor), 4, 0))
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""

@@ -26,11 +26,10 @@ from invopt.rendering.backend import Backend, activate
 from invopt.rendering.dictionaries import Description, as_description
 from invopt.rendering.loading import Blueprint
 
-from .field import Field, Lookup, Shapes, as_field
-from .guiding import Guide, Lobes
+from .field import Field, Shapes, as_field
+from .guiding import Guide
 from .losses import RelativeL2, as_residual_loss
 from .objective import DTYPE, RadiosityObjective, device_of
-from .query import Query
 from .scenes import NAMED
 
 __all__ = ["NeuralRadiosity"]
@@ -209,7 +208,7 @@ class NeuralRadiosity(Problem):
         """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
         return {
             "scene": _fingerprint(self.scene, self.variables),
-            "field": repr(self.field),
+            "field": f"{self.field!r} version {self.field.version}",
             "guide": repr(self.guide),
         }
 
@@ -220,13 +219,6 @@ class NeuralRadiosity(Problem):
     def guides(self, step: int) -> bool:
         """Whether the guide draws directions at a step."""
         return self.guide is not None and self.guide.guides(step)
-
-    def final_lobes(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Lobes | None:
-        """The trained guide's mixtures; None without one."""
-        if self.guide is None:
-            return None
-        with torch.no_grad():
-            return self.guide(weights, self.field.features(weights, query, lookup))
 
 
 def _fingerprint(scene: Description | str, variables: Mapping[str, str]) -> str:

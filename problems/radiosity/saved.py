@@ -22,7 +22,7 @@ from .query import Query
 
 __all__ = ["RadianceField"]
 
-_FORMAT = "invopt radiance field 1"
+_NAME = "invopt radiance field"
 
 
 @frozen(kw_only=True, eq=False)
@@ -105,7 +105,7 @@ class RadianceField:
         from safetensors.torch import save_file
 
         header = {
-            "format": _FORMAT,
+            "format": f"{_NAME} {Field.version}",
             "field": cattrs.unstructure(self.field),
             "low": self.low.tolist(),
             "extent": self.extent.tolist(),
@@ -120,17 +120,27 @@ class RadianceField:
 
     @classmethod
     def load(cls, path: str | Path) -> RadianceField:
-        """Read what `save` wrote."""
+        """Read what `save` wrote; `CheckpointError` for another file, or one of another version."""
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(path, framework="pt") as file:
                 header = json.loads((file.metadata() or {}).get("invopt", "{}"))
-                if header.get("format") != _FORMAT:
-                    raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
+                _check_format(path, header.get("format", ""))
                 made = cattrs.structure(header["field"], Field)
                 weights = torch.cat([file.get_tensor(name).reshape(-1) for name in made.shapes])
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
         low, extent = np.array(header["low"]), np.array(header["extent"])
         return cls(field=made, weights=weights, low=low, extent=extent, scene=header["scene"])
+
+
+def _check_format(path: str | Path, found: str) -> None:
+    name, _, version = found.rpartition(" ")
+    if name != _NAME:
+        raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
+    if version != str(Field.version):
+        raise CheckpointError(
+            f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the "
+            f"inputs of the network differ; train it anew, or load it with the invopt that saved it"
+        )

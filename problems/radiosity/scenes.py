@@ -45,14 +45,14 @@ def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
         "front": _wall((0.5, 0, 1), (0, 0, -1), up, (1.5, 1), white),
         "left": _wall((-1, 0, 0), (1, 0, 0), up, (1, 1), red),
         "right": _wall((2, 0, 0), (-1, 0, 0), up, (1, 1), white),
-        "partition": _box((1, -1, -1), (1.02, 0.55, 1), _both_sides(diffuse(0.2, 0.6, 0.2))),
+        "partition": _box((1, -1, -1), (1.02, 0.55, 1), diffuse(0.2, 0.6, 0.2)),
         "ball": {
             "type": "sphere",
             "center": [0.1, -0.6, -0.2],
             "radius": 0.4,
             "bsdf": {"type": "roughconductor", "alpha": roughness, "material": "Au"},
         },
-        "box": _box((-0.75, -1, -0.75), (-0.25, -0.2, -0.25), _both_sides(plastic)),
+        "box": _box((-0.75, -1, -0.75), (-0.25, -0.2, -0.25), plastic),
         "lamp": {
             **_wall((1.5, -0.6, 0), (0, 1, 0), (0, 0, 1), (0.4, 0.5), _both_sides(diffuse(0.5, 0.5, 0.5))),
             "emitter": {"type": "area", "radiance": rgb(28.0, 25.0, 19.0)},
@@ -127,6 +127,7 @@ def _wall(middle: Any, facing: Any, up: Any, half_widths: Any, bsdf: dict[str, A
 
 
 def _box(low: Any, high: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
+    """Closed box, one-sided: no point is drawn on its inside, whose darkness would leak through thin walls."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     pose = np.diag([*(high - low) / 2, 1.0])
     pose[:3, 3] = (low + high) / 2

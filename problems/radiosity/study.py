@@ -1,14 +1,10 @@
-"""Measure training: seconds per iteration of several estimators, alternately, and errors along the way.
-
-``python -m invopt.problems.radiosity.study --help``
-"""
+"""Time and train estimators on one scene: ``python -m invopt.problems.radiosity.study --help``."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,131 +15,15 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from invopt._minimize import prepare
 from invopt._registry import find, resolve
-from invopt._result import OptimizeResult
 from invopt._schedules import StepDecay
 
-from .metrics import compare
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
 from .reference import reference
+from .training import Training, seconds_per_iteration
 
-__all__ = ["Training", "seconds_per_iteration"]
-
-
-class Training:
-    """Errors of a field while it is trained, the evaluations being on no one's clock.
-
-    Parameters
-    ----------
-    live : RadiosityObjective
-        The open scene.
-    truth : ndarray, shape (height, width, 3)
-        Reference picture.
-    every : int
-        Iterations between evaluations.
-    spp : int
-        Rays through a pixel of the left side.
-    seconds : float
-        Time after which training ends, evaluations not counted.
-    """
-
-    def __init__(
-        self,
-        live: RadiosityObjective,
-        truth: NDArray[np.float32],
-        *,
-        every: int,
-        spp: int = 4,
-        seconds: float = math.inf,
-    ) -> None:
-        self.live, self.truth = live, truth
-        self.every, self.spp, self.seconds = every, spp, seconds
-        self._size = (truth.shape[1], truth.shape[0])
-        self._emitting = live.emitting_pixels(size=self._size)
-        self.rows: list[dict[str, float]] = []
-        self._away = 0.0
-
-    def run(self, estimator: Any, method: Any, *, x0: Any, rng: int, maxiter: int) -> OptimizeResult:
-        """Train with an estimator; `rows` then holds the errors along the way."""
-        self.rows, self._away, self._began = [], 0.0, time.perf_counter()
-        prepared = prepare(
-            self.live.problem, estimator, method, x0=x0, rng=rng, maxiter=maxiter, callback=self, progress=False
-        )
-        return prepared.loop(self.live)
-
-    def __call__(self, *, intermediate_result: OptimizeResult) -> None:
-        """Measure, when it is time."""
-        synchronize(self.live)
-        spent = time.perf_counter() - self._began - self._away
-        nit, over = intermediate_result.nit, spent >= self.seconds
-        if nit % self.every and not over:
-            return
-        stopped = time.perf_counter()
-        picture = self.live.render(intermediate_result.x, spp=self.spp, size=self._size)
-        errors = compare(picture, self.truth, self._emitting)
-        self.rows.append({"nit": nit, "seconds": spent, "loss": intermediate_result.fun, **errors.to_dict()})
-        self._away += time.perf_counter() - stopped
-        if over:
-            raise StopIteration
-
-
-def seconds_per_iteration(
-    live: RadiosityObjective, estimators: Sequence[Any], *, x0: Any, blocks: int = 5, iterations: int = 20
-) -> Iterator[tuple[Any, list[float], float]]:
-    """Seconds per iteration of each estimator in each of several blocks, the estimators taking turns.
-
-    Yields
-    ------
-    estimator, seconds, memory
-        Seconds per iteration in each block, and the most memory a GPU held, in bytes; nan on the CPU.
-    """
-    spent: list[list[float]] = [[] for _ in estimators]
-    memory = [math.nan] * len(estimators)
-    for block in range(-1, blocks):
-        for i, estimator in enumerate(estimators):
-            cuda = live.device.type == "cuda"
-            if cuda:
-                torch.cuda.reset_peak_memory_stats()
-            clock = _Clock(live)
-            prepared = prepare(
-                live.problem,
-                estimator,
-                None,
-                x0=x0,
-                rng=block + 1,
-                maxiter=iterations if block >= 0 else 3,
-                callback=clock,
-                progress=False,
-            )
-            prepared.loop(live)
-            # The first block compiles kernels.
-            if block >= 0:
-                spent[i].append(clock.seconds / iterations)
-            if cuda:
-                memory[i] = float(torch.cuda.max_memory_allocated())
-    yield from zip(estimators, spent, memory, strict=True)
-
-
-class _Clock:
-    """Seconds from the first iteration of a run to its last: without its start, and what its result takes to copy."""
-
-    def __init__(self, live: RadiosityObjective) -> None:
-        self.live, self.seconds, self._began = live, 0.0, 0.0
-
-    def __call__(self, *, intermediate_result: OptimizeResult) -> None:
-        if intermediate_result.nit == 0:
-            synchronize(self.live)
-            self._began = time.perf_counter()
-        # A GPU is waited for every iteration anyhow, for the loss is read.
-        self.seconds = time.perf_counter() - self._began
-
-
-def synchronize(live: RadiosityObjective) -> None:
-    """Wait for what the GPU still does."""
-    if live.device.type == "cuda":
-        torch.cuda.synchronize()
+__all__ = ["main"]
 
 
 def main(
@@ -175,15 +55,6 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Folder for the record and the pictures.")] = None,
 ) -> None:
     """Time and train estimators of neural radiosity on one scene; prints one JSON line a result."""
-    console = Console(soft_wrap=True, highlight=False)
-
-    def say(**record: Any) -> None:
-        console.print(json.dumps(record), markup=False)
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            with (out / "study.jsonl").open("a") as file:
-                file.write(json.dumps(record) + "\n")
-
     problem = NeuralRadiosity(
         scene,
         field=field,
@@ -196,33 +67,77 @@ def main(
         media=media,
         backend=backend,
     )
+    log = Log(out)
     chosen = {name.strip(): _estimator(name.strip()) for name in estimators.split(",")}
     with problem.open() as live:
-        say(what="setting", problem=repr(problem), n=problem.n, device=str(live.device), torch=torch.__version__)
+        log(what="setting", problem=repr(problem), n=problem.n, device=str(live.device), torch=torch.__version__)
         if blocks:
-            timed = seconds_per_iteration(live, list(chosen.values()), x0=problem.x0, blocks=blocks, iterations=block)
-            for name, (_, spent, memory) in zip(chosen, timed, strict=True):
-                say(what="time", estimator=name, median=float(np.median(spent)), blocks=spent, peak_bytes=memory)
-        if seconds <= 0:
-            return
-        size = (width, height) if width and height else live.transport.size(0)
-        began = time.perf_counter()
-        truth = reference(live, spp=reference_spp, size=size)
-        say(what="reference", size=list(size), spp=reference_spp, seconds=time.perf_counter() - began)
-        training = Training(live, truth, every=every, spp=spp, seconds=seconds)
-        for name, seed in product(chosen, range(seeds)):
+            _time(log, live, chosen, blocks, block)
+        if seconds > 0:
+            size = (width, height) if width and height else live.transport.size(0)
+            training = Training(live, _truth(log, live, size, reference_spp), every=every, spp=spp, seconds=seconds)
             method = find("optimizers", "adam")(lr=StepDecay(lr, every=decay_every))
-            x0 = problem.starts(np.random.default_rng(seed), 1)[0]
-            result = training.run(chosen[name], method, x0=x0, rng=seed, maxiter=maxiter)
-            for row in training.rows:
-                say(what="error", estimator=name, seed=seed, **row)
-            if out is not None and seed == 0:
-                np.savez(
-                    out / f"{name.replace(':', '-')}.npz",
-                    lhs=live.render(result.x, spp=4 * spp, size=size),
-                    rhs=live.render(result.x, side="rhs", spp=1, n_directions=32, size=size),
-                    reference=truth,
-                )
+            _train(log, training, chosen, method, maxiter, seeds)
+
+
+class Log:
+    """One JSON line a result, printed and, with a folder, kept there.
+
+    Parameters
+    ----------
+    out : Path, optional
+        The folder.
+    """
+
+    def __init__(self, out: Path | None = None) -> None:
+        self.out = out
+        self._console = Console(soft_wrap=True, highlight=False)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, **record: Any) -> None:
+        """Write one."""
+        line = json.dumps(record)
+        self._console.print(line, markup=False)
+        if self.out is not None:
+            with (self.out / "study.jsonl").open("a") as file:
+                file.write(line + "\n")
+
+
+def _time(log: Log, live: RadiosityObjective, chosen: dict[str, Any], blocks: int, block: int) -> None:
+    timed = seconds_per_iteration(live, list(chosen.values()), x0=live.problem.x0, blocks=blocks, iterations=block)
+    for name, (_, spent, memory) in zip(chosen, timed, strict=True):
+        log(what="time", estimator=name, median=float(np.median(spent)), blocks=spent, peak_bytes=_number(memory))
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no nan."""
+    return None if math.isnan(value) else value
+
+
+def _truth(log: Log, live: RadiosityObjective, size: tuple[int, int], spp: int) -> NDArray[np.float32]:
+    began = time.perf_counter()
+    truth = reference(live, spp=spp, size=size)
+    log(what="reference", size=list(size), spp=spp, seconds=time.perf_counter() - began)
+    return truth
+
+
+def _train(log: Log, training: Training, chosen: dict[str, Any], method: Any, maxiter: int, seeds: int) -> None:
+    for name, seed in product(chosen, range(seeds)):
+        x0 = training.live.problem.starts(np.random.default_rng(seed), 1)[0]
+        result = training.run(chosen[name], method, x0=x0, rng=seed, maxiter=maxiter)
+        for row in training.rows:
+            log(what="error", estimator=name, seed=seed, **row)
+        if log.out is not None and seed == 0:
+            _keep(log.out / f"{name.replace(':', '-')}.npz", training, result.x)
+
+
+def _keep(path: Path, training: Training, x: NDArray[np.float64]) -> None:
+    """Save pictures of both sides, and the reference."""
+    live, size = training.live, training.size
+    left = live.render(x, spp=4 * training.spp, size=size)
+    right = live.render(x, side="rhs", spp=1, n_directions=32, size=size)
+    np.savez(path, lhs=left, rhs=right, reference=training.truth)
 
 
 def _estimator(name: str) -> Any:

@@ -65,20 +65,20 @@ def test_samplings_agree(scene, first, second):
 
 @pytest.mark.parametrize("sampling", ["nee", "guided"])
 def test_wrong_weights_are_seen(sampling, monkeypatch):
-    from invopt.problems.radiosity import transport
+    from invopt.problems.radiosity import directions
 
     honest = right("cornell-box", "bsdf")
-    monkeypatch.setattr(transport, "_power", lambda first, second: 1.0)
+    monkeypatch.setattr(directions, "_power", lambda first, second: 1.0)
     with pytest.raises(AssertionError, match="standard errors"):
         assert_mean(honest - right("cornell-box", sampling), 0.0, alpha=FAMILY / 10)
 
 
 def test_a_wrong_density_of_the_guide_is_seen(monkeypatch):
-    from invopt.problems.radiosity import transport
+    from invopt.problems.radiosity.mixture import Mixture
 
     honest = right(gap_room, "bsdf")
-    true = transport.Mixture.density
-    monkeypatch.setattr(transport.Mixture, "density", lambda self, d: 0.5 * true(self, d))
+    true = Mixture.density
+    monkeypatch.setattr(Mixture, "density", lambda self, d: 0.5 * true(self, d))
     with pytest.raises(AssertionError, match="standard errors"):
         assert_mean(honest - right(gap_room, "guided"), 0.0, alpha=FAMILY / 10)
 
@@ -119,7 +119,7 @@ def test_guide_is_a_density_and_its_samples_follow_it():
     import mitsuba as mi
 
     from invopt.problems.radiosity.guiding import Lobes
-    from invopt.problems.radiosity.transport import Mixture
+    from invopt.problems.radiosity.mixture import Mixture
 
     with NeuralRadiosity("cornell-box", field="tiny").open():
         pass

@@ -16,14 +16,15 @@ from invopt.exceptions import (
     CheckpointError,
     EvaluationError,
     IncompatibleError,
+    InvoptError,
     NonFiniteError,
     SceneError,
     UnknownNameError,
 )
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField
+from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, metrics
 from invopt.problems.radiosity.camera_path import path_between, write_frames
-from invopt.problems.radiosity.metrics import compare
+from invopt.problems.radiosity.metrics import compare, flip
 from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.scenes import furnace, gap_room
 from invopt.rendering.descriptions import rgb
@@ -118,16 +119,37 @@ def test_a_loss_that_is_no_number_ends_the_run_with_what_was_good(tmp_path):
     assert math.isfinite(result.fun)
 
 
-def test_out_of_memory_says_what_to_lower(monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("jit_malloc(): out of memory! Could not allocate 8 bytes of device memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_out_of_memory_says_what_to_lower(error, monkeypatch):
     problem = small()
     with problem.open() as live:
 
         def full(*arguments):
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
-        monkeypatch.setattr(type(live), "_right", full)
+        monkeypatch.setattr(type(live), "right", full)
         with pytest.raises(EvaluationError, match="n_points=64, n_directions=4 .* lower n_points first"):
             live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=True)
+        error.args = ("something else",)
+        with pytest.raises(RuntimeError, match="something else"):
+            live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=True)
+
+
+def test_the_right_side_keeps_a_graph_only_where_it_is_differentiated():
+    problem = small()
+    with problem.open() as live:
+        kept = [
+            live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=wanted).right.requires_grad
+            for wanted in (False, True)
+        ]
+    assert kept == [False, True]
 
 
 def medium():
@@ -156,6 +178,20 @@ def flat():
     return scene | {"sky": {"type": "constant"}}
 
 
+def needle():
+    """All that scatters is a triangle without an area."""
+    import mitsuba as mi
+
+    mesh = mi.Mesh("needle", 3, 1)
+    params = mi.traverse(mesh)
+    params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 2, 0, 0]
+    params["faces"] = [0, 1, 2]
+    params.update()
+    scene = furnace() | {"sky": {"type": "constant"}, "needle": mesh}
+    del scene["sphere"]
+    return scene
+
+
 def placed():
     box = {"type": "shapegroup", "id": "group", "box": {"type": "cube"}}
     return furnace() | {"group": box, "box": {"type": "instance", "shapegroup": {"type": "ref", "id": "group"}}}
@@ -168,6 +204,7 @@ def placed():
         (dark, "no emitter"),
         (bulb, "take sampling='nee'"),
         (flat, "no surface with an area"),
+        (needle, "no surface with an area"),
         (placed, "no instances"),
     ],
 )
@@ -294,6 +331,17 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
         field.radiance(p, p[:3], p, p)
 
 
+def test_saved_fields_of_another_version_are_refused(trained, tmp_path, monkeypatch):
+    problem, res = trained
+    path = tmp_path / "field.safetensors"
+    with problem.open() as live:
+        monkeypatch.setattr(Field, "version", 1)
+        RadianceField.of(live, res.x).save(path)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="of version 1, and version 2 is read here"):
+        RadianceField.load(path)
+
+
 def test_pictures(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("INVOPT_CACHE_DIR", str(tmp_path / "cache"))
     problem, res = trained
@@ -349,6 +397,20 @@ def test_errors_of_a_picture():
         compare(truth, truth[:2])
     with pytest.raises(ValueError, match="leaves no pixel"):
         compare(truth, truth, np.ones((4, 4), dtype=bool))
+
+
+def test_flip():
+    rng = np.random.default_rng(0)
+    truth = rng.random((32, 32, 3)) * 4
+    near, far = (flip(truth + error * rng.normal(size=truth.shape), truth) for error in (0.05, 0.5))
+    assert flip(truth, truth) == pytest.approx(0, abs=1e-6)
+    assert 0.01 < near < 0.5 * far < 0.5
+
+
+def test_flip_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr(metrics, "has_flip", lambda: False)
+    with pytest.raises(InvoptError, match="pip install 'invopt\\[flip\\]'"):
+        flip(np.ones((4, 4, 3)), np.ones((4, 4, 3)))
 
 
 def test_what_needs_a_gpu_says_so():

@@ -53,3 +53,15 @@ def test_a_dark_outside_stays_dark():
     inside, dark = float(found[~outside].mean()), float(found[outside].abs().mean())
     # 0.03 to 0.04; 0.24 to 0.40 where the network has the surface's own normal.
     assert dark < 0.1 * inside
+
+
+@pytest.mark.render
+def test_no_point_is_wasted_inside_the_boxes_of_the_gap_room():
+    with NeuralRadiosity("gap-room", field="tiny", n_points=64, n_directions=2).open() as live:
+        point = live.transport.points(2**12, 1)
+        query, _, _ = live.transport.query(point)
+        place = torch.tensor(np.array(point.p))
+    behind = (query.direction * query.normal).sum(0) < 0
+    # The back of the lamp alone is seen.
+    assert behind.any()
+    assert (place[1, behind] + 0.6).abs().max() < 1e-4

@@ -1,0 +1,21 @@
+"""OptiX's denoiser. Import with the backend "cuda" active."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mitsuba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["denoised"]
+
+# Untyped, for what its stubs say depends on the variant.
+mi: Any = mitsuba
+
+
+def denoised(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A picture of shape (height, width, 3) through OptiX's denoiser."""
+    height, width, _ = picture.shape
+    denoiser = mi.OptixDenoiser(mi.ScalarVector2u(width, height))
+    return np.array(denoiser(mi.TensorXf(picture)), dtype=np.float32)

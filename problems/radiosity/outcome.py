@@ -1,0 +1,33 @@
+"""What a run leaves in its folder beside the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib.image
+import numpy as np
+from numpy.typing import NDArray
+
+from invopt.report.pictures import to_display
+
+from .metrics import compare
+from .saved import RadianceField
+
+if TYPE_CHECKING:
+    from .objective import RadiosityObjective
+
+__all__ = ["write"]
+
+
+def write(live: RadiosityObjective, x: NDArray[np.float64], out: Path) -> list[Path]:
+    """Write the right side at the weights `x`, the errors of both sides, and the field itself."""
+    emitting = live.emitting_pixels(size=live.preview)
+    sides = {"lhs": live.image(x), "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}
+    errors = {side: compare(picture, live.reference, emitting).to_dict() for side, picture in sides.items()}
+    picture, record, kept = out / "right_side.png", out / "errors.json", out / "field.safetensors"
+    matplotlib.image.imsave(picture, to_display(sides["rhs"]))
+    record.write_text(json.dumps(errors, indent=1) + "\n")
+    RadianceField.of(live, x).save(kept)
+    return [picture, record, kept]

@@ -1,0 +1,98 @@
+"""Pictures of a field and of its scene, made in parts that fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+from torch import Tensor
+
+from .seeds import seed_of
+
+if TYPE_CHECKING:
+    from .objective import RadiosityObjective
+
+__all__ = ["Sensor", "View", "emitting", "of_field", "path_traced"]
+
+# A camera of the scene, or the description of another.
+Sensor = int | Mapping[str, Any]
+# Queries of the field that are in memory at once, by kind of device.
+_CHUNK = {"cuda": 2**21, "cpu": 2**18}
+
+
+class View(NamedTuple):
+    """What is seen: a camera, width and height in pixels, rays through each of them, their seed."""
+
+    sensor: Sensor
+    size: tuple[int, int]
+    spp: int
+    seed: int
+
+
+def of_field(live: RadiosityObjective, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:
+    """Left side, or with `m` > 0 incident directions the right side; shape (height, width, 3)."""
+
+    def rows(first: int, pixels: int) -> Tensor:
+        return _of_field(live, weights, view, m, first, pixels)
+
+    with torch.no_grad():
+        return _assemble(live, rows, view, view.spp * max(m, 1))
+
+
+def _of_field(
+    live: RadiosityObjective, weights: Mapping[str, Tensor], view: View, m: int, first: int, pixels: int
+) -> Tensor:
+    """Radiance of `pixels` pixels from number `first` on, shape (pixels, 3)."""
+    transport, (sensor, size, spp, seed) = live.transport, view
+    point, passed, gathered = transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
+    query, emitted, asked = transport.query(point)
+    if m:
+        lobes = live.final_lobes(weights, query)
+        incident = transport.incident(point, m, seed_of(seed, 1, first), lobes)
+        radiance = live.right(weights, incident, emitted).mean(1) - emitted.t()
+    else:
+        radiance = live.reflected(weights, query)
+    radiance = torch.where(asked.unsqueeze(1), radiance, 0.0) + emitted.t()
+    seen: Tensor = (gathered.t() + passed.t() * radiance).view(pixels, spp, 3).mean(1)
+    return seen
+
+
+def path_traced(live: RadiosityObjective, view: View, depth: int) -> NDArray[np.float32]:
+    """Path-traced picture, of paths up to `depth` long; shape (height, width, 3)."""
+
+    def rows(first: int, pixels: int) -> Tensor:
+        seed = seed_of(view.seed, first)
+        traced: Tensor = live.transport.traced(view.sensor, first, pixels, view.spp, seed, depth, view.size)
+        return traced
+
+    return _assemble(live, rows, view, view.spp)
+
+
+def emitting(live: RadiosityObjective, view: View) -> NDArray[np.bool_]:
+    """Pixels in which, or next to which, an emitter is seen, shape (height, width); none where all of them do."""
+
+    def rows(first: int, pixels: int) -> Tensor:
+        point, _, gathered = live.transport.camera(view.sensor, first, pixels, view.spp, first, view.size)
+        _, emitted, _ = live.transport.query(point)
+        brightest: Tensor = (emitted + gathered).amax(0).view(pixels, view.spp).amax(1, keepdim=True)
+        return brightest.expand(pixels, 3)
+
+    found = _assemble(live, rows, view, view.spp)[..., 0] > 0
+    if found.all():
+        return np.zeros_like(found)
+    # Rays miss an emitter that covers a corner of a pixel only.
+    return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
+
+
+def _assemble(
+    live: RadiosityObjective, rows: Callable[[int, int], Tensor], view: View, per_pixel: int
+) -> NDArray[np.float32]:
+    width, height = view.size
+    step = max(1, _CHUNK[live.device.type] // per_pixel)
+    parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]
+    picture: NDArray[np.float32] = torch.cat(parts).view(height, width, 3).numpy()
+    return picture

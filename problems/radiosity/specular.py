@@ -1,0 +1,59 @@
+"""Rays through specular surfaces. Import with a backend active."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import drjit
+import mitsuba
+
+__all__ = ["follow", "is_specular"]
+
+# Untyped, for what their stubs say depends on the variant.
+dr: Any = drjit
+mi: Any = mitsuba
+
+# Specular surfaces that a ray passes before it is given up.
+_MAX_SPECULAR = 12
+
+
+def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
+    """Where a ray ends, through specular surfaces; what passes, what they emit, whether there was none.
+
+    `weigh` is the weight of what the first of them emits, which an emitter sample may have found too.
+    """
+    context, count = mi.BSDFContext(), dr.width(ray)
+    passed, gathered = mi.Color3f(dr.ones(mi.Float, count)), mi.Color3f(dr.zeros(mi.Float, count))
+    depth, active = dr.zeros(mi.UInt32, count), dr.full(mi.Bool, True, count)
+
+    def going(_sampler: Any, _ray: Any, _passed: Any, _gathered: Any, _depth: Any, active: Any) -> Any:
+        return active
+
+    def step(sampler: Any, ray: Any, passed: Any, gathered: Any, depth: Any, active: Any) -> tuple[Any, ...]:
+        point = scene.ray_intersect(ray, active)
+        specular = active & point.is_valid() & is_specular(point.bsdf().flags())
+        emitted = point.emitter(scene).eval(point, specular)
+        if weigh is not None:
+            emitted *= dr.select(depth == 0, weigh(point), 1)
+        gathered[specular] += passed * emitted
+        sample, weight = point.bsdf().sample(
+            context, point, sampler.next_1d(specular), sampler.next_2d(specular), specular
+        )
+        passed[specular] *= weight
+        ray[specular] = point.spawn_ray(point.to_world(sample.wo))
+        depth[specular] += 1
+        alive = specular & (depth < _MAX_SPECULAR) & (dr.max(passed) > 0)
+        return sampler, ray, passed, gathered, depth, alive
+
+    _, ray, passed, gathered, depth, _ = dr.while_loop(
+        (sampler, mi.Ray3f(ray), passed, gathered, depth, active), going, step
+    )
+    return scene.ray_intersect(ray), passed, gathered, depth == 0
+
+
+def is_specular(flags: Any) -> Any:
+    """Whether a BSDF has specular lobes only; works on numbers and on arrays."""
+    smooth = mi.has_flag(flags, mi.BSDFFlags.Smooth)
+    delta = mi.has_flag(flags, mi.BSDFFlags.Delta)
+    return delta and not smooth if isinstance(smooth, bool) else delta & ~smooth

@@ -1,0 +1,55 @@
+"""Rays of cameras. Import with a backend active."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import drjit
+import mitsuba
+import numpy as np
+
+from invopt.exceptions import SceneError
+from invopt.rendering.loading import readable
+
+__all__ = ["camera_of", "film_size", "rays"]
+
+# Untyped, for what their stubs say depends on the variant.
+dr: Any = drjit
+mi: Any = mitsuba
+
+
+def camera_of(scene: Any, sensor: Any) -> Any:
+    """A camera of the scene by its number, or one of its own by its description."""
+    if isinstance(sensor, Mapping):
+        with readable("cannot be seen by that camera"):
+            return mi.load_dict(_live(sensor))
+    sensors = scene.sensors()
+    if not 0 <= sensor < len(sensors):
+        raise SceneError(f"'sensor' must be below {len(sensors)}, the number of cameras of the scene: {sensor}")
+    return sensors[sensor]
+
+
+def film_size(camera: Any) -> tuple[int, int]:
+    """Width and height of a camera's pictures."""
+    width, height = camera.film().crop_size()
+    return int(width), int(height)
+
+
+def rays(camera: Any, first: int, pixels: int, spp: int, sampler: Any, size: tuple[int, int] | None) -> tuple[Any, Any]:
+    """Rays through `pixels` pixels from number `first` on, `spp` each, and what weighs them; pixel slowest."""
+    width, height = size or film_size(camera)
+    number = dr.arange(mi.UInt32, pixels * spp) // spp + first
+    corner = mi.Vector2f(mi.Float(number % width), mi.Float(number // width))
+    place = (corner + sampler.next_2d()) / mi.Vector2f(width, height)
+    ray, weight = camera.sample_ray(camera.shutter_open(), sampler.next_1d(), place, sampler.next_2d())
+    return ray, weight
+
+
+def _live(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description with its 4x4 arrays as transforms."""
+    found = {key: _live(value) if isinstance(value, Mapping) else value for key, value in description.items()}
+    return {
+        key: mi.ScalarTransform4f(value) if isinstance(value, np.ndarray) and value.shape == (4, 4) else value
+        for key, value in found.items()
+    }

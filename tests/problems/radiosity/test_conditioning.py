@@ -1,0 +1,38 @@
+"""How fast the overall brightness is learned: the furnace's constant mode under gradient descent."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import invopt
+from invopt import estimators, optimizers
+from invopt.problems import NeuralRadiosity
+from invopt.problems.radiosity.scenes import furnace
+
+from .fields import ConstantField, truth
+
+STEPS, RATE = 30, 0.1
+pytestmark = pytest.mark.render
+
+
+def contraction(estimator, rho):
+    """What a step leaves of the error of the constant, the geometric mean over a run's steps."""
+    problem = NeuralRadiosity(
+        partial(furnace, albedo=rho),
+        field=ConstantField(value=3 * truth(rho, 1.0)),
+        n_points=2**12,
+        n_directions=8,
+        sampling="uniform",
+        loss="l2",
+    )
+    res = invopt.minimize(problem, estimator, optimizers.GradientDescent(lr=RATE), rng=0, maxiter=STEPS)
+    return ((res.x_last[0] - truth(rho, 1.0)) / (2 * truth(rho, 1.0))) ** (1 / STEPS)
+
+
+@pytest.mark.parametrize("rho", [0.5, 0.8])
+def test_semi_gradient_contracts_by_what_is_absorbed_and_the_unbiased_full_gradient_by_its_square(rho):
+    semi, full = (contraction(estimator, rho) for estimator in (estimators.SemiGradient(), estimators.DualBuffer()))
+    absorbed = 1 - rho
+    np.testing.assert_allclose(1 - semi, 2 * RATE * absorbed, rtol=0.05)
+    np.testing.assert_allclose(1 - full, 2 * RATE * absorbed**2, rtol=0.05)
