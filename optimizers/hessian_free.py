@@ -49,7 +49,8 @@ class HessianFree(Optimizer):
     forcing : float, default 0.1
         The inner iteration ends once the model's gradient is below this fraction of the gradient, in (0, 1).
     maxinner : int, default 20
-        Most Hessian-vector products an inner iteration asks for, >= 1; never more than n.
+        Most Hessian-vector products an inner iteration asks for, >= 1; never more than n. Sampled curvature wants few,
+        such as 3: later ones follow its noise.
 
     Raises
     ------
