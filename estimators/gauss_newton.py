@@ -61,6 +61,11 @@ class GaussNewton(HistoryEstimator):
     the fit is therefore subtracted from gradient and Hessian, which can leave the Hessian indefinite where the samples
     know little: a method with a trust radius then steps to its bound.
 
+    With ``window=1`` nothing is remembered. Where then the new samples are no more than coefficients, J is the slope of
+    least norm and the Hessian is :math:`2 J^T J / m`, never indefinite: what networks are trained with
+    (`HessianFree`), two renders an input. Behind a network give `sigma` a schedule, for an adaptive width follows the
+    steps of one descent.
+
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
     Once the width has fallen to a fifth, two evaluations at one point, with two seeds, tell the noise of the residuals.
@@ -106,7 +111,7 @@ class GaussNewton(HistoryEstimator):
         model = linear_model(state.batches, seen, gram)
         stay = self._is_plateau(seen.weights, seen.funs, state)
         state = evolve(self._stayed(state, stay), gram=gram)
-        estimate = _describe(x, model, state)
+        estimate = _describe(x, model, state, remembers=self.window > 1)
         state = evolve(state, batches=helpful(state.batches, seen))
         if stay or state.sigma > _SMALL * state.first or not isinstance(self.sigma, AdaptiveWidth):
             return estimate, state
@@ -190,7 +195,7 @@ def _clean(state: HistoryState) -> Sample:
     return Sample(state.lowest.x, state.lowest.fun - state.floor.level)
 
 
-def _describe(x: Tensor, model: LinearModel, state: HistoryState) -> Estimate:
+def _describe(x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool) -> Estimate:
     sigma = state.sigma
     coefficients, products = model.coefficients(), model.products
     m, excess = coefficients.shape[1], model.covariance()
@@ -208,7 +213,7 @@ def _describe(x: Tensor, model: LinearModel, state: HistoryState) -> Estimate:
         return float(t @ products @ t) / m
 
     def hessian() -> Measurement:
-        if not model.determined:
+        if not model.determined and remembers:
             # Nothing is known of the curvature: downhill, as far as the method dares.
             flat = -torch.eye(len(x), dtype=x.dtype) * float(jac.abs().max()) / sigma
             return Measurement(flat, torch.full_like(flat, torch.inf))

@@ -199,6 +199,9 @@ class HistoryEstimator(Estimator):
         seed = state.seed
         if self.seeds is SeedPolicy.PER_PAIR and seed is None:
             seed = int(rng.integers(1, FIRST_REFERENCE_SEED))
+        elif seed is not None and self.window == 1:
+            # Nothing is compared with what was sampled before, and noise that is new each time averages out.
+            seed = (seed + 1) % FIRST_REFERENCE_SEED
         seeds = SeedSource(self.seeds, rng).draw(m, 2) if seed is None else np.full(2 * m, seed)
         points = torch.cat([x - state.sigma * t, x + state.sigma * t])
         points, values = _finite(points, self._evaluate(objective, points, seeds, state))

@@ -41,7 +41,7 @@ class HessianFree(Optimizer):
     damping : float, default 1
         First :math:`\lambda`, > 0, as a multiple of the one with which a step along the gradient is a sigma long (where
         nothing is smoothed, a unit of `x_scale`); behind a network, one that moves its outputs by a sigma.
-    every : int, default 5
+    every : int, default 10
         Steps from one check of the damping to the next, >= 1. A check costs another estimate, from the very samples of
         the step's own, and a product.
     trust_radius : float, default 1
@@ -49,7 +49,8 @@ class HessianFree(Optimizer):
     forcing : float, default 0.1
         The inner iteration ends once the model's gradient is below this fraction of the gradient, in (0, 1).
     maxinner : int, default 20
-        Most Hessian-vector products an inner iteration asks for, >= 1; never more than n.
+        Most Hessian-vector products an inner iteration asks for, >= 1; never more than n. Sampled curvature wants few,
+        such as 3: later ones follow its noise.
 
     Raises
     ------
@@ -78,13 +79,13 @@ class HessianFree(Optimizer):
     Examples
     --------
     >>> HessianFree().every
-    5
+    10
     """
 
     requires: ClassVar[Order] = Order.JAC | Order.HESSP
 
     damping: float = field(default=1.0, validator=real(above=0))
-    every: int = field(default=5, validator=integer(1))
+    every: int = field(default=10, validator=integer(1))
     trust_radius: float = field(default=1.0, validator=real(above=0))
     forcing: float = field(default=0.1, validator=real(above=0, below=1))
     maxinner: int = field(default=20, validator=integer(1))

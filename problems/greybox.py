@@ -2,191 +2,20 @@
 
 from __future__ import annotations
 
-import abc
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
-import torch
 from attrs import field, frozen
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from invopt._problem import Capability, Problem
 from invopt._validators import as_vector, integer, require
 
-from .greybox_objective import GreyBoxObjective
+from .greybox_problem import GreyBoxProblem
 from .items import Items
-from .network import FlatNetwork, NetworkChain, check_width
+from .network import FlatNetwork, check_width
 
-__all__ = ["GreyBox", "GreyBoxProblem"]
-
-
-@frozen(kw_only=True, eq=False, slots=False)
-class GreyBoxProblem(Problem):
-    """Weights of a network, judged by what an inner problem makes of its outputs; a subclass says which.
-
-    The objective is the mean over the inputs u of f(m(w, u); u), with m the network and f the inner problem's. x is the
-    flat vector w, in the dtype and on the device of the network.
-    """
-
-    default_estimator: ClassVar[str] = "fr22"
-
-    @property
-    @abc.abstractmethod
-    def network(self) -> FlatNetwork:
-        """The network at its start."""
-
-    @property
-    @abc.abstractmethod
-    def inner(self) -> Problem:
-        """The black box."""
-
-    @property
-    @abc.abstractmethod
-    def training(self) -> Items:
-        """What it is trained on."""
-
-    @property
-    @abc.abstractmethod
-    def held_out(self) -> Items:
-        """What its error is measured on."""
-
-    @property
-    @abc.abstractmethod
-    def n_items(self) -> int:
-        """Inputs there are to train on."""
-
-    @property
-    @abc.abstractmethod
-    def minibatch(self) -> int:
-        """Inputs an estimate takes."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Caches can be made again.
-        kept = {name for cls in type(self).__mro__ for name, item in vars(cls).items() if _is_cache(item)}
-        return {name: value for name, value in self.__dict__.items() if name not in kept}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Inherited, attrs' own would restore the fields of the slotted base class alone.
-        self.__dict__.update(state)
-
-    @property
-    def provides(self) -> Capability:  # type: ignore[override]
-        """What the inner problem provides to estimators, and the chain."""
-        known = Capability.FUN | Capability.RESIDUALS | Capability.JAC
-        return self.inner.provides & known | Capability.CHAIN
-
-    @property
-    def renders(self) -> bool:  # type: ignore[override]
-        """Whether the inner problem does."""
-        return self.inner.renders
-
-    @cached_property
-    def x0(self) -> NDArray[np.float64]:
-        """The network's own weights."""
-        return self.network.weights
-
-    @property
-    def n(self) -> int:
-        """Number of weights."""
-        return self.network.n
-
-    @property
-    def sigma(self) -> float:
-        """Smoothing width of the inner problem, in units of its scales."""
-        return self.inner.sigma
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of each weight."""
-        return self.network.names()
-
-    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, N): the layers' own initialisation."""
-        return np.stack([self.network.redrawn(rng) for _ in range(k)])
-
-    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Weights by the names of the network's parameters."""
-        return {name: part.cpu().numpy() for name, part in self.network.parts(self.network.as_tensor(x)).items()}
-
-    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """How many weights there are, for nobody reads them."""
-        return {"weights": f"{self.n}"}
-
-    @property
-    def default_method(self) -> Any:
-        """Adam."""
-        return "adam"
-
-    def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Weights in the network's dtype, on its device."""
-        return self.network.as_tensor(x)
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What a checkpoint belongs to: the network's shapes, the number of inputs, and what the inner problem says."""
-        shapes = {name: tuple(part.shape) for name, part in self.network.parts(self.as_tensor(self.x0)).items()}
-        own = f"{type(self).__name__}({shapes}, {self.n_items} items, {self.minibatch} a batch)"
-        return {**self.inner.fingerprints, "network": own}
-
-    def chain(self) -> NetworkChain:
-        """The network on the training inputs."""
-        return NetworkChain(self.network, self.inner, lambda: self.training.inputs, self.n_items, self.minibatch)
-
-    def open(self) -> GreyBoxObjective:
-        """Open the black box."""
-        return GreyBoxObjective(self)
-
-    def predict(self, x: NDArray[np.float64], inputs: Any = None) -> NDArray[np.float64]:
-        """Outputs of shape (k, n) at weights `x`, inside the inner bounds; for the held-out inputs by default."""
-        network = self.network
-        given = self.held_out.inputs if inputs is None else torch.as_tensor(inputs)
-        w = network.as_tensor(np.asarray(x))
-        with torch.no_grad():
-            parts = [network(w, part.to(network.device, network.dtype)).cpu() for part in torch.split(given, 64)]
-        found: NDArray[np.float64] = torch.cat(parts).double().numpy()
-        box = self.inner.bounds
-        return found if box is None else found.clip(box.lb, box.ub)
-
-    def errors(self, x: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Outputs minus truth on the held-out inputs, shape (k, n), modulo the periods; None without a truth."""
-        truth = self.held_out.truth
-        return None if truth is None else self.inner.wrap(self.predict(x) - truth)
-
-    def parameter_error(self, x: NDArray[np.float64]) -> float:
-        """Mean squared error on the held-out inputs, in units of the inner scales; nan where no truth is known."""
-        errors = self.errors(x)
-        return float("nan") if errors is None else float(np.mean((errors / self.inner.x_scale) ** 2))
-
-    def trained(self, result: Any) -> nn.Module:
-        """The network with the weights of a result, or of an array of shape (N,)."""
-        return self.network.with_weights(as_vector("x", getattr(result, "x", result), size=self.n))
-
-    def save(self, result: Any, path: str | Path) -> None:
-        """Write the weights of a result, or of an array of shape (N,), as a safetensors file."""
-        from safetensors.torch import save_file
-
-        x = as_vector("x", getattr(result, "x", result), size=self.n)
-        parts = self.network.parts(self.network.as_tensor(x))
-        save_file({name: part.cpu().clone() for name, part in parts.items()}, Path(path))
-
-    def load(self, path: str | Path) -> NDArray[np.float64]:
-        """Weights from a safetensors file, as the vector that `minimize` takes as `x0`."""
-        from safetensors.torch import load_file
-
-        found = load_file(Path(path))
-        wanted = self.network.parts(self.network.as_tensor(self.x0))
-        shapes = {name: tuple(part.shape) for name, part in found.items()}
-        expected = {name: tuple(part.shape) for name, part in wanted.items()}
-        if shapes != expected:
-            raise ValueError(f"'path' must hold the network's parameters, {expected}: it holds {shapes}")
-        return as_vector("path", torch.cat([found[name].reshape(-1) for name in wanted]), size=self.n)
-
-
-def _is_cache(item: Any) -> bool:
-    return isinstance(item, cached_property)
+__all__ = ["GreyBox"]
 
 
 @frozen(kw_only=True, eq=False, slots=False, repr=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 from invopt._problem import ADJOINT, Adjoint, Capability, Objective
 
 if TYPE_CHECKING:
-    from .greybox import GreyBoxProblem
+    from .greybox_problem import GreyBoxProblem
 
 __all__ = ["GreyBoxObjective"]
 

@@ -20,7 +20,7 @@ from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer, require
 from invopt.rendering.bindings import Binding
 
-from .greybox import GreyBoxProblem
+from .greybox_problem import GreyBoxProblem
 from .items import Items
 from .mug import Mug
 from .network import FlatNetwork
@@ -147,8 +147,8 @@ class MugNetwork(GreyBoxProblem):
             x_opt=middle,
             spp=mug.samples,
             reference_spp=1,
-            # Ten degrees: the smoothed loss of every picture then slopes towards its answer from all over the range.
-            sigma=0.5,
+            # Thirty degrees: from far off a narrower kernel sees handles that nowhere overlap, and no slope.
+            sigma=1.5,
             backend=self.backend,
         )
 
@@ -183,9 +183,16 @@ class MugNetwork(GreyBoxProblem):
         _ = self._pictures
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Median absolute error of each output on the held-out pictures, in scene units."""
-        typical = self.typical_errors(x)
-        return {f"error of {name}": f"{value:.3g}" for name, value in typical.items()}
+        """Median absolute error of each output on the held-out pictures, with its unit."""
+        names, angles = self.inner.names, np.isfinite(self.inner.periods)
+        units = {name: " degrees" if angle else "" for name, angle in zip(names, angles, strict=True)}
+        return {f"error of {name}": f"{value:.3g}{units[name]}" for name, value in self.typical_errors(x).items()}
+
+    def parameter_error(self, x: NDArray[np.float64]) -> float:
+        """Mean squared error on the held-out pictures, in units of each output's range."""
+        errors = self.errors(x)
+        assert errors is not None
+        return float(np.mean((errors / (np.array(self.high) - np.array(self.low))) ** 2))
 
     def typical_errors(self, x: NDArray[np.float64]) -> dict[str, float]:
         """Median absolute error of each output on the held-out pictures: degrees, scene units, linear colour."""

@@ -40,8 +40,12 @@ def write_pictures(objective: Objective, result: OptimizeResult, start: NDArray[
         path = out / f"{name}.png"
         matplotlib.image.imsave(path, to_display(picture))
         written.append(path)
-    figure = Figure(figsize=(3 * len(pictures), 3), layout="constrained")
-    for ax, (name, picture) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
+    # Pictures that are several side by side go below each other.
+    wide = target.shape[1] > 2 * target.shape[0]
+    rows, columns = (len(pictures), 1) if wide else (1, len(pictures))
+    size = (9, 1.8 * rows) if wide else (3 * columns, 3)
+    figure = Figure(figsize=size, layout="constrained")
+    for ax, (name, picture) in zip(figure.subplots(rows, columns), pictures.items(), strict=True):
         ax.imshow(to_display(picture))
         ax.set_title(name)
         ax.axis("off")

@@ -184,6 +184,10 @@ def test_the_window_shares_one_seed():
     seeds.clear()
     minimize(Problem2(), GaussNewton(seeds="per_iteration"), Newton(), rng=0, maxfev=8)
     assert len(set(seeds)) == 4
+    seeds.clear()
+    minimize(Problem2(), GaussNewton(window=1, n_samples=2), Newton(), rng=0, maxfev=16)
+    assert [len(set(seeds[i : i + 4])) for i in range(0, 16, 4)] == [1, 1, 1, 1]
+    assert len(set(seeds)) == 4
 
 
 def test_width_follows_the_steps():

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import invopt
-from invopt import estimators, optimizers, problems, testing
+from invopt import Capability, Objective, Problem, estimators, optimizers, problems, testing
 from invopt._loop import open_evaluator
 from invopt._minimize import prepare
 from invopt.problems.mug_network import PictureNetwork
@@ -116,6 +116,45 @@ def test_sampled_derivatives_are_right_in_the_mean(estimator):
     testing.assert_mean([product for _, product in found], hess @ p)
     with pytest.raises(AssertionError):
         testing.assert_mean([product for _, product in found], 2 * hess @ p)
+
+
+class _Sheet(Objective):
+    """Residuals linear in x."""
+
+    chunk_size = 1
+    slope = np.random.default_rng(1).standard_normal((12, 2))
+
+    def residuals(self, x, *, seed, spp=None):
+        return x @ torch.from_numpy(self.slope.T) + 1.0
+
+    def fun(self, x, *, seed, spp=None):
+        return self.residuals(x, seed=seed).square().mean(1)
+
+
+class Sheet(Problem):
+    provides = Capability.FUN | Capability.RESIDUALS
+    x0 = np.zeros(2)
+
+    def open(self):
+        return _Sheet()
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_gauss_newton_of_the_residuals_goes_through(pairs):
+    problem = problems.GreyBox(nn.Linear(4, 2, bias=False, dtype=torch.float64), Sheet(), INPUTS)
+    (found,) = estimates(problem, estimators.GaussNewton(sigma=0.3, n_samples=pairs, window=1))
+    hess = torch.stack([found.hessp(row) for row in torch.eye(8, dtype=torch.float64)]).numpy()
+    assert found.nfev == 3 * 2 * pairs
+    if pairs == 2:
+        curvature = 2 * _Sheet.slope.T @ _Sheet.slope / 12
+        slopes = problem.predict(problem.x0) @ curvature + 2 * _Sheet.slope.mean(0)
+        assert np.abs(hess - np.kron(curvature, INPUTS.T @ INPUTS / 3)).max() < 1e-6
+        assert np.abs(found.jac.numpy() - (slopes.T @ INPUTS / 3).ravel()).max() < 1e-6
+    else:
+        # One pair shows the curvature of one direction an item, and makes up none.
+        values = np.linalg.eigvalsh((hess + hess.T) / 2)
+        assert values.min() > -1e-9
+        assert (values > 1e-6).sum() == 3
 
 
 def test_the_objectives_own_derivative_goes_through():
