@@ -160,7 +160,7 @@ def _as_values(value: Any, shape: tuple[int | None, ...]) -> NDArray[np.float64]
         found == wanted or (wanted is None and found > 0) for found, wanted in zip(array.shape, shape, strict=True)
     )
     if array.dtype.kind not in "biuf" or not fits:
-        wanted = ", ".join("m" if length is None else str(length) for length in shape)
+        wanted = ", ".join("m" if length is None else str(length) for length in shape) + "," * (len(shape) == 1)
         raise EvaluationError(
             f"'fun' must return {'one real number' if shape == () else f'real numbers of shape ({wanted})'}, "
             f"got {type(value).__name__} of shape {array.shape}, dtype {array.dtype}"

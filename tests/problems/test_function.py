@@ -54,9 +54,9 @@ def test_at_a_bound_the_run_still_ends_at_the_noise():
 @pytest.mark.parametrize(
     ("fun", "message"),
     [
-        (lambda x: 1.0, r"real numbers of shape \(m\), got float of shape \(\)"),
-        (lambda x: np.ones((2, 2)), r"shape \(m\), got ndarray of shape \(2, 2\)"),
-        (lambda x: np.ones(0), r"shape \(m\), got ndarray of shape \(0,\)"),
+        (lambda x: 1.0, r"real numbers of shape \(m,\), got float of shape \(\)"),
+        (lambda x: np.ones((2, 2)), r"shape \(m,\), got ndarray of shape \(2, 2\)"),
+        (lambda x: np.ones(0), r"shape \(m,\), got ndarray of shape \(0,\)"),
         (lambda x: np.ones(3 if x[0] > 1 else 4), "as many residuals at every point"),
     ],
 )
