@@ -129,12 +129,11 @@ class GaussNewton(HistoryEstimator):
         floor, lowest, top = state.floor, state.lowest, state.top
         assert lowest is not None
         assert top is not None
-        # That more samples lower the noise is measured where it matters.
-        if floor.noise is None or (floor.factor > 1 and floor.restarts > 0 and floor.is_above(lowest.fun, top)):
+        if floor.noise is None:
             floor = floor.measured(self._measure_noise(objective, lowest.x, state, rng))
             state = evolve(state, floor=floor)
-        if floor.is_above(lowest.fun, top):
-            return self._again(estimate, state) if floor.restarts > 0 else self._best(estimate, state)
+        if floor.factor == 1 and floor.is_above(lowest.fun, top):
+            return self._too_high(estimate, state)
         coefficients = model.coefficients()
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         covariance = parameter_covariance(slope, residual)
@@ -146,11 +145,21 @@ class GaussNewton(HistoryEstimator):
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
         value = float(residual.square().mean())
+        if floor.is_above(value, top):
+            # That more samples lower the noise is measured where it matters.
+            floor = floor.measured(self._measure_noise(objective, estimate.x, state, rng))
+            state = evolve(state, floor=floor)
+            if floor.is_above(value, top):
+                return self._too_high(estimate, evolve(state, lowest=Sample(estimate.x, value)))
         if not floor.can_raise(value, self.max_spp_factor):
             return evolve(estimate, status=Status.NOISE_FLOOR), state
         if not self._affords(objective, floor):
             return estimate, state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
+
+    def _too_high(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
+        """A descent that ended above the noise."""
+        return self._again(estimate, state) if state.floor.restarts > 0 else self._best(estimate, state)
 
     def _affords(self, objective: Evaluator, floor: NoiseFloor) -> bool:
         """Whether the budget holds a new window, as many samples as there are coefficients, at the next level."""
