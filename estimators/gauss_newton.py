@@ -27,6 +27,8 @@ __all__ = ["GaussNewton"]
 
 # Share of its first value below which a width is small, and a descent over.
 _SMALL = 0.2
+# Largest error bars that fit into a width that goes on to shrink.
+_NARROW = 3.0
 # Up to so many parameters, two samples an iteration and those remembered determine the slope.
 _FEW = 3
 
@@ -136,12 +138,17 @@ class GaussNewton(HistoryEstimator):
             return self._too_high(estimate, state)
         coefficients = model.coefficients()
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
-        covariance = parameter_covariance(slope, residual)
+        excess = model.covariance()[1:] / state.sigma**2
+        covariance = parameter_covariance(slope, residual, excess[:, 1:])
         if covariance is None or floor.noise == 0.0 or not model.determined:
             return estimate, state
         error = covariance.diagonal().clamp(min=0).sqrt()
         estimate = evolve(estimate, x_standard_error=error, lowest=None)
-        step = newton_step(objective, estimate.x, slope @ residual, slope @ slope.T)
+        # Within a narrower kernel single pixels jump, and their jumps look like a slope.
+        state = evolve(state, hold=state.sigma < _NARROW * float(error.max()))
+        step = newton_step(
+            objective, estimate.x, slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
+        )
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
         value = float(residual.square().mean())

@@ -102,7 +102,7 @@ def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
     return padded.reshape(n, -1, size).sum(2)
 
 
-def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
+def parameter_covariance(slope: Tensor, residual: Tensor, excess: Tensor | None = None) -> Tensor | None:
     r"""Covariance of the minimiser of a sum of squares.
 
     :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, b being the number of blocks: :math:`g_b` is the
@@ -115,6 +115,8 @@ def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
         Jacobian, transposed.
     residual : Tensor, shape (m,)
         Residuals at the minimum: noise, and whatever else is left.
+    excess : Tensor, shape (n, n), optional
+        What noise of the slope adds to :math:`J J^T`.
 
     Returns
     -------
@@ -125,6 +127,10 @@ def parameter_covariance(slope: Tensor, residual: Tensor) -> Tensor | None:
     n, b = blocks.shape
     if b <= 2 * n or int(torch.linalg.matrix_rank(gram, hermitian=True)) < n:
         return None
+    if excess is not None:
+        gram = gram - excess
+        if int(torch.linalg.cholesky_ex(gram).info) > 0:
+            return None
     inverse = torch.linalg.inv(gram)
     covariance: Tensor = b / (b - n) * inverse @ (blocks @ blocks.T) @ inverse
     return covariance
