@@ -152,6 +152,9 @@ class GaussNewton(HistoryEstimator):
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
         value = float(residual.square().mean())
+        if floor.spp is None and not state.hold and state.sigma > self._least(state):
+            # Without more samples to ask for, a narrower kernel is all that can still blur less.
+            return estimate, state
         if floor.is_above(value, top):
             # That more samples lower the noise is measured where it matters.
             floor = floor.measured(self._measure_noise(objective, estimate.x, state, rng))
@@ -163,6 +166,10 @@ class GaussNewton(HistoryEstimator):
         if not self._affords(objective, floor):
             return estimate, state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
+
+    def _least(self, state: HistoryState) -> float:
+        assert isinstance(self.sigma, AdaptiveWidth)
+        return self.sigma.least * state.first
 
     def _too_high(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """A descent that ended above the noise."""

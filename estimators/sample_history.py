@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._result import Status
+from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
@@ -33,6 +34,12 @@ _SWAMPS = 0.1
 _SETTLED = 0.3
 # Factor of a width at which noise hides the curvature, or moves the minimum.
 _WIDER = 1.5
+# Samples for each coefficient, halved, from which a minimum is believed.
+_ENOUGH = 0.75
+# Share of the first width up to which.
+_WIDEST = 0.25
+# Samples of a full window for each coefficient.
+_FILLED = 2.1
 # Seeds under which the minimum is found, for its spread to say how precise it is.
 _REPEATS = 4
 
@@ -47,8 +54,11 @@ class SampleHistory(HistoryEstimator):
 
     Parameters
     ----------
-    sigma, n_samples, window, seeds
+    sigma, window, seeds
         As of every estimator with a history, see `HistoryEstimator`.
+    n_samples : int, optional
+        Antithetic pairs an iteration, at least 1; by default 2 for up to 4 parameters, and for more as many as make the
+        window hold twice as many samples as there are coefficients.
 
     Raises
     ------
@@ -81,6 +91,15 @@ class SampleHistory(HistoryEstimator):
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
 
+    n_samples: int | None = field(default=None, validator=validators.optional(integer(1)))  # type: ignore[assignment]
+
+    def pairs(self, n: int) -> int:
+        """Antithetic pairs of one estimate."""
+        if self.n_samples is not None:
+            return self.n_samples
+        coefficients = (n + 1) * (n + 2) // 2
+        return max(2, math.ceil(_FILLED * coefficients / (2 * self.window)))
+
     def init(self, problem: Problem) -> HistoryState:
         """State before the first estimate."""
         if problem.n > _MOST_PARAMETERS:
@@ -107,7 +126,7 @@ class SampleHistory(HistoryEstimator):
             t = step / sigma
             return float(model.coefficients[0] + jac @ t + 0.5 * (t @ hess @ t)) - blur
 
-        stay = self._is_plateau(seen.weights, seen.funs, state)
+        stay, adaptive = self._is_plateau(seen.weights, seen.funs, state), isinstance(self.sigma, AdaptiveWidth)
         estimate = Estimate(
             x=x,
             fun=float(model.coefficients[0]),
@@ -119,17 +138,19 @@ class SampleHistory(HistoryEstimator):
             sigma=sigma,
             spread=float(seen.funs.std(correction=0)),
             # What one seed says is not what the others do, and the lowest sample is the luckiest.
-            partial=state.hold,
+            partial=state.hold or (adaptive and state.floor.noise is None),
             lowest=None if stay or state.hold or state.lowest is None else Lowest(*state.lowest, promised),
         )
         state = self._stayed(state, stay)
-        if not isinstance(self.sigma, AdaptiveWidth) or not model.determined:
+        if not adaptive or (not state.hold and state.sigma > _SMALL * state.first):
             return estimate, state
-        if not state.hold and state.sigma > _SMALL * state.first:
+        if state.floor.noise is None:
+            state = self._with_noise(objective, state, rng)
+        if not model.determined or state.floor.noise is None:
             return estimate, state
         # The basis being orthonormal, this is how much values differ within the width.
         varies = float(torch.linalg.vector_norm(model.coefficients[1:]))
-        return self._at_the_end(objective, estimate, varies, state, rng)
+        return self._at_the_end(objective, estimate, varies, hess_error.diagonal() / sigma**2, state)
 
     @staticmethod
     def _errors(model: Fit, weights: Tensor, funs: Tensor) -> Tensor:
@@ -141,24 +162,35 @@ class SampleHistory(HistoryEstimator):
         error[0] = (weights.square() @ (funs - weights @ funs).square()).sqrt()
         return error
 
+    def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
+        """With the noise measured, unless a value was not finite."""
+        assert state.lowest is not None
+        noise = self._measure_noise(objective, state.lowest.x, state, rng)
+        return evolve(state, floor=evolve(state.floor, noise=noise)) if math.isfinite(noise) else state
+
     def _at_the_end(
-        self, objective: Evaluator, estimate: Estimate, varies: float, state: HistoryState, rng: np.random.Generator
+        self, objective: Evaluator, estimate: Estimate, varies: float, curvature_error: Tensor, state: HistoryState
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
-        if state.floor.noise is None:
-            assert state.lowest is not None
-            noise = self._measure_noise(objective, state.lowest.x, state, rng)
-            state = evolve(state, floor=evolve(state.floor, noise=noise))
-        if not state.hold:
-            assert state.floor.noise is not None
-            return estimate, evolve(state, hold=math.sqrt(state.floor.noise) > _SWAMPS * varies)
-        if len(state.minima) == _REPEATS:
-            error = torch.stack(state.minima).std(0) / math.sqrt(_REPEATS)
-            return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
+        assert state.floor.noise is not None
         assert estimate.jac is not None
-        step = newton_step(objective, estimate.x, estimate.jac, estimate.hess)
+        swamped = math.sqrt(state.floor.noise) > _SWAMPS * varies
+        if not state.hold:
+            return estimate, evolve(state, hold=swamped)
+        if len(state.minima) == _REPEATS:
+            minima = torch.stack(state.minima)
+            # A method that does not go to their mean is off by the way to it.
+            error = torch.hypot(minima.std(0) / math.sqrt(_REPEATS), estimate.x - minima.mean(0))
+            return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
+        if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (len(estimate.x) + 1) * (len(estimate.x) + 2):
+            return estimate, state
+        curved = bool((estimate.hess.diagonal() > 2 * curvature_error).all())
+        step = newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
         if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
-            return estimate, evolve(state, sigma=min(_WIDER * state.sigma, state.first))
+            # A slope that stands out of the noise is to be followed, not to be blurred.
+            hidden = step is None or not bool((estimate.jac.abs() > 2 * estimate.standard_error).any())
+            wider = min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma))
+            return estimate, evolve(state, sigma=wider) if hidden and swamped else state
         found = (*state.minima, objective.project(estimate.x + step))
         if len(found) < _REPEATS:
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)

@@ -59,3 +59,46 @@ def test_a_parameter_at_its_bound_is_no_reason_to_go_on():
     assert found.status.name == "NOISE_FLOOR"
     assert found.x[0] == 0.5
     assert abs(found.x[1] - 2.0) < 8 * found.x_standard_error[1]
+
+
+def test_noise_does_not_lead_back_up_a_narrow_valley():
+    def valley(x, seed):
+        slope = np.random.default_rng(seed).standard_normal(2)
+        return float(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2 + 1e-3 * slope @ x)
+
+    for seed in range(3):
+        found = minimize(problems.Function(fun=valley, x0=[-1.2, 1.0], seeded=True), rng=seed, maxfev=1500)
+        assert np.abs(found.x - 1).max() < 0.02
+
+
+def test_noise_alone_is_no_minimum():
+    rng = np.random.default_rng(0)
+    assert not minimize(lambda x: rng.normal(), SampleHistory(), Newton(), x0=[0.0, 0.0], rng=0, maxfev=600).success
+
+
+def test_six_parameters_have_their_window_filled():
+    def tilted(x, seed):
+        return float(((x - 1) ** 2).sum() + 0.3 * np.random.default_rng(seed).standard_normal(6) @ x)
+
+    assert [SampleHistory().cost(n) for n in (1, 4, 5, 6)] == [4, 4, 6, 8]
+    scores = []
+    for seed in range(12):
+        found = minimize(problems.Function(fun=tilted, x0=[3.0] * 6, seeded=True), rng=seed, maxfev=2000)
+        assert found.status.name == "NOISE_FLOOR"
+        scores.append((found.x - 1) / found.x_standard_error)
+    assert stats.kstest(np.ravel(scores), stats.t(3).cdf).pvalue > FALSE_ALARM
+
+
+def test_a_bound_ends_a_run_without_noise():
+    found = minimize(lambda x: float((x[0] + 1) ** 2), x0=[2.0], bounds=[(0, 4)], rng=0, maxfev=400)
+    assert found.success
+    assert found.x == 0
+
+
+def test_a_method_that_does_not_go_to_the_mean_has_longer_bars():
+    scores = []
+    for seed in range(30):
+        problem = problems.Function(fun=noisy, x0=[0.0, 0.0], seeded=True)
+        found = minimize(problem, SampleHistory(), "newton-cg", rng=seed, maxfev=600)
+        scores.append((found.x - ANSWER) / found.x_standard_error)
+    assert np.median(np.abs(scores)) < 1.3

@@ -63,3 +63,15 @@ def test_at_a_bound_the_run_still_ends_at_the_noise():
 def test_residuals_of_a_wrong_shape_are_named(fun, message):
     with pytest.raises(EvaluationError, match=message):
         minimize(problems.Function(fun=fun, x0=[1.0], residuals=True), rng=0, maxfev=20)
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-2])
+def test_the_end_at_the_noise_is_not_the_kernels_blur(noise):
+    def fun(x, seed):
+        return residuals(x) + noise * np.random.default_rng(seed).standard_normal(len(T))
+
+    for seed in range(4):
+        problem = problems.Function(fun=fun, x0=[1.0, 1.5], sigma=0.5, residuals=True, seeded=True)
+        found = minimize(problem, rng=seed, maxfev=400)
+        assert found.status.name == "NOISE_FLOOR"
+        assert np.abs(found.x - [2.0, 0.5]).max() < 5 * found.x_standard_error.max() < 10 * noise
