@@ -34,8 +34,8 @@ _SWAMPS = 0.1
 _SETTLED = 0.3
 # Factor of a width at which noise hides the curvature, or moves the minimum.
 _WIDER = 1.5
-# Samples for each coefficient, halved, from which a minimum is believed.
-_ENOUGH = 0.75
+# Samples for each coefficient from which a minimum is believed.
+_ENOUGH = 1.5
 # Share of the first width up to which.
 _WIDEST = 0.25
 # Samples of a full window for each coefficient.
@@ -173,7 +173,6 @@ class SampleHistory(HistoryEstimator):
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
         assert state.floor.noise is not None
-        assert estimate.jac is not None
         swamped = math.sqrt(state.floor.noise) > _SWAMPS * varies
         if not state.hold:
             return estimate, evolve(state, hold=swamped)
@@ -182,17 +181,30 @@ class SampleHistory(HistoryEstimator):
             # A method that does not go to their mean is off by the way to it.
             error = torch.hypot(minima.std(0) / math.sqrt(_REPEATS), estimate.x - minima.mean(0))
             return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
-        if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (len(estimate.x) + 1) * (len(estimate.x) + 2):
+        n = objective.n
+        if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (n + 1) * (n + 2) / 2:
             return estimate, state
-        curved = bool((estimate.hess.diagonal() > 2 * curvature_error).all())
-        step = newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
+        step = _to_minimum(objective, estimate, curvature_error)
         if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
-            # A slope that stands out of the noise is to be followed, not to be blurred.
-            hidden = step is None or not bool((estimate.jac.abs() > 2 * estimate.standard_error).any())
-            wider = min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma))
-            return estimate, evolve(state, sigma=wider) if hidden and swamped else state
+            if not swamped or (step is not None and _has_slope(estimate)):
+                return estimate, state
+            return estimate, evolve(state, sigma=min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma)))
         found = (*state.minima, objective.project(estimate.x + step))
         if len(found) < _REPEATS:
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
         mean = torch.stack(found).mean(0)
         return evolve(estimate, lowest=Lowest(mean, 0.0, lambda step: math.inf)), evolve(state, minima=found)
+
+
+def _to_minimum(objective: Evaluator, estimate: Estimate, curvature_error: Tensor) -> Tensor | None:
+    """Step to the model's minimum; None if its curvature does not stand out of the noise."""
+    assert estimate.jac is not None
+    curved = bool((estimate.hess.diagonal() > 2 * curvature_error).all())
+    return newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
+
+
+def _has_slope(estimate: Estimate) -> bool:
+    """Whether a slope stands out of the noise, to be followed and not to be blurred."""
+    assert estimate.jac is not None
+    assert estimate.standard_error is not None
+    return bool((estimate.jac.abs() > 2 * estimate.standard_error).any())
