@@ -72,12 +72,13 @@ class GaussNewton(HistoryEstimator):
 
     Once the width has fallen to a fifth, two evaluations at one point, with two seeds, tell the noise of the residuals.
     A lowest value far above it, or above what more samples per pixel leave of it, means a wrong minimum: the width goes
-    back to its first value, the samples are kept, and the next descent begins where the run began, or, the next time,
-    where the last one ended (of the methods `Newton` alone goes there). Other samples take another way down, and where
-    two parameters have taken the same place, none leaves it. If no descent comes down to the noise, the lowest of them
-    is the answer, and the message says so. Otherwise the run is at the noise floor as soon as steps are shorter than
-    their error bars: new seed, four times the samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and
-    an error bar for every parameter, where that is used up or no longer lowers the residuals.
+    back to its first value, the samples are kept unless they are of other noise, and the next descent begins where the
+    run began, or, the next time, where the last one ended (of the methods `Newton` alone goes there). Other samples
+    take another way down, and where two parameters have taken the same place, none leaves it. If no descent comes down
+    to the noise, the lowest of them is the answer, and the message says so. Otherwise the run is at the noise floor as
+    soon as steps are shorter than their error bars: new seed, four times the samples per pixel, no history; and it
+    ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where that is used up or no longer lowers the
+    residuals. Meanwhile no kernel gets narrower than three error bars.
 
     See Also
     --------
@@ -127,7 +128,7 @@ class GaussNewton(HistoryEstimator):
         state: HistoryState,
         rng: np.random.Generator,
     ) -> tuple[Estimate, HistoryState]:
-        """The width is small: go back to a wide one, ask for less noise, or end."""
+        """The width is small: go back to a wide one, or see what the noise allows."""
         floor, lowest, top = state.floor, state.lowest, state.top
         assert lowest is not None
         assert top is not None
@@ -136,25 +137,44 @@ class GaussNewton(HistoryEstimator):
             state = evolve(state, floor=floor)
         if floor.factor == 1 and floor.is_above(lowest.fun, top):
             return self._too_high(estimate, state)
+        if floor.noise == 0.0 or not model.determined:
+            return estimate, state
+        return self._at_the_noise(objective, estimate, model, state, rng)
+
+    def _at_the_noise(
+        self,
+        objective: Evaluator,
+        estimate: Estimate,
+        model: LinearModel,
+        state: HistoryState,
+        rng: np.random.Generator,
+    ) -> tuple[Estimate, HistoryState]:
+        """Once the step is shorter than its error bars: ask for less noise, find that it is not noise, or end."""
         coefficients = model.coefficients()
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         excess = model.covariance()[1:] / state.sigma**2
         covariance = parameter_covariance(slope, residual, excess[:, 1:])
-        if covariance is None or floor.noise == 0.0 or not model.determined:
+        if covariance is None:
             return estimate, state
         error = covariance.diagonal().clamp(min=0).sqrt()
         estimate = evolve(estimate, x_standard_error=error, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
         state = evolve(state, hold=state.sigma < _NARROW * float(error.max()))
-        step = newton_step(
-            objective, estimate.x, slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
-        )
+        jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
+        step = newton_step(objective, estimate.x, jac, hess)
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
-        value = float(residual.square().mean())
-        if floor.spp is None and not state.hold and state.sigma > self._least(state):
-            # Without more samples to ask for, a narrower kernel is all that can still blur less.
+        # Without more samples to ask for, a narrower kernel is all that can still blur less.
+        if state.floor.spp is None and not state.hold and state.sigma > self._least(state):
             return estimate, state
+        return self._ask_for_less(objective, estimate, float(residual.square().mean()), state, rng)
+
+    def _ask_for_less(
+        self, objective: Evaluator, estimate: Estimate, value: float, state: HistoryState, rng: np.random.Generator
+    ) -> tuple[Estimate, HistoryState]:
+        """More samples per pixel, where they are allowed and still pay; `value` is the residuals' mean square."""
+        floor, top = state.floor, state.top
+        assert top is not None
         if floor.is_above(value, top):
             # That more samples lower the noise is measured where it matters.
             floor = floor.measured(self._measure_noise(objective, estimate.x, state, rng))
@@ -173,6 +193,7 @@ class GaussNewton(HistoryEstimator):
 
     def _too_high(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """A descent that ended above the noise."""
+        state = evolve(state, hold=False)
         return self._again(estimate, state) if state.floor.restarts > 0 else self._best(estimate, state)
 
     def _affords(self, objective: Evaluator, floor: NoiseFloor) -> bool:

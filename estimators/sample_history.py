@@ -21,7 +21,7 @@ from invopt._width import AdaptiveWidth
 from .history import HistoryEstimator, HistoryState
 from .noise_floor import newton_step
 from .regression import Fit, fit, quadratic, unpack
-from .window import reweight
+from .window import Reweighted, reweight
 
 __all__ = ["SampleHistory"]
 
@@ -112,37 +112,16 @@ class SampleHistory(HistoryEstimator):
     def _model(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        n, sigma = objective.n, state.sigma
+        sigma, adaptive = state.sigma, isinstance(self.sigma, AdaptiveWidth)
         seen = reweight(state.batches, x, sigma)
         features, ridge = quadratic(seen.t)
         model = fit(features, ridge, seen.weights, seen.funs)
-        jac, hess = unpack(model.coefficients, n)
-        error = self._errors(model, seen.weights, seen.funs)
-        jac_error, hess_error = unpack(error, n)
-        # What smoothing has added to the value where the curvature is this.
-        blur = 0.5 * max(float(hess.trace()), 0.0)
-
-        def promised(step: Tensor) -> float:
-            t = step / sigma
-            return float(model.coefficients[0] + jac @ t + 0.5 * (t @ hess @ t)) - blur
-
-        stay, adaptive = self._is_plateau(seen.weights, seen.funs, state), isinstance(self.sigma, AdaptiveWidth)
-        estimate = Estimate(
-            x=x,
-            fun=float(model.coefficients[0]),
-            fun_standard_error=float(error[0]),
-            jac=torch.zeros_like(jac) if stay else jac / sigma,
-            standard_error=jac_error / sigma,
-            hessian=lambda: Measurement(hess / sigma**2, hess_error / sigma**2),
-            nfev=0,
-            sigma=sigma,
-            spread=float(seen.funs.std(correction=0)),
-            # What one seed says is not what the others do, and the lowest sample is the luckiest.
-            partial=state.hold or (adaptive and state.floor.noise is None),
-            lowest=None if stay or state.hold or state.lowest is None else Lowest(*state.lowest, promised),
-        )
-        state = self._stayed(state, stay)
-        if not adaptive or (not state.hold and state.sigma > _SMALL * state.first):
+        errors = _errors(model, seen)
+        state = self._stayed(state, self._is_plateau(seen.weights, seen.funs, state))
+        # What one seed says is not what the others do.
+        partial = state.hold or (adaptive and state.floor.noise is None)
+        estimate = evolve(_describe(x, model, errors, seen, state), partial=partial)
+        if not adaptive or (not state.hold and sigma > _SMALL * state.first):
             return estimate, state
         if state.floor.noise is None:
             state = self._with_noise(objective, state, rng)
@@ -150,17 +129,8 @@ class SampleHistory(HistoryEstimator):
             return estimate, state
         # The basis being orthonormal, this is how much values differ within the width.
         varies = float(torch.linalg.vector_norm(model.coefficients[1:]))
-        return self._at_the_end(objective, estimate, varies, hess_error.diagonal() / sigma**2, state)
-
-    @staticmethod
-    def _errors(model: Fit, weights: Tensor, funs: Tensor) -> Tensor:
-        """Standard errors of the coefficients."""
-        if model.determined:
-            return model.covariance().diagonal().clamp(min=0).sqrt()
-        error = torch.full_like(model.coefficients, torch.inf)
-        # The mean can be told from fewer.
-        error[0] = (weights.square() @ (funs - weights @ funs).square()).sqrt()
-        return error
+        curvature_error = unpack(errors, objective.n)[1].diagonal() / sigma**2
+        return self._at_the_end(objective, estimate, varies, curvature_error, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """With the noise measured, unless a value was not finite."""
@@ -194,6 +164,42 @@ class SampleHistory(HistoryEstimator):
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
         mean = torch.stack(found).mean(0)
         return evolve(estimate, lowest=Lowest(mean, 0.0, lambda step: math.inf)), evolve(state, minima=found)
+
+
+def _errors(model: Fit, seen: Reweighted) -> Tensor:
+    """Standard errors of the coefficients."""
+    if model.determined:
+        return model.covariance().diagonal().clamp(min=0).sqrt()
+    errors = torch.full_like(model.coefficients, torch.inf)
+    # The mean can be told from fewer.
+    errors[0] = (seen.weights.square() @ (seen.funs - seen.weights @ seen.funs).square()).sqrt()
+    return errors
+
+
+def _describe(x: Tensor, model: Fit, errors: Tensor, seen: Reweighted, state: HistoryState) -> Estimate:
+    n, sigma = len(x), state.sigma
+    (jac, hess), (jac_error, hess_error) = unpack(model.coefficients, n), unpack(errors, n)
+    # What smoothing has added to the value where the curvature is this.
+    blur = 0.5 * max(float(hess.trace()), 0.0)
+
+    def promised(step: Tensor) -> float:
+        t = step / sigma
+        return float(model.coefficients[0] + jac @ t + 0.5 * (t @ hess @ t)) - blur
+
+    # Under noise the lowest sample is the luckiest.
+    lowest = None if state.stay or state.hold else state.lowest
+    return Estimate(
+        x=x,
+        fun=float(model.coefficients[0]),
+        fun_standard_error=float(errors[0]),
+        jac=torch.zeros_like(jac) if state.stay else jac / sigma,
+        standard_error=jac_error / sigma,
+        hessian=lambda: Measurement(hess / sigma**2, hess_error / sigma**2),
+        nfev=0,
+        sigma=sigma,
+        spread=float(seen.funs.std(correction=0)),
+        lowest=None if lowest is None else Lowest(*lowest, promised),
+    )
 
 
 def _to_minimum(objective: Evaluator, estimate: Estimate, curvature_error: Tensor) -> Tensor | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import drjit
 import mitsuba
-import numpy as np
 
 from invopt.exceptions import SceneError
+from invopt.rendering.dictionaries import live
 from invopt.rendering.loading import readable
 
 __all__ = ["camera_of", "film_size", "rays"]
@@ -23,7 +24,7 @@ def camera_of(scene: Any, sensor: Any) -> Any:
     """A camera of the scene by its number, or one of its own by its description."""
     if isinstance(sensor, Mapping):
         with readable("cannot be seen by that camera"):
-            return mi.load_dict(_live(sensor))
+            return mi.load_dict(live(sensor, Path()))
     sensors = scene.sensors()
     if not 0 <= sensor < len(sensors):
         raise SceneError(f"'sensor' must be below {len(sensors)}, the number of cameras of the scene: {sensor}")
@@ -44,12 +45,3 @@ def rays(camera: Any, first: int, pixels: int, spp: int, sampler: Any, size: tup
     place = (corner + sampler.next_2d()) / mi.Vector2f(width, height)
     ray, weight = camera.sample_ray(camera.shutter_open(), sampler.next_1d(), place, sampler.next_2d())
     return ray, weight
-
-
-def _live(description: Mapping[str, Any]) -> dict[str, Any]:
-    """A description with its 4x4 arrays as transforms."""
-    found = {key: _live(value) if isinstance(value, Mapping) else value for key, value in description.items()}
-    return {
-        key: mi.ScalarTransform4f(value) if isinstance(value, np.ndarray) and value.shape == (4, 4) else value
-        for key, value in found.items()
-    }

@@ -9,30 +9,14 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from invopt.estimators.directions import Directions, draw
-from invopt.estimators.regression import fit, quadratic, unpack
-from invopt.estimators.window import Batch, reweight
-
 from ..estimators.closed_forms import make
+from ..estimators.windows import SIGMA, derivatives
 
-SIGMA = 0.7
 SEEDS = 2000
 SAMPLES = (12, 24, 48, 96, 192)
-
-
-def gradient(f, x, k, rng):
-    made = []
-    for shift, width in ((0.8, 1.3), (-0.5, 0.9), (0.0, 1.0)):
-        centre = torch.from_numpy(x) + shift * SIGMA
-        points = centre + width * SIGMA * draw(rng, k // 3, len(x), Directions())[0]
-        made.append(Batch(centre, width * SIGMA, points, torch.from_numpy(f(points.numpy()))))
-    seen = reweight(tuple(made), torch.from_numpy(x), SIGMA)
-    model = fit(*quadratic(seen.t), seen.weights, seen.funs)
-    return unpack(model.coefficients, len(x))[0].numpy() / SIGMA
 
 
 @pytest.mark.parametrize("name", ["waves", "step"])
@@ -43,7 +27,7 @@ def test_bias(name):
     table = Table("samples", "bias", "its standard error", "error", title=f"gradient of {name}, n = 2, {SEEDS} seeds")
     biases = []
     for k in SAMPLES:
-        errors = np.array([gradient(f, x, k, np.random.default_rng(seed)) - exact for seed in range(SEEDS)]) / size
+        errors = np.array([derivatives(f, x, k, seed)[0] - exact for seed in range(SEEDS)]) / size
         bias = float(np.linalg.norm(errors.mean(0)))
         noise = math.sqrt(errors.var(0, ddof=1).sum() / SEEDS)
         biases.append(bias)
