@@ -29,6 +29,8 @@ __all__ = ["GaussNewton"]
 _SMALL = 0.2
 # Largest error bars that fit into a width that goes on to shrink.
 _NARROW = 3.0
+# Up to so many residuals two seeds tell too little of the noise, and these many more.
+_FEW_RESIDUALS, _SEEDS = 12, 4
 # Up to so many parameters, two samples an iteration and those remembered determine the slope.
 _FEW = 3
 
@@ -115,6 +117,9 @@ class GaussNewton(HistoryEstimator):
         stay = self._is_plateau(seen.weights, seen.funs, state)
         state = evolve(self._stayed(state, stay), gram=gram)
         estimate = _describe(x, model, state, remembers=self.window > 1)
+        if not bool(state.batches[-1].funs.any()):
+            # Nothing is left of the residuals.
+            return evolve(estimate, status=Status.CONVERGED), state
         state = evolve(state, batches=helpful(state.batches, seen))
         if stay or state.sigma > _SMALL * state.first or not isinstance(self.sigma, AdaptiveWidth):
             return estimate, state
@@ -133,13 +138,21 @@ class GaussNewton(HistoryEstimator):
         assert lowest is not None
         assert top is not None
         if floor.noise is None:
-            floor = floor.measured(self._measure_noise(objective, lowest.x, state, rng))
-            state = evolve(state, floor=floor)
+            state = self._with_noise(objective, lowest.x, state, rng)
+            floor = state.floor
         if floor.factor == 1 and floor.is_above(lowest.fun, top):
             return self._too_high(estimate, state)
         if floor.noise == 0.0 or not model.determined:
             return estimate, state
         return self._at_the_noise(objective, estimate, model, state, rng)
+
+    def _with_noise(
+        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
+    ) -> HistoryState:
+        """With the noise at `x` measured."""
+        few = state.batches[-1].values.shape[1] <= _FEW_RESIDUALS
+        noise = self._measure_noise(objective, x, state, rng, seeds=_SEEDS if few else 2)
+        return evolve(state, floor=state.floor.measured(noise))
 
     def _at_the_noise(
         self,
@@ -153,14 +166,18 @@ class GaussNewton(HistoryEstimator):
         coefficients = model.coefficients()
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         excess = model.covariance()[1:] / state.sigma**2
-        covariance = parameter_covariance(slope, residual, excess[:, 1:])
-        if covariance is None:
-            return estimate, state
-        error = covariance.diagonal().clamp(min=0).sqrt()
+        jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
+        # Noise does not move what is pressed against a bound.
+        free = objective.projected_gradient(estimate.x, jac) == jac
+        error = torch.zeros_like(estimate.x)
+        if bool(free.any()):
+            covariance = parameter_covariance(slope[free], residual, excess[free][:, 1:][:, free], state.floor.level)
+            if covariance is None:
+                return estimate, state
+            error[free] = covariance.diagonal().clamp(min=0).sqrt()
         estimate = evolve(estimate, x_standard_error=error, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
         state = evolve(state, hold=state.sigma < _NARROW * float(error.max()))
-        jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
         step = newton_step(objective, estimate.x, jac, hess)
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
@@ -177,8 +194,8 @@ class GaussNewton(HistoryEstimator):
         assert top is not None
         if floor.is_above(value, top):
             # That more samples lower the noise is measured where it matters.
-            floor = floor.measured(self._measure_noise(objective, estimate.x, state, rng))
-            state = evolve(state, floor=floor)
+            state = self._with_noise(objective, estimate.x, state, rng)
+            floor = state.floor
             if floor.is_above(value, top):
                 return self._too_high(estimate, evolve(state, lowest=Sample(estimate.x, value)))
         if not floor.can_raise(value, self.max_spp_factor):
@@ -268,7 +285,7 @@ def _describe(x: Tensor, model: LinearModel, state: HistoryState, *, remembers: 
 
     return Estimate(
         x=x,
-        fun=float(products[0, 0] - excess[0, 0]) / m,
+        fun=max(0.0, float(products[0, 0] - excess[0, 0]) / m),
         fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
         jac=torch.zeros_like(jac) if state.stay else jac,
         standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,

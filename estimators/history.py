@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -81,6 +82,10 @@ class HistoryState:
         Whether the width stays as it is, noise being all that a smaller one would show.
     minima : tuple of Tensor
         Minima found under the seeds before.
+    probes : int
+        How often noise was measured.
+    probed : float
+        Width when it last was.
     """
 
     first: float
@@ -102,6 +107,8 @@ class HistoryState:
     best: Sample | None = None
     hold: bool = False
     minima: tuple[Tensor, ...] = ()
+    probes: int = 0
+    probed: float = math.inf
 
 
 def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:
@@ -219,11 +226,12 @@ class HistoryEstimator(Estimator):
             lowest=lowest,
         )
 
-    def _measure_noise(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> float:
-        """Mean square of the noise of what is evaluated, from its difference under two seeds."""
-        seeds = rng.integers(1, FIRST_REFERENCE_SEED, 2)
-        pair = self._evaluate(objective, x.expand(2, -1), seeds, state)
-        return 0.5 * float((pair[0] - pair[1]).square().mean())
+    def _measure_noise(
+        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator, seeds: int = 2
+    ) -> float:
+        """Mean square of the noise of what is evaluated, from its variance under so many seeds."""
+        drawn = rng.integers(1, FIRST_REFERENCE_SEED, seeds)
+        return float(self._evaluate(objective, x.expand(seeds, -1), drawn, state).var(0).mean())
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples hardly differ, and not for having arrived."""

@@ -102,7 +102,9 @@ def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
     return padded.reshape(n, -1, size).sum(2)
 
 
-def parameter_covariance(slope: Tensor, residual: Tensor, excess: Tensor | None = None) -> Tensor | None:
+def parameter_covariance(
+    slope: Tensor, residual: Tensor, excess: Tensor | None = None, noise: float = 0.0
+) -> Tensor | None:
     r"""Covariance of the minimiser of a sum of squares.
 
     :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, b being the number of blocks: :math:`g_b` is the
@@ -117,20 +119,26 @@ def parameter_covariance(slope: Tensor, residual: Tensor, excess: Tensor | None 
         Residuals at the minimum: noise, and whatever else is left.
     excess : Tensor, shape (n, n), optional
         What noise of the slope adds to :math:`J J^T`.
+    noise : float, default 0
+        Variance of a residual, from elsewhere. Where blocks are no more than 2 n it is taken for that of each, and the
+        covariance is :math:`noise (J J^T)^{-1}`: of few residuals, what is left at the minimum says too little.
 
     Returns
     -------
     Tensor, shape (n, n), or None
-        None where the Jacobian does not determine the parameters, or the blocks are no more than twice as many.
+        None where the Jacobian does not determine the parameters, or nothing determines the noise.
     """
     gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
     n, b = blocks.shape
-    if b <= 2 * n or int(torch.linalg.matrix_rank(gram, hermitian=True)) < n:
+    few = b <= 2 * n
+    if (few and noise == 0.0) or int(torch.linalg.matrix_rank(gram, hermitian=True)) < n:
         return None
     if excess is not None:
         gram = gram - excess
         if int(torch.linalg.cholesky_ex(gram).info) > 0:
             return None
     inverse = torch.linalg.inv(gram)
+    if few:
+        return noise * inverse
     covariance: Tensor = b / (b - n) * inverse @ (blocks @ blocks.T) @ inverse
     return covariance

@@ -116,7 +116,7 @@ def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit
     Parameters
     ----------
     features : Tensor, shape (k, p)
-        Features of the samples.
+        Features of the samples, the first of which is 1.
     ridge : Tensor, shape (p,)
         Penalty on the square of each coefficient, >= 0.
     weights : Tensor, shape (k,)
@@ -125,6 +125,10 @@ def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit
         What is fitted.
     """
     influence, left, determined = influences(features, ridge, weights)
+    # What all values share would drown what they differ in, in rounding.
+    centre = weights @ values
+    values = values - centre
     coefficients = influence @ values
     rest = (values - features @ coefficients) / left.reshape(-1, *[1] * (values.ndim - 1))
+    coefficients[0] += centre
     return Fit(coefficients, influence, rest, determined)

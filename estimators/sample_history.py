@@ -38,6 +38,8 @@ _WIDER = 1.5
 _ENOUGH = 1.5
 # Share of the first width up to which.
 _WIDEST = 0.25
+# Factor of the width at which noise was measured, from which it is measured again: two values may agree by chance.
+_AGAIN = 0.25
 # Samples of a full window for each coefficient.
 _FILLED = 2.1
 # Seeds under which the minimum is found, for its spread to say how precise it is.
@@ -77,7 +79,8 @@ class SampleHistory(HistoryEstimator):
     the coefficients.
 
     Under one seed a noisy function has a minimum of its own, which no width tells from the true one. Once the width has
-    fallen to 6 %, two evaluations at one point, with two seeds, say how much noise there is. As soon as that is a tenth
+    fallen to 6 %, two evaluations at one point, with two seeds, say how much noise there is, and two more whenever it
+    has fallen to a quarter of that. As soon as that is a tenth
     of what values differ within the width, the width stays, and the minimum is found again under three more seeds, each
     with an empty window; the answer is the mean of the four, the error bars are its standard errors (three degrees of
     freedom), and the run ends with `Status.NOISE_FLOOR`. A width at which noise hides the curvature grows again.
@@ -123,7 +126,7 @@ class SampleHistory(HistoryEstimator):
         estimate = evolve(_describe(x, model, errors, seen, state), partial=partial)
         if not adaptive or (not state.hold and sigma > _SMALL * state.first):
             return estimate, state
-        if state.floor.noise is None:
+        if not state.hold and sigma <= _AGAIN * state.probed:
             state = self._with_noise(objective, state, rng)
         if not model.determined or state.floor.noise is None:
             return estimate, state
@@ -133,10 +136,13 @@ class SampleHistory(HistoryEstimator):
         return self._at_the_end(objective, estimate, varies, curvature_error, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
-        """With the noise measured, unless a value was not finite."""
+        """With the noise measured, once more if it was before, unless a value was not finite."""
         assert state.lowest is not None
-        noise = self._measure_noise(objective, state.lowest.x, state, rng)
-        return evolve(state, floor=evolve(state.floor, noise=noise)) if math.isfinite(noise) else state
+        found, times = self._measure_noise(objective, state.lowest.x, state, rng), state.probes
+        if not math.isfinite(found):
+            return state
+        noise = (times * (state.floor.noise or 0.0) + found) / (times + 1)
+        return evolve(state, floor=evolve(state.floor, noise=noise), probes=times + 1, probed=state.sigma)
 
     def _at_the_end(
         self, objective: Evaluator, estimate: Estimate, varies: float, curvature_error: Tensor, state: HistoryState

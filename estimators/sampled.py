@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from torch import Tensor
 
 from invopt._estimator import Estimate, Estimator, Measurement
@@ -15,7 +15,7 @@ from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._schedules import Exponential, Schedule, as_schedule
 from invopt._seeds import SeedSource
-from invopt._validators import integer
+from invopt._validators import boolean, integer
 
 from .monte_carlo import Parts
 
@@ -51,7 +51,7 @@ class SampledEstimator(Estimator):
 
     sigma: Schedule | None = field(default=None, converter=as_schedule)
     n_samples: int = field(default=2, validator=integer(1))
-    antithetic: bool = field(default=True, validator=validators.instance_of(bool))
+    antithetic: bool = field(default=True, validator=boolean)
 
     def init(self, problem: Problem) -> SampledState:
         """State before the first estimate."""

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from attrs import evolve, field, frozen, validators
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from invopt._estimator import Estimate, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._schedules import Exponential, Schedule
 from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import one_of, real
+from invopt._validators import boolean, one_of, real
 
 from .monte_carlo import mean
 from .sampled import SampledEstimator
@@ -60,7 +60,7 @@ class SmoothedHVP(SampledEstimator):
 
     proposal: str = field(default="optimal", validator=one_of(*GRADIENT_PROPOSALS))
     rel_step: float = field(default=1 / 3, validator=real(above=0, maximum=10))
-    common_samples: bool = field(default=True, validator=validators.instance_of(bool))
+    common_samples: bool = field(default=True, validator=boolean)
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate of `fun` and `jac`."""

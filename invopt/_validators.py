@@ -73,6 +73,12 @@ def real(
     return check
 
 
+def boolean(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Field must be True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"'{_said(attribute)}' must be a bool: {value!r}")
+
+
 def one_of(*names: str) -> Validator:
     """Field must be one of these names."""
 

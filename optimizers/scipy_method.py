@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.optimize
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from invopt._estimator import Estimate, Order
 from invopt._inversion import Inversion
 from invopt._optimizer import Oracle
 from invopt._result import Status
+from invopt._validators import boolean
 from invopt.exceptions import UnknownNameError, suggest
 
 from .inverted import Inverted, InvertedRun
@@ -127,7 +128,7 @@ class Scipy(Inverted):
 
     name: str = field(converter=_name)
     options: dict[str, Any] = field(default=None, converter=_options)
-    differences: bool = field(default=False, validator=validators.instance_of(bool))
+    differences: bool = field(default=False, validator=boolean)
 
     def __attrs_post_init__(self) -> None:
         if self.differences and _REQUIRES[self.name] is not _JAC:

@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from numpy.typing import NDArray
 
+from invopt._validators import boolean
 from invopt.rendering import data
 from invopt.rendering.bindings import Rotation, Translation
 from invopt.rendering.descriptions import area_light, camera, diffuse, look_at, rgb, scale
@@ -58,7 +59,7 @@ class Bunny(Task):
         "paper": (64, 64, 32),
     }
 
-    full: bool = field(default=False, validator=validators.instance_of(bool))
+    full: bool = field(default=False, validator=boolean)
 
     @cached_property
     def statement(self) -> Scene:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from attrs import field, fields, frozen, validators
+from attrs import field, fields, frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start
 from invopt._problem import Capability, Objective, Problem
-from invopt._validators import as_vector, integer, real, require
+from invopt._validators import as_vector, boolean, integer, real, require
 from invopt.exceptions import EvaluationError
 
 __all__ = ["Function"]
@@ -78,11 +78,11 @@ class Function(Problem):
     x_scale: NDArray[np.float64] = field(default=None)
     x_opt: NDArray[np.float64] | None = field(default=None)
     sigma: float = field(default=1.0, validator=real(above=0))
-    vectorized: bool = field(default=False, validator=validators.instance_of(bool))
+    vectorized: bool = field(default=False, validator=boolean)
     chunk_size: int = field(default=256, validator=integer(1))
-    targeted: bool = field(default=False, validator=validators.instance_of(bool))
-    seeded: bool = field(default=False, validator=validators.instance_of(bool))
-    residuals: bool = field(default=False, validator=validators.instance_of(bool))
+    targeted: bool = field(default=False, validator=boolean)
+    seeded: bool = field(default=False, validator=boolean)
+    residuals: bool = field(default=False, validator=boolean)
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.fun):

@@ -15,7 +15,7 @@ from scipy.optimize import Bounds
 from invopt._arguments import check_start
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import as_integer, as_vector, integer, real, require
+from invopt._validators import as_integer, as_vector, boolean, integer, real, require
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout, check_claims
@@ -138,7 +138,7 @@ class Scene(Problem):
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
-    shared_reference: bool = field(default=False, validator=validators.instance_of(bool))
+    shared_reference: bool = field(default=False, validator=boolean)
     _sigma: float = field(default=1.0, validator=real(above=0))
     variables: Mapping[str, str] = field(factory=dict, converter=_as_variables)
     backend: str | None = field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))

@@ -13,7 +13,7 @@ from scipy.optimize import Bounds
 
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import integer, require
+from invopt._validators import boolean, integer, require
 from invopt.rendering.backend import Backend
 
 from .scene import Scene
@@ -58,7 +58,7 @@ class Task(Problem):
     spp: int | None = field(default=None, validator=validators.optional(integer(1)))
     reference_spp: int = field(default=256, validator=integer(256))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
-    shared_reference: bool = field(default=False, validator=validators.instance_of(bool))
+    shared_reference: bool = field(default=False, validator=boolean)
     depth: int = field(default=6, validator=integer(1))
     backend: str | None = field(default=None)
 

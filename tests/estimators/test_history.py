@@ -259,15 +259,45 @@ def test_error_bars_know_of_noise_that_neighbours_share():
     assert 0.6 < np.sqrt(np.mean(np.square(scores(Shared(), range(30), max_spp_factor=1)))) < 1.7
 
 
-@pytest.mark.parametrize("m", [3, 8, 12, 60])
-def test_few_residuals_have_no_error_bars_or_true_ones(m):
+@pytest.mark.parametrize("m", [2, 3, 8, 12, 60])
+def test_few_residuals_have_true_error_bars(m):
     class Few(Line):
         def open(self):
             return _Line(np.random.default_rng(5).standard_normal((m, 2)))
 
     found = scores(Few(), range(20), max_spp_factor=1)
-    assert len(found) == (0 if m <= 4 else 20)
-    assert not found or np.sqrt(np.mean(np.square(found))) < 2.0
+    assert len(found) == 20
+    assert 0.5 < np.sqrt(np.mean(np.square(found))) < 2.0
+
+
+def test_error_bars_at_a_bound():
+    """There noise moves nothing along it, and the others are as precise as they are without it."""
+
+    def residuals(x, seed):
+        return slope @ (x - [1.0, 2.0]) + 0.3 * np.random.default_rng(seed).standard_normal(len(slope))
+
+    slope = np.random.default_rng(5).standard_normal((60, 2))
+    # Where the bound is, the best second parameter is no longer 2.
+    best = 2.0 + 0.5 * slope[:, 0] @ slope[:, 1] / (slope[:, 1] @ slope[:, 1])
+    scores = []
+    for seed in range(20):
+        problem = problems.Function(
+            fun=residuals, x0=[0, 0], seeded=True, residuals=True, bounds=[(None, 0.5), (None, None)]
+        )
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
+        assert found.status.name == "NOISE_FLOOR"
+        assert found.x_standard_error[0] == 0
+        assert found.x[0] == 0.5
+        scores.append((found.x[1] - best) / found.x_standard_error[1])
+    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 1.8
+
+
+def test_nothing_left_of_the_residuals_is_an_end():
+    steps = problems.Function(fun=lambda x: (x > [0.3, 0.7]) - [0.0, 1.0], x0=[1.0, 0.0], residuals=True)
+    found = minimize(steps, rng=0)
+    assert found.success
+    assert found.fun == 0
+    assert found.nfev < 100
 
 
 def test_more_samples_per_pixel_make_shorter_error_bars():

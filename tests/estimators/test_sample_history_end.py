@@ -45,7 +45,7 @@ def test_noise_that_no_seed_repeats():
     assert stats.kstest(np.ravel(scores), stats.t(3).cdf).pvalue > FALSE_ALARM
 
 
-@pytest.mark.parametrize("offset", [0.0, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e7])
 def test_without_noise_the_tolerances_end_it(offset):
     found = minimize(lambda x: parabola(x) + offset, x0=[0.0, 0.0], rng=0)
     assert found.success
@@ -87,6 +87,20 @@ def test_six_parameters_have_their_window_filled():
         assert found.status.name == "NOISE_FLOOR"
         scores.append((found.x - 1) / found.x_standard_error)
     assert stats.kstest(np.ravel(scores), stats.t(3).cdf).pvalue > FALSE_ALARM
+
+
+def test_noise_that_most_values_do_not_have():
+    """Two values tell of it once in three or four times; those after them do."""
+
+    def speckled(x, seed):
+        rng = np.random.default_rng(seed)
+        return parabola(x) + (rng.normal() * x[0] if rng.random() < 0.15 else 0.0)
+
+    ends = [
+        minimize(problems.Function(fun=speckled, x0=[0.0, 0.0], seeded=True), rng=seed, maxfev=600).status.name
+        for seed in range(20)
+    ]
+    assert ends.count("NOISE_FLOOR") >= 10
 
 
 def test_a_bound_ends_a_run_without_noise():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._validators import require
+from invopt._validators import boolean, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding, as_pairs
 
@@ -30,7 +30,7 @@ class Value(ValueBinding):
     without bounds is 0.5 with `log` (a factor of 1.65); without, `scale` or `bounds` must be given.
     """
 
-    log: bool = field(default=False, validator=validators.instance_of(bool))
+    log: bool = field(default=False, validator=boolean)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
