@@ -163,7 +163,7 @@ class GaussNewton(HistoryEstimator):
         rng: np.random.Generator,
     ) -> tuple[Estimate, HistoryState]:
         """Once the step is shorter than its error bars: ask for less noise, find that it is not noise, or end."""
-        coefficients = model.coefficients()
+        coefficients = model.coefficients
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         excess = model.covariance()[1:] / state.sigma**2
         jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
@@ -258,7 +258,7 @@ def _clean(state: HistoryState) -> Sample:
 
 def _describe(x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool) -> Estimate:
     sigma = state.sigma
-    coefficients, products = model.coefficients(), model.products
+    coefficients, products = model.coefficients, model.products
     m, excess = coefficients.shape[1], model.covariance()
     # By sample: what its deviation does to the value, and to the gradient through the slope and through the value.
     along, across = model.rests[:, 0], model.rests[:, 1:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from attrs import frozen
 from torch import Tensor
@@ -12,7 +14,7 @@ from .window import Batch, Reweighted
 __all__ = ["LinearModel", "extended", "linear_model"]
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class LinearModel:
     """Least squares of the residuals on 1 and the n offsets, in units of the width.
 
@@ -46,6 +48,7 @@ class LinearModel:
         """Covariance of the coefficients, shape (1 + n, 1 + n), summed over the residuals."""
         return (self.influence * self.noise) @ self.influence.T
 
+    @cached_property
     def coefficients(self) -> Tensor:
         """The coefficients themselves, shape (1 + n, m): smoothed residuals, and their slopes times the width."""
         parts = torch.split(self.influence, [len(batch.points) for batch in self.batches], 1)

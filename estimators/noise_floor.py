@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from attrs import evolve, frozen
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt._evaluate import Evaluator
 
-__all__ = ["RAISE", "NoiseFloor", "gradient_blocks", "newton_step", "parameter_covariance"]
+__all__ = [
+    "RAISE",
+    "NoiseFloor",
+    "gradient_blocks",
+    "newton_step",
+    "parameter_covariance",
+    "sparse_parameter_covariance",
+]
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
@@ -97,7 +106,7 @@ def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
     """What each block of residuals contributes to J r, shape (n, blocks); of few residuals each is a block."""
     contributions = slope * residual
     n, m = contributions.shape
-    size = max(1, min(_BLOCK, m // (_BLOCKS * n)))
+    size = _block_size(n, m)
     padded = torch.nn.functional.pad(contributions, (0, -m % size))
     return padded.reshape(n, -1, size).sum(2)
 
@@ -129,16 +138,29 @@ def parameter_covariance(
         None where the Jacobian does not determine the parameters, or nothing determines the noise.
     """
     gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
-    n, b = blocks.shape
-    few = b <= 2 * n
-    if (few and noise == 0.0) or int(torch.linalg.matrix_rank(gram, hermitian=True)) < n:
+    if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
         return None
-    if excess is not None:
-        gram = gram - excess
-        if int(torch.linalg.cholesky_ex(gram).info) > 0:
-            return None
-    inverse = torch.linalg.inv(gram)
-    if few:
-        return noise * inverse
-    covariance: Tensor = b / (b - n) * inverse @ (blocks @ blocks.T) @ inverse
-    return covariance
+    return _covariance(gram if excess is None else gram - excess, blocks @ blocks.T, blocks.shape[1], noise)
+
+
+def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
+    """`parameter_covariance` for a sparse Jacobian, of shape (m, n)."""
+    m, n = jacobian.shape
+    size = _block_size(n, m)
+    sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
+    blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
+    gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
+    return _covariance(gram, scatter, blocks.shape[0], 0.0)
+
+
+def _block_size(n: int, m: int) -> int:
+    return max(1, min(_BLOCK, m // (_BLOCKS * n)))
+
+
+def _covariance(gram: Tensor, scatter: Tensor, blocks: int, noise: float) -> Tensor | None:
+    n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
+    few = blocks <= 2 * n
+    if int(failed) > 0 or (few and noise == 0.0):
+        return None
+    inverse: Tensor = torch.cholesky_inverse(factor)
+    return noise * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse

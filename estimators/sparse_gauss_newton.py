@@ -18,7 +18,7 @@ from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy
 from invopt._validators import integer, real
 from invopt.exceptions import NonFiniteError
 
-from .noise_floor import parameter_covariance
+from .noise_floor import sparse_parameter_covariance
 from .sparse_jacobian import explained, identify
 
 __all__ = ["SparseGaussNewton"]
@@ -186,5 +186,5 @@ _NOT_LOCAL = (
 def _error_bars(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
     if jacobian.shape[1] > _MOST_ERROR_BARS:
         return None
-    covariance = parameter_covariance(torch.from_numpy(jacobian.T.toarray()), residual)
+    covariance = sparse_parameter_covariance(jacobian, residual)
     return None if covariance is None else covariance.diagonal().clamp(min=0).sqrt()

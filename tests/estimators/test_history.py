@@ -217,7 +217,7 @@ def test_products_of_samples_give_what_the_residuals_themselves_give():
     window = tuple(made[-2:])
     seen = reweight(window, torch.full((3,), 0.2, dtype=torch.float64), 0.9)
     model, direct = linear_model(window, seen, gram), fit(*linear(seen.t), seen.weights, made_values(window))
-    torch.testing.assert_close(model.coefficients(), direct.coefficients)
+    torch.testing.assert_close(model.coefficients, direct.coefficients)
     torch.testing.assert_close(model.products, direct.coefficients @ direct.coefficients.T)
     torch.testing.assert_close(model.rests, direct.rest @ direct.coefficients.T)
     torch.testing.assert_close(model.covariance(), direct.covariance())

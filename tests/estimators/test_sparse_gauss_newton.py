@@ -7,6 +7,7 @@ from scipy.sparse import random_array
 
 from invopt import Capability, Objective, Problem, Status, minimize
 from invopt.estimators import SparseGaussNewton
+from invopt.estimators.noise_floor import parameter_covariance, sparse_parameter_covariance
 from invopt.estimators.sparse_jacobian import explained, identify
 from invopt.optimizers import NewtonCG
 
@@ -82,3 +83,12 @@ def test_bad_input_is_refused():
         SparseGaussNewton(sigma=0.0)
     with pytest.raises(ValueError, match="'seeds' must be per_pair"):
         SparseGaussNewton(seeds="fresh")
+
+
+@pytest.mark.parametrize("m", [90, 601])
+def test_error_bars_are_those_of_the_dense_jacobian(m):
+    rng = np.random.default_rng(0)
+    jacobian = random_array((m, 5), density=0.5, rng=rng, data_sampler=rng.standard_normal).tocsr()
+    residual = torch.from_numpy(rng.standard_normal(m))
+    dense = parameter_covariance(torch.from_numpy(jacobian.toarray().T), residual)
+    torch.testing.assert_close(sparse_parameter_covariance(jacobian, residual), dense)
