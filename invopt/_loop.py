@@ -257,6 +257,9 @@ class Loop:
 
     def _message(self) -> str:
         note = "" if self.last is None else self.last.estimate.note
+        if self.last is None and self.status is Status.MAXFEV:
+            budget, cost = self.evaluator.budget.maxfev, self.run.estimator.cost(self.evaluator.n)
+            note = f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""
         return f"{self.status.value}; {note}" if note else self.status.value
 
     def result(self) -> OptimizeResult:

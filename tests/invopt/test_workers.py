@@ -461,6 +461,9 @@ class NoMap:
     def get_executor(self):
         """As dask's client."""
 
+    def __str__(self):
+        return "no map"  # the same test in every process
+
 
 @pytest.mark.parametrize(
     ("workers", "error", "said"),
