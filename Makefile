@@ -23,8 +23,8 @@ setup: $(STAMPS)/llvm ## make .venv, install the pinned packages, find or instal
 demo: setup ## turn a mug until it matches a target image; pictures in out/mug
 	$(BIN)/invopt run mug --out out/mug
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest
+test: setup ## run the tests, on all cores up to four
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: format lint types test docs ## everything a change must pass
 

@@ -72,7 +72,8 @@ class GaussNewton(HistoryEstimator):
 
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
-    Once the width has fallen to a fifth, two evaluations at one point, with two seeds, tell the noise of the residuals.
+    Once the width has fallen to a fifth, two evaluations at one point, with two seeds (four where residuals are few),
+    tell the noise of the residuals.
     A lowest value far above it, or above what more samples per pixel leave of it, means a wrong minimum: the width goes
     back to its first value, the samples are kept unless they are of other noise, and the next descent begins where the
     run began, or, the next time, where the last one ended (of the methods `Newton` alone goes there). Other samples
@@ -80,7 +81,8 @@ class GaussNewton(HistoryEstimator):
     to the noise, the lowest of them is the answer, and the message says so. Otherwise the run is at the noise floor as
     soon as steps are shorter than their error bars: new seed, four times the samples per pixel, no history; and it
     ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where that is used up or no longer lowers the
-    residuals. Meanwhile no kernel gets narrower than three error bars.
+    residuals. Meanwhile no kernel gets narrower than three error bars. What is pressed against a bound has the bar 0:
+    noise does not move it.
 
     See Also
     --------
