@@ -275,25 +275,27 @@ def _describe(x: Tensor, model: LinearModel, state: HistoryState, *, remembers: 
         t = torch.cat([step.new_ones(1), step / sigma])
         return float(t @ products @ t) / m
 
-    def hessian() -> Measurement:
-        if not model.determined and remembers:
-            # Nothing is known of the curvature: downhill, as far as the method dares.
-            flat = -torch.eye(len(x), dtype=x.dtype) * float(jac.abs().max()) / sigma
-            return Measurement(flat, torch.full_like(flat, torch.inf))
-        influence = model.influence[1:]
-        both = torch.einsum("ik,kj->kij", influence, across) + torch.einsum("jk,ki->kij", influence, across)
-        value = 2 * (products[1:, 1:] - excess[1:, 1:]) / (m * sigma**2)
-        return Measurement(value, 2 * both.square().sum(0).sqrt() / (m * sigma**2))
-
     return Estimate(
         x=x,
         fun=max(0.0, float(products[0, 0] - excess[0, 0]) / m),
         fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
         jac=torch.zeros_like(jac) if state.stay else jac,
         standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,
-        hessian=hessian,
+        hessian=lambda: _hessian(model, jac, sigma, known=model.determined or not remembers),
         nfev=0,
         sigma=sigma,
         spread=float(funs.std(correction=0)),
         lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, promised),
     )
+
+
+def _hessian(model: LinearModel, jac: Tensor, sigma: float, *, known: bool) -> Measurement:
+    if not known:
+        # Nothing is known of the curvature: downhill, as far as the method dares.
+        flat = -torch.eye(len(jac), dtype=jac.dtype) * float(jac.abs().max()) / sigma
+        return Measurement(flat, torch.full_like(flat, torch.inf))
+    scale = model.coefficients.shape[1] * sigma**2
+    influence, across = model.influence[1:], model.rests[:, 1:]
+    both = torch.einsum("ik,kj->kij", influence, across) + torch.einsum("jk,ki->kij", influence, across)
+    value = 2 * (model.products - model.covariance())[1:, 1:] / scale
+    return Measurement(value, 2 * both.square().sum(0).sqrt() / scale)
