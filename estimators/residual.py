@@ -81,13 +81,11 @@ class DualEstimator(ResidualEstimator):
     @staticmethod
     def halves(sides: Sides) -> tuple[Tensor, Tensor]:
         """Two independent estimates of the right side, each of shape (k, c)."""
-        m = sides.right.shape[1]
-        if m < 2:
+        if sides.right.shape[1] < 2:
             raise IncompatibleError("a dual buffer needs two directions at least: raise 'n_directions' to 2 or more")
         if not sides.loss.quadratic:
             raise IncompatibleError(
                 f"a dual buffer is a product of two residuals, and {type(sides.loss).__name__} is no square: "
                 f"take loss='relative-l2', or another estimator"
             )
-        half = m // 2
-        return sides.right[:, :half].mean(1), sides.right[:, half : 2 * half].mean(1)
+        return sides.halves()

@@ -34,5 +34,8 @@ class SemiGradient(ResidualEstimator):
     differentiate_right: ClassVar[bool] = False
 
     def losses(self, sides: Sides) -> Tensor:
-        """Loss of the mean over the directions, taken as a constant."""
+        """Loss of the mean over the directions, taken as a constant; of its halves, where each weighs the other."""
+        if sides.loss.crossed:
+            first, second = sides.halves()
+            return sides.loss.cross(sides.left, first.detach(), second.detach())
         return sides.loss.values(sides.left, sides.right.mean(1).detach())

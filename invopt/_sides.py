@@ -20,9 +20,12 @@ class ResidualLoss(abc.ABC):
     ----------
     quadratic : bool
         Whether it is a square, so that it splits into the product of two independent estimates.
+    crossed : bool
+        Whether one estimate of the right side weighs the residual of the other, and the reverse.
     """
 
     quadratic: ClassVar[bool] = True
+    crossed: ClassVar[bool] = False
 
     @abc.abstractmethod
     def values(self, left: Tensor, right: Tensor) -> Tensor:
@@ -31,6 +34,10 @@ class ResidualLoss(abc.ABC):
     def product(self, left: Tensor, first: Tensor, second: Tensor, reference: Tensor) -> Tensor:
         """``(left - first)(left - second)`` in the loss's own norm, of shape (k,); `reference` is what normalises."""
         raise TypeError(f"{type(self).__name__} is no square and has no product")
+
+    def cross(self, left: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Mean of the losses of two estimates, each in the norm of the other, of shape (k,)."""
+        raise TypeError(f"{type(self).__name__} has no right side in its norm")
 
     def reduce(self, values: Tensor) -> Tensor:
         """One number of the losses of all points."""
@@ -63,6 +70,11 @@ class Sides:
     loss: ResidualLoss
     extra: Tensor | None = None
     facts: Mapping[str, float] = field(factory=dict)
+
+    def halves(self) -> tuple[Tensor, Tensor]:
+        """Two independent estimates of the right side, each of shape (k, c), of half of its samples; m >= 2."""
+        half = self.right.shape[1] // 2
+        return self.right[:, :half].mean(1), self.right[:, half : 2 * half].mean(1)
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Derivative of `loss`, and of `extra`, with respect to the weights, shape (n,)."""

@@ -3,7 +3,7 @@
 from .field import Field
 from .guiding import Guide
 from .hash_grid import HashGrid
-from .losses import L2, MAE, RMSE, Huber, RelativeL2
+from .losses import L2, MAE, RMSE, Huber, RelativeL2, SymmetricL2
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
 from .saved import RadianceField
@@ -20,4 +20,5 @@ __all__ = [
     "RadianceField",
     "RadiosityObjective",
     "RelativeL2",
+    "SymmetricL2",
 ]

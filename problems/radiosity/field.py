@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._validators import integer
+from invopt._validators import integer, one_of
 from invopt.exceptions import UnknownNameError, suggest
 
 from .hash_grid import HashGrid
@@ -33,7 +33,7 @@ _TABLE = "encoding"
 class Field:
     """Radiance field: hash encoding, position, direction, normal and albedo into a multi-layer perceptron.
 
-    It gives the *reflected* radiance; what is emitted is known and added outside. The last layer has no activation.
+    It gives the *reflected* radiance; what is emitted is known and added outside.
 
     Parameters
     ----------
@@ -43,6 +43,9 @@ class Field:
         Linear layers, at least 2.
     encoding : HashGrid
         How positions are encoded.
+    output : {"linear", "exp"}, default "linear"
+        The last layer's answer as it is, which the papers have, or its exponential: never negative, and as soon at a
+        hundred as at a hundredth, for scenes whose parts differ much in brightness.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class Field:
         factory=lambda: HashGrid(levels=10, base=4, growth=1.6, log2_size=15),
         validator=validators.instance_of(HashGrid),
     )
+    output: str = field(default="linear", validator=one_of("linear", "exp"))
 
     @classmethod
     def small(cls) -> Field:
@@ -127,7 +131,8 @@ class Field:
             with torch.autocast(hidden.device.type, dtype=torch.bfloat16, enabled=narrow):
                 hidden = functional.linear(hidden, weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]).relu()
         last = self.depth - 1
-        return functional.linear(hidden.float(), weights[f"layer{last}.weight"], weights[f"layer{last}.bias"])
+        found = functional.linear(hidden.float(), weights[f"layer{last}.weight"], weights[f"layer{last}.bias"])
+        return found.exp() if self.output == "exp" else found
 
 
 def linear_layers(name: str, widths: list[int]) -> Shapes:

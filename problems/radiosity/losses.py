@@ -12,7 +12,7 @@ from torch.nn import functional
 from invopt._sides import ResidualLoss
 from invopt._validators import by_name, real
 
-__all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "as_residual_loss"]
+__all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
 
 
 @frozen(kw_only=True)
@@ -45,6 +45,43 @@ class RelativeL2(L2):
 
     def _norm(self, reference: Tensor) -> Tensor:
         return reference.square().mean(1) + self.epsilon
+
+
+@frozen(kw_only=True)
+class SymmetricL2(ResidualLoss):
+    r"""A relative loss that pulls down as it pulls up: :math:`\|L - R\|^2 / (l (l + r) / 2 + \epsilon)`.
+
+    The norms :math:`l = \|\mathrm{sg}(L)\|` and :math:`r = \|\mathrm{sg}(R)\|` are constants to the derivative. Where
+    the field is an exponential, :math:`L = e^y`, the derivative by y is :math:`4 \tanh(t / 2)`, :math:`t = \ln(L / R)`:
+    4 at most, and alike where it is too bright and too dark. That of the papers' relative loss, whose norm has L
+    alone, is :math:`2 (1 - e^{-t})`: 2 at most where it is too bright, without bound where it is too dark, and a
+    network that cannot fit all comes out too bright.
+
+    With the semi-gradient one half of the directions gives the residual and the other the norm, and the reverse, so
+    that the noise of the norm does not bias the fixed point.
+
+    Parameters
+    ----------
+    epsilon : float, default 0.01
+        Keeps black points from counting without limit, > 0; norms are means over the channels.
+    """
+
+    quadratic: ClassVar[bool] = False
+    crossed: ClassVar[bool] = True
+
+    epsilon: float = field(default=1e-2, validator=real(above=0))
+
+    def values(self, left: Tensor, right: Tensor) -> Tensor:
+        """Losses, shape (k,), in the norm of the same right side."""
+        return self._weighed(left, right, right)
+
+    def cross(self, left: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Mean of the losses of two estimates, each in the norm of the other."""
+        return (self._weighed(left, first, second) + self._weighed(left, second, first)) / 2
+
+    def _weighed(self, left: Tensor, right: Tensor, other: Tensor) -> Tensor:
+        own, theirs = (side.detach().square().mean(1).sqrt() for side in (left, other))
+        return (left - right).square().mean(1) / (own * (own + theirs) / 2 + self.epsilon)
 
 
 @frozen(kw_only=True)
@@ -92,7 +129,14 @@ class MAE(ResidualLoss):
         return (left - right).abs().mean(1)
 
 
-_NAMES: dict[str, type[ResidualLoss]] = {"relative-l2": RelativeL2, "l2": L2, "rmse": RMSE, "huber": Huber, "mae": MAE}
+_NAMES: dict[str, type[ResidualLoss]] = {
+    "relative-l2": RelativeL2,
+    "symmetric-l2": SymmetricL2,
+    "l2": L2,
+    "rmse": RMSE,
+    "huber": Huber,
+    "mae": MAE,
+}
 
 
 def as_residual_loss(value: ResidualLoss | str) -> ResidualLoss:

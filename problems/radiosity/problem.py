@@ -72,8 +72,8 @@ class NeuralRadiosity(Problem):
         Points drawn an iteration, uniform by area over all surfaces that scatter.
     n_directions : int, default 32
         Incident directions at each.
-    loss : {"relative-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss
-        How the sides are compared.
+    loss : {"relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss
+        How the sides are compared; "symmetric-l2" needs two directions at least.
     sampling : {"uniform", "bsdf", "nee", "guided"}
         Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
         that with half of the directions from a network which learns where light comes from.
@@ -134,6 +134,9 @@ class NeuralRadiosity(Problem):
             object.__setattr__(self, "guide", Guide())
         if self.sampling != "guided" and self.guide is not None:
             raise ValueError(f"'guide' is for sampling='guided' only, not for {self.sampling!r}")
+        if self.loss.crossed and self.n_directions < 2:
+            name = type(self.loss).__name__
+            raise ValueError(f"'n_directions' must be >= 2 for {name}, which halves them: {self.n_directions}")
 
     def __repr__(self) -> str:
         shown = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 import numpy as np
 import torch
 import typer
@@ -18,6 +19,7 @@ from rich.console import Console
 from invopt._registry import find, resolve
 from invopt._schedules import StepDecay
 
+from .field import as_field
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
 from .reference import reference
@@ -29,6 +31,7 @@ __all__ = ["main"]
 def main(
     scene: Annotated[str, typer.Option(help="Name or XML file.")] = "gap-room",
     field: Annotated[str, typer.Option(help="small, paper or tiny.")] = "paper",
+    output: Annotated[str, typer.Option(help="Of the field: linear or exp.")] = "linear",
     n_points: Annotated[int, typer.Option()] = 2**14,
     n_directions: Annotated[int, typer.Option()] = 32,
     sampling: Annotated[str, typer.Option(help="uniform, bsdf, nee or guided.")] = "bsdf",
@@ -57,7 +60,7 @@ def main(
     """Time and train estimators of neural radiosity on one scene; prints one JSON line a result."""
     problem = NeuralRadiosity(
         scene,
-        field=field,
+        field=attrs.evolve(as_field(field), output=output),
         n_points=n_points,
         n_directions=n_directions,
         sampling=sampling,

@@ -70,6 +70,8 @@ class Transport:
         drawn = sampler.next_2d()
         both = mi.has_flag(shape.bsdf().flags(), mi.BSDFFlags.BackSide)
         point.wi = dr.select(both, mi.warp.square_to_uniform_sphere(drawn), mi.warp.square_to_uniform_hemisphere(drawn))
+        # Or it would be drawn and traced anew for each of the directions.
+        dr.eval(point)
         return point
 
     def _met(self, place: Any, shape: Any) -> Any:

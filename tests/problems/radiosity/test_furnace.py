@@ -65,6 +65,23 @@ def test_fixed_points(rho, m):
         assert_mean(pointwise(at_dark, estimators.SemiGradient()), 0.0, alpha=FAMILY / 100)
 
 
+@pytest.mark.parametrize("m", [2, 8])
+def test_symmetric_loss_rests_at_the_truth(m):
+    """The noise of the norm does not bias it, for it is that of other directions; that of the same ones would."""
+    rho = 0.8
+    sides = drawn(room(rho, m, loss="symmetric-l2"), truth(rho, EMISSION), seed=m)
+    assert_mean(pointwise(sides, estimators.SemiGradient()), 0.0, alpha=FAMILY / 100)
+    with pytest.raises(AssertionError, match="standard errors"):
+        assert_mean(pointwise(sides, SameDirections()), 0.0, alpha=FAMILY / 100)
+
+
+class SameDirections(estimators.SemiGradient):
+    """Wrong: the directions of the residual are those of the norm too."""
+
+    def losses(self, sides):
+        return sides.loss.values(sides.left, sides.right.mean(1).detach())
+
+
 def test_figures_of_the_design():
     radiances = [EMISSION + full_fixed_point(0.8, m, EMISSION) for m in (2, 8, 32)]
     np.testing.assert_allclose(radiances, [1.364, 3.000, 4.286], atol=5e-4)

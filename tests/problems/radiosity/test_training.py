@@ -22,7 +22,7 @@ from invopt.exceptions import (
     UnknownNameError,
 )
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, metrics
+from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2, metrics
 from invopt.problems.radiosity.camera_path import path_between, write_frames
 from invopt.problems.radiosity.metrics import compare, flip
 from invopt.problems.radiosity.reference import reference
@@ -234,6 +234,7 @@ def test_what_is_refused_can_be_asked_for():
         ({"n_directions": 0}, ValueError, "'n_directions' must be >= 1"),
         ({"loss": "l3"}, UnknownNameError, "unknown loss 'l3'"),
         ({"sampling": "mis"}, ValueError, "'sampling' must be one of"),
+        ({"loss": "symmetric-l2", "n_directions": 1}, ValueError, "'n_directions' must be >= 2 for SymmetricL2"),
         ({"guide": Guide()}, ValueError, "for sampling='guided' only"),
         ({"precision": "half"}, ValueError, "'precision' must be one of"),
         ({"encoder": "cuda"}, ValueError, "'encoder' must be one of"),
@@ -251,6 +252,8 @@ def test_bad_parts():
         HashGrid(features=3)
     with pytest.raises(ValueError, match="'last' must be > 'first'"):
         Guide(first=5, last=5)
+    with pytest.raises(ValueError, match="'output' must be one of"):
+        Field(output="sinh")
     with pytest.raises(ValueError, match="'weight' must be >= 0"):
         estimators.WeightedDualBuffer(weight=-1)
     with pytest.raises(IncompatibleError, match="needs .*SIDES"):
@@ -261,9 +264,11 @@ def test_bad_parts():
         invopt.minimize(small(n_directions=1), estimators.DualBuffer(), rng=0, maxiter=1)
     with pytest.raises(IncompatibleError, match="MAE is no square"):
         invopt.minimize(small(loss="mae"), estimators.DualBuffer(), rng=0, maxiter=1)
+    with pytest.raises(IncompatibleError, match="SymmetricL2 is no square"):
+        invopt.minimize(small(loss="symmetric-l2"), estimators.WeightedDualBuffer(), rng=0, maxiter=1)
 
 
-@pytest.mark.parametrize("loss", ["l2", "relative-l2", "rmse", "huber", "mae"])
+@pytest.mark.parametrize("loss", ["l2", "relative-l2", "symmetric-l2", "rmse", "huber", "mae"])
 def test_gradients_of_every_loss_are_right(loss):
     """The full gradient is the derivative of what is reported, by finite differences along it."""
     problem = small(loss=loss, sampling="nee")
@@ -276,18 +281,41 @@ def test_gradients_of_every_loss_are_right(loss):
 
         sides, fun = at(x)
         jac = sides.gradient(fun).double()
-        # The norm of the relative loss is a constant to the derivative, so it is held as it was.
-        norm = sides.left.detach().square().mean(1) + 1e-2
+        # The norms of relative losses are constants to the derivative, so they are held as they were.
+        own, theirs = (side.detach().square().mean(1).sqrt() for side in (sides.left, sides.right.mean(1)))
+        norms = {"relative-l2": own**2 + 1e-2, "symmetric-l2": own * (own + theirs) / 2 + 1e-2}
 
         def value(point):
             moved, fun = at(point)
-            if loss == "relative-l2":
-                fun = ((moved.left - moved.right.mean(1)).square().mean(1) / norm).mean()
+            if loss in norms:
+                fun = ((moved.left - moved.right.mean(1)).square().mean(1) / norms[loss]).mean()
             return float(fun.detach())
 
         step = 2e-3
         along = step * jac / jac.norm()
         assert (value(x + along) - value(x - along)) / (2 * step) == pytest.approx(float(jac.norm()), rel=0.02)
+
+
+def test_symmetric_loss_pulls_alike_both_ways():
+    """By 4 tanh(t / 2) on the logarithm of a field that is off by the factor exp(t)."""
+    t = torch.linspace(-6, 6, 25).unsqueeze(1)
+    right = torch.tensor([0.3]).expand_as(t)
+    y = (t + right.log()).requires_grad_()
+    loss = SymmetricL2(epsilon=1e-12).cross(y.exp(), right, right)
+    (pull,) = torch.autograd.grad(loss.sum(), y)
+    torch.testing.assert_close(pull, 4 * torch.tanh(t / 2))
+
+
+def test_field_of_exponentials(tmp_path):
+    """It is the exponential of what the same weights give, and says so in its file."""
+    problem, exponential = small(), small(field=Field(width=16, depth=3, encoding=Field.tiny().encoding, output="exp"))
+    with problem.open() as live, exponential.open() as other:
+        linear, found = live.render(problem.x0, spp=1, size=(8, 8)), other.render(problem.x0, spp=1, size=(8, 8))
+        lit = live.emitting_pixels(size=(8, 8))
+        RadianceField.of(other, problem.x0).save(tmp_path / "field.safetensors")
+    np.testing.assert_allclose(found[~lit], np.exp(linear[~lit]), rtol=1e-4)
+    assert RadianceField.load(tmp_path / "field.safetensors").field == exponential.field
+    assert problem.fingerprints["field"] != exponential.fingerprints["field"]
 
 
 def test_encoders_agree():
