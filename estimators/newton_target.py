@@ -1,0 +1,166 @@
+"""NewtonTarget: a network is trained on where Newton's method would go from its outputs."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from attrs import evolve, field, frozen
+from torch import Tensor
+
+from invopt._estimator import Estimate, Estimator, Order
+from invopt._evaluate import Evaluator
+from invopt._problem import Capability, Problem
+from invopt._seeds import SeedPolicy
+from invopt._validators import integer, real, require
+
+from .gauss_newton import GaussNewton
+
+__all__ = ["NewtonTarget"]
+
+
+class NewtonTargetState(NamedTuple):
+    """The estimator's own state, its last estimate without derivatives, the target found there, and calls so far."""
+
+    inner: object
+    seen: Estimate | None = None
+    target: Tensor | None = None
+    calls: int = 0
+
+
+def _with_hessian(_: object, attribute: object, value: object) -> None:
+    if not isinstance(value, Estimator):
+        raise TypeError(f"'estimator' must be an estimator: {value!r}")
+    require("estimator", Order.HESS in value.provides, "one that provides a Hessian", value)
+
+
+@frozen(kw_only=True)
+class NewtonTarget(Estimator):
+    r"""Gradient of :math:`\frac12 |x - \hat x|^2`, the target :math:`\hat x` being a damped Newton step away [1]_.
+
+    With gradient g and Hessian H of another estimator, in units of `x_scale`,
+    :math:`\hat x = x - (H_+ + \lambda I)^{-1} g`, the way to it shortened to the trust radius; :math:`H_+` is H with
+    its negative eigenvalues set to zero.
+    The target is held fixed, so `jac` is :math:`x - \hat x`: behind a network every output then counts by its distance
+    to the target, however steep the objective is in it. With the plain gradient steep outputs, and their noise, take
+    all features that the outputs share.
+
+    Parameters
+    ----------
+    estimator : Estimator, optional
+        Where g and H come from; it must provide a Hessian. By default `GaussNewton` without memory.
+    damping : float, default 0.1
+        :math:`\lambda`, > 0, as a multiple of the mean eigenvalue of :math:`H_+`.
+    trust_radius : float, default 1
+        Longest way to a target, > 0, in units of the smoothing width.
+    every : int, default 1
+        Calls that one target serves, >= 1. A target is a point, and stays one when the network moves: those after the
+        first cost no evaluation. Behind a network these are passes over the data.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range.
+
+    Notes
+    -----
+    `jac` is not the gradient of the objective: it is that of a proxy with the same minimum. `fun` is the value when the
+    target was found. For `Adam` and `GradientDescent` behind a network (`problems.GreyBox`); for few parameters
+    `Newton` takes the step itself.
+
+    One call costs what `estimator` does, every `every` calls, and nothing in between.
+
+    References
+    ----------
+    .. [1] Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022: there the
+       step of any solver, here the one of Newton's method.
+
+    Examples
+    --------
+    >>> NewtonTarget(estimator=GaussNewton(n_samples=5, window=1), every=4).cost(5)
+    10
+    """
+
+    provides: ClassVar[Order] = Order.FUN | Order.JAC
+    comparable: ClassVar[bool] = False
+    unbiased: ClassVar[bool] = False
+    proxy: ClassVar[bool] = True
+
+    estimator: Estimator = field(factory=lambda: GaussNewton(window=1), validator=_with_hessian)
+    damping: float = field(default=0.1, validator=real(above=0))
+    trust_radius: float = field(default=1.0, validator=real(above=0))
+    every: int = field(default=1, validator=integer(1))
+    seeds: SeedPolicy = field(init=False, repr=False)
+
+    @seeds.default
+    def _its_seeds(self) -> SeedPolicy:
+        return getattr(self.estimator, "seeds", SeedPolicy.PER_PAIR)
+
+    @property
+    def needs(self) -> Capability:  # type: ignore[override]
+        """What the estimator does."""
+        return self.estimator.needs
+
+    def init(self, problem: Problem) -> NewtonTargetState:
+        """No target yet."""
+        return NewtonTargetState(self.estimator.init(problem))
+
+    def cost(self, n: int) -> int:
+        """Evaluations of an estimate that finds a target."""
+        return self.estimator.cost(n) + self.estimator.hess_cost(n)
+
+    def estimate(
+        self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
+    ) -> tuple[Estimate, NewtonTargetState]:
+        """Offset of `x` from the target, which is found anew where it has served its calls."""
+        known = state.calls % self.every > 0
+        if not known:
+            state = self._found(objective, x, state, rng)
+        seen, target = state.seen, state.target
+        assert seen is not None
+        assert target is not None
+        jac = x - target
+        estimate = evolve(
+            seen,
+            x=x,
+            # What was not measured anew is no sign that the value has settled.
+            fun_standard_error=math.inf if known else seen.fun_standard_error,
+            jac=jac,
+            standard_error=torch.full_like(jac, torch.inf),
+            nfev=0 if known else seen.nfev,
+        )
+        return estimate, state._replace(calls=state.calls + 1)
+
+    def _found(
+        self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
+    ) -> NewtonTargetState:
+        before = objective.nfev
+        found, inner = self.estimator.estimate(objective, x, state.inner, rng)
+        assert found.jac is not None
+        step = _damped_newton(found.jac, found.hess, self.damping)
+        length, longest = float(torch.linalg.vector_norm(step)), self.trust_radius * found.sigma
+        if 0 < longest < length:
+            step = step * (longest / length)
+        seen = Estimate(
+            x=x,
+            fun=found.fun,
+            fun_standard_error=found.fun_standard_error,
+            nfev=objective.nfev - before,
+            sigma=found.sigma,
+            spread=found.spread,
+            blind=found.blind,
+            note=found.note,
+        )
+        return state._replace(inner=inner, seen=seen, target=objective.project(x + step))
+
+
+def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:
+    """The step -(H+ + lambda I)^-1 g."""
+    values, vectors = torch.linalg.eigh((hess + hess.T) / 2)
+    values = values.clamp(min=0.0)
+    values = values + damping * values.mean()
+    along = vectors.T @ jac
+    # Where there is no curvature at all, the gradient says which way and the trust radius how far.
+    return -vectors @ (along / values if bool((values > 0).all()) else along)
