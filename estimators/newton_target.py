@@ -1,4 +1,4 @@
-"""NewtonTarget: a network is trained on where Newton's method would go from its outputs."""
+"""NewtonTarget: every output of a network is drawn to a target of its own, which Newton's method moves."""
 
 from __future__ import annotations
 
@@ -38,26 +38,28 @@ def _with_hessian(_: object, attribute: object, value: object) -> None:
 
 @frozen(kw_only=True)
 class NewtonTarget(Estimator):
-    r"""Gradient of :math:`\frac12 |x - \hat x|^2`, the target :math:`\hat x` being a damped Newton step away [1]_.
+    r"""Gradient of :math:`\frac12 |x - \hat x|^2`, where :math:`\hat x` is a target on its own way to the minimum [1]_.
 
-    With gradient g and Hessian H of another estimator, in units of `x_scale`,
-    :math:`\hat x = x - (H_+ + \lambda I)^{-1} g`, the way to it shortened to the trust radius; :math:`H_+` is H with
-    its negative eigenvalues set to zero.
-    The target is held fixed, so `jac` is :math:`x - \hat x`: behind a network every output then counts by its distance
-    to the target, however steep the objective is in it. With the plain gradient steep outputs, and their noise, take
-    all features that the outputs share.
+    The target starts where the first call is. From there on derivatives are those at the target: with gradient g and
+    Hessian H of another estimator, in units of `x_scale`, :math:`\hat x` moves by :math:`-(|H| + \lambda I)^{-1} g`,
+    shortened to the trust radius; :math:`|H|` is H with all eigenvalues positive. `jac` is :math:`x - \hat x`.
+
+    Behind a network (`problems.GreyBox`) each input has a target of its own. The network learns to say what the
+    targets say, while they are still moving: every output counts by its distance, however steep the objective is in
+    it, and a target loses nothing of what it has found when the network changes. With the plain gradient the steep
+    outputs, and their noise, take the features that all outputs share.
 
     Parameters
     ----------
     estimator : Estimator, optional
-        Where g and H come from; it must provide a Hessian. By default `GaussNewton` without memory.
-    damping : float, default 0.1
-        :math:`\lambda`, > 0, as a multiple of the mean eigenvalue of :math:`H_+`.
+        Where g and H come from; it must provide a Hessian. By default `GaussNewton`.
+    damping : float, default 0.01
+        :math:`\lambda`, > 0, as a multiple of the mean eigenvalue of :math:`|H|`.
     trust_radius : float, default 1
-        Longest way to a target, > 0, in units of the smoothing width.
+        Longest step of a target, > 0, in units of the smoothing width.
     every : int, default 1
-        Calls that one target serves, >= 1. A target is a point, and stays one when the network moves: those after the
-        first cost no evaluation. Behind a network these are passes over the data.
+        Calls from one step of the target to the next, >= 1. Those in between cost no evaluation. Behind a network these
+        are passes over the data.
 
     Raises
     ------
@@ -66,9 +68,9 @@ class NewtonTarget(Estimator):
 
     Notes
     -----
-    `jac` is not the gradient of the objective: it is that of a proxy with the same minimum. `fun` is the value when the
-    target was found. For `Adam` and `GradientDescent` behind a network (`problems.GreyBox`); for few parameters
-    `Newton` takes the step itself.
+    `jac` is not the gradient of the objective: it is that of a proxy with the same minimum. `fun` is the value at the
+    target. For `Adam` and `GradientDescent` behind a network; for few parameters alone `Newton` takes the step itself.
+    Each input has its own memory, for `GaussNewton` the residuals of all samples of its window.
 
     One call costs what `estimator` does, every `every` calls, and nothing in between.
 
@@ -79,8 +81,8 @@ class NewtonTarget(Estimator):
 
     Examples
     --------
-    >>> NewtonTarget(estimator=GaussNewton(n_samples=5, window=1), every=4).cost(5)
-    10
+    >>> NewtonTarget(estimator=GaussNewton(n_samples=2)).cost(5)
+    4
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
@@ -88,8 +90,8 @@ class NewtonTarget(Estimator):
     unbiased: ClassVar[bool] = False
     proxy: ClassVar[bool] = True
 
-    estimator: Estimator = field(factory=lambda: GaussNewton(window=1), validator=_with_hessian)
-    damping: float = field(default=0.1, validator=real(above=0))
+    estimator: Estimator = field(factory=GaussNewton, validator=_with_hessian)
+    damping: float = field(default=0.01, validator=real(above=0))
     trust_radius: float = field(default=1.0, validator=real(above=0))
     every: int = field(default=1, validator=integer(1))
     seeds: SeedPolicy = field(init=False, repr=False)
@@ -114,7 +116,7 @@ class NewtonTarget(Estimator):
     def estimate(
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> tuple[Estimate, NewtonTargetState]:
-        """Offset of `x` from the target, which is found anew where it has served its calls."""
+        """Offset of `x` from the target, which takes a step if it is time."""
         known = state.calls % self.every > 0
         if not known:
             state = self._found(objective, x, state, rng)
@@ -137,6 +139,7 @@ class NewtonTarget(Estimator):
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> NewtonTargetState:
         before = objective.nfev
+        x = x.clone() if state.target is None else state.target
         found, inner = self.estimator.estimate(objective, x, state.inner, rng)
         assert found.jac is not None
         step = _damped_newton(found.jac, found.hess, self.damping)
@@ -157,10 +160,9 @@ class NewtonTarget(Estimator):
 
 
 def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:
-    """The step -(H+ + lambda I)^-1 g."""
+    """The step -(|H| + lambda I)^-1 g; minus g where there is no curvature at all."""
     values, vectors = torch.linalg.eigh((hess + hess.T) / 2)
-    values = values.clamp(min=0.0)
+    values = values.abs()
     values = values + damping * values.mean()
     along = vectors.T @ jac
-    # Where there is no curvature at all, the gradient says which way and the trust radius how far.
     return -vectors @ (along / values if bool((values > 0).all()) else along)
