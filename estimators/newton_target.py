@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from attrs import evolve, field, frozen
+from attrs import evolve, field, frozen, validators
 from torch import Tensor
 
 from invopt._estimator import Estimate, Estimator, Order
@@ -57,9 +57,9 @@ class NewtonTarget(Estimator):
         :math:`\lambda`, > 0, as a multiple of the mean eigenvalue of :math:`|H|`.
     trust_radius : float, default 1
         Longest step of a target, > 0, in units of the smoothing width.
-    every : int, default 1
-        Calls from one step of the target to the next, >= 1. Those in between cost no evaluation. Behind a network these
-        are passes over the data.
+    steps : int, optional
+        Steps a target takes, >= 1; then it stays, and calls cost no evaluation. By default there is no end to them.
+        Such a run is ended by `maxiter`.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class NewtonTarget(Estimator):
     target. For `Adam` and `GradientDescent` behind a network; for few parameters alone `Newton` takes the step itself.
     Each input has its own memory, for `GaussNewton` the residuals of all samples of its window.
 
-    One call costs what `estimator` does, every `every` calls, and nothing in between.
+    One call costs what `estimator` does, Hessian included, and nothing once the target stays.
 
     References
     ----------
@@ -93,7 +93,7 @@ class NewtonTarget(Estimator):
     estimator: Estimator = field(factory=GaussNewton, validator=_with_hessian)
     damping: float = field(default=0.01, validator=real(above=0))
     trust_radius: float = field(default=1.0, validator=real(above=0))
-    every: int = field(default=1, validator=integer(1))
+    steps: int | None = field(default=None, validator=validators.optional(integer(1)))
     seeds: SeedPolicy = field(init=False, repr=False)
 
     @seeds.default
@@ -110,14 +110,14 @@ class NewtonTarget(Estimator):
         return NewtonTargetState(self.estimator.init(problem))
 
     def cost(self, n: int) -> int:
-        """Evaluations of an estimate that finds a target."""
+        """Evaluations of a step of the target."""
         return self.estimator.cost(n) + self.estimator.hess_cost(n)
 
     def estimate(
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> tuple[Estimate, NewtonTargetState]:
-        """Offset of `x` from the target, which takes a step if it is time."""
-        known = state.calls % self.every > 0
+        """Offset of `x` from the target, which takes a step first, unless it has taken all."""
+        known = self.steps is not None and state.calls >= self.steps
         if not known:
             state = self._found(objective, x, state, rng)
         seen, target = state.seen, state.target
@@ -127,7 +127,7 @@ class NewtonTarget(Estimator):
         estimate = evolve(
             seen,
             x=x,
-            # What was not measured anew is no sign that the value has settled.
+            # What is not measured anew is no sign that the value has settled.
             fun_standard_error=math.inf if known else seen.fun_standard_error,
             jac=jac,
             standard_error=torch.full_like(jac, torch.inf),
