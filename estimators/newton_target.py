@@ -165,4 +165,5 @@ def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:
     values = values.abs()
     values = values + damping * values.mean()
     along = vectors.T @ jac
-    return -vectors @ (along / values if bool((values > 0).all()) else along)
+    step: Tensor = -vectors @ (along / values if bool((values > 0).all()) else along)
+    return step
