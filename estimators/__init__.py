@@ -10,6 +10,7 @@ from .fr22 import FR22
 from .full_gradient import FullGradient
 from .function_value import FunctionValue
 from .gauss_newton import GaussNewton
+from .newton_target import NewtonTarget
 from .sample_history import SampleHistory
 from .semi_gradient import SemiGradient
 from .shared_samples import SharedSamples
@@ -32,6 +33,7 @@ __all__ = [
     "FullGradient",
     "FunctionValue",
     "GaussNewton",
+    "NewtonTarget",
     "SampleHistory",
     "SemiGradient",
     "SharedSamples",

@@ -178,6 +178,8 @@ class Estimator(abc.ABC):
         What is asked of the objective.
     unbiased : bool
         Whether the derivatives of a quadratic are right in the mean, however few the samples; else they only converge.
+    proxy : bool
+        Whether `jac` is the gradient of another function with the same minimum.
     """
 
     provides: ClassVar[Order]
@@ -185,6 +187,7 @@ class Estimator(abc.ABC):
     # Whether `fun` at two points may be compared; if not, the answer of a run is its last point.
     comparable: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
+    proxy: ClassVar[bool] = False
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 

@@ -14,9 +14,9 @@ from .mug_network import UNIT, MugNetwork
 __all__ = ["MugCNN5"]
 
 # Displacement sideways, in scene units, and colour of the glaze, linear RGB: what shows at any rotation.
-# Small scales: a wide kernel in these hides the slope of the rotation, a few pixels of the handle.
-_REACH, _SHIFT_SCALE = 0.25, 0.03
-_DARK, _BRIGHT, _COLOUR_SCALE = 0.05, 0.8, 0.08
+# Scales of a quarter to a third of the ranges: a step of one kernel's width then gets about as far in all outputs.
+_REACH, _SHIFT_SCALE = 0.25, 0.12
+_DARK, _BRIGHT, _COLOUR_SCALE = 0.05, 0.8, 0.24
 
 
 @frozen(kw_only=True, eq=False, slots=False)

@@ -1,0 +1,114 @@
+"""NewtonTarget: its targets against closed forms, what they cost, and that all outputs are learned."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import invopt
+from invopt import estimators, optimizers, problems
+from invopt.estimators import FiniteDifference, GaussNewton, NewtonTarget
+from invopt.problems import Function
+
+from .z_tests import estimate, evaluator
+
+HESS = np.diag([100.0, 1.0])
+MINIMUM = np.array([0.5, -0.25])
+
+
+def bowl(x):
+    return float(0.5 * (x - MINIMUM) @ HESS @ (x - MINIMUM))
+
+
+def saddle(x):
+    return float(x[0] ** 2 - x[1] ** 2 + x[1])
+
+
+def exact(**settings):
+    return NewtonTarget(estimator=FiniteDifference(abs_step=0.1), **settings)
+
+
+def found(fun, estimator, x):
+    rng = np.random.default_rng(0)
+    return estimate(estimator, evaluator(fun, 2, vectorized=False), np.array(x), rng)
+
+
+def test_the_target_is_a_damped_newton_step_away():
+    x, damping = np.array([2.0, 3.0]), 0.2
+    jac = found(bowl, exact(damping=damping), x).jac.numpy()
+    lam = damping * np.trace(HESS) / 2
+    assert jac == pytest.approx(np.linalg.solve(HESS + lam * np.eye(2), HESS @ (x - MINIMUM)), rel=1e-6)
+    assert found(bowl, exact(damping=1e-9), x).jac.numpy() == pytest.approx(x - MINIMUM, rel=1e-6)
+
+
+def test_it_goes_downhill_where_curvature_is_negative():
+    jac = found(saddle, exact(), [1.0, 2.0]).jac.numpy()
+    # The slopes are 2 and -3; the curvatures 2 and -2, of which the sizes count.
+    assert jac == pytest.approx([2.0 / 2.02, -3.0 / 2.02], rel=1e-5)
+
+
+def test_the_target_goes_its_own_way_by_a_trust_radius_at_most():
+    estimator = NewtonTarget(estimator=estimators.SharedSamples(sigma=0.1, n_samples=50), trust_radius=2.0)
+    objective, rng = evaluator(bowl, 2, vectorized=False), np.random.default_rng(0)
+    state = estimator.init(Function(fun=bowl, x0=[0.0, 0.0]))
+    way = [torch.tensor([20.0, 30.0], dtype=torch.float64)]
+    # The last call comes from elsewhere: the target goes on from where it was.
+    for x in (way[0], way[0], torch.zeros(2, dtype=torch.float64)):
+        one, state = estimator.estimate(objective, x, state, rng)
+        way.append(x - one.jac)
+    steps = [float(torch.linalg.vector_norm(new - old)) for old, new in pairwise(way)]
+    assert steps == pytest.approx([0.2] * 3)
+    values = [bowl(one.numpy()) for one in way]
+    assert values == sorted(values, reverse=True)
+
+
+def test_targets_stay_inside_the_bounds():
+    problem = Function(fun=bowl, x0=[2.0, 3.0], bounds=[(1.0, 4.0), (0.0, 4.0)])
+    jac = invopt.differentiate(problem, exact(damping=1e-9)).jac
+    assert np.array([2.0, 3.0]) - jac == pytest.approx([1.0, 0.0])
+
+
+def test_a_target_that_has_taken_its_steps_stays_and_costs_nothing():
+    objective = evaluator(bowl, 2, vectorized=False)
+    estimator, rng, spent = exact(damping=1e-9, steps=2), np.random.default_rng(0), []
+    state = estimator.init(Function(fun=bowl, x0=[0.0, 0.0]))
+    for k in range(4):
+        x = torch.tensor([float(k), 1.0], dtype=torch.float64)
+        one, state = estimator.estimate(objective, x, state, rng)
+        spent.append(one.nfev)
+        assert one.jac.numpy() == pytest.approx(x.numpy() - MINIMUM, abs=1e-5)
+    assert spent == [estimator.cost(2), estimator.cost(2), 0, 0]
+    assert objective.nfev == sum(spent)
+
+
+def test_behind_a_network_all_outputs_are_learned_at_one_rate():
+    """The second is a hundred times flatter: with the plain gradient it is left behind."""
+    inputs = np.random.default_rng(1).standard_normal((8, 3))
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2, dtype=torch.float64)
+    problem = problems.GreyBox(model, Function(fun=bowl, x0=[0.0, 0.0]), inputs)
+    left = {}
+    for estimator in (exact(damping=1e-9, steps=2), FiniteDifference(abs_step=0.1)):
+        lr = 0.1 if isinstance(estimator, NewtonTarget) else 0.1 / HESS.max()
+        method = optimizers.GradientDescent(lr=lr)
+        res = invopt.minimize(problem, estimator, method, maxiter=200, rng=0, progress=False)
+        assert res.nit == 200
+        left[type(estimator)] = np.abs(problem.predict(res.x_last) - MINIMUM).max(0)
+    assert left[NewtonTarget][1] < 0.1 * left[FiniteDifference][1]
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="'estimator' must be one that provides a Hessian"):
+        NewtonTarget(estimator=estimators.FR22())
+    with pytest.raises(TypeError, match="'estimator' must be an estimator"):
+        NewtonTarget(estimator="gauss-newton")
+    for name in ("damping", "trust_radius"):
+        with pytest.raises(ValueError, match=f"'{name}' must be > 0"):
+            NewtonTarget(**{name: 0.0})
+    with pytest.raises(ValueError, match="'steps' must be >= 1"):
+        NewtonTarget(steps=0)
+    assert NewtonTarget(estimator=GaussNewton(seeds="fresh", window=1)).seeds is GaussNewton(seeds="fresh").seeds
