@@ -20,13 +20,15 @@ from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
-from .noise_floor import RAISE, NoiseFloor, gradient_blocks, newton_step, parameter_covariance
+from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, gradient_blocks, newton_step, parameter_covariance
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
 
 # Share of its first value below which a width is small, and a descent over.
 _SMALL = 0.2
+# Multiple of the noise above which what is left is said to be more than noise.
+_FAR = 3.0
 # Largest error bars that fit into a width that goes on to shrink.
 _NARROW = 3.0
 # Up to so many residuals two seeds tell too little of the noise, and these many more.
@@ -82,7 +84,7 @@ class GaussNewton(HistoryEstimator):
     soon as steps are shorter than their error bars: new seed, four times the samples per pixel, no history; and it
     ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where that is used up or no longer lowers the
     residuals. Meanwhile no kernel gets narrower than three error bars. What is pressed against a bound has the bar 0:
-    noise does not move it.
+    noise does not move it. Where the residuals were no more than noise from the start, the end is `Status.PLATEAU`.
 
     See Also
     --------
@@ -118,12 +120,15 @@ class GaussNewton(HistoryEstimator):
         model = linear_model(state.batches, seen, gram)
         stay = self._is_plateau(seen.weights, seen.funs, state)
         state = evolve(self._stayed(state, stay), gram=gram)
+        adaptive = isinstance(self.sigma, AdaptiveWidth)
         estimate = _describe(x, model, state, remembers=self.window > 1)
+        # In small units any gradient is small; while the width is not, it says nothing of the minimum.
+        estimate = evolve(estimate, partial=adaptive and state.floor.noise is None)
         if not bool(state.batches[-1].funs.any()):
             # Nothing is left of the residuals.
             return evolve(estimate, status=Status.CONVERGED), state
         state = evolve(state, batches=helpful(state.batches, seen))
-        if stay or state.sigma > _SMALL * state.first or not isinstance(self.sigma, AdaptiveWidth):
+        if stay or state.sigma > _SMALL * state.first or not adaptive:
             return estimate, state
         return self._at_the_end(objective, estimate, model, state, rng)
 
@@ -142,6 +147,8 @@ class GaussNewton(HistoryEstimator):
         if floor.noise is None:
             state = self._with_noise(objective, lowest.x, state, rng)
             floor = state.floor
+            if floor.noise is None:
+                return estimate, state
         if floor.factor == 1 and floor.is_above(lowest.fun, top):
             return self._too_high(estimate, state)
         if floor.noise == 0.0 or not model.determined:
@@ -151,10 +158,10 @@ class GaussNewton(HistoryEstimator):
     def _with_noise(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> HistoryState:
-        """With the noise at `x` measured."""
+        """With the noise at `x` measured, unless a value was not finite."""
         few = state.batches[-1].values.shape[1] <= _FEW_RESIDUALS
         noise = self._measure_noise(objective, x, state, rng, seeds=_SEEDS if few else 2)
-        return evolve(state, floor=state.floor.measured(noise))
+        return evolve(state, floor=state.floor.measured(noise)) if math.isfinite(noise) else state
 
     def _at_the_noise(
         self,
@@ -201,7 +208,10 @@ class GaussNewton(HistoryEstimator):
             if floor.is_above(value, top):
                 return self._too_high(estimate, evolve(state, lowest=Sample(estimate.x, value)))
         if not floor.can_raise(value, self.max_spp_factor):
-            return evolve(estimate, status=Status.NOISE_FLOOR), state
+            if not floor.has_signal(top, objective.n, state.batches[-1].values.shape[1]):
+                return evolve(estimate, x_standard_error=None, status=Status.PLATEAU, note=ONLY_NOISE), state
+            note = _LEFT_OVER.format(value / floor.level) if value > _FAR * floor.level else ""
+            return evolve(estimate, status=Status.NOISE_FLOOR, note=note), state
         if not self._affords(objective, floor):
             return estimate, state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
@@ -247,6 +257,10 @@ class GaussNewton(HistoryEstimator):
         return estimate, evolve(state, lowest=lowest, best=None, wide=True)
 
 
+_LEFT_OVER = (
+    "what is left of the residuals is still {:.0f} times the noise: a model that cannot match the target, "
+    "or a wrong minimum"
+)
 _ABOVE_NOISE = (
     "the residuals stay far above their noise: there may be a lower minimum elsewhere, or none that matches the target"
 )

@@ -210,11 +210,12 @@ class HistoryEstimator(Estimator):
             # Nothing is compared with what was sampled before, and noise that is new each time averages out.
             seed = (seed + 1) % FIRST_REFERENCE_SEED
         seeds = SeedSource(self.seeds, rng).draw(m, 2) if seed is None else np.full(2 * m, seed)
-        points = torch.cat([x - state.sigma * t, x + state.sigma * t])
+        # What is fitted is what was evaluated: of a point outside the bounds, the one at them.
+        points = objective.project(torch.cat([x - state.sigma * t, x + state.sigma * t]))
         points, values = _finite(points, self._evaluate(objective, points, seeds, state))
         batch = Batch(x.clone(), state.sigma, points, values)
         i = int(batch.funs.argmin())
-        lowest = Sample(objective.project(points[i]), float(batch.funs[i]))
+        lowest = Sample(points[i], float(batch.funs[i]))
         if state.lowest is not None and state.lowest.fun <= lowest.fun:
             lowest = state.lowest
         return evolve(

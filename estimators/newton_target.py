@@ -59,7 +59,7 @@ class NewtonTarget(Estimator):
         Longest step of a target, > 0, in units of the smoothing width.
     steps : int, optional
         Steps a target takes, >= 1; then it stays, and calls cost no evaluation. By default there is no end to them.
-        Such a run is ended by `maxiter`.
+        Such a run is ended by `maxiter`, which then has a default.
 
     Raises
     ------
@@ -99,6 +99,11 @@ class NewtonTarget(Estimator):
     @seeds.default
     def _its_seeds(self) -> SeedPolicy:
         return getattr(self.estimator, "seeds", SeedPolicy.PER_PAIR)
+
+    @property
+    def endless(self) -> bool:  # type: ignore[override]
+        """Whether there are calls without evaluations."""
+        return self.steps is not None
 
     @property
     def needs(self) -> Capability:  # type: ignore[override]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from attrs import evolve, frozen
@@ -26,6 +28,9 @@ _LEFT = 0.15
 # Four times the samples should quarter the residuals' mean square; above this ratio other errors prevail.
 _PAYS = 0.6
 RAISE = 4
+ONLY_NOISE = "values differ, but by no more than noise"
+# Standard errors of a mean square that noise alone does not come to.
+_CERTAIN = 4.0
 # Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
 _BLOCK = 12
 # Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
@@ -71,6 +76,11 @@ class NoiseFloor:
         """Whether a descent from `top`, with the problem's own samples, to `lowest` ended above the noise."""
         assert self.noise is not None
         return lowest > _ABOVE * self.level + _LEFT * max(top - self.noise, self.noise)
+
+    def has_signal(self, top: float, n: int, m: int) -> bool:
+        """Whether a mean square of m residuals, at the start, was more than noise, which those of a block may share."""
+        assert self.noise is not None
+        return top - self.noise > _CERTAIN * self.noise * math.sqrt(2 * _block_size(n, m) / m)
 
     def can_raise(self, value: float, limit: int) -> bool:
         """Whether more samples per pixel are allowed, and still lowered the residuals when last raised."""

@@ -19,7 +19,7 @@ from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
-from .noise_floor import newton_step
+from .noise_floor import ONLY_NOISE, newton_step
 from .regression import Fit, fit, quadratic, unpack
 from .window import Reweighted, reweight
 
@@ -42,6 +42,8 @@ _WIDEST = 0.25
 _AGAIN = 0.25
 # Samples of a full window for each coefficient.
 _FILLED = 2.1
+# Standard deviations of the noise by which values must have fallen for a minimum to be one.
+_CERTAIN = 3.0
 # Seeds under which the minimum is found, for its spread to say how precise it is.
 _REPEATS = 4
 
@@ -156,6 +158,10 @@ class SampleHistory(HistoryEstimator):
             minima = torch.stack(state.minima)
             # A method that does not go to their mean is off by the way to it.
             error = torch.hypot(minima.std(0) / math.sqrt(_REPEATS), estimate.x - minima.mean(0))
+            assert state.top is not None
+            fallen = state.top - estimate.fun > _CERTAIN * math.sqrt(state.floor.noise)
+            if not fallen:
+                return evolve(estimate, status=Status.PLATEAU, note=ONLY_NOISE), state
             return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
         n = objective.n
         if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (n + 1) * (n + 2) / 2:

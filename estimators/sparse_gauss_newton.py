@@ -40,7 +40,7 @@ _PAYS = 0.9
 
 @frozen(eq=False, kw_only=True)
 class _State:
-    """The Jacobian, samples per pixel, and the residuals' mean square before."""
+    """The Jacobian, samples per pixel, and the residuals' mean square before and at first."""
 
     sigma: float
     spp: int | None
@@ -48,6 +48,7 @@ class _State:
     note: str = ""
     factor: int = 1
     before: float | None = None
+    first: float | None = None
 
 
 @frozen(kw_only=True)
@@ -77,7 +78,9 @@ class SparseGaussNewton(Estimator):
     perturbations that it was not made from; where it predicts less than half of what they change, locality does not
     hold, and the message of the result says so.
 
-    The run ends with `Status.NOISE_FLOOR` once, at the most samples per pixel, the residuals no longer fall.
+    The run ends once, at the most samples per pixel, the residuals no longer fall: with `Status.NOISE_FLOOR`, or, where
+    they have not fallen since the start or locality does not hold, with `Status.UNSURE` and without error bars. Where
+    there are no samples per pixel to raise, the budget ends it.
 
     See Also
     --------
@@ -114,7 +117,7 @@ class SparseGaussNewton(Estimator):
         self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
     ) -> tuple[Estimate, _State]:
         """Estimate at `x`."""
-        before = objective.nfev
+        spent = objective.nfev
         if state.jacobian is None:
             state, residual = self._identify(objective, x, state, rng)
         else:
@@ -123,8 +126,9 @@ class SparseGaussNewton(Estimator):
             spp = None if state.spp is None else state.spp * state.factor
             seed = rng.integers(1, FIRST_REFERENCE_SEED, 1)
             residual = objective.residuals(x[None], seed=seed, spp=spp)[0].double()
-        estimate = evolve(self._describe(x, residual, state), nfev=objective.nfev - before)
-        return estimate, evolve(state, before=estimate.fun if state.factor >= self.max_spp_factor else None)
+        estimate = evolve(self._describe(x, residual, state), nfev=objective.nfev - spent)
+        before = estimate.fun if state.factor >= self.max_spp_factor else None
+        return estimate, evolve(state, before=before, first=estimate.fun if state.first is None else state.first)
 
     def _identify(
         self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
@@ -162,6 +166,9 @@ class SparseGaussNewton(Estimator):
 
         contributions = jacobian.multiply(residual.numpy()[:, None])
         done = state.before is not None and state.spp is not None and value > _PAYS * state.before
+        # The residuals of a step that went wrong do not fall either.
+        rose = state.first is not None and value > _PAYS * state.first
+        wrong = bool(state.note) or rose
         return Estimate(
             x=x,
             fun=value,
@@ -170,13 +177,14 @@ class SparseGaussNewton(Estimator):
             standard_error=torch.from_numpy(2 * np.sqrt(np.asarray(contributions.power(2).sum(0)).ravel()) / m),
             product=product,
             nfev=0,
-            note=state.note,
+            note=state.note or (_ROSE if done and rose else ""),
             blind=not jacobian.count_nonzero(),
-            x_standard_error=_error_bars(jacobian, residual) if done else None,
-            status=Status.NOISE_FLOOR if done else Status.RUNNING,
+            x_standard_error=_error_bars(jacobian, residual) if done and not wrong else None,
+            status=Status.RUNNING if not done else Status.UNSURE if wrong else Status.NOISE_FLOOR,
         )
 
 
+_ROSE = "the residuals did not fall: they are not linear over the steps"
 _NOT_LOCAL = (
     "a Jacobian with few entries a row predicts only {:.0f} % of what perturbations change: more than {} parameters "
     "act on a residual, or not linearly"

@@ -180,6 +180,8 @@ class Estimator(abc.ABC):
         Whether the derivatives of a quadratic are right in the mean, however few the samples; else they only converge.
     proxy : bool
         Whether `jac` is the gradient of another function with the same minimum.
+    endless : bool
+        Whether estimates may cost no evaluation for ever, so that `maxfev` alone ends no run.
     """
 
     provides: ClassVar[Order]
@@ -188,6 +190,7 @@ class Estimator(abc.ABC):
     comparable: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
     proxy: ClassVar[bool] = False
+    endless: ClassVar[bool] = False
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 

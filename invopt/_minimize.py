@@ -213,6 +213,8 @@ def prepare(
     limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
     chosen, chosen_method, why = choose(described, estimator, method, limits[1])
     check_pairing(described, chosen, chosen_method)
+    # Where estimates can be free, no budget of evaluations ends a run.
+    unlimited = min(limits[0], limits[2]) == math.inf and (limits[1] == math.inf or chosen.endless)
     chosen = chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
     n = described.n
@@ -235,7 +237,7 @@ def prepare(
         bounds=box,
         x_scale=scale,
         rng=_as_rng(rng),
-        maxiter=min(200.0 * n, 10_000.0) if min(limits) == math.inf else limits[0],
+        maxiter=min(200.0 * n, 10_000.0) if unlimited else limits[0],
         maxfev=limits[1],
         maxtime=limits[2],
         max_nonfinite=share,

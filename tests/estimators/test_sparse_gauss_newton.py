@@ -92,3 +92,24 @@ def test_error_bars_are_those_of_the_dense_jacobian(m):
     residual = torch.from_numpy(rng.standard_normal(m))
     dense = parameter_covariance(torch.from_numpy(jacobian.toarray().T), residual)
     torch.testing.assert_close(sparse_parameter_covariance(jacobian, residual), dense)
+
+
+class _Bent(_Local):
+    def residuals(self, x, *, seed, spp=None):
+        noise = np.array([np.random.default_rng(int(s)).standard_normal(3 * N) for s in seed])
+        return torch.from_numpy((x.numpy() ** 2 - 4).repeat(3, 1) + 0.01 * noise / np.sqrt((spp or 4) / 4))
+
+
+class Bent(Local):
+    x0 = np.full(N, 0.5)
+
+    def open(self):
+        return _Bent(None, 0.0)
+
+
+@pytest.mark.parametrize("problem", [Bent(), Dense()], ids=lambda problem: type(problem).__name__)
+def test_what_went_wrong_is_no_success(problem):
+    found = minimize(problem, SparseGaussNewton(), NewtonCG(trust_radius=1e3), rng=0, maxfev=2000)
+    assert not found.success
+    assert found.x_standard_error is None
+    assert ";" in found.message
