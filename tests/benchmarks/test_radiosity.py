@@ -44,7 +44,7 @@ ESTIMATORS = {
     "SG": estimators.SemiGradient(),
 }
 # Beside gap-room's.
-SEVERAL = {("door", "NR"), ("door", "SG")}
+SEVERAL = {(name, label) for name in ("cornell", "cornell-nee", "door") for label in ("NR", "SG")}
 COLUMNS = ["mse", "relmse", "mape", "energy", *(["flip"] if has_flip() else [])]
 # By weight: at 1 and 0 the gradients are the dual buffer's and the semi-gradient's, as the furnace test shows.
 WEIGHTS = {1.0: "DB", 0.5: "WDB.5", 0.25: "WDB.25", 0.1: "WDB.1", 0.0: "SG"}
