@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Lowest, Measurement, Order
+from invopt._estimator import Estimate, Lowest, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
@@ -20,7 +20,9 @@ from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
-from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, gradient_blocks, newton_step, parameter_covariance
+from .mean_square_estimate import mean_square_estimate
+from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
+from .parameter_covariance import parameter_covariance
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
@@ -75,16 +77,16 @@ class GaussNewton(HistoryEstimator):
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
     Once the width has fallen to a fifth, two evaluations at one point, with two seeds (four where residuals are few),
-    tell the noise of the residuals.
-    A lowest value far above it, or above what more samples per pixel leave of it, means a wrong minimum: the width goes
-    back to its first value, the samples are kept unless they are of other noise, and the next descent begins where the
-    run began, or, the next time, where the last one ended (of the methods `Newton` alone goes there). Other samples
-    take another way down, and where two parameters have taken the same place, none leaves it. If no descent comes down
-    to the noise, the lowest of them is the answer, and the message says so. Otherwise the run is at the noise floor as
-    soon as steps are shorter than their error bars: new seed, four times the samples per pixel, no history; and it
-    ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where that is used up or no longer lowers the
-    residuals. Meanwhile no kernel gets narrower than three error bars. What is pressed against a bound has the bar 0:
-    noise does not move it. Where the residuals were no more than noise from the start, the end is `Status.PLATEAU`.
+    tell the noise of the residuals. A lowest value far above it, or above what more samples per pixel leave of it,
+    means a wrong minimum: the width goes back to its first value, the samples are kept unless they are of other noise,
+    and the next descent begins where the run began, or, the next time, where the last one ended (of the methods
+    `Newton` alone goes there). Other samples take another way down, and where two parameters have taken the same place,
+    none leaves it. If no descent comes down to the noise, the lowest of them is the answer, and the message says so.
+    Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times the
+    samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where
+    that is used up or no longer lowers the residuals. Meanwhile no kernel gets narrower than three error bars. What is
+    pressed against a bound has the bar 0: noise does not move it. Where the residuals were no more than noise from the
+    start, the end is `Status.PLATEAU`.
 
     See Also
     --------
@@ -121,7 +123,7 @@ class GaussNewton(HistoryEstimator):
         stay = self._is_plateau(seen.weights, seen.funs, state)
         state = evolve(self._stayed(state, stay), gram=gram)
         adaptive = isinstance(self.sigma, AdaptiveWidth)
-        estimate = _describe(x, model, state, remembers=self.window > 1)
+        estimate = mean_square_estimate(x, model, state, remembers=self.window > 1)
         # In small units any gradient is small; while the width is not, it says nothing of the minimum.
         estimate = evolve(estimate, partial=adaptive and state.floor.noise is None)
         if not bool(state.batches[-1].funs.any()):
@@ -270,46 +272,3 @@ def _clean(state: HistoryState) -> Sample:
     """The lowest sample without the noise, of which descents have not all the same."""
     assert state.lowest is not None
     return Sample(state.lowest.x, state.lowest.fun - state.floor.level)
-
-
-def _describe(x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool) -> Estimate:
-    sigma = state.sigma
-    coefficients, products = model.coefficients, model.products
-    m, excess = coefficients.shape[1], model.covariance()
-    # By sample: what its deviation does to the value, and to the gradient through the slope and through the value.
-    along, across = model.rests[:, 0], model.rests[:, 1:]
-    moved = model.influence[1:] * along + model.influence[0] * across.T
-    # Noise that the window shares is not in the spread of its samples; at the answer, noise is what residuals are.
-    shared = gradient_blocks(coefficients[1:], coefficients[0]).square().sum(1)
-    jac = 2 * (products[1:, 0] - excess[1:, 0]) / (m * sigma)
-    unknown = torch.full_like(x, torch.inf)
-    funs = torch.cat([batch.funs for batch in state.batches])
-
-    def promised(step: Tensor) -> float:
-        t = torch.cat([step.new_ones(1), step / sigma])
-        return float(t @ products @ t) / m
-
-    return Estimate(
-        x=x,
-        fun=max(0.0, float(products[0, 0] - excess[0, 0]) / m),
-        fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
-        jac=torch.zeros_like(jac) if state.stay else jac,
-        standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,
-        hessian=lambda: _hessian(model, jac, sigma, known=model.determined or not remembers),
-        nfev=0,
-        sigma=sigma,
-        spread=float(funs.std(correction=0)),
-        lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, promised),
-    )
-
-
-def _hessian(model: LinearModel, jac: Tensor, sigma: float, *, known: bool) -> Measurement:
-    if not known:
-        # Nothing is known of the curvature: downhill, as far as the method dares.
-        flat = -torch.eye(len(jac), dtype=jac.dtype) * float(jac.abs().max()) / sigma
-        return Measurement(flat, torch.full_like(flat, torch.inf))
-    scale = model.coefficients.shape[1] * sigma**2
-    influence, across = model.influence[1:], model.rests[:, 1:]
-    both = torch.einsum("ik,kj->kij", influence, across) + torch.einsum("jk,ki->kij", influence, across)
-    value = 2 * (model.products - model.covariance())[1:, 1:] / scale
-    return Measurement(value, 2 * both.square().sum(0).sqrt() / scale)

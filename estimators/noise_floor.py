@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from attrs import evolve, frozen
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt._evaluate import Evaluator
 
-__all__ = [
-    "RAISE",
-    "NoiseFloor",
-    "gradient_blocks",
-    "newton_step",
-    "parameter_covariance",
-    "sparse_parameter_covariance",
-]
+from .parameter_covariance import block_size
+
+__all__ = ["ONLY_NOISE", "RAISE", "NoiseFloor", "newton_step"]
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
@@ -31,10 +24,6 @@ RAISE = 4
 ONLY_NOISE = "values differ, but by no more than noise"
 # Standard errors of a mean square that noise alone does not come to.
 _CERTAIN = 4.0
-# Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
-_BLOCK = 12
-# Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
-_BLOCKS = 10
 
 
 @frozen(kw_only=True, eq=False)
@@ -80,7 +69,7 @@ class NoiseFloor:
     def has_signal(self, top: float, n: int, m: int) -> bool:
         """Whether a mean square of m residuals, at the start, was more than noise, which those of a block may share."""
         assert self.noise is not None
-        return top - self.noise > _CERTAIN * self.noise * math.sqrt(2 * _block_size(n, m) / m)
+        return top - self.noise > _CERTAIN * self.noise * math.sqrt(2 * block_size(n, m) / m)
 
     def can_raise(self, value: float, limit: int) -> bool:
         """Whether more samples per pixel are allowed, and still lowered the residuals when last raised."""
@@ -110,67 +99,3 @@ def newton_step(objective: Evaluator, x: Tensor, jac: Tensor, hess: Tensor) -> T
     step = torch.zeros_like(jac)
     step[free] = torch.cholesky_solve(-jac[free][:, None], factor)[:, 0]
     return step
-
-
-def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
-    """What each block of residuals contributes to J r, shape (n, blocks); of few residuals each is a block."""
-    contributions = slope * residual
-    n, m = contributions.shape
-    size = _block_size(n, m)
-    padded = torch.nn.functional.pad(contributions, (0, -m % size))
-    return padded.reshape(n, -1, size).sum(2)
-
-
-def parameter_covariance(
-    slope: Tensor, residual: Tensor, excess: Tensor | None = None, noise: float = 0.0
-) -> Tensor | None:
-    r"""Covariance of the minimiser of a sum of squares.
-
-    :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, b being the number of blocks: :math:`g_b` is the
-    gradient that a block of the residuals contributes, whatever their variances are, and correlated within a block or
-    not, as the channels of a pixel are.
-
-    Parameters
-    ----------
-    slope : Tensor, shape (n, m)
-        Jacobian, transposed.
-    residual : Tensor, shape (m,)
-        Residuals at the minimum: noise, and whatever else is left.
-    excess : Tensor, shape (n, n), optional
-        What noise of the slope adds to :math:`J J^T`.
-    noise : float, default 0
-        Variance of a residual, from elsewhere. Where blocks are no more than 2 n it is taken for that of each, and the
-        covariance is :math:`noise (J J^T)^{-1}`: of few residuals, what is left at the minimum says too little.
-
-    Returns
-    -------
-    Tensor, shape (n, n), or None
-        None where the Jacobian does not determine the parameters, or nothing determines the noise.
-    """
-    gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
-    if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
-        return None
-    return _covariance(gram if excess is None else gram - excess, blocks @ blocks.T, blocks.shape[1], noise)
-
-
-def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    """`parameter_covariance` for a sparse Jacobian, of shape (m, n)."""
-    m, n = jacobian.shape
-    size = _block_size(n, m)
-    sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
-    blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
-    gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
-    return _covariance(gram, scatter, blocks.shape[0], 0.0)
-
-
-def _block_size(n: int, m: int) -> int:
-    return max(1, min(_BLOCK, m // (_BLOCKS * n)))
-
-
-def _covariance(gram: Tensor, scatter: Tensor, blocks: int, noise: float) -> Tensor | None:
-    n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
-    few = blocks <= 2 * n
-    if int(failed) > 0 or (few and noise == 0.0):
-        return None
-    inverse: Tensor = torch.cholesky_inverse(factor)
-    return noise * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse

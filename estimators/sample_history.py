@@ -82,11 +82,11 @@ class SampleHistory(HistoryEstimator):
 
     Under one seed a noisy function has a minimum of its own, which no width tells from the true one. Once the width has
     fallen to 6 %, two evaluations at one point, with two seeds, say how much noise there is, and two more whenever it
-    has fallen to a quarter of that. As soon as that is a tenth
-    of what values differ within the width, the width stays, and the minimum is found again under three more seeds, each
-    with an empty window; the answer is the mean of the four, the error bars are its standard errors (three degrees of
-    freedom), and the run ends with `Status.NOISE_FLOOR`. A width at which noise hides the curvature grows again.
-    Without noise it goes on to shrink, and the tolerances end the run.
+    has fallen to a quarter of that. As soon as that is a tenth of what values differ within the width, the width stays,
+    and the minimum is found again under three more seeds, each with an empty window; the answer is the mean of the
+    four, the error bars are its standard errors (three degrees of freedom), and the run ends with `Status.NOISE_FLOOR`,
+    or, where values have fallen by no more than noise, with `Status.PLATEAU` and without bars. A width at which noise
+    hides the curvature grows again. Without noise it goes on to shrink, and the tolerances end the run.
 
     See Also
     --------

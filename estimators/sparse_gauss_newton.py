@@ -18,7 +18,7 @@ from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy
 from invopt._validators import integer, real
 from invopt.exceptions import NonFiniteError
 
-from .noise_floor import sparse_parameter_covariance
+from .parameter_covariance import sparse_parameter_covariance
 from .sparse_jacobian import explained, identify
 
 __all__ = ["SparseGaussNewton"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from invopt import AdaptiveWidth, Capability, Objective, Problem, Status, minimize, problems
+from invopt import AdaptiveWidth, Capability, minimize, problems
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt.estimators import GaussNewton, SampleHistory
 from invopt.estimators.directions import Directions, draw, log_density
@@ -17,6 +17,7 @@ from invopt.optimizers import Newton
 from invopt.testing import assert_mean
 
 from .closed_forms import make
+from .lines import Line, LineObjective
 from .windows import SIGMA, batches, derivatives
 
 
@@ -99,49 +100,8 @@ def test_too_many_parameters_are_refused():
         minimize(lambda x: 0.0, SampleHistory(), x0=np.zeros(51), maxfev=10)
 
 
-class _Line(Objective):
-    """Residuals linear in x, with noise that depends on the seed and falls with the samples."""
-
-    chunk_size = 1
-
-    def __init__(self, slope):
-        self.slope = slope
-
-    def residuals(self, x, *, seed, spp=None):
-        rows = []
-        for row, s in zip(x.numpy(), seed, strict=True):
-            noise = np.random.default_rng(int(s)).standard_normal(self.slope.shape[0])
-            rows.append(self.slope @ row + 0.3 * noise / math.sqrt((spp or 4) / 4))
-        return torch.from_numpy(np.array(rows))
-
-    def fun(self, x, *, seed, spp=None):
-        return self.residuals(x, seed=seed, spp=spp).square().mean(1)
-
-
-class Line(Problem):
-    provides = Capability.FUN | Capability.RESIDUALS
-    x0 = np.array([1.0, -0.5])
-    x_opt = np.zeros(2)
-    samples = 4
-
-    def open(self):
-        return _Line(np.random.default_rng(0).standard_normal((240, 2)) * [1.0, 0.4])
-
-
-def test_gauss_newton_ends_at_the_noise_floor_with_true_error_bars():
-    scores = []
-    for seed in range(40):
-        found = minimize(Line(), GaussNewton(max_spp_factor=4), Newton(), rng=seed, maxfev=400)
-        assert found.status is Status.NOISE_FLOOR
-        assert found.success
-        assert found.x_standard_error.shape == (2,)
-        scores.append(found.x / found.x_standard_error)
-    # 80 scores: the root of their mean square is 1 +- 0.08 if the error bars are right.
-    assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.35
-
-
 def test_gauss_newton_takes_its_samples_for_what_they_are():
-    evaluator = Evaluator(_Line(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
+    evaluator = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
     estimator = GaussNewton(n_samples=3)
     estimate, _ = estimator.estimate(evaluator, torch.ones(2), estimator.init(Line()), np.random.default_rng(0))
     assert estimate.nfev == evaluator.nfev == 6
@@ -150,7 +110,7 @@ def test_gauss_newton_takes_its_samples_for_what_they_are():
 def test_the_window_shares_one_seed():
     seeds = []
 
-    class Seen(_Line):
+    class Seen(LineObjective):
         def residuals(self, x, *, seed, spp=None):
             seeds.extend(seed)
             return super().residuals(x, seed=seed, spp=spp)
@@ -194,7 +154,11 @@ def test_pairs_grow_with_the_parameters():
 
 def test_more_samples_per_pixel_count_as_more_evaluations():
     evaluator = Evaluator(
-        _Line(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64), budget=Budget(maxfev=20), samples=4
+        LineObjective(np.ones((4, 2))),
+        Line.provides,
+        torch.ones(2, dtype=torch.float64),
+        budget=Budget(maxfev=20),
+        samples=4,
     )
     points, seeds = torch.ones((2, 2), dtype=torch.float64), np.array([1, 1])
     evaluator.residuals(points, seed=seeds)
@@ -235,201 +199,6 @@ def test_batches_without_weight_are_dropped():
     assert helpful(made, reweight(made, far, 1.0)) == made
 
 
-class _Shared(_Line):
-    """Noise that twelve residuals in a row have in common."""
-
-    def residuals(self, x, *, seed, spp=None):
-        noise = [np.random.default_rng(int(s)).standard_normal(len(self.slope) // 12).repeat(12) for s in seed]
-        clean = x.numpy() @ self.slope.T
-        return torch.from_numpy(clean + 0.3 * np.array(noise) / math.sqrt((spp or 4) / 4))
-
-
-class Shared(Line):
-    def open(self):
-        return _Shared(np.random.default_rng(0).standard_normal((40, 2)).repeat(12, 0))
-
-
-def scores(problem, seeds, **settings):
-    found = [minimize(problem, GaussNewton(**settings), Newton(), rng=seed, maxfev=3_000) for seed in seeds]
-    return [each.x / each.x_standard_error for each in found if each.x_standard_error is not None]
-
-
-def test_error_bars_know_of_noise_that_neighbours_share():
-    # Taken for independent, it would make the bars 3.5 times too short.
-    assert 0.6 < np.sqrt(np.mean(np.square(scores(Shared(), range(30), max_spp_factor=1)))) < 1.7
-
-
-@pytest.mark.parametrize("m", [2, 3, 8, 12, 60])
-def test_few_residuals_have_true_error_bars(m):
-    class Few(Line):
-        def open(self):
-            return _Line(np.random.default_rng(5).standard_normal((m, 2)))
-
-    found = scores(Few(), range(20), max_spp_factor=1)
-    # Of two residuals some starts are not surely above the noise.
-    assert len(found) >= (10 if m == 2 else 20)
-    assert 0.5 < np.sqrt(np.mean(np.square(found))) < 2.0
-
-
-def test_error_bars_at_a_bound():
-    """There noise moves nothing along it, and the others are as precise as they are without it."""
-
-    def residuals(x, seed):
-        return slope @ (x - [1.0, 2.0]) + 0.3 * np.random.default_rng(seed).standard_normal(len(slope))
-
-    slope = np.random.default_rng(5).standard_normal((60, 2))
-    # Where the bound is, the best second parameter is no longer 2.
-    best = 2.0 + 0.5 * slope[:, 0] @ slope[:, 1] / (slope[:, 1] @ slope[:, 1])
-    scores = []
-    for seed in range(20):
-        problem = problems.Function(
-            fun=residuals, x0=[0, 0], seeded=True, residuals=True, bounds=[(None, 0.5), (None, None)]
-        )
-        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
-        assert found.status.name == "NOISE_FLOOR"
-        assert found.x_standard_error[0] == 0
-        assert found.x[0] == 0.5
-        scores.append((found.x[1] - best) / found.x_standard_error[1])
-    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 1.8
-
-
-def test_a_minimum_beside_a_bound():
-    slope = np.random.default_rng(5).standard_normal((60, 2))
-
-    def residuals(x, seed):
-        return slope @ (x - [0.1, 1.0]) + 0.3 * np.random.default_rng(seed).standard_normal(60)
-
-    scores = []
-    for seed in range(20):
-        problem = problems.Function(
-            fun=residuals, x0=[2, 2], bounds=[(0, 4)] * 2, sigma=3.0, seeded=True, residuals=True
-        )
-        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
-        scores.append((found.x - [0.1, 1.0]) / found.x_standard_error)
-    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 2.0
-
-
-@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-6])
-def test_small_units_are_no_small_gradients(unit):
-    t = np.linspace(0, 1, 40)
-
-    def residuals(x):
-        return unit * (x[0] * np.exp(-x[1] * t) - 2 * np.exp(-0.5 * t))
-
-    for seed in range(4):
-        problem = problems.Function(fun=residuals, x0=[3, 1.5], sigma=0.5, residuals=True)
-        found = minimize(problem, rng=seed, maxfev=400)
-        assert found.success
-        np.testing.assert_allclose(found.x, [2, 0.5], atol=1e-3)
-
-
-@pytest.mark.parametrize(("m", "n"), [(5, 2), (50, 1)])
-def test_noise_alone_is_no_minimum(m, n):
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        problem = problems.Function(fun=lambda x, rng=rng: rng.normal(size=m), x0=np.zeros(n), residuals=True)
-        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=400)
-        assert not found.success
-        assert found.x_standard_error is None
-
-
-def test_a_wrong_minimum_far_above_the_noise_is_said():
-    u = np.ones(60)
-
-    def residuals(x, seed):
-        waves = np.concatenate([(x[0] - 5) * u, np.sin(1.5 * np.pi * (x[0] - 5)) * u])
-        return waves + 0.01 * np.random.default_rng(seed).normal(size=120)
-
-    problem = problems.Function(fun=residuals, x0=[0.0], sigma=0.2, residuals=True, seeded=True)
-    found = minimize(problem, rng=0, maxfev=1000)
-    assert abs(found.x[0] - 5) < 0.1 or "times the noise" in found.message or not found.success
-
-
-def test_nothing_left_of_the_residuals_is_an_end():
-    steps = problems.Function(fun=lambda x: (x > [0.3, 0.7]) - [0.0, 1.0], x0=[1.0, 0.0], residuals=True)
-    found = minimize(steps, rng=0)
-    assert found.success
-    assert found.fun == 0
-    assert found.nfev < 100
-
-
-def test_more_samples_per_pixel_make_shorter_error_bars():
-    short, long = (
-        minimize(Line(), GaussNewton(max_spp_factor=k), Newton(), rng=0, maxfev=3_000).x_standard_error for k in (16, 1)
-    )
-    np.testing.assert_allclose(long / short, 4.0, rtol=0.4)
-
-
-class Waves(Problem):
-    """False valleys between the start and the true ones."""
-
-    provides = Capability.FUN | Capability.RESIDUALS
-    x0 = np.array([-5.0])
-    sigma = 0.6
-
-    def open(self):
-        class Live(_Line):
-            def residuals(self, x, *, seed, spp=None):
-                grid = torch.linspace(0, 1, 60, dtype=torch.float64)
-                return torch.stack([r + 2.0 * torch.sin(2.2 * r) ** 2 + 0.05 * grid * r for r in x[:, 0]])
-
-        return Live(np.ones((60, 1)))
-
-
-def test_a_descent_that_ends_too_high_is_not_the_last():
-    def solved(restarts):
-        found = [minimize(Waves(), GaussNewton(restarts=restarts), Newton(), rng=s, maxfev=300) for s in range(8)]
-        return sum(each.fun < 0.01 for each in found)
-
-    assert solved(8) > solved(0)
-
-
-def test_a_false_minimum_that_noise_hides_is_found_out_with_more_samples():
-    class Hidden(Line):
-        """A valley of height 0.06 beside the true one, under noise of mean square 0.09."""
-
-        x0 = np.array([-3.4])
-        sigma = 0.3
-
-        def open(self):
-            class Live(_Line):
-                def residuals(self, x, *, seed, spp=None):
-                    halves = torch.cat([torch.sin(math.pi / 3 * x), -0.346 / 3 * x], 1)
-                    noise = super().residuals(torch.zeros_like(x), seed=seed, spp=spp)
-                    return halves.repeat_interleave(120, 1) + noise
-
-            return Live(np.ones((240, 1)))
-
-    for restarts in (0, 3):
-        again = minimize(Hidden(), GaussNewton(restarts=restarts), Newton(), rng=0, maxfev=1000)
-        # A descent that noise had stopped does not keep the next one from becoming narrow.
-        assert again.nfev < 1000
-        assert again.history["sigma"][-1] < 0.01
-    found = minimize(Hidden(), GaussNewton(restarts=0), Newton(), rng=0, maxfev=400)
-    assert found.x[0] < -2
-    assert found.status is not Status.NOISE_FLOOR
-    assert "stay far above their noise" in found.message
-
-
-def test_what_cannot_match_is_still_found_precisely():
-    class Offset(Line):
-        """A target that no x reaches: every descent ends above the noise."""
-
-        samples = None
-
-        def open(self):
-            class Live(_Line):
-                def residuals(self, x, *, seed, spp=None):
-                    return torch.cat([x.tanh() @ torch.from_numpy(self.slope).T, torch.full((len(x), 60), 0.5)], 1)
-
-            return Live(np.random.default_rng(0).standard_normal((60, 2)))
-
-    found = minimize(Offset(), GaussNewton(restarts=2), Newton(), rng=0, maxfev=300, xtol=0, ftol=0)
-    assert "stay far above their noise" in found.message
-    assert found.history["sigma"][-1] < 0.01
-    assert np.abs(found.x).max() < 0.01
-
-
 @pytest.mark.parametrize("offset", [1000.0, -1000.0, 0.0])
 def test_an_offset_does_not_make_a_plateau(offset):
     found = minimize(lambda x: offset + float(x @ x), x0=[5.0, 4.0], rng=0, maxfev=400)
@@ -437,7 +206,7 @@ def test_an_offset_does_not_make_a_plateau(offset):
 
 
 def test_values_of_any_precision_will_do():
-    class Single(_Line):
+    class Single(LineObjective):
         def fun(self, x, *, seed, spp=None):
             return x.square().sum(1).float()
 

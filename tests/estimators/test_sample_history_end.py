@@ -71,14 +71,13 @@ def test_noise_does_not_lead_back_up_a_narrow_valley():
         assert np.abs(found.x - 1).max() < 0.02
 
 
-@pytest.mark.parametrize("n", [1, 2])
-def test_noise_alone_is_no_minimum(n):
+def test_noise_alone_is_no_minimum():
     wins = 0
     for seed in range(16):
         rng = np.random.default_rng(seed)
-        problem = problems.Function(fun=lambda x, rng=rng: rng.normal(), x0=np.zeros(n))
+        problem = problems.Function(fun=lambda x, rng=rng: rng.normal(), x0=[0.0])
         wins += minimize(problem, SampleHistory(), Newton(), rng=seed, maxfev=400).success
-    # Without asking whether values have fallen at all, 12 of 16 and 6 of 16.
+    # Without asking whether values have fallen at all, 14 of 16.
     assert wins <= 2
 
 

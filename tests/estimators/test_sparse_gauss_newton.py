@@ -7,7 +7,7 @@ from scipy.sparse import random_array
 
 from invopt import Capability, Objective, Problem, Status, minimize
 from invopt.estimators import SparseGaussNewton
-from invopt.estimators.noise_floor import parameter_covariance, sparse_parameter_covariance
+from invopt.estimators.parameter_covariance import parameter_covariance, sparse_parameter_covariance
 from invopt.estimators.sparse_jacobian import explained, identify
 from invopt.optimizers import NewtonCG
 

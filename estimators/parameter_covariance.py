@@ -1,0 +1,80 @@
+"""Error bars of the minimiser of a sum of squares, from what is left of its residuals."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+__all__ = ["block_size", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
+
+# Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
+_BLOCK = 12
+# Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
+_BLOCKS = 10
+
+
+def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
+    """What each block of residuals contributes to J r, shape (n, blocks); of few residuals each is a block."""
+    contributions = slope * residual
+    n, m = contributions.shape
+    size = block_size(n, m)
+    padded = torch.nn.functional.pad(contributions, (0, -m % size))
+    return padded.reshape(n, -1, size).sum(2)
+
+
+def parameter_covariance(
+    slope: Tensor, residual: Tensor, excess: Tensor | None = None, noise: float = 0.0
+) -> Tensor | None:
+    r"""Covariance of the minimiser of a sum of squares.
+
+    :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, b being the number of blocks: :math:`g_b` is the
+    gradient that a block of the residuals contributes, whatever their variances are, and correlated within a block or
+    not, as the channels of a pixel are.
+
+    Parameters
+    ----------
+    slope : Tensor, shape (n, m)
+        Jacobian, transposed.
+    residual : Tensor, shape (m,)
+        Residuals at the minimum: noise, and whatever else is left.
+    excess : Tensor, shape (n, n), optional
+        What noise of the slope adds to :math:`J J^T`.
+    noise : float, default 0
+        Variance of a residual, from elsewhere. Where blocks are no more than 2 n it is taken for that of each, and the
+        covariance is :math:`noise (J J^T)^{-1}`: of few residuals, what is left at the minimum says too little.
+
+    Returns
+    -------
+    Tensor, shape (n, n), or None
+        None where the Jacobian does not determine the parameters, or nothing determines the noise.
+    """
+    gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
+    if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
+        return None
+    return _covariance(gram if excess is None else gram - excess, blocks @ blocks.T, blocks.shape[1], noise)
+
+
+def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
+    """`parameter_covariance` for a sparse Jacobian, of shape (m, n)."""
+    m, n = jacobian.shape
+    size = block_size(n, m)
+    sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
+    blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
+    gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
+    return _covariance(gram, scatter, blocks.shape[0], 0.0)
+
+
+def block_size(n: int, m: int) -> int:
+    """How many residuals in a row make a block, of m for n parameters."""
+    return max(1, min(_BLOCK, m // (_BLOCKS * n)))
+
+
+def _covariance(gram: Tensor, scatter: Tensor, blocks: int, noise: float) -> Tensor | None:
+    n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
+    few = blocks <= 2 * n
+    if int(failed) > 0 or (few and noise == 0.0):
+        return None
+    inverse: Tensor = torch.cholesky_inverse(factor)
+    return noise * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse

@@ -1,0 +1,262 @@
+"""Where GaussNewton ends: at the noise, with error bars that are true, elsewhere than in a false minimum."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from invopt import Capability, Problem, Status, minimize, problems
+from invopt.estimators import GaussNewton
+from invopt.optimizers import Newton
+
+from .lines import Line, LineObjective
+
+
+def test_gauss_newton_ends_at_the_noise_floor_with_true_error_bars():
+    scores = []
+    for seed in range(40):
+        found = minimize(Line(), GaussNewton(max_spp_factor=4), Newton(), rng=seed, maxfev=400)
+        assert found.status is Status.NOISE_FLOOR
+        assert found.success
+        assert found.x_standard_error.shape == (2,)
+        scores.append(found.x / found.x_standard_error)
+    # 80 scores: the root of their mean square is 1 +- 0.08 if the error bars are right.
+    assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.35
+
+
+class _Shared(LineObjective):
+    """Noise that twelve residuals in a row have in common."""
+
+    def residuals(self, x, *, seed, spp=None):
+        noise = [np.random.default_rng(int(s)).standard_normal(len(self.slope) // 12).repeat(12) for s in seed]
+        clean = x.numpy() @ self.slope.T
+        return torch.from_numpy(clean + 0.3 * np.array(noise) / math.sqrt((spp or 4) / 4))
+
+
+class Shared(Line):
+    def open(self):
+        return _Shared(np.random.default_rng(0).standard_normal((40, 2)).repeat(12, 0))
+
+
+def scores(problem, seeds, **settings):
+    found = [minimize(problem, GaussNewton(**settings), Newton(), rng=seed, maxfev=3_000) for seed in seeds]
+    return [each.x / each.x_standard_error for each in found if each.x_standard_error is not None]
+
+
+def test_error_bars_know_of_noise_that_neighbours_share():
+    # Taken for independent, it would make the bars 3.5 times too short.
+    assert 0.6 < np.sqrt(np.mean(np.square(scores(Shared(), range(30), max_spp_factor=1)))) < 1.7
+
+
+@pytest.mark.parametrize("m", [2, 3, 8, 12, 60])
+def test_few_residuals_have_true_error_bars(m):
+    class Few(Line):
+        def open(self):
+            return LineObjective(np.random.default_rng(5).standard_normal((m, 2)))
+
+    found = scores(Few(), range(20), max_spp_factor=1)
+    # Of two residuals some starts are not surely above the noise.
+    assert len(found) >= (10 if m == 2 else 20)
+    assert 0.5 < np.sqrt(np.mean(np.square(found))) < 2.0
+
+
+def test_error_bars_at_a_bound():
+    """There noise moves nothing along it, and the others are as precise as they are without it."""
+
+    def residuals(x, seed):
+        return slope @ (x - [1.0, 2.0]) + 0.3 * np.random.default_rng(seed).standard_normal(len(slope))
+
+    slope = np.random.default_rng(5).standard_normal((60, 2))
+    # Where the bound is, the best second parameter is no longer 2.
+    best = 2.0 + 0.5 * slope[:, 0] @ slope[:, 1] / (slope[:, 1] @ slope[:, 1])
+    scores = []
+    for seed in range(20):
+        problem = problems.Function(
+            fun=residuals, x0=[0, 0], seeded=True, residuals=True, bounds=[(None, 0.5), (None, None)]
+        )
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
+        assert found.status.name == "NOISE_FLOOR"
+        assert found.x_standard_error[0] == 0
+        assert found.x[0] == 0.5
+        scores.append((found.x[1] - best) / found.x_standard_error[1])
+    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 1.8
+
+
+def test_a_minimum_beside_a_bound():
+    slope = np.random.default_rng(5).standard_normal((60, 2))
+
+    def residuals(x, seed):
+        return slope @ (x - [0.1, 1.0]) + 0.3 * np.random.default_rng(seed).standard_normal(60)
+
+    scores = []
+    for seed in range(20):
+        problem = problems.Function(
+            fun=residuals, x0=[2, 2], bounds=[(0, 4)] * 2, sigma=3.0, seeded=True, residuals=True
+        )
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
+        scores.append((found.x - [0.1, 1.0]) / found.x_standard_error)
+    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 2.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-6])
+def test_small_units_are_no_small_gradients(unit):
+    t = np.linspace(0, 1, 40)
+
+    def residuals(x):
+        return unit * (x[0] * np.exp(-x[1] * t) - 2 * np.exp(-0.5 * t))
+
+    for seed in range(4):
+        problem = problems.Function(fun=residuals, x0=[3, 1.5], sigma=0.5, residuals=True)
+        found = minimize(problem, rng=seed, maxfev=400)
+        assert found.success
+        np.testing.assert_allclose(found.x, [2, 0.5], atol=1e-3)
+
+
+@pytest.mark.parametrize(("m", "n"), [(5, 2), (50, 1)])
+def test_noise_alone_is_no_minimum(m, n):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        problem = problems.Function(fun=lambda x, rng=rng: rng.normal(size=m), x0=np.zeros(n), residuals=True)
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=400)
+        assert not found.success
+        assert found.x_standard_error is None
+
+
+def test_a_wrong_minimum_far_above_the_noise_is_said():
+    u = np.ones(60)
+
+    def residuals(x, seed):
+        waves = np.concatenate([(x[0] - 5) * u, np.sin(1.5 * np.pi * (x[0] - 5)) * u])
+        return waves + 0.01 * np.random.default_rng(seed).normal(size=120)
+
+    problem = problems.Function(fun=residuals, x0=[0.0], sigma=0.2, residuals=True, seeded=True)
+    found = minimize(problem, rng=0, maxfev=1000)
+    assert abs(found.x[0] - 5) > 1
+    assert "times the noise" in found.message
+
+
+def test_nothing_left_of_the_residuals_is_an_end():
+    steps = problems.Function(fun=lambda x: (x > [0.3, 0.7]) - [0.0, 1.0], x0=[1.0, 0.0], residuals=True)
+    found = minimize(steps, rng=0)
+    assert found.success
+    assert found.fun == 0
+    assert found.nfev < 100
+
+
+def test_more_samples_per_pixel_make_shorter_error_bars():
+    short, long = (
+        minimize(Line(), GaussNewton(max_spp_factor=k), Newton(), rng=0, maxfev=3_000).x_standard_error for k in (16, 1)
+    )
+    np.testing.assert_allclose(long / short, 4.0, rtol=0.4)
+
+
+class Waves(Problem):
+    """False valleys between the start and the true ones."""
+
+    provides = Capability.FUN | Capability.RESIDUALS
+    x0 = np.array([-5.0])
+    sigma = 0.6
+
+    def open(self):
+        class Live(LineObjective):
+            def residuals(self, x, *, seed, spp=None):
+                grid = torch.linspace(0, 1, 60, dtype=torch.float64)
+                return torch.stack([r + 2.0 * torch.sin(2.2 * r) ** 2 + 0.05 * grid * r for r in x[:, 0]])
+
+        return Live(np.ones((60, 1)))
+
+
+def test_a_descent_that_ends_too_high_is_not_the_last():
+    def solved(restarts):
+        found = [minimize(Waves(), GaussNewton(restarts=restarts), Newton(), rng=s, maxfev=300) for s in range(8)]
+        return sum(each.fun < 0.01 for each in found)
+
+    assert solved(8) > solved(0)
+
+
+def test_a_false_minimum_that_noise_hides_is_found_out_with_more_samples():
+    class Hidden(Line):
+        """A valley of height 0.06 beside the true one, under noise of mean square 0.09."""
+
+        x0 = np.array([-3.4])
+        sigma = 0.3
+
+        def open(self):
+            class Live(LineObjective):
+                def residuals(self, x, *, seed, spp=None):
+                    halves = torch.cat([torch.sin(math.pi / 3 * x), -0.346 / 3 * x], 1)
+                    noise = super().residuals(torch.zeros_like(x), seed=seed, spp=spp)
+                    return halves.repeat_interleave(120, 1) + noise
+
+            return Live(np.ones((240, 1)))
+
+    for restarts in (0, 3):
+        again = minimize(Hidden(), GaussNewton(restarts=restarts), Newton(), rng=0, maxfev=1000)
+        # A descent that noise had stopped does not keep the next one from becoming narrow.
+        assert again.nfev < 1000
+        assert again.history["sigma"][-1] < 0.01
+    found = minimize(Hidden(), GaussNewton(restarts=0), Newton(), rng=0, maxfev=400)
+    assert found.x[0] < -2
+    assert found.status is not Status.NOISE_FLOOR
+    assert "stay far above their noise" in found.message
+
+
+def test_what_cannot_match_is_still_found_precisely():
+    class Offset(Line):
+        """A target that no x reaches: every descent ends above the noise."""
+
+        samples = None
+
+        def open(self):
+            class Live(LineObjective):
+                def residuals(self, x, *, seed, spp=None):
+                    return torch.cat([x.tanh() @ torch.from_numpy(self.slope).T, torch.full((len(x), 60), 0.5)], 1)
+
+            return Live(np.random.default_rng(0).standard_normal((60, 2)))
+
+    found = minimize(Offset(), GaussNewton(restarts=2), Newton(), rng=0, maxfev=300, xtol=0, ftol=0)
+    assert "stay far above their noise" in found.message
+    assert found.history["sigma"][-1] < 0.01
+    assert np.abs(found.x).max() < 0.01
+
+
+@pytest.mark.parametrize(("m", "seeds"), [(3, 4), (60, 2)])
+def test_noise_is_measured_under_more_seeds_where_residuals_are_few(m, seeds):
+    seen = set()
+
+    def residuals(x, seed):
+        seen.add(int(seed))
+        return x[0] - 1 + 0.1 * np.random.default_rng(seed).standard_normal(m)
+
+    problem = problems.Function(fun=residuals, x0=[3.0], residuals=True, seeded=True)
+    assert minimize(problem, GaussNewton(), Newton(), rng=0, maxfev=200).status is Status.NOISE_FLOOR
+    # And the seed that the window shares.
+    assert len(seen) == 1 + seeds
+
+
+def test_no_kernel_gets_narrower_than_the_error_bars():
+    slope = np.random.default_rng(5).standard_normal((60, 2))
+
+    def residuals(x, seed):
+        return slope @ x + 0.3 * np.random.default_rng(seed).standard_normal(60)
+
+    for seed in range(5):
+        problem = problems.Function(fun=residuals, x0=[1.0, 2.0], residuals=True, seeded=True)
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
+        assert found.status is Status.NOISE_FLOOR
+        assert found.history["sigma"][-1] > found.x_standard_error.max()
+
+
+def test_more_samples_are_not_paid_where_they_do_not_lower_the_residuals():
+    class Unmoved(LineObjective):
+        def residuals(self, x, *, seed, spp=None):
+            return super().residuals(x, seed=seed)
+
+    class Problematic(Line):
+        def open(self):
+            return Unmoved(np.random.default_rng(0).standard_normal((240, 2)))
+
+    once, often = (minimize(one, GaussNewton(), Newton(), rng=0, maxfev=20_000) for one in (Problematic(), Line()))
+    assert once.status is often.status is Status.NOISE_FLOOR
+    assert once.nfev < 0.5 * often.nfev
