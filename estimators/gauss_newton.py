@@ -22,7 +22,7 @@ from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
 from .mean_square_estimate import mean_square_estimate
 from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
-from .parameter_covariance import parameter_covariance
+from .parameter_covariance import parameter_covariance, stands_out
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
@@ -33,6 +33,8 @@ _SMALL = 0.2
 _FAR = 3.0
 # Largest error bars that fit into a width that goes on to shrink.
 _NARROW = 3.0
+# Factor of a width at which noise hides the slope.
+_WIDER = 1.5
 # Up to so many residuals two seeds tell too little of the noise, and these many more.
 _FEW_RESIDUALS, _SEEDS = 12, 4
 # Up to so many parameters, two samples an iteration and those remembered determine the slope.
@@ -125,12 +127,14 @@ class GaussNewton(HistoryEstimator):
         adaptive = isinstance(self.sigma, AdaptiveWidth)
         estimate = mean_square_estimate(x, model, state, remembers=self.window > 1)
         # In small units any gradient is small; while the width is not, it says nothing of the minimum.
-        estimate = evolve(estimate, partial=adaptive and state.floor.noise is None)
+        m, n = state.batches[-1].values.shape[1], len(x)
+        note = _FEWER.format(m, n) if m < n else ""
+        estimate = evolve(estimate, partial=adaptive and state.floor.noise is None, note=note)
         if not bool(state.batches[-1].funs.any()):
             # Nothing is left of the residuals.
             return evolve(estimate, status=Status.CONVERGED), state
         state = evolve(state, batches=helpful(state.batches, seen))
-        if stay or state.sigma > _SMALL * state.first or not adaptive:
+        if stay or not adaptive or (state.sigma > _SMALL * state.first and not state.hold):
             return estimate, state
         return self._at_the_end(objective, estimate, model, state, rng)
 
@@ -182,9 +186,13 @@ class GaussNewton(HistoryEstimator):
         free = objective.projected_gradient(estimate.x, jac) == jac
         error = torch.zeros_like(estimate.x)
         if bool(free.any()):
-            covariance = parameter_covariance(slope[free], residual, excess[free][:, 1:][:, free], state.floor.level)
+            moved, noise = slope[free], excess[free][:, 1:][:, free]
+            covariance = parameter_covariance(moved, residual, noise, state.floor.level)
             if covariance is None:
                 return estimate, state
+            if not stands_out(moved, noise):
+                # A wider kernel tells a slope from noise that no seed repeats.
+                return estimate, evolve(state, hold=True, sigma=min(_WIDER * state.sigma, state.first))
             error[free] = covariance.diagonal().clamp(min=0).sqrt()
         estimate = evolve(estimate, x_standard_error=error, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
@@ -259,6 +267,7 @@ class GaussNewton(HistoryEstimator):
         return estimate, evolve(state, lowest=lowest, best=None, wide=True)
 
 
+_FEWER = "{} residuals do not determine {} parameters: this is one of many answers"
 _LEFT_OVER = (
     "what is left of the residuals is still {:.0f} times the noise: a model that cannot match the target, "
     "or a wrong minimum"

@@ -86,6 +86,8 @@ class HistoryState:
         How often noise was measured.
     probed : float
         Width when it last was.
+    apart : float
+        Mean square of what values so far apart did not share of it.
     """
 
     first: float
@@ -109,6 +111,7 @@ class HistoryState:
     minima: tuple[Tensor, ...] = ()
     probes: int = 0
     probed: float = math.inf
+    apart: float = 0.0
 
 
 def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-__all__ = ["block_size", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
+__all__ = ["block_size", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance", "stands_out"]
 
 # Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
 _BLOCK = 12
 # Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
 _BLOCKS = 10
+# Share of a Jacobian's square that may be noise.
+_DOUBT = 0.5
 
 
 def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
@@ -22,6 +26,19 @@ def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
     size = block_size(n, m)
     padded = torch.nn.functional.pad(contributions, (0, -m % size))
     return padded.reshape(n, -1, size).sum(2)
+
+
+def stands_out(slope: Tensor, excess: Tensor) -> bool:
+    r"""Whether :math:`J J^T` stands out of what noise of J may have added to it.
+
+    On average that is `excess`, but of m residuals more or less by a share of :math:`\sqrt{2 / m}`.
+    """
+    factor, failed = torch.linalg.cholesky_ex(slope @ slope.T - excess)
+    if int(failed) > 0:
+        return False
+    half = torch.linalg.solve_triangular(factor, excess, upper=False)
+    relative = torch.linalg.solve_triangular(factor, half.T, upper=False)
+    return float(torch.linalg.matrix_norm(relative, 2)) * math.sqrt(2 / slope.shape[1]) < _DOUBT
 
 
 def parameter_covariance(

@@ -15,13 +15,14 @@ from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._result import Status
+from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
 from .noise_floor import ONLY_NOISE, newton_step
 from .regression import Fit, fit, quadratic, unpack
-from .window import Reweighted, reweight
+from .window import Reweighted, helpful, reweight
 
 __all__ = ["SampleHistory"]
 
@@ -81,12 +82,14 @@ class SampleHistory(HistoryEstimator):
     the coefficients.
 
     Under one seed a noisy function has a minimum of its own, which no width tells from the true one. Once the width has
-    fallen to 6 %, two evaluations at one point, with two seeds, say how much noise there is, and two more whenever it
-    has fallen to a quarter of that. As soon as that is a tenth of what values differ within the width, the width stays,
-    and the minimum is found again under three more seeds, each with an empty window; the answer is the mean of the
-    four, the error bars are its standard errors (three degrees of freedom), and the run ends with `Status.NOISE_FLOOR`,
-    or, where values have fallen by no more than noise, with `Status.PLATEAU` and without bars. A width at which noise
-    hides the curvature grows again. Without noise it goes on to shrink, and the tolerances end the run.
+    fallen to 6 %, two evaluations at each of two points a width apart, with two seeds, say how much noise there is, and
+    four more whenever it has fallen to a quarter of that. As soon as what two such points do not share of it is a tenth
+    of what values differ within the width, the width stays, and the minimum is found again under three more seeds, each
+    with an empty window; the answer is the mean of the four, the error bars are its standard errors (three degrees of
+    freedom) and what the width blurs, as far as a third derivative stands out of the noise, and the run ends with
+    `Status.NOISE_FLOOR`, or, where values have fallen by no more than noise, with `Status.PLATEAU` and without bars. A
+    width at which noise hides the curvature grows again. Without noise, or with noise that all points share under a
+    seed, it goes on to shrink, and the tolerances end the run.
 
     See Also
     --------
@@ -123,6 +126,7 @@ class SampleHistory(HistoryEstimator):
         model = fit(features, ridge, seen.weights, seen.funs)
         errors = _errors(model, seen)
         state = self._stayed(state, self._is_plateau(seen.weights, seen.funs, state))
+        state = evolve(state, batches=helpful(state.batches, seen))
         # What one seed says is not what the others do.
         partial = state.hold or (adaptive and state.floor.noise is None)
         estimate = evolve(_describe(x, model, errors, seen, state), partial=partial)
@@ -132,32 +136,41 @@ class SampleHistory(HistoryEstimator):
             state = self._with_noise(objective, state, rng)
         if not model.determined or state.floor.noise is None:
             return estimate, state
-        # The basis being orthonormal, this is how much values differ within the width.
-        varies = float(torch.linalg.vector_norm(model.coefficients[1:]))
+        varies = _varies(objective, x, model)
         curvature_error = unpack(errors, objective.n)[1].diagonal() / sigma**2
         return self._at_the_end(objective, estimate, varies, curvature_error, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """With the noise measured, once more if it was before, unless a value was not finite."""
         assert state.lowest is not None
-        found, times = self._measure_noise(objective, state.lowest.x, state, rng), state.probes
-        if not math.isfinite(found):
+        x, times = state.lowest.x, state.probes
+        aside = state.sigma * torch.nn.functional.normalize(torch.from_numpy(rng.standard_normal(objective.n)), dim=0)
+        points = objective.project(torch.stack([x, x + aside, x - aside]))
+        # Of two points aside, the one that the bounds leave there.
+        points = points[[0, 1 if not torch.equal(points[1], x) else 2]]
+        seeds = np.tile(rng.integers(1, FIRST_REFERENCE_SEED, 2), 2)
+        values = self._evaluate(objective, points.repeat_interleave(2, 0), seeds, state).reshape(2, 2)
+        if not bool(torch.isfinite(values).all()):
             return state
-        noise = (times * (state.floor.noise or 0.0) + found) / (times + 1)
-        return evolve(state, floor=evolve(state.floor, noise=noise), probes=times + 1, probed=state.sigma)
+        noise = (times * (state.floor.noise or 0.0) + float(values.var(1).mean())) / (times + 1)
+        floor, apart = evolve(state.floor, noise=noise), float((values[0] - values[1]).var()) / 2
+        return evolve(state, floor=floor, apart=apart, probes=times + 1, probed=state.sigma)
 
     def _at_the_end(
         self, objective: Evaluator, estimate: Estimate, varies: float, curvature_error: Tensor, state: HistoryState
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
         assert state.floor.noise is not None
-        swamped = math.sqrt(state.floor.noise) > _SWAMPS * varies
+        swamped = math.sqrt(state.apart) > _SWAMPS * varies
         if not state.hold:
             return estimate, evolve(state, hold=swamped)
         if len(state.minima) == _REPEATS:
-            minima = torch.stack(state.minima)
+            minima, blurs = torch.stack(state.minima).unbind(1)
             # A method that does not go to their mean is off by the way to it.
             error = torch.hypot(minima.std(0) / math.sqrt(_REPEATS), estimate.x - minima.mean(0))
+            # Of the square of a mean, its own noise is no part.
+            blur = blurs.mean(0).square() - blurs.var(0) / _REPEATS
+            error = (error.square() + blur.clamp(min=0)).sqrt()
             assert state.top is not None
             fallen = state.top - estimate.fun > _CERTAIN * math.sqrt(state.floor.noise)
             if not fallen:
@@ -171,10 +184,11 @@ class SampleHistory(HistoryEstimator):
             if not swamped or (step is not None and _has_slope(estimate)):
                 return estimate, state
             return estimate, evolve(state, sigma=min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma)))
-        found = (*state.minima, objective.project(estimate.x + step))
+        blur = _blur(reweight(state.batches, estimate.x, state.sigma)) * state.sigma
+        found = (*state.minima, torch.stack([objective.project(estimate.x + step), blur]))
         if len(found) < _REPEATS:
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
-        mean = torch.stack(found).mean(0)
+        mean = torch.stack(found).mean(0)[0]
         return evolve(estimate, lowest=Lowest(mean, 0.0, lambda step: math.inf)), evolve(state, minima=found)
 
 
@@ -214,11 +228,29 @@ def _describe(x: Tensor, model: Fit, errors: Tensor, seen: Reweighted, state: Hi
     )
 
 
+def _varies(objective: Evaluator, x: Tensor, model: Fit) -> float:
+    """How much values differ within the width, as far as bounds let it go: the basis is orthonormal."""
+    jac, hess = unpack(model.coefficients, len(x))
+    free = objective.projected_gradient(x, jac) == jac
+    return math.sqrt(float(jac[free].square().sum() + 0.5 * hess[free][:, free].square().sum()))
+
+
 def _to_minimum(objective: Evaluator, estimate: Estimate, curvature_error: Tensor) -> Tensor | None:
     """Step to the model's minimum; None if its curvature does not stand out of the noise."""
     assert estimate.jac is not None
     curved = bool((estimate.hess.diagonal() > 2 * curvature_error).all())
     return newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
+
+
+def _blur(seen: Reweighted) -> Tensor:
+    """How far the kernel has moved the minimum, in units of its width: what a third derivative does."""
+    n = seen.t.shape[1]
+    features, ridge = quadratic(seen.t)
+    # Hermite polynomials of degree 3, as far as they change the slope: each has slope -(n + 2) at 0, and 0 smoothed.
+    radial = seen.t * (seen.t.square().sum(1, keepdim=True) - (n + 2))
+    model = fit(torch.cat([features, radial], 1), torch.cat([ridge, ridge[-1:].expand(n)]), seen.weights, seen.funs)
+    hess = unpack(model.coefficients[:-n], n)[1]
+    return -(n + 2) * torch.linalg.lstsq(hess, model.coefficients[-n:, None]).solution[:, 0]
 
 
 def _has_slope(estimate: Estimate) -> bool:

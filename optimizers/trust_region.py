@@ -18,6 +18,8 @@ _EPS = float(np.finfo(np.float64).eps)
 # Share of the linear decrease that a step cut by the box must keep (Nocedal and Wright, sec. 3.1).
 _SUFFICIENT = 1e-4
 _MAX_HALVINGS = 12
+# Below, the inverse would overflow.
+_LEAST_EXPONENT = -1000
 
 
 def solve_ball(jac: Tensor, hess: Tensor, radius: float) -> Tensor:
@@ -43,16 +45,19 @@ def solve_ball(jac: Tensor, hess: Tensor, radius: float) -> Tensor:
     ----------
     .. [1] Moré, Sorensen, "Computing a Trust Region Step", SIAM J. Sci. Stat. Comput. 4(3), 1983.
     """
-    g, H = jac.numpy(), hess.numpy()
-    size = float(np.sqrt(g @ g))
-    if size == 0.0:
+    largest = float(jac.abs().max())
+    if largest == 0.0:
         return torch.zeros_like(jac)
+    # The unit of the values does not move the minimum; a power of two rounds nothing.
+    unit = 2.0 ** -max(math.frexp(largest)[1], _LEAST_EXPONENT)
+    g, H = (jac * unit).numpy(), (hess * unit).numpy()
+    size = float(np.sqrt(g @ g))
     if not math.isfinite(float(H.sum())):
-        return jac * (-radius / size)
+        return jac * (unit * -radius / size)
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         p = vectors @ _solve_diagonal(vectors.T @ g, values, radius)
-    return torch.from_numpy(p) if math.isfinite(float(p @ p)) else jac * (-radius / size)
+    return torch.from_numpy(p) if math.isfinite(float(p @ p)) else jac * (unit * -radius / size)
 
 
 def _solve_diagonal(c: NDArray[np.float64], values: NDArray[np.float64], radius: float) -> NDArray[np.float64]:

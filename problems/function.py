@@ -24,6 +24,12 @@ def _as_start(value: ArrayLike) -> NDArray[np.float64]:
     return as_vector("x0", value)
 
 
+def _as_periods(value: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    periods = np.full(n, np.inf) if value is None else as_vector("periods", value, size=n, finite=False)
+    require("periods", bool((periods > 0).all()), "> 0", value)
+    return periods
+
+
 @frozen(kw_only=True, eq=False)
 class Function(Problem):
     """A black box given as a Python callable.
@@ -56,6 +62,11 @@ class Function(Problem):
     residuals : bool, default False
         Whether `fun` returns m residuals a point, simulated minus measured; their mean square is then the objective.
         They tell which way each measurement changes, and `GaussNewton` needs far fewer evaluations.
+    periods : array_like, shape (n,), optional
+        Period of each parameter, > 0, inf where it has none, as most have: what counts as a distance, and how wide a
+        kernel may be.
+    sparse : bool, default False
+        Whether each of many residuals depends on few of many parameters; `SparseGaussNewton` then serves.
 
     Raises
     ------
@@ -83,6 +94,8 @@ class Function(Problem):
     targeted: bool = field(default=False, validator=boolean)
     seeded: bool = field(default=False, validator=boolean)
     residuals: bool = field(default=False, validator=boolean)
+    periods: NDArray[np.float64] = field(default=None)
+    sparse: bool = field(default=False, validator=boolean)  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.fun):
@@ -96,6 +109,8 @@ class Function(Problem):
         object.__setattr__(self, "x_scale", scale)
         if self.x_opt is not None:
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
+        object.__setattr__(self, "periods", _as_periods(self.periods, n))
+        require("sparse", self.residuals or not self.sparse, "False where there are no residuals", self.sparse)
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]

@@ -61,6 +61,30 @@ def test_few_residuals_have_true_error_bars(m):
     assert 0.5 < np.sqrt(np.mean(np.square(found))) < 2.0
 
 
+@pytest.mark.parametrize("m", [2, 3, 60])
+def test_noise_that_no_seed_repeats_leaves_error_bars_true(m):
+    """The kernel stays wide enough for a slope to stand out of it; otherwise those of two residuals were 39 off."""
+    slope, found = np.random.default_rng(5).standard_normal((m, 2)), []
+    for seed in range(20):
+        rng = np.random.default_rng(100 + seed)
+        problem = problems.Function(
+            fun=lambda x, rng=rng: slope @ x + 0.3 * rng.standard_normal(m), x0=[1.0, -0.5], residuals=True
+        )
+        end = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=1000)
+        if end.x_standard_error is not None:
+            assert end.status is Status.NOISE_FLOOR
+            found.append(end.x / end.x_standard_error)
+    assert len(found) >= (10 if m == 2 else 20)
+    assert 0.3 < np.sqrt(np.mean(np.square(found))) < 2.0
+
+
+def test_fewer_residuals_than_parameters_are_said():
+    problem = problems.Function(fun=lambda x: np.array([x[0] + x[1] - 1]), x0=[3.0, 3.0], residuals=True)
+    found = minimize(problem, rng=0, maxfev=200)
+    assert found.x.sum() == pytest.approx(1.0, abs=1e-6)
+    assert "1 residuals do not determine 2 parameters" in found.message
+
+
 def test_error_bars_at_a_bound():
     """There noise moves nothing along it, and the others are as precise as they are without it."""
 

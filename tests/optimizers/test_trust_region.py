@@ -104,3 +104,9 @@ def test_boundary_is_reached_from_anywhere_inside(seed, radius, share):
     reached = to_boundary(step, direction, radius)
     assert float(torch.linalg.vector_norm(reached)) == pytest.approx(radius, rel=1e-9)
     assert float((reached - step) @ direction) >= -1e-9 * radius
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e-300, 2.0**900])
+def test_units_do_not_matter(unit):
+    g, H = torch.tensor([3.0, -1.0], dtype=torch.float64), torch.tensor([[2.0, 0.5], [0.5, -1.0]], dtype=torch.float64)
+    torch.testing.assert_close(solve_ball(unit * g, unit * H, 0.7), solve_ball(g, H, 0.7), rtol=1e-12, atol=0)

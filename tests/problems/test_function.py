@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from invopt import minimize, problems
 from invopt.exceptions import EvaluationError
+from invopt.problems import Function
 from invopt.testing import problem_evaluates
 
 T = np.linspace(0.0, 1.0, 40)
@@ -74,3 +76,42 @@ def test_the_end_at_the_noise_is_not_the_kernels_blur(noise):
         found = minimize(problem, rng=seed, maxfev=400)
         assert found.status.name == "NOISE_FLOOR"
         assert np.abs(found.x - [2.0, 0.5]).max() < 5 * found.x_standard_error.max() < 10 * noise
+
+
+def test_periods_count_distances_and_narrow_the_kernel():
+    problem = Function(
+        fun=lambda x: 1 - np.cos(x[0]) + x[1] ** 2, x0=[3.0, 1.0], periods=[2 * np.pi, np.inf], sigma=4.0
+    )
+    assert problem.parameter_error(np.array([2 * np.pi, 0.0])) != problem.parameter_error(np.zeros(2))
+    known = evolve(problem, x_opt=[0.0, 0.0])
+    assert known.parameter_error(np.array([2 * np.pi, 0.0])) == pytest.approx(0.0)
+    found = minimize(problem, rng=0, maxfev=200)
+    assert found.history["sigma"][0] <= np.pi / 2
+    assert np.abs(problem.wrap(found.x)).max() < 1e-2
+
+
+def test_residuals_of_few_parameters_each():
+    target = np.sin(np.arange(60.0))
+
+    def residuals(x):
+        return 0.5 * (x + np.roll(x, 1)) + 0.1 * x - target
+
+    problem = Function(fun=residuals, x0=np.zeros(60), residuals=True, sparse=True, sigma=0.1)
+    found = minimize(problem, rng=0, maxfev=60)
+    assert found.choice.startswith("SparseGaussNewton")
+    assert found.fun < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"periods": [1.0, 2.0]}, "'periods'"),
+        ({"periods": [0.0]}, "'periods' must be > 0"),
+        ({"periods": [np.nan]}, "'periods'"),
+        ({"sparse": True}, "'sparse' must be False where there are no residuals"),
+        ({"sparse": 1, "residuals": True}, "'sparse'"),
+    ],
+)
+def test_bad_periods_and_sparse_are_named(given, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Function(fun=lambda x: 0.0, x0=[1.0], **given)
