@@ -1,6 +1,7 @@
 """Where GaussNewton ends: at the noise, with error bars that are true, elsewhere than in a false minimum."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -284,3 +285,40 @@ def test_more_samples_are_not_paid_where_they_do_not_lower_the_residuals():
     once, often = (minimize(one, GaussNewton(), Newton(), rng=0, maxfev=20_000) for one in (Problematic(), Line()))
     assert once.status is often.status is Status.NOISE_FLOOR
     assert once.nfev < 0.5 * often.nfev
+
+
+@pytest.mark.parametrize("maxfev", [30, 80])
+def test_what_the_budget_does_not_hold_is_not_begun(maxfev):
+    """A window of more samples per pixel that stays unfinished would leave no error bars."""
+    for seed in range(6):
+        found = minimize(Line(), GaussNewton(), Newton(), rng=seed, maxfev=maxfev)
+        assert (np.abs(found.x) < 8 * found.x_standard_error).all()
+
+
+def wavy(x):
+    """Valleys every 4/3, each deeper than the one before, and none of which matches."""
+    ones, r = np.ones(30), x[0] - 5
+    return np.concatenate([ones, 0.3 * r * ones, 2 * np.sin(1.5 * np.pi * r) * ones])
+
+
+def test_descents_begin_by_turns_where_the_run_began_and_where_the_last_one_ended():
+    problem, path = problems.Function(fun=wavy, x0=[0.0], sigma=0.2, residuals=True), []
+
+    def watch(*, intermediate_result):
+        path.append(bool((intermediate_result.x_last == problem.x0).all()))
+
+    found = minimize(problem, GaussNewton(restarts=2), Newton(), rng=0, maxfev=300, callback=watch)
+    # Twice the kernel is wide again, the first time where it all began.
+    assert sum(later > 4 * earlier for earlier, later in pairwise(found.history["sigma"])) == 2
+    assert sum(at_start and not before for before, at_start in pairwise(path)) == 1
+
+
+def test_the_lowest_of_all_descents_is_the_answer():
+    problem = problems.Function(fun=wavy, x0=[0.0], sigma=0.4, residuals=True)
+    for seed in range(6):
+        fewer, more = (
+            minimize(problem, GaussNewton(restarts=k), Newton(trust_radius=1.25), rng=seed, maxfev=600).fun
+            for k in (2, 4)
+        )
+        # The first descents are the same.
+        assert more <= fewer + 1e-6

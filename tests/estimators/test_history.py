@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 
 from invopt import AdaptiveWidth, Capability, minimize, problems
 from invopt._evaluate import Budget, Evaluator, StopRun
@@ -197,6 +198,19 @@ def test_batches_without_weight_are_dropped():
     made = tuple(Batch(c, 1.0, c + torch.tensor([[-1.0], [1.0]]), torch.ones(2)) for c in (far, near, far, near))
     assert helpful(made, reweight(made, near, 1.0)) == made[1:]
     assert helpful(made, reweight(made, far, 1.0)) == made
+
+
+@pytest.mark.parametrize(
+    "estimator", [GaussNewton(n_samples=2), SampleHistory(n_samples=2)], ids=["residuals", "values"]
+)
+def test_a_window_left_behind_is_dropped(estimator):
+    evaluator = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
+    state, rng, lengths = estimator.init(Line()), np.random.default_rng(0), []
+    for place in (0.0, 0.0, 0.0, 50.0, 50.0):
+        x = torch.full((2,), place, dtype=torch.float64)
+        _, state = estimator.estimate(evaluator, x, evolve(state, x=None), rng)
+        lengths.append(len(state.batches))
+    assert lengths == [1, 2, 3, 1, 2]
 
 
 @pytest.mark.parametrize("offset", [1000.0, -1000.0, 0.0])
