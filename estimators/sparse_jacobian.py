@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
 __all__ = ["explained", "identify"]
 
@@ -39,29 +41,29 @@ def identify(perturbations: Array, changes: Array, neighbours: int) -> csr_matri
     columns, values = np.empty((m, entries), dtype=np.intp), np.empty((m, entries))
     for start in range(0, m, _BLOCK):
         rows = slice(start, min(start + _BLOCK, m))
-        columns[rows], values[rows] = _pursue(perturbations, changes[:, rows], entries)
+        found = _pursue(torch.from_numpy(perturbations), torch.from_numpy(changes[:, rows]), entries)
+        columns[rows], values[rows] = (each.numpy() for each in found)
     return csr_matrix((values.ravel(), (np.repeat(np.arange(m), entries), columns.ravel())), shape=(m, n))
 
 
-def _pursue(perturbations: Array, changes: Array, entries: int) -> tuple[NDArray[np.intp], Array]:
-    """Supports and coefficients of some residuals, shapes (m, entries)."""
-    m = changes.shape[1]
-    support = np.empty((m, 0), dtype=np.intp)
-    unexplained = changes
+def _pursue(perturbations: Tensor, changes: Tensor, entries: int) -> tuple[Tensor, Tensor]:
+    """Supports and coefficients of some residuals, shapes (m, entries); torch keeps off the renderer's cores."""
+    targets = changes.T.contiguous()
+    support = torch.empty((len(targets), 0), dtype=torch.int64)
+    unexplained, rows = targets, perturbations.T.contiguous()
     # Which correlates best is not decided in the eighth digit.
-    single = perturbations.astype(np.float32)
+    single = perturbations.float()
     for _ in range(entries):
-        fitness = np.ascontiguousarray(unexplained.T, dtype=np.float32) @ single
-        np.abs(fitness, out=fitness)
-        np.put_along_axis(fitness, support, -1.0, axis=1)
-        support = np.hstack([support, fitness.argmax(axis=1)[:, None]])
-        chosen = perturbations.T[support]
-        gram = chosen @ chosen.transpose(0, 2, 1)
-        ridge = 1e-9 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(gram.shape[1])
-        moments = np.einsum("mek,km->me", chosen, changes)
-        coefficients = np.linalg.solve(gram + ridge, moments[..., None])[..., 0]
-        unexplained = changes - np.einsum("mek,me->km", chosen, coefficients)
-    return support, coefficients
+        fitness = (unexplained.float() @ single).abs_().scatter_(1, support, -1.0)
+        # Of rows, numpy finds it ten times faster.
+        best = torch.from_numpy(fitness.numpy().argmax(1, keepdims=True))
+        support = torch.cat([support, best], 1)
+        chosen = rows[support]
+        gram = chosen @ chosen.mT
+        ridge = 1e-9 * gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None] * torch.eye(gram.shape[1])
+        coefficients = torch.linalg.solve(gram + ridge, chosen @ targets[..., None])
+        unexplained = targets - (chosen.mT @ coefficients)[..., 0]
+    return support, coefficients[..., 0]
 
 
 def explained(jacobian: csr_matrix, perturbations: Array, changes: Array) -> float:
