@@ -13,20 +13,39 @@ from torch import Tensor
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
-from invopt._seeds import SeedPolicy
+from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy
 from invopt._validators import integer, real, require
 
 from .gauss_newton import GaussNewton
 
 __all__ = ["NewtonTarget"]
 
+# Under which two ends are compared.
+_SEEDS = 2
+
 
 class NewtonTargetState(NamedTuple):
-    """The estimator's own state, its last estimate without derivatives, the target found there, and calls so far."""
+    """Where a target is.
 
+    Attributes
+    ----------
+    fresh, inner : object
+        First and present state of the estimator that moves it.
+    seen : Estimate or None
+        The last estimate, without derivatives.
+    target : Tensor or None
+        What was found there.
+    rival : Tensor or None
+        What the descent before has found.
+    calls : int
+        Calls so far.
+    """
+
+    fresh: object
     inner: object
     seen: Estimate | None = None
     target: Tensor | None = None
+    rival: Tensor | None = None
     calls: int = 0
 
 
@@ -60,6 +79,12 @@ class NewtonTarget(Estimator):
     steps : int, optional
         Steps a target takes, >= 1; then it stays, and calls cost no evaluation. By default there is no end to them.
         Such a run is ended by `maxiter`, which then has a default.
+    restarts : int, default 0
+        How often a target that has stayed for `rest` calls sets out again, >= 0, from where the call then is, for as
+        many `steps`; the lower of the two ends stays. Where some targets are in wrong minima, a network that learns
+        from many, most of them right, knows better.
+    rest : int, default 8
+        Calls without evaluations before each of them, >= 0.
 
     Raises
     ------
@@ -72,7 +97,8 @@ class NewtonTarget(Estimator):
     target. For `Adam` and `GradientDescent` behind a network; for few parameters alone `Newton` takes the step itself.
     Each input has its own memory, for `GaussNewton` the residuals of all samples of its window.
 
-    One call costs what `estimator` does, Hessian included, and nothing once the target stays.
+    One call costs what `estimator` does, Hessian included, and nothing once the target stays; the last step after a
+    restart costs four evaluations more, of both ends under the same two seeds.
 
     References
     ----------
@@ -94,11 +120,16 @@ class NewtonTarget(Estimator):
     damping: float = field(default=0.01, validator=real(above=0))
     trust_radius: float = field(default=1.0, validator=real(above=0))
     steps: int | None = field(default=None, validator=validators.optional(integer(1)))
+    restarts: int = field(default=0, validator=integer(0))
+    rest: int = field(default=8, validator=integer(0))
     seeds: SeedPolicy = field(init=False, repr=False)
 
     @seeds.default
     def _its_seeds(self) -> SeedPolicy:
         return getattr(self.estimator, "seeds", SeedPolicy.PER_PAIR)
+
+    def __attrs_post_init__(self) -> None:
+        require("restarts", self.steps is not None or self.restarts == 0, "0 where `steps` have no end", self.restarts)
 
     @property
     def endless(self) -> bool:  # type: ignore[override]
@@ -112,19 +143,25 @@ class NewtonTarget(Estimator):
 
     def init(self, problem: Problem) -> NewtonTargetState:
         """No target yet."""
-        return NewtonTargetState(self.estimator.init(problem))
+        fresh = self.estimator.init(problem)
+        return NewtonTargetState(fresh, fresh)
 
     def cost(self, n: int) -> int:
-        """Evaluations of a step of the target."""
-        return self.estimator.cost(n) + self.estimator.hess_cost(n)
+        """Evaluations of a step of the target, at most."""
+        return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * _SEEDS if self.restarts > 0 else 0)
 
     def estimate(
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> tuple[Estimate, NewtonTargetState]:
         """Offset of `x` from the target, which takes a step first, unless it has taken all."""
-        known = self.steps is not None and state.calls >= self.steps
-        if not known:
+        descent, step = (0, 0) if self.steps is None else divmod(state.calls, self.steps + self.rest)
+        moves = self.steps is None or (descent <= self.restarts and step < self.steps)
+        if moves:
+            if descent > 0 and step == 0:
+                state = state._replace(inner=state.fresh, target=None, rival=state.target)
             state = self._found(objective, x, state, rng)
+            if descent > 0 and step + 1 == self.steps:
+                state = _lower(objective, state, rng)
         seen, target = state.seen, state.target
         assert seen is not None
         assert target is not None
@@ -133,10 +170,10 @@ class NewtonTarget(Estimator):
             seen,
             x=x,
             # What is not measured anew is no sign that the value has settled.
-            fun_standard_error=math.inf if known else seen.fun_standard_error,
+            fun_standard_error=seen.fun_standard_error if moves else math.inf,
             jac=jac,
             standard_error=torch.full_like(jac, torch.inf),
-            nfev=0 if known else seen.nfev,
+            nfev=seen.nfev if moves else 0,
         )
         return estimate, state._replace(calls=state.calls + 1)
 
@@ -162,6 +199,18 @@ class NewtonTarget(Estimator):
             note=found.note,
         )
         return state._replace(inner=inner, seen=seen, target=objective.project(x + step))
+
+
+def _lower(objective: Evaluator, state: NewtonTargetState, rng: np.random.Generator) -> NewtonTargetState:
+    """The better end of the last two descents, under the same seeds."""
+    assert state.seen is not None
+    assert state.target is not None
+    assert state.rival is not None
+    ends, before = torch.stack([state.target, state.rival]), objective.nfev
+    seeds = rng.integers(1, FIRST_REFERENCE_SEED, _SEEDS)
+    values = objective.fun(ends.repeat_interleave(_SEEDS, 0), seed=np.tile(seeds, 2)).reshape(2, _SEEDS).mean(1)
+    seen = evolve(state.seen, nfev=state.seen.nfev + objective.nfev - before)
+    return state._replace(seen=seen, target=ends[int(values.argmin())], rival=None)
 
 
 def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:

@@ -33,7 +33,7 @@ EVERY = 600
 DEGREES = 5.0
 # What a run of the first table may spend, and one of the last.
 MOST, SECONDS = 6400, 20 * 60
-LONGER, STEPS = 12_500, 1700
+LONGER, STEPS = 27_000, 2000
 
 # The width shrinks by passes over the data, the rate by steps.
 SIGMA = invopt.Exponential(1.5, factor=0.9, ratio=0.1)
@@ -50,11 +50,14 @@ METHODS = {
     "SharedSamples + HessianFree": (estimators.SharedSamples(sigma=SIGMA, n_samples=2), HESSIAN_FREE),
     "GaussNewton + HessianFree": (estimators.GaussNewton(sigma=SIGMA, n_samples=1, window=1), HESSIAN_FREE),
 }
-# Twelve passes with renders, then learning alone.
+# Three descents of eight passes with renders, the latter two from what the network has learned meanwhile.
 TARGETS = estimators.NewtonTarget(
-    estimator=estimators.GaussNewton(sigma=invopt.Exponential(1.5, factor=0.87, ratio=0.1), n_samples=2), steps=12
+    estimator=estimators.GaussNewton(sigma=invopt.Exponential(1.5, factor=0.82, ratio=0.1), n_samples=2),
+    steps=8,
+    restarts=2,
 )
-LONG = {"NewtonTarget + Adam": (TARGETS, optimizers.Adam(lr=2e-3)), "FR22 + Adam": METHODS["FR22 + Adam"]}
+SLOWING = optimizers.Adam(lr=invopt.Exponential(2e-3, factor=0.999, ratio=0.1))
+LONG = {"NewtonTarget + Adam": (TARGETS, SLOWING), "FR22 + Adam": METHODS["FR22 + Adam"]}
 # Curvature needs many pictures at once: its noise would take the steps.
 BATCHES = {name: 16 if "Adam" in name else 32 for name in METHODS} | {"NewtonTarget + Adam": 8}
 CELLS = Path(".benchmarks/cnn")
@@ -120,9 +123,9 @@ def test_five_outputs_are_learned():
     constant = 20 * float(np.median(np.abs(problem.held_out.truth - middle), axis=0)[0])
     print(f"a constant is wrong by {constant:.3g} degrees in the median")
     targets, sampled = (median(one["degrees"] for one in cells) for cells in found.values())
-    # Not more yet: wrong minima of the targets are learned, too.
-    assert targets < constant / 1.5
+    assert targets < constant / 3
     assert targets < sampled
+    assert all(one["end"] < 10 for one in found["NewtonTarget + Adam"])
 
 
 @pytest.mark.parametrize("cls", [problems.MugCNN, problems.MugCNN5], ids=lambda cls: cls.__name__)

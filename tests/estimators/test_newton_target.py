@@ -101,6 +101,32 @@ def test_behind_a_network_all_outputs_are_learned_at_one_rate():
     assert left[NewtonTarget][1] < 0.1 * left[FiniteDifference][1]
 
 
+def two_wells(x):
+    """Minima at -1 and, lower, at 1."""
+    return float((x[0] ** 2 - 1) ** 2 - 0.3 * x[0] + x[1] ** 2)
+
+
+def test_a_target_sets_out_again_from_what_is_said_and_the_lower_end_stays():
+    objective, rng = evaluator(two_wells, 2, vectorized=False), np.random.default_rng(0)
+    estimator = exact(steps=6, rest=2, restarts=2)
+    state, targets, spent = estimator.init(Function(fun=two_wells, x0=[0.0, 0.0])), [], []
+    # What a network might say: at first wrong, then right, at last wrong again.
+    for place in [-0.8] * 8 + [1.2] * 8 + [-0.8] * 10:
+        x = torch.tensor([place, 0.5], dtype=torch.float64)
+        one, state = estimator.estimate(objective, x, state, rng)
+        targets.append(float(x[0] - one.jac[0]))
+        spent.append(one.nfev)
+    assert targets[5:8] == pytest.approx([-0.96] * 3, abs=0.02)
+    assert targets[13:16] == pytest.approx([1.04] * 3, abs=0.02)
+    # It went the other way once more, and came back.
+    assert targets[20] < -0.9
+    assert targets[21:] == pytest.approx([1.04] * 5, abs=0.02)
+    each, end = FiniteDifference().cost(2) + FiniteDifference().hess_cost(2), 4
+    once_more = [each] * 5 + [each + end, 0, 0]
+    assert spent == [each] * 6 + [0, 0] + once_more + once_more + [0, 0]
+    assert objective.nfev == sum(spent)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="'estimator' must be one that provides a Hessian"):
         NewtonTarget(estimator=estimators.FR22())
@@ -111,6 +137,11 @@ def test_bad_input():
             NewtonTarget(**{name: 0.0})
     with pytest.raises(ValueError, match="'steps' must be >= 1"):
         NewtonTarget(steps=0)
+    for name in ("restarts", "rest"):
+        with pytest.raises(ValueError, match=f"'{name}' must be >= 0"):
+            NewtonTarget(steps=1, **{name: -1})
+    with pytest.raises(ValueError, match="'restarts' must be 0 where `steps` have no end"):
+        NewtonTarget(restarts=1)
     assert NewtonTarget(estimator=GaussNewton(seeds="fresh", window=1)).seeds is GaussNewton(seeds="fresh").seeds
 
 
