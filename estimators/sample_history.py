@@ -165,17 +165,7 @@ class SampleHistory(HistoryEstimator):
         if not state.hold:
             return estimate, evolve(state, hold=swamped)
         if len(state.minima) == _REPEATS:
-            minima, blurs = torch.stack(state.minima).unbind(1)
-            # A method that does not go to their mean is off by the way to it.
-            error = torch.hypot(minima.std(0) / math.sqrt(_REPEATS), estimate.x - minima.mean(0))
-            # Of the square of a mean, its own noise is no part.
-            blur = blurs.mean(0).square() - blurs.var(0) / _REPEATS
-            error = (error.square() + blur.clamp(min=0)).sqrt()
-            assert state.top is not None
-            fallen = state.top - estimate.fun > _CERTAIN * math.sqrt(state.floor.noise)
-            if not fallen:
-                return evolve(estimate, status=Status.PLATEAU, note=ONLY_NOISE), state
-            return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR), state
+            return _ended(estimate, state), state
         n = objective.n
         if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (n + 1) * (n + 2) / 2:
             return estimate, state
@@ -184,7 +174,7 @@ class SampleHistory(HistoryEstimator):
             if not swamped or (step is not None and _has_slope(estimate)):
                 return estimate, state
             return estimate, evolve(state, sigma=min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma)))
-        blur = _blur(reweight(state.batches, estimate.x, state.sigma)) * state.sigma
+        blur = state.sigma * _blur(objective, estimate, reweight(state.batches, estimate.x, state.sigma))
         found = (*state.minima, torch.stack([objective.project(estimate.x + step), blur]))
         if len(found) < _REPEATS:
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
@@ -242,15 +232,33 @@ def _to_minimum(objective: Evaluator, estimate: Estimate, curvature_error: Tenso
     return newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
 
 
-def _blur(seen: Reweighted) -> Tensor:
+def _blur(objective: Evaluator, estimate: Estimate, seen: Reweighted) -> Tensor:
     """How far the kernel has moved the minimum, in units of its width: what a third derivative does."""
-    n = seen.t.shape[1]
+    assert estimate.jac is not None
+    n, free = seen.t.shape[1], objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
     features, ridge = quadratic(seen.t)
     # Hermite polynomials of degree 3, as far as they change the slope: each has slope -(n + 2) at 0, and 0 smoothed.
     radial = seen.t * (seen.t.square().sum(1, keepdim=True) - (n + 2))
     model = fit(torch.cat([features, radial], 1), torch.cat([ridge, ridge[-1:].expand(n)]), seen.weights, seen.funs)
-    hess = unpack(model.coefficients[:-n], n)[1]
-    return -(n + 2) * torch.linalg.lstsq(hess, model.coefficients[-n:, None]).solution[:, 0]
+    hess, slopes = unpack(model.coefficients[:-n], n)[1], -(n + 2) * model.coefficients[-n:]
+    blur = torch.zeros_like(slopes)
+    blur[free] = torch.linalg.lstsq(hess[free][:, free], slopes[free, None]).solution[:, 0]
+    return blur
+
+
+def _ended(estimate: Estimate, state: HistoryState) -> Estimate:
+    """The end: how far the minima under several seeds lie apart, unless they are but noise."""
+    assert state.floor.noise is not None
+    assert state.top is not None
+    if state.top - estimate.fun <= _CERTAIN * math.sqrt(state.floor.noise):
+        return evolve(estimate, status=Status.PLATEAU, note=ONLY_NOISE)
+    minima, blurs = torch.stack(state.minima).unbind(1)
+    # Of the square of a mean, its own noise is no part.
+    blurred = (blurs.mean(0).square() - blurs.var(0) / _REPEATS).clamp(min=0)
+    # A method that does not go to their mean is off by the way to it.
+    missed = (estimate.x - minima.mean(0)).square()
+    error = (minima.var(0) / _REPEATS + missed + blurred).sqrt()
+    return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR)
 
 
 def _has_slope(estimate: Estimate) -> bool:

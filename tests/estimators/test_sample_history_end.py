@@ -6,10 +6,14 @@ import torch
 from scipy import stats
 
 from invopt import minimize, problems
+from invopt._estimator import Estimate
+from invopt._evaluate import Evaluator
 from invopt.estimators import SampleHistory
 from invopt.estimators.sample_history import _blur
 from invopt.estimators.window import Reweighted
 from invopt.optimizers import Newton
+
+from .lines import Line, LineObjective
 
 ANSWER = np.array([1.0, 2.0])
 # Of each test here.
@@ -85,13 +89,17 @@ def test_error_bars_hold_what_the_width_blurs():
 
 
 def test_blur_is_that_of_a_third_derivative():
-    """The smoothed slope of h.t + t^2 + 0.1 |t|^2 (t_0 - 2 t_1) is that of the polynomial, plus (0.4, -0.8)."""
+    """The smoothed slope of |t|^2 + 0.1 |t|^2 (t_0 - 2 t_1) is that of the polynomial, plus (0.4, -0.8)."""
     t = torch.from_numpy(np.random.default_rng(0).standard_normal((40, 2)))
     funs = t.square().sum(1) * (1 + 0.1 * (t[:, 0] - 2 * t[:, 1])) + 0.3 * t[:, 0]
-    even = torch.full((40,), 1 / 40, dtype=torch.float64)
-    torch.testing.assert_close(
-        _blur(Reweighted(t, even, funs)), torch.tensor([-0.2, 0.4], dtype=torch.float64), atol=1e-4, rtol=0
-    )
+    seen = Reweighted(t, torch.full((40,), 1 / 40, dtype=torch.float64), funs)
+    x, jac = torch.zeros(2, dtype=torch.float64), torch.tensor([0.7, -0.8], dtype=torch.float64)
+    estimate = Estimate(x=x, fun=0.0, jac=jac, nfev=0, sigma=1.0)
+    for low, blur in ((-1.0, [-0.2, 0.4]), (0.0, [0.0, 0.4])):
+        box = torch.tensor([low, -1.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+        objective = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones_like(x), bounds=box)
+        expected = torch.tensor(blur, dtype=torch.float64)
+        torch.testing.assert_close(_blur(objective, estimate, seen), expected, atol=1e-4, rtol=0)
 
 
 def test_a_parameter_at_its_bound_is_no_reason_to_go_on():
@@ -99,6 +107,7 @@ def test_a_parameter_at_its_bound_is_no_reason_to_go_on():
     found = minimize(problem, SampleHistory(), Newton(), rng=0, maxfev=400)
     assert found.status.name == "NOISE_FLOOR"
     assert found.x[0] == 0.5
+    assert found.x_standard_error[0] == 0
     assert abs(found.x[1] - 2.0) < 8 * found.x_standard_error[1]
 
 
