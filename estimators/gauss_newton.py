@@ -15,6 +15,7 @@ from invopt._estimator import Estimate, Lowest, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
+from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
@@ -22,7 +23,7 @@ from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
 from .mean_square_estimate import mean_square_estimate
 from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
-from .parameter_covariance import parameter_covariance, stands_out
+from .parameter_covariance import parameter_covariance, stands_out, variance_between_seeds
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
@@ -35,8 +36,10 @@ _FAR = 3.0
 _NARROW = 3.0
 # Factor of a width at which noise hides the slope.
 _WIDER = 1.5
-# Up to so many residuals two seeds tell too little of the noise, and these many more.
-_FEW_RESIDUALS, _SEEDS = 12, 4
+# Estimates in a row that may leave a parameter undetermined.
+_PATIENCE = 8
+# Seeds under which noise is measured, and up to so many residuals.
+_SEEDS, _MANY_SEEDS, _FEW_RESIDUALS = 3, 4, 12
 # Up to so many parameters, two samples an iteration and those remembered determine the slope.
 _FEW = 3
 
@@ -78,8 +81,8 @@ class GaussNewton(HistoryEstimator):
 
     Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
 
-    Once the width has fallen to a fifth, two evaluations at one point, with two seeds (four where residuals are few),
-    tell the noise of the residuals. A lowest value far above it, or above what more samples per pixel leave of it,
+    Once the width has fallen to a fifth, evaluations at one point with three seeds, four where residuals are few, tell
+    the noise of the residuals. A lowest value far above it, or above what more samples per pixel leave of it,
     means a wrong minimum: the width goes back to its first value, the samples are kept unless they are of other noise,
     and the next descent begins where the run began, or, the next time, where the last one ended (of the methods
     `Newton` alone goes there). Other samples take another way down, and where two parameters have taken the same place,
@@ -157,7 +160,11 @@ class GaussNewton(HistoryEstimator):
                 return estimate, state
         if floor.factor == 1 and floor.is_above(lowest.fun, top):
             return self._too_high(estimate, state)
-        if floor.noise == 0.0 or not model.determined:
+        if not model.determined:
+            return estimate, state
+        if int(torch.linalg.matrix_rank(model.products[1:, 1:], hermitian=True)) < objective.n:
+            return self._undetermined(estimate, state)
+        if floor.noise == 0.0:
             return estimate, state
         return self._at_the_noise(objective, estimate, model, state, rng)
 
@@ -166,8 +173,14 @@ class GaussNewton(HistoryEstimator):
     ) -> HistoryState:
         """With the noise at `x` measured, unless a value was not finite."""
         few = state.batches[-1].values.shape[1] <= _FEW_RESIDUALS
-        noise = self._measure_noise(objective, x, state, rng, seeds=_SEEDS if few else 2)
-        return evolve(state, floor=state.floor.measured(noise)) if math.isfinite(noise) else state
+        seeds = rng.integers(1, FIRST_REFERENCE_SEED, _MANY_SEEDS if few else _SEEDS)
+        residuals = self._evaluate(objective, x.expand(len(seeds), -1), seeds, state)
+        noise = float(residuals.var(0).mean())
+        if not math.isfinite(noise):
+            return state
+        # As they would be with the problem's own samples per pixel.
+        deviations = (residuals - residuals.mean(0)) * math.sqrt(state.floor.factor)
+        return evolve(state, floor=state.floor.measured(noise), deviations=deviations)
 
     def _at_the_noise(
         self,
@@ -184,19 +197,22 @@ class GaussNewton(HistoryEstimator):
         jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
         # Noise does not move what is pressed against a bound.
         free = objective.projected_gradient(estimate.x, jac) == jac
-        error = torch.zeros_like(estimate.x)
+        error, bar = torch.zeros_like(estimate.x), torch.zeros_like(estimate.x)
         if bool(free.any()):
             moved, noise = slope[free], excess[free][:, 1:][:, free]
             covariance = parameter_covariance(moved, residual, noise, state.floor.level)
             if covariance is None:
-                return estimate, state
+                return self._undetermined(estimate, state)
             if not stands_out(moved, noise):
                 # A wider kernel tells a slope from noise that no seed repeats.
                 return estimate, evolve(state, hold=True, sigma=min(_WIDER * state.sigma, state.first))
+            assert state.deviations is not None
+            between = variance_between_seeds(moved, state.deviations, noise) / state.floor.factor
             error[free] = covariance.diagonal().clamp(min=0).sqrt()
-        estimate = evolve(estimate, x_standard_error=error, lowest=None)
+            bar[free] = torch.maximum(error[free], between.sqrt())
+        estimate = evolve(estimate, x_standard_error=bar, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
-        state = evolve(state, hold=state.sigma < _NARROW * float(error.max()))
+        state = evolve(state, hold=state.sigma < _NARROW * float(error.max()), undetermined=0)
         step = newton_step(objective, estimate.x, jac, hess)
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
@@ -204,6 +220,13 @@ class GaussNewton(HistoryEstimator):
         if state.floor.spp is None and not state.hold and state.sigma > self._least(state):
             return estimate, state
         return self._ask_for_less(objective, estimate, float(residual.square().mean()), state, rng)
+
+    @staticmethod
+    def _undetermined(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
+        """Some direction changes no residual: the end, unless it is chance."""
+        if state.undetermined < _PATIENCE:
+            return estimate, evolve(state, undetermined=state.undetermined + 1)
+        return evolve(estimate, status=Status.UNSURE, note=_FREE), state
 
     def _ask_for_less(
         self, objective: Evaluator, estimate: Estimate, value: float, state: HistoryState, rng: np.random.Generator
@@ -268,6 +291,7 @@ class GaussNewton(HistoryEstimator):
 
 
 _FEWER = "{} residuals do not determine {} parameters: this is one of many answers"
+_FREE = "the residuals do not determine all parameters: some can change together, or alone, without changing any"
 _LEFT_OVER = (
     "what is left of the residuals is still {:.0f} times the noise: a model that cannot match the target, "
     "or a wrong minimum"

@@ -86,6 +86,10 @@ class HistoryState:
         How often noise was measured.
     probed : float
         Width when it last was.
+    deviations : Tensor or None
+        Residuals under several seeds at one point, less their mean, shape (seeds, m).
+    undetermined : int
+        Estimates in a row under which residuals did not depend on all parameters.
     apart : float
         Mean square of what values so far apart did not share of it.
     """
@@ -111,6 +115,8 @@ class HistoryState:
     minima: tuple[Tensor, ...] = ()
     probes: int = 0
     probed: float = math.inf
+    deviations: Tensor | None = None
+    undetermined: int = 0
     apart: float = 0.0
 
 
@@ -229,13 +235,6 @@ class HistoryEstimator(Estimator):
             top=float(batch.funs.mean()) if state.top is None else state.top,
             lowest=lowest,
         )
-
-    def _measure_noise(
-        self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator, seeds: int = 2
-    ) -> float:
-        """Mean square of the noise of what is evaluated, from its variance under so many seeds."""
-        drawn = rng.integers(1, FIRST_REFERENCE_SEED, seeds)
-        return float(self._evaluate(objective, x.expand(seeds, -1), drawn, state).var(0).mean())
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples hardly differ, and not for having arrived."""

@@ -210,7 +210,7 @@ def _lower(objective: Evaluator, state: NewtonTargetState, rng: np.random.Genera
     seeds = rng.integers(1, FIRST_REFERENCE_SEED, _SEEDS)
     values = objective.fun(ends.repeat_interleave(_SEEDS, 0), seed=np.tile(seeds, 2)).reshape(2, _SEEDS).mean(1)
     seen = evolve(state.seen, nfev=state.seen.nfev + objective.nfev - before)
-    return state._replace(seen=seen, target=ends[int(values.argmin())], rival=None)
+    return state._replace(seen=seen, target=ends[int(values.nan_to_num(torch.inf).argmin())], rival=None)
 
 
 def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:

@@ -9,7 +9,14 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-__all__ = ["block_size", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance", "stands_out"]
+__all__ = [
+    "block_size",
+    "gradient_blocks",
+    "parameter_covariance",
+    "sparse_parameter_covariance",
+    "stands_out",
+    "variance_between_seeds",
+]
 
 # Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
 _BLOCK = 12
@@ -41,6 +48,24 @@ def stands_out(slope: Tensor, excess: Tensor) -> bool:
     return float(torch.linalg.matrix_norm(relative, 2)) * math.sqrt(2 / slope.shape[1]) < _DOUBT
 
 
+def variance_between_seeds(slope: Tensor, deviations: Tensor, excess: Tensor) -> Tensor:
+    """Variance of each minimiser, shape (n,), by what seeds change of the residuals.
+
+    What noise and parameters do alike, nothing that is left at the minimum tells of.
+
+    Parameters
+    ----------
+    slope : Tensor, shape (n, m)
+        Jacobian, transposed.
+    deviations : Tensor, shape (k, m)
+        Residuals under k seeds, less their mean.
+    excess : Tensor, shape (n, n)
+        What noise of the slope adds to :math:`J J^T`, which is positive definite without it.
+    """
+    moved = torch.linalg.solve(slope @ slope.T - excess, slope @ deviations.T)
+    return moved.square().sum(1) / (len(deviations) - 1)
+
+
 def parameter_covariance(
     slope: Tensor, residual: Tensor, excess: Tensor | None = None, noise: float = 0.0
 ) -> Tensor | None:
@@ -59,8 +84,9 @@ def parameter_covariance(
     excess : Tensor, shape (n, n), optional
         What noise of the slope adds to :math:`J J^T`.
     noise : float, default 0
-        Variance of a residual, from elsewhere. Where blocks are no more than 2 n it is taken for that of each, and the
-        covariance is :math:`noise (J J^T)^{-1}`: of few residuals, what is left at the minimum says too little.
+        Variance of a residual, from elsewhere. Where residuals are fewer than 10 n, all are taken to have one variance
+        :math:`s^2`, this or what is left over m - n of them where that is more, and the covariance is
+        :math:`s^2 (J J^T)^{-1}`: what few leave at the minimum does not tell one variance from another.
 
     Returns
     -------
@@ -70,7 +96,8 @@ def parameter_covariance(
     gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
     if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
         return None
-    return _covariance(gram if excess is None else gram - excess, blocks @ blocks.T, blocks.shape[1], noise)
+    net = gram if excess is None else gram - excess
+    return _covariance(net, blocks @ blocks.T, blocks.shape[1], max(noise, _left_over(residual, len(gram))))
 
 
 def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
@@ -80,7 +107,7 @@ def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tenso
     sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
     blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
     gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
-    return _covariance(gram, scatter, blocks.shape[0], 0.0)
+    return _covariance(gram, scatter, blocks.shape[0], _left_over(residual, n))
 
 
 def block_size(n: int, m: int) -> int:
@@ -88,10 +115,15 @@ def block_size(n: int, m: int) -> int:
     return max(1, min(_BLOCK, m // (_BLOCKS * n)))
 
 
-def _covariance(gram: Tensor, scatter: Tensor, blocks: int, noise: float) -> Tensor | None:
+def _left_over(residual: Tensor, n: int) -> float:
+    """Variance of a residual by what n parameters leave of them."""
+    return float(residual.square().sum()) / (len(residual) - n) if len(residual) > n else 0.0
+
+
+def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float) -> Tensor | None:
     n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
-    few = blocks <= 2 * n
-    if int(failed) > 0 or (few and noise == 0.0):
+    few = blocks < _BLOCKS * n
+    if int(failed) > 0 or (few and variance == 0.0):
         return None
     inverse: Tensor = torch.cholesky_inverse(factor)
-    return noise * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse
+    return variance * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse

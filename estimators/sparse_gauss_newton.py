@@ -79,8 +79,7 @@ class SparseGaussNewton(Estimator):
     hold, and the message of the result says so.
 
     The run ends once, at the most samples per pixel, the residuals no longer fall: with `Status.NOISE_FLOOR`, or, where
-    they have not fallen since the start or locality does not hold, with `Status.UNSURE` and without error bars. Where
-    there are no samples per pixel to raise, the budget ends it.
+    they have not fallen since the start or locality does not hold, with `Status.UNSURE` and without error bars.
 
     See Also
     --------
@@ -127,7 +126,8 @@ class SparseGaussNewton(Estimator):
             seed = rng.integers(1, FIRST_REFERENCE_SEED, 1)
             residual = objective.residuals(x[None], seed=seed, spp=spp)[0].double()
         estimate = evolve(self._describe(x, residual, state), nfev=objective.nfev - spent)
-        before = estimate.fun if state.factor >= self.max_spp_factor else None
+        highest = state.spp is None or state.factor >= self.max_spp_factor
+        before = estimate.fun if highest else None
         return estimate, evolve(state, before=before, first=estimate.fun if state.first is None else state.first)
 
     def _identify(
@@ -165,7 +165,7 @@ class SparseGaussNewton(Estimator):
             return Measurement(torch.from_numpy(2 * turned / m), torch.zeros_like(p))
 
         contributions = jacobian.multiply(residual.numpy()[:, None])
-        done = state.before is not None and state.spp is not None and value > _PAYS * state.before
+        done = state.before is not None and value > _PAYS * state.before
         # The residuals of a step that went wrong do not fall either.
         rose = state.first is not None and value > _PAYS * state.first
         wrong = bool(state.note) or rose

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import evolve
+from numpy.typing import NDArray
 
 from invopt._estimator import Estimator, Order
 from invopt._optimizer import Optimizer
@@ -39,15 +40,24 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(problem: Problem, estimator: Any, method: Any, maxfev: float = math.inf) -> Choice:
-    """Resolve names and presets, and fill in what was left out, for a budget of `maxfev` evaluations."""
+def choose(
+    problem: Problem,
+    estimator: Any,
+    method: Any,
+    maxfev: float = math.inf,
+    x_scale: NDArray[np.float64] | None = None,
+) -> Choice:
+    """Resolve names and presets, and fill in what was left out, for a budget of `maxfev` evaluations.
+
+    `x_scale` is that of the run, by default the problem's own.
+    """
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
         return _paper(asked)
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
         return Choice(chosen, _method_for(problem, chosen) if asked is None else asked, "")
-    chosen, why = _estimator_for(problem, maxfev)
+    chosen, why = _estimator_for(problem, maxfev, problem.x_scale if x_scale is None else x_scale)
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
     elif asked is not None and asked.requires & ~chosen.provides:
@@ -63,11 +73,11 @@ def _paper(asked: Optimizer | None) -> Choice:
     return Choice(estimator, method, "the paper's estimator at its authors' settings")
 
 
-def _estimator_for(problem: Problem, maxfev: float) -> tuple[Estimator, str]:
+def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]) -> tuple[Estimator, str]:
     n = problem.n
     if problem.default_estimator is not None:
         return find("estimators", problem.default_estimator)(), f"{type(problem).__name__} names it as what serves it"
-    width = _width(problem)
+    width = _width(problem, x_scale)
     if Capability.RESIDUALS in problem.provides and n <= _MOST_FOR_GAUSS_NEWTON:
         why = f"residuals are known, and n = {n} is at most {_MOST_FOR_GAUSS_NEWTON}"
         return _within(find("estimators", "gauss-newton")(**width), n, maxfev, why)
@@ -79,9 +89,9 @@ def _estimator_for(problem: Problem, maxfev: float) -> tuple[Estimator, str]:
     return find("estimators", "shared-samples")(), f"n = {n} is too large to fit a model to few samples"
 
 
-def _width(problem: Problem) -> dict[str, Any]:
+def _width(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
     """Width of the kernel, where the problem's own would blur a periodic parameter to nothing."""
-    shortest = float(np.min(problem.periods / problem.x_scale, initial=math.inf))
+    shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
     limit = _OF_A_PERIOD * shortest
     return {"sigma": AdaptiveWidth(start=limit)} if problem.sigma > limit else {}
 

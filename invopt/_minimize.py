@@ -210,17 +210,17 @@ def prepare(
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
+    n = described.n
+    scale = as_vector("x_scale", described.x_scale if x_scale is None else x_scale, size=n)
+    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
     limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
-    chosen, chosen_method, why = choose(described, estimator, method, limits[1])
+    chosen, chosen_method, why = choose(described, estimator, method, limits[1], scale)
     check_pairing(described, chosen, chosen_method)
     # Where estimates can be free, no budget of evaluations ends a run.
     unlimited = min(limits[0], limits[2]) == math.inf and (limits[1] == math.inf or chosen.endless)
     chosen = chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
-    n = described.n
     box = described.bounds if bounds is None else as_bounds(bounds, n)
-    scale = as_vector("x_scale", described.x_scale if x_scale is None else x_scale, size=n)
-    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
     share = as_real("max_nonfinite", max_nonfinite)
     require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
     if callback is not None and not callable(callback):
