@@ -36,8 +36,10 @@ _FAR = 3.0
 _NARROW = 3.0
 # Factor of a width at which noise hides the slope.
 _WIDER = 1.5
-# Estimates in a row that may leave a parameter undetermined.
-_PATIENCE = 8
+# Ratio above which variances between seeds, of two degrees of freedom, are larger than those expected (5 % by chance).
+_MORE = 3.0
+# Estimates in a row that may leave a parameter undetermined, for good or by noise.
+_PATIENCE, _LONG_PATIENCE = 8, 32
 # Seeds under which noise is measured, and up to so many residuals.
 _SEEDS, _MANY_SEEDS, _FEW_RESIDUALS = 3, 4, 12
 # Up to so many parameters, two samples an iteration and those remembered determine the slope.
@@ -163,7 +165,7 @@ class GaussNewton(HistoryEstimator):
         if not model.determined:
             return estimate, state
         if int(torch.linalg.matrix_rank(model.products[1:, 1:], hermitian=True)) < objective.n:
-            return self._undetermined(estimate, state)
+            return self._undetermined(estimate, state, _FREE, _PATIENCE)
         if floor.noise == 0.0:
             return estimate, state
         return self._at_the_noise(objective, estimate, model, state, rng)
@@ -201,15 +203,15 @@ class GaussNewton(HistoryEstimator):
         if bool(free.any()):
             moved, noise = slope[free], excess[free][:, 1:][:, free]
             covariance = parameter_covariance(moved, residual, noise, state.floor.level)
-            if covariance is None:
-                return self._undetermined(estimate, state)
-            if not stands_out(moved, noise):
+            if covariance is None or not stands_out(moved, noise):
                 # A wider kernel tells a slope from noise that no seed repeats.
-                return estimate, evolve(state, hold=True, sigma=min(_WIDER * state.sigma, state.first))
+                state = evolve(state, hold=True, sigma=min(_WIDER * state.sigma, state.first))
+                return self._undetermined(estimate, state, _HIDDEN, _LONG_PATIENCE)
             assert state.deviations is not None
             between = variance_between_seeds(moved, state.deviations, noise) / state.floor.factor
-            error[free] = covariance.diagonal().clamp(min=0).sqrt()
-            bar[free] = torch.maximum(error[free], between.sqrt())
+            variance = covariance.diagonal().clamp(min=0)
+            error[free] = variance.sqrt()
+            bar[free] = torch.where(between > _MORE * variance, between, variance).sqrt()
         estimate = evolve(estimate, x_standard_error=bar, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
         state = evolve(state, hold=state.sigma < _NARROW * float(error.max()), undetermined=0)
@@ -222,11 +224,13 @@ class GaussNewton(HistoryEstimator):
         return self._ask_for_less(objective, estimate, float(residual.square().mean()), state, rng)
 
     @staticmethod
-    def _undetermined(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-        """Some direction changes no residual: the end, unless it is chance."""
-        if state.undetermined < _PATIENCE:
+    def _undetermined(
+        estimate: Estimate, state: HistoryState, note: str, patience: int
+    ) -> tuple[Estimate, HistoryState]:
+        """The residuals show no slope in some direction: the end, once it is not chance."""
+        if state.undetermined < patience:
             return estimate, evolve(state, undetermined=state.undetermined + 1)
-        return evolve(estimate, status=Status.UNSURE, note=_FREE), state
+        return evolve(estimate, status=Status.UNSURE, note=note), state
 
     def _ask_for_less(
         self, objective: Evaluator, estimate: Estimate, value: float, state: HistoryState, rng: np.random.Generator
@@ -292,6 +296,7 @@ class GaussNewton(HistoryEstimator):
 
 _FEWER = "{} residuals do not determine {} parameters: this is one of many answers"
 _FREE = "the residuals do not determine all parameters: some can change together, or alone, without changing any"
+_HIDDEN = "noise that no seed repeats hides how the residuals depend on some parameter"
 _LEFT_OVER = (
     "what is left of the residuals is still {:.0f} times the noise: a model that cannot match the target, "
     "or a wrong minimum"

@@ -29,6 +29,8 @@ __all__ = ["HistoryEstimator", "HistoryState", "Sample"]
 
 # Once a sample has fallen by this share of the first ones, a small spread is no plateau's.
 _DESCENDED = 0.1
+# Multiple of the window while the width stays as it is, and noise is what has to be averaged.
+_LONGER = 4
 # Estimates in a row that may stay; then what little the samples differ is taken for a slope.
 _PATIENCE = 18
 
@@ -229,7 +231,7 @@ class HistoryEstimator(Estimator):
             lowest = state.lowest
         return evolve(
             state,
-            batches=(*state.batches, batch)[-self.window :],
+            batches=(*state.batches, batch)[-self.window * (_LONGER if state.hold else 1) :],
             directions=directions,
             seed=seed,
             top=float(batch.funs.mean()) if state.top is None else state.top,

@@ -45,6 +45,8 @@ _AGAIN = 0.25
 _FILLED = 2.1
 # Standard deviations of the noise by which values must have fallen for a minimum to be one.
 _CERTAIN = 3.0
+# Standard errors by which a minimum is curved, and estimates in a row that may not be.
+_CURVED, _PATIENCE = 3.0, 32
 # Seeds under which the minimum is found, for its spread to say how precise it is.
 _REPEATS = 4
 
@@ -137,8 +139,7 @@ class SampleHistory(HistoryEstimator):
         if not model.determined or state.floor.noise is None:
             return estimate, state
         varies = _varies(objective, x, model)
-        curvature_error = unpack(errors, objective.n)[1].diagonal() / sigma**2
-        return self._at_the_end(objective, estimate, varies, curvature_error, state)
+        return self._at_the_end(objective, estimate, varies, model, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """With the noise measured, once more if it was before, unless a value was not finite."""
@@ -157,7 +158,7 @@ class SampleHistory(HistoryEstimator):
         return evolve(state, floor=floor, apart=apart, probes=times + 1, probed=state.sigma)
 
     def _at_the_end(
-        self, objective: Evaluator, estimate: Estimate, varies: float, curvature_error: Tensor, state: HistoryState
+        self, objective: Evaluator, estimate: Estimate, varies: float, model: Fit, state: HistoryState
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
         assert state.floor.noise is not None
@@ -169,17 +170,32 @@ class SampleHistory(HistoryEstimator):
         n = objective.n
         if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (n + 1) * (n + 2) / 2:
             return estimate, state
-        step = _to_minimum(objective, estimate, curvature_error)
+        step = _to_minimum(objective, estimate, model)
         if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
-            if not swamped or (step is not None and _has_slope(estimate)):
-                return estimate, state
-            return estimate, evolve(state, sigma=min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma)))
+            return self._not_yet(estimate, state, swamped=swamped, curved=step is not None)
         blur = state.sigma * _blur(objective, estimate, reweight(state.batches, estimate.x, state.sigma))
-        found = (*state.minima, torch.stack([objective.project(estimate.x + step), blur]))
+        own = state.sigma * _uncertainty(objective, estimate, model)
+        state = evolve(state, undetermined=0)
+        found = (*state.minima, torch.stack([objective.project(estimate.x + step), blur, own]))
         if len(found) < _REPEATS:
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
         mean = torch.stack(found).mean(0)[0]
         return evolve(estimate, lowest=Lowest(mean, 0.0, lambda step: math.inf)), evolve(state, minima=found)
+
+    @staticmethod
+    def _not_yet(
+        estimate: Estimate, state: HistoryState, *, swamped: bool, curved: bool
+    ) -> tuple[Estimate, HistoryState]:
+        """No minimum is seen: go on, look further, or find that noise hides it."""
+        if not curved and state.undetermined >= _PATIENCE:
+            return evolve(estimate, status=Status.UNSURE, note=_HIDDEN), state
+        state = evolve(state, undetermined=0 if curved else state.undetermined + 1)
+        if not swamped or (curved and _has_slope(estimate)):
+            return estimate, state
+        return estimate, evolve(state, sigma=min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma)))
+
+
+_HIDDEN = "noise hides the curvature in some direction: the values do not determine all parameters"
 
 
 def _errors(model: Fit, seen: Reweighted) -> Tensor:
@@ -225,10 +241,23 @@ def _varies(objective: Evaluator, x: Tensor, model: Fit) -> float:
     return math.sqrt(float(jac[free].square().sum() + 0.5 * hess[free][:, free].square().sum()))
 
 
-def _to_minimum(objective: Evaluator, estimate: Estimate, curvature_error: Tensor) -> Tensor | None:
-    """Step to the model's minimum; None if its curvature does not stand out of the noise."""
+def _to_minimum(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor | None:
+    """Step to the model's minimum; None if its curvature does not stand out of the noise in every direction."""
     assert estimate.jac is not None
-    curved = bool((estimate.hess.diagonal() > 2 * curvature_error).all())
+    free = objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
+    if not bool(free.any()):
+        return torch.zeros_like(estimate.jac)
+    n = len(free)
+    hess = unpack(model.coefficients, n)[1]
+    values, vectors = torch.linalg.eigh(hess[free][:, free])
+    directions = hess.new_zeros((n, len(values)))
+    directions[free] = vectors
+    i, j = torch.triu_indices(n, n)
+    # Curvature along a direction is linear in the coefficients.
+    along = torch.where(i == j, math.sqrt(2), 2.0)[:, None] * directions[i] * directions[j]
+    covariance = model.covariance()[n + 1 :, n + 1 :]
+    errors = (along * (covariance @ along)).sum(0).clamp(min=0).sqrt()
+    curved = bool((values > _CURVED * errors).all())
     return newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
 
 
@@ -246,18 +275,31 @@ def _blur(objective: Evaluator, estimate: Estimate, seen: Reweighted) -> Tensor:
     return blur
 
 
+def _uncertainty(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor:
+    """Standard error of the model's minimum, in units of the width, by the noise of its slope."""
+    assert estimate.jac is not None
+    n, free = len(estimate.x), objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
+    hess, noise = unpack(model.coefficients, n)[1], model.covariance()[1 : n + 1, 1 : n + 1]
+    inverse = torch.linalg.pinv(hess[free][:, free], hermitian=True)
+    error = torch.zeros_like(estimate.x)
+    error[free] = (inverse @ noise[free][:, free] @ inverse).diagonal().clamp(min=0).sqrt()
+    return error
+
+
 def _ended(estimate: Estimate, state: HistoryState) -> Estimate:
     """The end: how far the minima under several seeds lie apart, unless they are but noise."""
     assert state.floor.noise is not None
     assert state.top is not None
     if state.top - estimate.fun <= _CERTAIN * math.sqrt(state.floor.noise):
         return evolve(estimate, status=Status.PLATEAU, note=ONLY_NOISE)
-    minima, blurs = torch.stack(state.minima).unbind(1)
+    minima, blurs, own = torch.stack(state.minima).unbind(1)
     # Of the square of a mean, its own noise is no part.
     blurred = (blurs.mean(0).square() - blurs.var(0) / _REPEATS).clamp(min=0)
     # A method that does not go to their mean is off by the way to it.
     missed = (estimate.x - minima.mean(0)).square()
-    error = (minima.var(0) / _REPEATS + missed + blurred).sqrt()
+    # Four can agree by chance, but not better than each knows itself.
+    variance = torch.maximum(minima.var(0), own.square().mean(0)) / _REPEATS
+    error = (variance + missed + blurred).sqrt()
     return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR)
 
 

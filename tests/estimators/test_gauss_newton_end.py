@@ -79,6 +79,41 @@ def test_noise_that_no_seed_repeats_leaves_error_bars_true(m):
     assert 0.3 < np.sqrt(np.mean(np.square(found))) < 2.0
 
 
+def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
+    """A gain that changes with the seed leaves no residual; without it the bar of the first was 100 times too short."""
+    t, scores = np.linspace(0, 1, 400), []
+
+    def residuals(x, seed):
+        rng = np.random.default_rng(seed)
+        gain = 1 + 0.05 * rng.standard_normal()
+        return gain * x[0] * np.exp(-x[1] * t) + 0.002 * rng.standard_normal(400) - 2 * np.exp(-0.5 * t)
+
+    for seed in range(20):
+        problem = problems.Function(fun=residuals, x0=[1.0, 1.5], sigma=0.5, residuals=True, seeded=True)
+        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=1000)
+        assert found.status is Status.NOISE_FLOOR
+        scores.append((found.x - [2, 0.5]) / found.x_standard_error)
+    # Three seeds: Student's t with two degrees of freedom has half of itself within 0.82.
+    assert 0.3 < np.median(np.abs(scores), axis=0)[0] < 1.6
+    assert np.median(np.abs(scores), axis=0)[1] < 1.6
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_parameters_that_change_no_residual_are_an_end(noise):
+    t = np.linspace(0, 1, 50)
+
+    def residuals(x, seed):
+        return (x[0] - 1) * t + noise * np.random.default_rng(seed).standard_normal(50)
+
+    problem = problems.Function(fun=residuals, x0=[2.0, 2.0], residuals=True, seeded=True)
+    found = minimize(problem, rng=0, maxfev=400)
+    assert found.nfev < 200
+    assert found.x[0] == pytest.approx(1.0, abs=0.05)
+    if noise:
+        assert found.x_standard_error is None
+        assert "do not determine all parameters" in found.message
+
+
 def test_fewer_residuals_than_parameters_are_said():
     problem = problems.Function(fun=lambda x: np.array([x[0] + x[1] - 1]), x0=[3.0, 3.0], residuals=True)
     found = minimize(problem, rng=0, maxfev=200)
@@ -105,7 +140,8 @@ def test_error_bars_at_a_bound():
         assert found.x_standard_error[0] == 0
         assert found.x[0] == 0.5
         scores.append((found.x[1] - best) / found.x_standard_error[1])
-    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 1.8
+    # What the bound leaves of the residuals is taken for noise, too.
+    assert 0.3 < np.sqrt(np.mean(np.square(scores))) < 1.8
 
 
 def test_a_minimum_beside_a_bound():
@@ -246,7 +282,7 @@ def test_what_cannot_match_is_still_found_precisely():
     assert np.abs(found.x).max() < 0.01
 
 
-@pytest.mark.parametrize(("m", "seeds"), [(3, 4), (60, 2)])
+@pytest.mark.parametrize(("m", "seeds"), [(3, 4), (60, 3)])
 def test_noise_is_measured_under_more_seeds_where_residuals_are_few(m, seeds):
     seen = set()
 

@@ -11,7 +11,9 @@ from torch import nn
 
 import invopt
 from invopt import estimators, optimizers, problems
+from invopt._estimator import Estimate
 from invopt.estimators import FiniteDifference, GaussNewton, NewtonTarget
+from invopt.estimators.newton_target import NewtonTargetState, _lower
 from invopt.problems import Function
 
 from .z_tests import estimate, evaluator
@@ -125,6 +127,19 @@ def test_a_target_sets_out_again_from_what_is_said_and_the_lower_end_stays():
     once_more = [each] * 5 + [each + end, 0, 0]
     assert spent == [each] * 6 + [0, 0] + once_more + once_more + [0, 0]
     assert objective.nfev == sum(spent)
+
+
+def test_an_end_that_is_not_finite_does_not_stay():
+    def holed(x):
+        return float("nan") if x[0] > 1 else two_wells(x)
+
+    objective, rng = evaluator(holed, 2, vectorized=False), np.random.default_rng(0)
+    ends = torch.tensor([[1.04, 0.0], [-0.96, 0.0]], dtype=torch.float64)
+    seen = Estimate(x=ends[0], fun=0.0, nfev=0)
+    state = NewtonTargetState(None, None, seen=seen, target=ends[0], rival=ends[1])
+    kept = _lower(objective, state, rng)
+    assert kept.target.tolist() == ends[1].tolist()
+    assert kept.seen.nfev == objective.nfev == 4
 
 
 def test_bad_input():

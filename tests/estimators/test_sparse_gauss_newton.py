@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.sparse import random_array
 
-from invopt import Capability, Objective, Problem, Status, minimize
+from invopt import Capability, Objective, Problem, Status, minimize, problems
 from invopt.estimators import SparseGaussNewton
 from invopt.estimators.parameter_covariance import parameter_covariance, sparse_parameter_covariance
 from invopt.estimators.sparse_jacobian import explained, identify
@@ -113,3 +113,23 @@ def test_what_went_wrong_is_no_success(problem):
     assert not found.success
     assert found.x_standard_error is None
     assert ";" in found.message
+
+
+def test_without_samples_to_raise_it_ends_where_residuals_no_longer_fall():
+    rng = np.random.default_rng(0)
+    truth, scores = rng.standard_normal(200), []
+
+    def residuals(x, seed):
+        step = x - truth
+        both = np.concatenate([step + 0.5 * np.roll(step, 1), 0.7 * step - 0.3 * np.roll(step, 2)])
+        return both + 0.01 * np.random.default_rng(seed).standard_normal(400)
+
+    for seed in range(3):
+        problem = problems.Function(
+            fun=residuals, x0=np.zeros(200), residuals=True, sparse=True, seeded=True, sigma=0.3
+        )
+        found = minimize(problem, rng=seed, maxfev=200)
+        assert found.status is Status.NOISE_FLOOR
+        assert found.nfev < 40
+        scores.append((found.x - truth) / found.x_standard_error)
+    assert 0.4 < np.sqrt(np.mean(np.square(scores))) < 1.5
