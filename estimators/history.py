@@ -35,6 +35,10 @@ _LONGER = 4
 _PATIENCE = 18
 
 
+# Share of their mean by which values differ for rounding alone.
+_ROUNDING = 1e-14
+
+
 class Sample(NamedTuple):
     """A point and its value."""
 
@@ -56,6 +60,8 @@ class HistoryState:
         Where the last estimate was.
     step : Tensor or None
         The step before.
+    strides : int
+        Steps to the bound in a row.
     stay : bool
         Whether the last estimate saw nothing and asked to stay.
     stays : int
@@ -101,6 +107,7 @@ class HistoryState:
     iteration: int = 0
     x: Tensor | None = None
     step: Tensor | None = None
+    strides: int = 0
     stay: bool = False
     stays: int = 0
     batches: tuple[Batch, ...] = ()
@@ -207,8 +214,10 @@ class HistoryEstimator(Estimator):
         back = state.step is not None and float(step @ state.step) < 0
         if state.hold:
             return evolve(state, step=step)
-        sigma = width.after_step(state.sigma, state.first, float(torch.linalg.vector_norm(step)), back=back)
-        return evolve(state, sigma=sigma, step=step)
+        length = float(torch.linalg.vector_norm(step))
+        sigma = width.after_step(state.sigma, state.first, length, back=back, strides=state.strides)
+        strides = state.strides + 1 if width.is_stride(state.sigma, length, back=back) else 0
+        return evolve(state, sigma=sigma, step=step, strides=strides)
 
     def _sample(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """Add a batch around `x`."""
@@ -240,10 +249,12 @@ class HistoryEstimator(Estimator):
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples hardly differ, and not for having arrived."""
-        if not isinstance(self.sigma, AdaptiveWidth) or state.stays >= _PATIENCE:
+        if not isinstance(self.sigma, AdaptiveWidth):
             return False
         mean = float(weights @ funs)
         spread = float(weights @ (funs - mean).square()) ** 0.5
+        if state.stays >= _PATIENCE and spread > _ROUNDING * abs(mean):
+            return False
         assert state.top is not None
         assert state.lowest is not None
         small = spread <= self.sigma.gate * abs(mean)

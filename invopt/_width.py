@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
-from invopt._validators import real
+from invopt._validators import integer, real
 
 __all__ = ["AdaptiveWidth"]
 
@@ -30,6 +30,9 @@ class AdaptiveWidth:
         Samples whose spread is below this share of their mean are taken not to differ, >= 0.
     most : float, default 1.25
         Largest width, as a multiple of the first, >= 1.
+    strides : int, default 6
+        Steps to the bound in a row, none of which turned back, after which every further one makes the width grow by
+        `grow`, beyond `most`: the answer is far off; at least 1.
     least : float, default 0.001
         Smallest width, as a multiple of the first, in (0, 1].
     """
@@ -40,12 +43,24 @@ class AdaptiveWidth:
     grow: float = field(default=1.25, validator=real(minimum=1, maximum=2))
     gate: float = field(default=0.03, validator=real(minimum=0))
     most: float = field(default=1.25, validator=real(minimum=1))
+    strides: int = field(default=6, validator=integer(1))
     least: float = field(default=1e-3, validator=real(above=0, maximum=1))
 
-    def after_step(self, sigma: float, first: float, length: float, *, back: bool) -> float:
-        """Width after a step of this length taken at width `sigma`, the first being `first`; `back`: it turned back."""
-        factor = self.stretch if length >= _AT_BOUND * sigma and not back else self.shrink
-        return min(max(sigma * factor, self.least * first), self.most * first)
+    def after_step(self, sigma: float, first: float, length: float, *, back: bool, strides: int = 0) -> float:
+        """Width after a step of this length taken at width `sigma`, the first being `first`.
+
+        `back`: it turned back; `strides`: steps to the bound in a row before it.
+        """
+        if not self.is_stride(sigma, length, back=back):
+            return max(sigma * self.shrink, self.least * first)
+        if strides >= self.strides:
+            return sigma * self.grow
+        return max(sigma, min(sigma * self.stretch, self.most * first))
+
+    @staticmethod
+    def is_stride(sigma: float, length: float, *, back: bool) -> bool:
+        """Whether a step went to the bound, on from the step before."""
+        return length >= _AT_BOUND * sigma and not back
 
     def after_staying(self, sigma: float, first: float) -> float:
         """Width after samples that did not differ."""

@@ -138,6 +138,27 @@ def test_width_follows_the_steps():
     assert width.after_step(1.0, 1.0, 1.0, back=True) == 0.5
     assert width.after_step(0.15, 1.0, 0.0, back=False) == 0.1
     assert width.after_staying(1.5, 1.0) == 2.0
+    assert width.after_step(3.0, 1.0, 3.0, back=False, strides=6) == 4.5
+    assert width.after_step(3.0, 1.0, 3.0, back=False, strides=5) == 3.0
+
+
+@pytest.mark.parametrize("residuals", [True, False])
+def test_a_far_answer_is_reached_with_growing_steps(residuals):
+    fun = (lambda x: x - [1.0, 2.0]) if residuals else (lambda x: float(((x - [1.0, 2.0]) ** 2).sum()))
+    problem = problems.Function(fun=fun, x0=[300.0, 300.0], residuals=residuals)
+    found = minimize(problem, rng=0)
+    assert found.success
+    # Of one width each, they would take more than 560 and 3000 evaluations.
+    assert found.nfev < 450
+    np.testing.assert_allclose(found.x, [1.0, 2.0], atol=1e-3)
+
+
+@pytest.mark.parametrize("residuals", [True, False])
+def test_where_nothing_changes_the_start_is_the_answer(residuals):
+    problem = problems.Function(fun=lambda x: np.ones(5) if residuals else 1.0, x0=[3.0, 2.0], residuals=residuals)
+    found = minimize(problem, rng=2)
+    assert found.status.name == "PLATEAU"
+    np.testing.assert_array_equal(found.x, [3.0, 2.0])
 
 
 @pytest.mark.parametrize(

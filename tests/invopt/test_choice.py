@@ -5,6 +5,7 @@ import pytest
 
 from invopt import minimize, problems
 from invopt._choice import choose
+from invopt._minimize import prepare
 from invopt.exceptions import UnknownNameError
 
 
@@ -54,6 +55,9 @@ def test_a_short_period_makes_a_narrow_kernel():
 
     assert choose(Angle(), None, None).estimator.sigma.start == 0.5
     assert choose(problems.Quadratic(), None, None).estimator.sigma.start is None
+    # It is the run's scale that counts.
+    assert choose(Angle(), None, None, x_scale=np.array([4.0, 4.0])).estimator.sigma.start == 0.125
+    assert prepare(Angle(), x_scale=[4.0, 4.0]).estimator.sigma.start == 0.125
 
 
 def test_a_method_asked_for_is_kept_and_served():
