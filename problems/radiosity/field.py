@@ -129,7 +129,7 @@ class Field:
         for i in range(self.depth - 1):
             narrow = mixed and i > 0
             with torch.autocast(hidden.device.type, dtype=torch.bfloat16, enabled=narrow):
-                hidden = functional.linear(hidden, weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]).relu()
+                hidden = functional.linear(hidden, weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]).relu_()
         last = self.depth - 1
         found = functional.linear(hidden.float(), weights[f"layer{last}.weight"], weights[f"layer{last}.bias"])
         return found.exp() if self.output == "exp" else found
