@@ -110,18 +110,27 @@ class RadiosityObjective(Objective):
         problem = self.problem
         flat = x.detach().to(self.device, DTYPE).requires_grad_()
         weights = self.weights(flat)
-        point = self.transport.points(problem.n_points, seed_of(seed, 0))
-        query, emitted, _ = self.transport.query(point)
-        lobes = self._lobes(weights, query, step)
-        incident = self.transport.incident(
-            point, problem.n_directions, seed_of(seed, 1), lobes if problem.guides(step) else None
-        )
+        query, emitted, lobes, incident = self._batch(weights, seed, step)
         with nullcontext() if differentiate_right else torch.no_grad():
             right = self.right(weights, incident, emitted)
         left = self.reflected(weights, query) + emitted.t()
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
         facts = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
         return Sides(weights=flat, left=left, right=right, loss=problem.loss, extra=extra, facts=facts)
+
+    def _batch(
+        self, weights: Mapping[str, Tensor], seed: int, step: int
+    ) -> tuple[Query, Tensor, Lobes | None, Incident]:
+        """Points, what they emit, the guide's mixtures there if it learns or guides, and the light that arrives."""
+        problem, transport, seeds = self.problem, self.transport, (seed_of(seed, 0), seed_of(seed, 1))
+        if not problem.guides(step) and not problem.learns(step):
+            query, emitted, incident = transport.batch(problem.n_points, problem.n_directions, *seeds)
+            return query, emitted, None, incident
+        point = transport.points(problem.n_points, seeds[0])
+        query, emitted, _ = transport.query(point)
+        lobes = self._lobes(weights, query, step)
+        used = lobes if problem.guides(step) else None
+        return query, emitted, lobes, transport.incident(point, problem.n_directions, seeds[1], used)
 
     def weights(self, x: Tensor) -> dict[str, Tensor]:
         """Parts of a flat vector by name."""
@@ -138,10 +147,9 @@ class RadiosityObjective(Objective):
 
     # Guiding.
 
-    def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes | None:
+    def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes:
         guide = self.problem.guide
-        if guide is None or not (self.problem.learns(step) or self.problem.guides(step)):
-            return None
+        assert guide is not None
         with torch.no_grad():
             features = self.problem.field.features(weights, query, self._lookup)
         with nullcontext() if self.problem.learns(step) else torch.no_grad():
