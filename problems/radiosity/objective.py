@@ -112,9 +112,11 @@ class RadiosityObjective(Objective):
         weights = self.weights(flat)
         query, emitted, lobes, incident = self._batch(weights, seed, step)
         with nullcontext() if differentiate_right else torch.no_grad():
-            right = self.right(weights, incident, emitted)
-        left = self.reflected(weights, query) + emitted.t()
+            right = self.right(weights, incident, problem.n_points)
+        left = self.reflected(weights, query)
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
+        if problem.sides == "outgoing":
+            left, right = left + emitted.t(), right + emitted.t().unsqueeze(1)
         facts = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
         return Sides(weights=flat, left=left, right=right, loss=problem.loss, extra=extra, facts=facts)
 
@@ -140,10 +142,10 @@ class RadiosityObjective(Objective):
         """The field's answer, shape (k, 3)."""
         return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
 
-    def right(self, weights: Mapping[str, Tensor], incident: Incident, emitted: Tensor) -> Tensor:
-        """Estimates of the right side by each direction, shape (k, m, 3)."""
+    def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
+        """Estimates by each direction of what `count` points reflect, shape (count, m, 3)."""
         terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
-        return terms.view(emitted.shape[1], -1, 3) + emitted.t().unsqueeze(1)
+        return terms.view(count, -1, 3)
 
     # Guiding.
 

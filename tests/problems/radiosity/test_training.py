@@ -296,6 +296,28 @@ def test_gradients_of_every_loss_are_right(loss):
         assert (value(x + along) - value(x - along)) / (2 * step) == pytest.approx(float(jac.norm()), rel=0.02)
 
 
+def test_sides_without_emission_differ_as_those_with_it():
+    """And a relative loss then divides the residual of a lamp by what it reflects."""
+    found = []
+    for sides in ("outgoing", "reflected"):
+        problem = small("cornell-box", n_points=2048, sides=sides)
+        with problem.open() as live:
+            found.append(live.sides(torch.from_numpy(problem.x0), seed=3, step=0, differentiate_right=False))
+    whole, part = found
+    torch.testing.assert_close(part.left - part.right.mean(1), whole.left - whole.right.mean(1), rtol=0, atol=1e-5)
+    emitted = (whole.left - part.left).detach()
+    shining = emitted.amax(1) > 1
+    assert 0 < shining.sum() < 100
+    assert not emitted[~shining].any()
+    weights = [
+        sides.loss.values(sides.left, sides.right.mean(1)) / (sides.left - sides.right.mean(1)).square().mean(1)
+        for sides in found
+    ]
+    torch.testing.assert_close(weights[0][~shining], weights[1][~shining])
+    # The lamp's radiance is 18, 14 and 7; the field is young and dark.
+    assert float((weights[1] / weights[0])[shining].min().detach()) > 1000
+
+
 def test_symmetric_loss_pulls_alike_both_ways():
     """By 4 tanh(t / 2) on the logarithm of a field that is off by the factor exp(t)."""
     t = torch.linspace(-6, 6, 25).unsqueeze(1)
