@@ -381,6 +381,32 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
         field.radiance(p, p[:3], p, p)
 
 
+def test_mirrored_directions(tmp_path):
+    """The field is told them if asked to, whichever side is seen, and so is a saved one."""
+    from invopt.problems.radiosity.query import Query
+
+    told = Field(width=16, depth=3, encoding=Field.tiny().encoding, reflection=True)
+    down = torch.tensor([[0.6], [0.0], [-0.8]])
+    query = Query(
+        torch.full((3, 2), 0.5),
+        torch.cat([-down, down], 1),
+        torch.tensor([[0.0, 0], [0, 0], [1, 1]]),
+        torch.zeros(3, 2),
+    )
+    table = {"encoding": torch.zeros(told.encoding.size)}
+    features = told.features(table, query, told.encoding.lookup)
+    assert features.shape == (2, told.inputs)
+    expected = torch.tensor([[0.6, 0, 0.8], [-0.6, 0, -0.8]])
+    torch.testing.assert_close(features[:, 12:15], expected)
+    problem = small(field=told)
+    with problem.open() as live:
+        field = RadianceField.of(live, problem.x0)
+    field.save(tmp_path / "field.safetensors")
+    loaded = RadianceField.load(tmp_path / "field.safetensors")
+    assert loaded.field == told
+    assert loaded.field.inputs == Field.tiny().inputs + 3
+
+
 def test_saved_fields_of_another_version_are_refused(trained, tmp_path, monkeypatch):
     problem, res = trained
     path = tmp_path / "field.safetensors"
