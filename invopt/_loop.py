@@ -105,9 +105,9 @@ class Loop:
                     self.evaluator, partial(self._estimate, present), rng, partial(self._repeat, present, numbers)
                 )
                 proposed, state = method.step(x, estimate, state, oracle)
-                proposed = self._checked(self.evaluator.project(proposed))
+                proposed = self.evaluator.project(proposed)
                 verdict = _judged(method.status(state), estimate)
-                step = float(torch.linalg.vector_norm(proposed - x))
+                step = _length(x, proposed)
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
                 x, estimate = proposed, oracle.known(proposed)
@@ -221,12 +221,6 @@ class Loop:
             standard_error=self._own_units(error) if error is not None else self._unknown(small),
         )
 
-    @staticmethod
-    def _checked(x: torch.Tensor) -> torch.Tensor:
-        if not bool(torch.isfinite(x).all()):
-            raise NonFiniteError("the method stepped to a point that is not finite; lower its step or raise n_samples")
-        return x
-
     def _point(self, point: Point) -> NDArray[np.float64]:
         return as_array(self.evaluator.unscale(point.x)).copy()
 
@@ -304,6 +298,15 @@ def as_array(x: torch.Tensor) -> NDArray[np.float64]:
     """What users get for a tensor of the loop's."""
     array: NDArray[np.float64] = x.detach().cpu().double().numpy()
     return array
+
+
+def _length(x: torch.Tensor, proposed: torch.Tensor) -> float:
+    """Length of a step, which must be to a point that is finite."""
+    step = float(torch.linalg.vector_norm(proposed - x))
+    # A length that is finite says it of all components; one that is not may be a square too large for its type.
+    if not math.isfinite(step) and not bool(torch.isfinite(proposed).all()):
+        raise NonFiniteError("the method stepped to a point that is not finite; lower its step or raise n_samples")
+    return step
 
 
 def _judged(verdict: Status, estimate: Estimate) -> Status:

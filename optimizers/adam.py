@@ -83,12 +83,16 @@ class Adam(Optimizer):
         jac, (first, second) = gradient(estimate), self.betas
         taken = state.taken + 1
         mean = torch.lerp(state.mean, jac, 1 - first)
-        square = torch.lerp(state.square, jac.square(), 1 - second)
-        size = torch.sqrt(square / (1 - second**taken)) + self.eps
+        # In place from here on, in what belongs to this step: of a network, each pass over memory takes long.
+        square = jac.square()
+        torch.lerp(state.square, square, 1 - second, out=square)
+        size = (square / (1 - second**taken)).sqrt_().add_(self.eps)
+        if self.eps == 0:
+            # A parameter that never had a gradient would divide 0 by 0.
+            size.masked_fill_(size == 0, 1.0)
         lr = rate_at(self.lr, state.taken, _default_rate(estimate))
-        # With eps = 0 a parameter that never had a gradient would divide 0 by 0.
-        step = torch.where(size > 0, mean / torch.where(size > 0, size, 1.0), 0.0) * (lr / (1 - first**taken))
-        return oracle.project(x - step), AdamState(mean, square, taken)
+        step = torch.div(mean, size, out=size).mul_(lr / (1 - first**taken))
+        return oracle.project(torch.sub(x, step, out=step)), AdamState(mean, square, taken)
 
 
 def _default_rate(estimate: Estimate) -> float:

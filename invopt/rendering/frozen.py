@@ -12,7 +12,7 @@ import numpy as np
 
 from invopt.rendering.backend import Backend, active
 
-__all__ = ["FrozenRender", "owned"]
+__all__ = ["FrozenRender", "ctrl_c_as_such", "owned"]
 
 _logger = logging.getLogger("invopt.rendering")
 # Renders of a kind, after the first, that are made both ways and compared; later those whose number is a power of 2.
@@ -59,7 +59,7 @@ class FrozenRender:
         if self._frozen is None or self._seen[kind] == 1 or not self._worthwhile(sensor, spp):
             return self._plain(seed, spp, sensor)
         try:
-            with _ctrl_c_as_such():
+            with ctrl_c_as_such():
                 image = self._frozen(self._scene, self._mi.UInt32(seed), spp, sensor)
         except Exception as error:  # noqa: BLE001 - plugins that cannot be recorded raise all kinds
             return self._give_up(str(error), seed, spp, sensor)
@@ -78,7 +78,7 @@ class FrozenRender:
         return self._on_gpu or bool(width * height * spp <= _LARGE)
 
     def _plain(self, seed: int, spp: int, sensor: int) -> Any:
-        with _ctrl_c_as_such():
+        with ctrl_c_as_such():
             return self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed)
 
     def _give_up(self, why: str, seed: int, spp: int, sensor: int) -> Any:
@@ -88,7 +88,7 @@ class FrozenRender:
 
 
 @contextmanager
-def _ctrl_c_as_such() -> Iterator[None]:
+def ctrl_c_as_such() -> Iterator[None]:
     """Dr.Jit wraps what interrupts a render into a RuntimeError; an interrupt it is all the same."""
     try:
         yield

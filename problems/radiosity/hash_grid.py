@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from attrs import field, frozen
 from torch import Tensor
 
 from invopt._validators import integer, real
+from invopt.rendering.backend import Backend, active
+from invopt.rendering.frozen import owned
 
 __all__ = ["HashGrid"]
 
@@ -136,41 +139,48 @@ class _DrJitLookup(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, grid: HashGrid) -> Tensor:
-        import drjit
-
-        dr: Any = drjit
         ctx.grid = grid
         ctx.save_for_backward(points, table)
-        with dr.suspend_grad():
-            encoding = grid.encoding()
-            encoding.data = _owned(table)
-            found = encoding([_owned(axis) for axis in points])
-            return _handed_over(found)
+        lookup, _ = _programs(grid, active())
+        return _handed_over(lookup(_taken_over(points), _taken_over(table[None])[0]))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        import drjit as dr
-
         points, table = ctx.saved_tensors
-        encoding = ctx.grid.encoding()
-        encoding.data = _owned(table)
-        dr.enable_grad(encoding.data)
-        found = encoding([_owned(axis) for axis in points])
-        for value, gradient in zip(found, gradients[0], strict=True):
-            dr.set_grad(value, _owned(gradient))
+        _, derivative = _programs(ctx.grid, active())
+        found = derivative(_taken_over(points), _taken_over(table[None])[0], _taken_over(gradients[0]))
+        return None, _handed_over(found), None
+
+
+@cache
+def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
+    """Lookup in a grid and its derivative, each traced once: that takes longer than running it for some thousands."""
+    import drjit as dr
+
+    # Made here, for its first table is of random numbers, which no recording can hold.
+    encoding = grid.encoding()
+
+    def lookup(points: list[Any], table: Any) -> Any:
+        encoding.data = table
+        return encoding(points)
+
+    def derivative(points: list[Any], table: Any, gradients: list[Any]) -> Any:
+        dr.enable_grad(table)
+        found = lookup(points, table)
+        for value, gradient in zip(found, gradients, strict=True):
+            dr.set_grad(value, gradient)
         dr.enqueue(dr.ADMode.Backward, found)
         dr.traverse(dr.ADMode.Backward)
-        return None, _handed_over(dr.grad(encoding.data)), None
+        return dr.grad(table)
+
+    return dr.freeze(lookup), dr.freeze(derivative)
 
 
-def _owned(tensor: Tensor) -> Any:
-    """Dr.Jit's own copy: it would take over torch's memory, whose alignment it does not check."""
-    import drjit as dr
+def _taken_over(rows: Tensor) -> list[Any]:
+    """Rows of a tensor in Dr.Jit's own memory, as what a recorded program is given must be."""
     import mitsuba as mi
 
-    owned = mi.Float(tensor.detach().contiguous()) + 0
-    dr.eval(owned)
-    return owned
+    return [owned(mi.Float(row)) for row in rows.detach().contiguous()]
 
 
 def _handed_over(value: Any) -> Tensor:

@@ -110,18 +110,29 @@ class RadiosityObjective(Objective):
         problem = self.problem
         flat = x.detach().to(self.device, DTYPE).requires_grad_()
         weights = self.weights(flat)
-        point = self.transport.points(problem.n_points, seed_of(seed, 0))
-        query, emitted, _ = self.transport.query(point)
-        lobes = self._lobes(weights, query, step)
-        incident = self.transport.incident(
-            point, problem.n_directions, seed_of(seed, 1), lobes if problem.guides(step) else None
-        )
+        query, emitted, lobes, incident = self._batch(weights, seed, step)
         with nullcontext() if differentiate_right else torch.no_grad():
-            right = self.right(weights, incident, emitted)
-        left = self.reflected(weights, query) + emitted.t()
+            right = self.right(weights, incident, problem.n_points)
+        left = self.reflected(weights, query)
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
+        if problem.sides == "outgoing":
+            left, right = left + emitted.t(), right + emitted.t().unsqueeze(1)
         facts = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
         return Sides(weights=flat, left=left, right=right, loss=problem.loss, extra=extra, facts=facts)
+
+    def _batch(
+        self, weights: Mapping[str, Tensor], seed: int, step: int
+    ) -> tuple[Query, Tensor, Lobes | None, Incident]:
+        """Points, what they emit, the guide's mixtures there if it learns or guides, and the light that arrives."""
+        problem, transport, seeds = self.problem, self.transport, (seed_of(seed, 0), seed_of(seed, 1))
+        if not problem.guides(step) and not problem.learns(step):
+            query, emitted, incident = transport.batch(problem.n_points, problem.n_directions, *seeds)
+            return query, emitted, None, incident
+        point = transport.points(problem.n_points, seeds[0])
+        query, emitted, _ = transport.query(point)
+        lobes = self._lobes(weights, query, step)
+        used = lobes if problem.guides(step) else None
+        return query, emitted, lobes, transport.incident(point, problem.n_directions, seeds[1], used)
 
     def weights(self, x: Tensor) -> dict[str, Tensor]:
         """Parts of a flat vector by name."""
@@ -131,17 +142,16 @@ class RadiosityObjective(Objective):
         """The field's answer, shape (k, 3)."""
         return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
 
-    def right(self, weights: Mapping[str, Tensor], incident: Incident, emitted: Tensor) -> Tensor:
-        """Estimates of the right side by each direction, shape (k, m, 3)."""
+    def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
+        """Estimates by each direction of what `count` points reflect, shape (count, m, 3)."""
         terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
-        return terms.view(emitted.shape[1], -1, 3) + emitted.t().unsqueeze(1)
+        return terms.view(count, -1, 3)
 
     # Guiding.
 
-    def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes | None:
+    def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes:
         guide = self.problem.guide
-        if guide is None or not (self.problem.learns(step) or self.problem.guides(step)):
-            return None
+        assert guide is not None
         with torch.no_grad():
             features = self.problem.field.features(weights, query, self._lookup)
         with nullcontext() if self.problem.learns(step) else torch.no_grad():

@@ -53,7 +53,7 @@ def _of_field(
     if m:
         lobes = live.final_lobes(weights, query)
         incident = transport.incident(point, m, seed_of(seed, 1, first), lobes)
-        radiance = live.right(weights, incident, emitted).mean(1) - emitted.t()
+        radiance = live.right(weights, incident, pixels * spp).mean(1)
     else:
         radiance = live.reflected(weights, query)
     radiance = torch.where(asked.unsqueeze(1), radiance, 0.0) + emitted.t()

@@ -74,6 +74,10 @@ class NeuralRadiosity(Problem):
         Incident directions at each.
     loss : {"relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss
         How the sides are compared; "symmetric-l2" needs two directions at least.
+    sides : {"outgoing", "reflected"}, default "outgoing"
+        What is compared: all that leaves a point, as in the papers, or what it reflects, without what it emits. Their
+        differences are the same; but a relative loss divides a lamp's by all of its light or by what the field is to
+        learn there.
     sampling : {"uniform", "bsdf", "nee", "guided"}
         Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
         that with half of the directions from a network which learns where light comes from.
@@ -121,6 +125,7 @@ class NeuralRadiosity(Problem):
     n_points: int = attrs.field(default=2**14, validator=integer(2))
     n_directions: int = attrs.field(default=32, validator=integer(1))
     loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
+    sides: str = attrs.field(default="outgoing", validator=one_of("outgoing", "reflected"))
     sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(validators.instance_of(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))

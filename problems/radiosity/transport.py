@@ -17,6 +17,7 @@ from .directions import Directions
 from .guiding import Lobes
 from .mixture import Mixture
 from .query import Incident, Query
+from .recorded import Recorded
 from .specular import follow, is_specular
 from .views import camera_of, film_size, rays
 
@@ -50,6 +51,7 @@ class Transport:
         self._surfaces = mi.DiscreteDistribution(areas(scene))
         self._has_specular = any(is_specular(shape.bsdf().flags()) for shape in scene.shapes())
         box = scene.bbox()
+        self._programs: dict[tuple[int, int], Recorded] = {}
         self._low = np.array(box.min, dtype=np.float64).ravel()
         self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, 1e-9)
 
@@ -58,7 +60,7 @@ class Transport:
         """Lowest corner and size of what is scaled to the unit cube, both of shape (3,)."""
         return self._low, self._extent
 
-    def points(self, count: int, seed: int) -> Any:
+    def points(self, count: int, seed: Any) -> Any:
         """Interactions uniform by area over the surfaces that scatter, seen from directions uniform in solid angle.
 
         One-sided surfaces are seen from their bright side only.
@@ -93,17 +95,35 @@ class Transport:
         point.p, point.t = place.p, dr.zeros(mi.Float, dr.width(place.p))
         return point
 
+    def batch(self, count: int, m: int, first: int, second: int) -> tuple[Query, Tensor, Incident]:
+        """`points` of the `first` seed, what they emit, and what is `incident` there with the `second`; traced once."""
+        if (count, m) not in self._programs:
+            self._programs[count, m] = Recorded(self._program(count, m))
+        seeds = (dr.opaque(mi.UInt32, seed) for seed in (first, second))
+        found = self._programs[count, m]((self.scene, self._surfaces, self._sampler), *seeds)
+        query, emitted, _ = self._as_query(found[:6], count)
+        return query, emitted, self._as_incident(found[6:], count * m)
+
+    def _program(self, count: int, m: int) -> Callable[..., list[Any]]:
+        def arrays(_read: Any, first: Any, second: Any) -> list[Any]:
+            point = self.points(count, first)
+            return [*self._queried(point), *self._arriving(point, m, second, None)]
+
+        return arrays
+
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
         """What the field is told of interactions; what they emit, (3, k); whether the field is asked there, (k,)."""
-        emitted, asked = point.emitter(self.scene).eval(point), self._asked(point)
-        arrays = self._described(point)
-        dr.eval(arrays, emitted, asked)
-        dr.sync_thread()
-        count = dr.width(point.p)
-        return Query(*(_tensor(array, count) for array in arrays)), _tensor(emitted, count), _tensor(asked, count)[0]
+        return self._as_query(self._queried(point), dr.width(point.p))
 
     def incident(self, point: Any, m: int, seed: int, lobes: Lobes | None = None) -> Incident:
         """Light arriving at interactions from `m` directions each."""
+        return self._as_incident(self._arriving(point, m, seed, lobes), dr.width(point.p) * m)
+
+    def _queried(self, point: Any) -> list[Any]:
+        emitted, asked = point.emitter(self.scene).eval(point), self._asked(point)
+        return [*self._described(point), emitted, asked]
+
+    def _arriving(self, point: Any, m: int, seed: Any, lobes: Lobes | None) -> list[Any]:
         count = dr.width(point.p)
         sampler = self._seeded(seed, count * m)
         index = dr.repeat(dr.arange(mi.UInt32, count), m)
@@ -122,13 +142,17 @@ class Transport:
             emitted *= dr.select(straight, weigh(there), 1)
         known = drawn.factor * (gathered + passed * emitted)
         weight = dr.select(self._asked(there), drawn.factor * passed, 0)
-        arrays = self._described(there)
-        outwards = here.to_world(drawn.wo)
-        dr.eval(arrays, known, direct, weight, outwards)
-        dr.sync_thread()
-        total = count * m
-        described = Query(*(_tensor(array, total) for array in arrays))
-        return Incident(described, *(_tensor(array, total) for array in (weight, known, direct, outwards)))
+        return [*self._described(there), weight, known, direct, here.to_world(drawn.wo)]
+
+    @staticmethod
+    def _as_query(arrays: list[Any], count: int) -> tuple[Query, Tensor, Tensor]:
+        *described, emitted, asked = _tensors(arrays, count)
+        return Query(*described), emitted, asked[0]
+
+    @staticmethod
+    def _as_incident(arrays: list[Any], count: int) -> Incident:
+        found = _tensors(arrays, count)
+        return Incident(Query(*found[:4]), *found[4:])
 
     def camera(
         self, sensor: Any, first: int, pixels: int, spp: int, seed: int, size: tuple[int, int] | None = None
@@ -192,10 +216,16 @@ class Transport:
         # A ray that leaves the scene has no place; the field's answer is not used there, but must be finite.
         return [dr.select(point.is_valid() & dr.isfinite(value), value, 0) for value in found]
 
-    def _seeded(self, seed: int, count: int) -> Any:
+    def _seeded(self, seed: Any, count: int) -> Any:
         sampler = self._sampler.clone()
         sampler.seed(seed, count)
         return sampler
+
+
+def _tensors(arrays: list[Any], count: int) -> list[Tensor]:
+    dr.eval(arrays)
+    dr.sync_thread()
+    return [_tensor(array, count) for array in arrays]
 
 
 def _tensor(value: Any, count: int) -> Tensor:

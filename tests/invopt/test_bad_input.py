@@ -9,6 +9,7 @@ from scipy.optimize import Bounds
 
 import invopt
 from invopt import IncompatibleError, InvoptError, UnknownNameError, estimators, optimizers, problems
+from invopt._loop import _length
 
 
 def never(x):
@@ -213,3 +214,13 @@ def test_a_method_that_steps_to_nan():
     with pytest.raises(invopt.NonFiniteError, match="not finite") as caught:
         invopt.minimize(lambda x: float(x @ x), "finite-difference", Broken(), x0=[1.0])
     np.testing.assert_array_equal(caught.value.result.x, [1.0])
+
+
+def test_a_step_is_finite_if_its_components_are():
+    """Though the square of its length may be too large for its type."""
+    x = torch.zeros(2, dtype=torch.float32)
+    assert _length(x, torch.tensor([3.0, 4.0])) == 5.0
+    assert _length(x, torch.tensor([1e30, 0.0])) > 1e20
+    for bad in (np.nan, np.inf):
+        with pytest.raises(invopt.NonFiniteError, match="not finite"):
+            _length(x, torch.tensor([0.0, bad]))

@@ -100,10 +100,15 @@ def test_right_side_is_the_truth_at_the_truth(sampling):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "radiance"), [(estimators.FullGradient(), 1.364), (estimators.SemiGradient(), 5.0)]
+    ("estimator", "sides", "radiance"),
+    [
+        (estimators.FullGradient(), "outgoing", 1.364),
+        (estimators.SemiGradient(), "outgoing", 5.0),
+        (estimators.SemiGradient(), "reflected", 5.0),
+    ],
 )
-def test_minimize_comes_to_rest_there(estimator, radiance):
-    problem = room(0.8, 2, n_points=512, loss="relative-l2", field=ConstantField(value=2.0))
+def test_minimize_comes_to_rest_there(estimator, sides, radiance):
+    problem = room(0.8, 2, n_points=512, loss="relative-l2", sides=sides, field=ConstantField(value=2.0))
     method = optimizers.Adam(lr=StepDecay(0.1, every=50))
     res = invopt.minimize(problem, estimator, method, rng=0, maxiter=200)
     assert EMISSION + res.x[0] == pytest.approx(radiance, rel=0.05)

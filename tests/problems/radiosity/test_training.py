@@ -296,6 +296,28 @@ def test_gradients_of_every_loss_are_right(loss):
         assert (value(x + along) - value(x - along)) / (2 * step) == pytest.approx(float(jac.norm()), rel=0.02)
 
 
+def test_sides_without_emission_differ_as_those_with_it():
+    """And a relative loss then divides the residual of a lamp by what it reflects."""
+    found = []
+    for sides in ("outgoing", "reflected"):
+        problem = small("cornell-box", n_points=2048, sides=sides)
+        with problem.open() as live:
+            found.append(live.sides(torch.from_numpy(problem.x0), seed=3, step=0, differentiate_right=False))
+    whole, part = found
+    torch.testing.assert_close(part.left - part.right.mean(1), whole.left - whole.right.mean(1), rtol=0, atol=1e-5)
+    emitted = (whole.left - part.left).detach()
+    shining = emitted.amax(1) > 1
+    assert 0 < shining.sum() < 100
+    assert not emitted[~shining].any()
+    weights = [
+        sides.loss.values(sides.left, sides.right.mean(1)) / (sides.left - sides.right.mean(1)).square().mean(1)
+        for sides in found
+    ]
+    torch.testing.assert_close(weights[0][~shining], weights[1][~shining])
+    # The lamp's radiance is 18, 14 and 7; the field is young and dark.
+    assert float((weights[1] / weights[0])[shining].min().detach()) > 1000
+
+
 def test_symmetric_loss_pulls_alike_both_ways():
     """By 4 tanh(t / 2) on the logarithm of a field that is off by the factor exp(t)."""
     t = torch.linspace(-6, 6, 25).unsqueeze(1)
@@ -357,6 +379,32 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
     assert field.scene == "gap-room"
     with pytest.raises(ValueError, match="'w' must have shape"):
         field.radiance(p, p[:3], p, p)
+
+
+def test_mirrored_directions(tmp_path):
+    """The field is told them if asked to, whichever side is seen, and so is a saved one."""
+    from invopt.problems.radiosity.query import Query
+
+    told = Field(width=16, depth=3, encoding=Field.tiny().encoding, reflection=True)
+    down = torch.tensor([[0.6], [0.0], [-0.8]])
+    query = Query(
+        torch.full((3, 2), 0.5),
+        torch.cat([-down, down], 1),
+        torch.tensor([[0.0, 0], [0, 0], [1, 1]]),
+        torch.zeros(3, 2),
+    )
+    table = {"encoding": torch.zeros(told.encoding.size)}
+    features = told.features(table, query, told.encoding.lookup)
+    assert features.shape == (2, told.inputs)
+    expected = torch.tensor([[0.6, 0, 0.8], [-0.6, 0, -0.8]])
+    torch.testing.assert_close(features[:, 12:15], expected)
+    problem = small(field=told)
+    with problem.open() as live:
+        field = RadianceField.of(live, problem.x0)
+    field.save(tmp_path / "field.safetensors")
+    loaded = RadianceField.load(tmp_path / "field.safetensors")
+    assert loaded.field == told
+    assert loaded.field.inputs == Field.tiny().inputs + 3
 
 
 def test_saved_fields_of_another_version_are_refused(trained, tmp_path, monkeypatch):
