@@ -23,7 +23,7 @@ from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
 from .mean_square_estimate import mean_square_estimate
 from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
-from .parameter_covariance import parameter_covariance, stands_out, variance_between_seeds
+from .parameter_covariance import error_bars
 from .window import helpful, reweight
 
 __all__ = ["GaussNewton"]
@@ -36,8 +36,6 @@ _FAR = 3.0
 _NARROW = 3.0
 # Factor of a width at which noise hides the slope.
 _WIDER = 1.5
-# Ratio above which variances between seeds, of two degrees of freedom, are larger than those expected (5 % by chance).
-_MORE = 3.0
 # Estimates in a row that may leave a parameter undetermined, for good or by noise.
 _PATIENCE, _LONG_PATIENCE = 8, 32
 # Seeds under which noise is measured, and up to so many residuals.
@@ -201,17 +199,14 @@ class GaussNewton(HistoryEstimator):
         free = objective.projected_gradient(estimate.x, jac) == jac
         error, bar = torch.zeros_like(estimate.x), torch.zeros_like(estimate.x)
         if bool(free.any()):
-            moved, noise = slope[free], excess[free][:, 1:][:, free]
-            covariance = parameter_covariance(moved, residual, noise, state.floor.level)
-            if covariance is None or not stands_out(moved, noise):
+            assert state.deviations is not None
+            deviations = state.deviations / math.sqrt(state.floor.factor)
+            found = error_bars(slope[free], residual, excess[free][:, 1:][:, free], state.floor.level, deviations)
+            if found is None:
                 # A wider kernel tells a slope from noise that no seed repeats.
                 state = evolve(state, hold=True, sigma=min(_WIDER * state.sigma, state.first))
                 return self._undetermined(estimate, state, _HIDDEN, _LONG_PATIENCE)
-            assert state.deviations is not None
-            between = variance_between_seeds(moved, state.deviations, noise) / state.floor.factor
-            variance = covariance.diagonal().clamp(min=0)
-            error[free] = variance.sqrt()
-            bar[free] = torch.where(between > _MORE * variance, between, variance).sqrt()
+            error[free], bar[free] = found
         estimate = evolve(estimate, x_standard_error=bar, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
         state = evolve(state, hold=state.sigma < _NARROW * float(error.max()), undetermined=0)

@@ -9,19 +9,14 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-__all__ = [
-    "block_size",
-    "gradient_blocks",
-    "parameter_covariance",
-    "sparse_parameter_covariance",
-    "stands_out",
-    "variance_between_seeds",
-]
+__all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
 
 # Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
 _BLOCK = 12
 # Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
 _BLOCKS = 10
+# Ratio from which a variance between seeds, of two degrees of freedom, is more than expected (5 % by chance).
+_MORE = 3.0
 # Share of a Jacobian's square that may be noise.
 _DOUBT = 0.5
 
@@ -33,37 +28,6 @@ def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
     size = block_size(n, m)
     padded = torch.nn.functional.pad(contributions, (0, -m % size))
     return padded.reshape(n, -1, size).sum(2)
-
-
-def stands_out(slope: Tensor, excess: Tensor) -> bool:
-    r"""Whether :math:`J J^T` stands out of what noise of J may have added to it.
-
-    On average that is `excess`, but of m residuals more or less by a share of :math:`\sqrt{2 / m}`.
-    """
-    factor, failed = torch.linalg.cholesky_ex(slope @ slope.T - excess)
-    if int(failed) > 0:
-        return False
-    half = torch.linalg.solve_triangular(factor, excess, upper=False)
-    relative = torch.linalg.solve_triangular(factor, half.T, upper=False)
-    return float(torch.linalg.matrix_norm(relative, 2)) * math.sqrt(2 / slope.shape[1]) < _DOUBT
-
-
-def variance_between_seeds(slope: Tensor, deviations: Tensor, excess: Tensor) -> Tensor:
-    """Variance of each minimiser, shape (n,), by what seeds change of the residuals.
-
-    What noise and parameters do alike, nothing that is left at the minimum tells of.
-
-    Parameters
-    ----------
-    slope : Tensor, shape (n, m)
-        Jacobian, transposed.
-    deviations : Tensor, shape (k, m)
-        Residuals under k seeds, less their mean.
-    excess : Tensor, shape (n, n)
-        What noise of the slope adds to :math:`J J^T`, which is positive definite without it.
-    """
-    moved = torch.linalg.solve(slope @ slope.T - excess, slope @ deviations.T)
-    return moved.square().sum(1) / (len(deviations) - 1)
 
 
 def parameter_covariance(
@@ -100,6 +64,35 @@ def parameter_covariance(
     return _covariance(net, blocks @ blocks.T, blocks.shape[1], max(noise, _left_over(residual, len(gram))))
 
 
+def error_bars(
+    slope: Tensor, residual: Tensor, excess: Tensor, noise: float, deviations: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """Standard errors of the minimiser, shape (n,): under the present seed, and all told.
+
+    What noise and parameters do alike, as a gain does that changes with the seed, nothing that is left at the minimum
+    tells of. It is in the second, by what seeds change of the residuals, where that is clearly more.
+
+    Parameters
+    ----------
+    slope, residual, excess, noise
+        As of `parameter_covariance`.
+    deviations : Tensor, shape (k, m)
+        Residuals under k seeds, less their mean.
+
+    Returns
+    -------
+    tuple or None
+        None where the Jacobian does not determine the parameters, or does not stand out of its noise.
+    """
+    covariance = parameter_covariance(slope, residual, excess, noise)
+    if covariance is None or not _stands_out(slope, excess):
+        return None
+    variance = covariance.diagonal().clamp(min=0)
+    moved = torch.linalg.solve(slope @ slope.T - excess, slope @ deviations.T)
+    between = moved.square().sum(1) / (len(deviations) - 1)
+    return variance.sqrt(), torch.where(between > _MORE * variance, between, variance).sqrt()
+
+
 def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
     """`parameter_covariance` for a sparse Jacobian, of shape (m, n)."""
     m, n = jacobian.shape
@@ -113,6 +106,19 @@ def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tenso
 def block_size(n: int, m: int) -> int:
     """How many residuals in a row make a block, of m for n parameters."""
     return max(1, min(_BLOCK, m // (_BLOCKS * n)))
+
+
+def _stands_out(slope: Tensor, excess: Tensor) -> bool:
+    r"""Whether :math:`J J^T` stands out of what noise of J may have added to it.
+
+    On average that is `excess`, but of m residuals more or less by a share of :math:`\sqrt{2 / m}`.
+    """
+    factor, failed = torch.linalg.cholesky_ex(slope @ slope.T - excess)
+    if int(failed) > 0:
+        return False
+    half = torch.linalg.solve_triangular(factor, excess, upper=False)
+    relative = torch.linalg.solve_triangular(factor, half.T, upper=False)
+    return float(torch.linalg.matrix_norm(relative, 2)) * math.sqrt(2 / slope.shape[1]) < _DOUBT
 
 
 def _left_over(residual: Tensor, n: int) -> float:

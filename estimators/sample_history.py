@@ -20,7 +20,8 @@ from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
 from .history import HistoryEstimator, HistoryState
-from .noise_floor import ONLY_NOISE, newton_step
+from .model_minimum import kernel_shift, to_minimum, uncertainty, varies
+from .noise_floor import ONLY_NOISE
 from .regression import Fit, fit, quadratic, unpack
 from .window import Reweighted, helpful, reweight
 
@@ -45,8 +46,8 @@ _AGAIN = 0.25
 _FILLED = 2.1
 # Standard deviations of the noise by which values must have fallen for a minimum to be one.
 _CERTAIN = 3.0
-# Standard errors by which a minimum is curved, and estimates in a row that may not be.
-_CURVED, _PATIENCE = 3.0, 32
+# Estimates in a row in which no minimum may be seen.
+_PATIENCE = 32
 # Seeds under which the minimum is found, for its spread to say how precise it is.
 _REPEATS = 4
 
@@ -90,7 +91,8 @@ class SampleHistory(HistoryEstimator):
     with an empty window; the answer is the mean of the four, the error bars are its standard errors (three degrees of
     freedom) and what the width blurs, as far as a third derivative stands out of the noise, and the run ends with
     `Status.NOISE_FLOOR`, or, where values have fallen by no more than noise, with `Status.PLATEAU` and without bars. A
-    width at which noise hides the curvature grows again. Without noise, or with noise that all points share under a
+    width at which noise hides the curvature grows again; if it goes on to hide it in some direction, in a bent valley or
+    where a parameter does nothing, the end is `Status.UNSURE`, without bars. Without noise, or with noise that all points share under a
     seed, it goes on to shrink, and the tolerances end the run.
 
     See Also
@@ -138,8 +140,7 @@ class SampleHistory(HistoryEstimator):
             state = self._with_noise(objective, state, rng)
         if not model.determined or state.floor.noise is None:
             return estimate, state
-        varies = _varies(objective, x, model)
-        return self._at_the_end(objective, estimate, varies, model, state)
+        return self._at_the_end(objective, estimate, model, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
         """With the noise measured, once more if it was before, unless a value was not finite."""
@@ -158,11 +159,11 @@ class SampleHistory(HistoryEstimator):
         return evolve(state, floor=floor, apart=apart, probes=times + 1, probed=state.sigma)
 
     def _at_the_end(
-        self, objective: Evaluator, estimate: Estimate, varies: float, model: Fit, state: HistoryState
+        self, objective: Evaluator, estimate: Estimate, model: Fit, state: HistoryState
     ) -> tuple[Estimate, HistoryState]:
         """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
         assert state.floor.noise is not None
-        swamped = math.sqrt(state.apart) > _SWAMPS * varies
+        swamped = math.sqrt(state.apart) > _SWAMPS * varies(objective, estimate.x, model)
         if not state.hold:
             return estimate, evolve(state, hold=swamped)
         if len(state.minima) == _REPEATS:
@@ -170,11 +171,11 @@ class SampleHistory(HistoryEstimator):
         n = objective.n
         if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (n + 1) * (n + 2) / 2:
             return estimate, state
-        step = _to_minimum(objective, estimate, model)
+        step = to_minimum(objective, estimate, model)
         if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
             return self._not_yet(estimate, state, swamped=swamped, curved=step is not None)
-        blur = state.sigma * _blur(objective, estimate, reweight(state.batches, estimate.x, state.sigma))
-        own = state.sigma * _uncertainty(objective, estimate, model)
+        blur = state.sigma * kernel_shift(objective, estimate, reweight(state.batches, estimate.x, state.sigma))
+        own = state.sigma * uncertainty(objective, estimate, model)
         state = evolve(state, undetermined=0)
         found = (*state.minima, torch.stack([objective.project(estimate.x + step), blur, own]))
         if len(found) < _REPEATS:
@@ -232,58 +233,6 @@ def _describe(x: Tensor, model: Fit, errors: Tensor, seen: Reweighted, state: Hi
         spread=float(seen.funs.std(correction=0)),
         lowest=None if lowest is None else Lowest(*lowest, promised),
     )
-
-
-def _varies(objective: Evaluator, x: Tensor, model: Fit) -> float:
-    """How much values differ within the width, as far as bounds let it go: the basis is orthonormal."""
-    jac, hess = unpack(model.coefficients, len(x))
-    free = objective.projected_gradient(x, jac) == jac
-    return math.sqrt(float(jac[free].square().sum() + 0.5 * hess[free][:, free].square().sum()))
-
-
-def _to_minimum(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor | None:
-    """Step to the model's minimum; None if its curvature does not stand out of the noise in every direction."""
-    assert estimate.jac is not None
-    free = objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
-    if not bool(free.any()):
-        return torch.zeros_like(estimate.jac)
-    n = len(free)
-    hess = unpack(model.coefficients, n)[1]
-    values, vectors = torch.linalg.eigh(hess[free][:, free])
-    directions = hess.new_zeros((n, len(values)))
-    directions[free] = vectors
-    i, j = torch.triu_indices(n, n)
-    # Curvature along a direction is linear in the coefficients.
-    along = torch.where(i == j, math.sqrt(2), 2.0)[:, None] * directions[i] * directions[j]
-    covariance = model.covariance()[n + 1 :, n + 1 :]
-    errors = (along * (covariance @ along)).sum(0).clamp(min=0).sqrt()
-    curved = bool((values > _CURVED * errors).all())
-    return newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
-
-
-def _blur(objective: Evaluator, estimate: Estimate, seen: Reweighted) -> Tensor:
-    """How far the kernel has moved the minimum, in units of its width: what a third derivative does."""
-    assert estimate.jac is not None
-    n, free = seen.t.shape[1], objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
-    features, ridge = quadratic(seen.t)
-    # Hermite polynomials of degree 3, as far as they change the slope: each has slope -(n + 2) at 0, and 0 smoothed.
-    radial = seen.t * (seen.t.square().sum(1, keepdim=True) - (n + 2))
-    model = fit(torch.cat([features, radial], 1), torch.cat([ridge, ridge[-1:].expand(n)]), seen.weights, seen.funs)
-    hess, slopes = unpack(model.coefficients[:-n], n)[1], -(n + 2) * model.coefficients[-n:]
-    blur = torch.zeros_like(slopes)
-    blur[free] = torch.linalg.lstsq(hess[free][:, free], slopes[free, None]).solution[:, 0]
-    return blur
-
-
-def _uncertainty(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor:
-    """Standard error of the model's minimum, in units of the width, by the noise of its slope."""
-    assert estimate.jac is not None
-    n, free = len(estimate.x), objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
-    hess, noise = unpack(model.coefficients, n)[1], model.covariance()[1 : n + 1, 1 : n + 1]
-    inverse = torch.linalg.pinv(hess[free][:, free], hermitian=True)
-    error = torch.zeros_like(estimate.x)
-    error[free] = (inverse @ noise[free][:, free] @ inverse).diagonal().clamp(min=0).sqrt()
-    return error
 
 
 def _ended(estimate: Estimate, state: HistoryState) -> Estimate:

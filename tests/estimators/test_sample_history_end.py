@@ -9,7 +9,7 @@ from invopt import minimize, problems
 from invopt._estimator import Estimate
 from invopt._evaluate import Evaluator
 from invopt.estimators import SampleHistory
-from invopt.estimators.sample_history import _blur
+from invopt.estimators.model_minimum import kernel_shift
 from invopt.estimators.window import Reweighted
 from invopt.optimizers import Newton
 
@@ -127,7 +127,7 @@ def test_blur_is_that_of_a_third_derivative():
         box = torch.tensor([low, -1.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
         objective = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones_like(x), bounds=box)
         expected = torch.tensor(blur, dtype=torch.float64)
-        torch.testing.assert_close(_blur(objective, estimate, seen), expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(kernel_shift(objective, estimate, seen), expected, atol=1e-4, rtol=0)
 
 
 def test_a_parameter_at_its_bound_is_no_reason_to_go_on():
