@@ -88,12 +88,12 @@ class SampleHistory(HistoryEstimator):
     fallen to 6 %, two evaluations at each of two points a width apart, with two seeds, say how much noise there is, and
     four more whenever it has fallen to a quarter of that. As soon as what two such points do not share of it is a tenth
     of what values differ within the width, the width stays, and the minimum is found again under three more seeds, each
-    with an empty window; the answer is the mean of the four, the error bars are its standard errors (three degrees of
-    freedom) and what the width blurs, as far as a third derivative stands out of the noise, and the run ends with
-    `Status.NOISE_FLOOR`, or, where values have fallen by no more than noise, with `Status.PLATEAU` and without bars. A
-    width at which noise hides the curvature grows again; if it goes on to hide it in some direction, in a bent valley or
-    where a parameter does nothing, the end is `Status.UNSURE`, without bars. Without noise, or with noise that all points share under a
-    seed, it goes on to shrink, and the tolerances end the run.
+    with an empty window. The answer is the mean of the four; the error bars are its standard errors (three degrees of
+    freedom) with what the width blurs, as far as a third derivative stands out of the noise; the run ends with
+    `Status.NOISE_FLOOR`. Where values have fallen by no more than noise, it ends with `Status.PLATEAU` and without
+    bars. A width at which noise hides the curvature grows again; if noise goes on to hide it in some direction, as in a
+    bent valley or where a parameter does nothing, the end is `Status.UNSURE`, without bars. Without noise, or with
+    noise that all points share under a seed, the width goes on to shrink, and the tolerances end the run.
 
     See Also
     --------
