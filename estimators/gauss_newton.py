@@ -133,7 +133,7 @@ class GaussNewton(HistoryEstimator):
         m, n = state.batches[-1].values.shape[1], len(x)
         note = _FEWER.format(m, n) if m < n else ""
         estimate = evolve(estimate, partial=adaptive and state.floor.noise is None, note=note)
-        if not bool(state.batches[-1].funs.any()):
+        if not bool(state.batches[-1].values.any()):
             # Nothing is left of the residuals.
             return evolve(estimate, status=Status.CONVERGED), state
         state = evolve(state, batches=helpful(state.batches, seen))

@@ -267,8 +267,8 @@ class HistoryEstimator(Estimator):
 
 
 def _finite(points: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Drop samples that are not finite."""
-    keep = torch.isfinite(values if values.ndim == 1 else values.sum(1))
+    """Drop samples that are not finite, nor their squares."""
+    keep = torch.isfinite(values if values.ndim == 1 else torch.linalg.vector_norm(values, dim=1).square())
     if bool(keep.all()):
         return points, values
     if not bool(keep.any()):

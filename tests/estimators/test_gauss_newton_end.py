@@ -9,6 +9,7 @@ import torch
 
 from invopt import AdaptiveWidth, Capability, Problem, Status, minimize, problems
 from invopt.estimators import GaussNewton
+from invopt.exceptions import NonFiniteError
 from invopt.optimizers import Newton
 
 from .lines import Line, LineObjective
@@ -172,6 +173,17 @@ def test_small_units_are_no_small_gradients(unit):
         found = minimize(problem, rng=seed, maxfev=400)
         assert found.success
         np.testing.assert_allclose(found.x, [2, 0.5], atol=1e-3)
+
+
+def test_units_whose_squares_no_number_holds():
+    def minimized(unit):
+        problem = problems.Function(fun=lambda x: unit * (x - [1.0, 2.0]), x0=[3.0, 3.0], residuals=True)
+        return minimize(problem, rng=0, maxfev=200)
+
+    # All squares are 0, but nothing is known to be.
+    assert not minimized(1e-170).success
+    with pytest.raises(NonFiniteError):
+        minimized(1e200)
 
 
 @pytest.mark.parametrize(("m", "n"), [(5, 2), (50, 1)])
