@@ -150,12 +150,27 @@ class NewtonTarget(Estimator):
         """Evaluations of a step of the target, at most."""
         return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * _SEEDS if self.restarts > 0 else 0)
 
+    def next_cost(self, n: int, state: NewtonTargetState) -> int:
+        """Evaluations of the next call: none while the target stays."""
+        descent, step = self._phase(state.calls)
+        if not self._moves(descent, step):
+            return 0
+        weighed = descent > 0 and step + 1 == self.steps
+        return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * _SEEDS if weighed else 0)
+
+    def _phase(self, calls: int) -> tuple[int, int]:
+        """Descents before this one, and steps taken in it."""
+        return (0, 0) if self.steps is None else divmod(calls, self.steps + self.rest)
+
+    def _moves(self, descent: int, step: int) -> bool:
+        return self.steps is None or (descent <= self.restarts and step < self.steps)
+
     def estimate(
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> tuple[Estimate, NewtonTargetState]:
         """Offset of `x` from the target, which takes a step first, unless it has taken all."""
-        descent, step = (0, 0) if self.steps is None else divmod(state.calls, self.steps + self.rest)
-        moves = self.steps is None or (descent <= self.restarts and step < self.steps)
+        descent, step = self._phase(state.calls)
+        moves = self._moves(descent, step)
         if moves:
             if descent > 0 and step == 0:
                 state = state._replace(inner=state.fresh, target=None, rival=state.target)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,9 +15,12 @@ from invopt._chain import ChainEvaluator, Link
 from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
-from invopt.exceptions import IncompatibleError
+from invopt.exceptions import IncompatibleError, NonFiniteError
 
 __all__ = ["Chained", "ChainedState", "chained"]
+
+# Share of a minibatch that may lack a finite value, without a word but their number.
+_MOST_FAILED = 0.5
 
 
 class ChainedState(NamedTuple):
@@ -56,7 +59,8 @@ class Chained(Estimator):
 
     Notes
     -----
-    The standard error of the gradient is not known, and stands as infinite, unless all errors are 0.
+    The standard error of the gradient is not known, and stands as infinite, unless all errors are 0. Items for which no
+    value was finite add nothing to their minibatch, up to half of it.
 
     References
     ----------
@@ -93,6 +97,14 @@ class Chained(Estimator):
         """Evaluations of one estimate."""
         return self.batch_size * self.estimator.cost(self.n)
 
+    def next_cost(self, n: int, state: ChainedState) -> int:
+        """Evaluations of the next minibatch, at most, by what its items remember."""
+        end, items = state.position + self.batch_size, np.arange(self.n_items)
+        if state.order is not None and end <= self.n_items:
+            items = state.order[state.position : end]
+        costs = sorted(self.estimator.next_cost(self.n, state.memory.get(int(item), state.fresh)) for item in items)
+        return sum(costs[-self.batch_size :])
+
     def hess_cost(self, n: int) -> int:
         """Evaluations of the Hessians of all items, on first use."""
         return self.batch_size * self.estimator.hess_cost(self.n)
@@ -107,16 +119,23 @@ class Chained(Estimator):
         """Estimate at weights `x`, on the next minibatch."""
         assert isinstance(objective, ChainEvaluator)
         # Before drawing: a minibatch that ends half way is wasted.
-        objective.check_budget(self.cost(objective.n))
+        objective.check_budget(self.next_cost(objective.n, state))
         order, position = self._next_batch(state, rng)
         objective.items = items = order[position : position + self.batch_size]
-        link, memory = objective.link(x), dict(state.memory)
+        link, memory, failed, spent = objective.link(x), dict(state.memory), 0, objective.nfev
         found = []
         for item, point in zip(items.tolist(), link.x / objective.item.x_scale, strict=True):
             known = memory.get(item, state.fresh)
-            estimate, memory[item] = self.estimator.estimate(objective.item.of(item), point, known, rng)
+            try:
+                estimate, memory[item] = self.estimator.estimate(objective.item.of(item), point, known, rng)
+            except NonFiniteError:
+                failed += 1
+                if failed > _MOST_FAILED * self.batch_size:
+                    raise
+                estimate = _nothing(point)
             found.append(estimate)
         joined = self._joined(x, found, _Backward(link, objective.item.x_scale))
+        joined = evolve(joined, nfev=objective.nfev - spent)
         return joined, ChainedState(state.fresh, memory, order, position + self.batch_size)
 
     def _next_batch(self, state: ChainedState, rng: np.random.Generator) -> tuple[NDArray[np.int64], int]:
@@ -129,22 +148,39 @@ class Chained(Estimator):
     def _joined(self, x: Tensor, found: list[Estimate], back: _Backward) -> Estimate:
         """One estimate of those of all items."""
         partial = self.batch_size < self.n_items
+        known = [estimate for estimate in found if not math.isnan(estimate.fun)]
         jac = back.jac(found) if Order.JAC in self.provides else None
         return Estimate(
             x=x,
-            fun=math.fsum(estimate.fun for estimate in found) / len(found),
-            fun_standard_error=_error_of_mean(found, partial),
+            fun=math.fsum(estimate.fun for estimate in known) / len(known),
+            fun_standard_error=_error_of_mean(known, partial),
             jac=jac,
             standard_error=None if jac is None else torch.full_like(jac, 0.0 if _exact(found, partial) else math.inf),
             product=(lambda p: back.product(found, p)) if Order.HESSP in self.provides else None,
-            nfev=sum(estimate.nfev for estimate in found),
+            nfev=0,
             sigma=max(estimate.sigma for estimate in found),
-            spread=max(estimate.spread for estimate in found),
+            spread=max(estimate.spread for estimate in known),
             blind=all(estimate.blind for estimate in found),
             note=next((estimate.note for estimate in found if estimate.note), ""),
             partial=partial,
             unit=None if jac is None else lambda: back.unit(found, jac),
         )
+
+
+def _nothing(x: Tensor) -> Estimate:
+    """What an item adds to its minibatch where no value was finite."""
+    zero = torch.zeros_like(x)
+    unknown = torch.full_like(x, math.inf)
+    return Estimate(
+        x=x,
+        fun=math.nan,
+        fun_standard_error=math.inf,
+        jac=zero,
+        standard_error=unknown,
+        product=lambda p: Measurement(torch.zeros_like(p), unknown),
+        nfev=0,
+        blind=True,
+    )
 
 
 class _Backward:

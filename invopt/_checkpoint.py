@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 from collections import deque
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Enum):
+        return {"kind": "enum", "class": _name(type(value)), "value": value.name}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -174,6 +177,8 @@ def _decode(value: Any, tensors: dict[str, Tensor], device: torch.device) -> Any
     kind, inner = value["kind"], value["value"]
     if kind == "array":
         return tensors[inner].numpy()
+    if kind == "enum":
+        return _find(value["class"])[inner]
     if kind == "tensor":
         return tensors[inner] if value["cpu"] else tensors[inner].to(device)
     if kind in ("dict", "attrs"):
@@ -202,7 +207,7 @@ def _find(name: str) -> type[Any]:
     """A class of state, by its name; a file must not make us call anything else."""
     module, _, qualname = name.partition(":")
     found = getattr(importlib.import_module(module), qualname, None) if module.split(".")[0] != "builtins" else None
-    if not isinstance(found, type) or not (attrs.has(found) or hasattr(found, "_fields")):
+    if not isinstance(found, type) or not (attrs.has(found) or hasattr(found, "_fields") or issubclass(found, Enum)):
         raise CheckpointError(f"{name!r} in the checkpoint is no state of a run")
     return found
 

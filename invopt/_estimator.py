@@ -206,6 +206,10 @@ class Estimator(abc.ABC):
     def cost(self, n: int) -> int:
         """Evaluations that one estimate of `fun` and `jac` spends."""
 
+    def next_cost(self, n: int, state: Any) -> int:
+        """Evaluations that the next estimate spends, at most."""
+        return self.cost(n)
+
     def hess_cost(self, n: int) -> int:
         """Evaluations that the Hessian spends on top, once, on first use."""
         return 0

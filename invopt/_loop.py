@@ -101,6 +101,8 @@ class Loop:
                 bar.update(estimate, self.evaluator.nfev, len(self.history))
                 if status is not Status.RUNNING:
                     return status
+                # Estimates can be free, and evaluations alone look at the clock.
+                self.evaluator.check_time()
                 oracle = Oracle(
                     self.evaluator, partial(self._estimate, present), rng, partial(self._repeat, present, numbers)
                 )

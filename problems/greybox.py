@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from attrs import field, frozen
 from torch import nn
 
@@ -36,6 +38,8 @@ class GreyBox(GreyBoxProblem):
         Target of each input; by default the input itself.
     held_out : iterable, optional
         As `data`; what errors are reported on. By default `data`.
+    held_out_targets : iterable, optional
+        As `targets`, for the held-out inputs; what pictures show beside what the network says.
     batch_size : int, default 16
         Inputs an estimate takes; all of them, where there are fewer.
 
@@ -74,20 +78,23 @@ class GreyBox(GreyBoxProblem):
     targets: Any = field(default=None)
     _held_out: Any = field(default=None)
     batch_size: int = field(default=16, validator=integer(1))
+    held_out_targets: Any = field(default=None)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self._inner, Problem):
             raise TypeError(f"'inner' must be a Problem: {self._inner!r}")
         inner = self._inner.provides
         require("inner", Capability.CHAIN not in inner, "a black box, not a chain", self._inner)
-        if self.targets is not None and Capability.TARGET not in inner:
+        if (self.targets is not None or self.held_out_targets is not None) and Capability.TARGET not in inner:
             raise ValueError(
                 f"'targets' mean nothing to {type(self._inner).__name__}, whose target cannot be exchanged"
             )
         data = self.data if isinstance(self.data, Items) else Items.read("data", self.data, self.targets)
         held = self._held_out
-        held = None if held is None else held if isinstance(held, Items) else Items.read("held_out", held)
-        for name, value in {"data": data, "targets": None, "_held_out": held}.items():
+        require("held_out_targets", held is not None or self.held_out_targets is None, "given with 'held_out'", held)
+        if held is not None and not isinstance(held, Items):
+            held = Items.read("held_out", held, self.held_out_targets)
+        for name, value in {"data": data, "targets": None, "_held_out": held, "held_out_targets": None}.items():
             object.__setattr__(self, name, value)
         as_vector("model (weights)", self.network.weights)
         for name, items in {"data": data, "held_out": self.held_out}.items():
@@ -98,6 +105,14 @@ class GreyBox(GreyBoxProblem):
         return (
             f"GreyBox({type(self.model).__name__}, {self._inner!r}, {len(self.data)} items, {self.batch_size} a batch)"
         )
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint belongs to: the data, too."""
+        digest = hashlib.sha256()
+        for part in (self.data.inputs.numpy(), self.data.targets):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return {**super().fingerprints, "data": digest.hexdigest(), "model": repr(self.model)}
 
     @cached_property
     def network(self) -> FlatNetwork:

@@ -38,7 +38,8 @@ class GreyBoxObjective(Objective):
         self._item = -1
         self._inner = problem.inner.open()
         self.chunk_size = self._inner.chunk_size
-        if self._inner.reference is not None:
+        shape = problem.held_out.targets.shape[1:]
+        if self._inner.reference is not None and shape == self._inner.reference.shape:
             self.reference = np.concatenate(list(problem.held_out.targets[:_SHOWN]), axis=1)
 
     def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:

@@ -145,7 +145,7 @@ class GreyBoxProblem(Problem):
         given = self.held_out.inputs if inputs is None else torch.as_tensor(inputs)
         w = network.as_tensor(np.asarray(x))
         with torch.no_grad():
-            parts = [network(w, part.to(network.device, network.dtype)).cpu() for part in torch.split(given, 64)]
+            parts = [network(w, network.as_inputs(part)).cpu() for part in torch.split(given, 64)]
         found: NDArray[np.float64] = torch.cat(parts).double().numpy()
         box = self.inner.bounds
         return found if box is None else found.clip(box.lb, box.ub)

@@ -51,7 +51,8 @@ class Items:
         truth = _stacked(f"{name} (truth)", [np.atleast_1d(item[1]) for item in found]) if paired[0] else None
         compared = inputs if targets is None else _stacked("targets", list(targets))
         if len(compared) != len(inputs):
-            raise ValueError(f"'targets' must be {len(inputs)}, one for each input: {len(compared)}")
+            what = "targets" if name == "data" else f"{name}_targets"
+            raise ValueError(f"'{what}' must be {len(inputs)}, one for each input: {len(compared)}")
         return cls(
             inputs=torch.from_numpy(inputs), targets=compared, truth=None if truth is None else truth.astype(np.float64)
         )

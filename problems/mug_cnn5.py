@@ -28,7 +28,7 @@ class MugCNN5(MugNetwork):
 
     Parameters
     ----------
-    size, n_train, n_held_out, batch_size, width, height, spp, reference_spp, data_seed, depth, backend, device
+    size, n_train, n_held_out, batch_size, spp, reference_spp, data_seed, depth, backend, device
         As of every `MugNetwork`.
 
     References

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from invopt._chain import Chain, Link
 from invopt._problem import Problem
@@ -35,6 +37,9 @@ class FlatNetwork:
         if not isinstance(model, nn.Module):
             raise TypeError(f"'model' must be a torch.nn.Module: {model!r}")
         self.module = copy.deepcopy(model).eval()
+        # A call leaves its tensors in a module that is there under two names.
+        self._called = copy.deepcopy(self.module)
+        self._counts = any(isinstance(layer, nn.Embedding | nn.EmbeddingBag) for layer in self.module.modules())
         self._trained = {name: part for name, part in self.module.named_parameters() if part.requires_grad}
         require("model", bool(self._trained), "a module with parameters that require a gradient", model)
         kinds = {(part.dtype, part.device) for part in self._trained.values()}
@@ -69,7 +74,13 @@ class FlatNetwork:
 
     def __call__(self, w: Tensor, inputs: Tensor) -> Any:
         """Outputs of the module with the weights `w`."""
-        return torch.func.functional_call(self.module, self.parts(w), (inputs,))
+        with _plain_kernels():
+            return torch.func.functional_call(self._called, self.parts(w), (inputs,))
+
+    def as_inputs(self, inputs: Tensor) -> Tensor:
+        """Inputs in the module's dtype, on its device; integers stay what they are where they are looked up."""
+        whole = self._counts and not (inputs.is_floating_point() or inputs.dtype == torch.bool)
+        return inputs.to(self.device) if whole else inputs.to(self.device, self.dtype)
 
     def with_weights(self, w: NDArray[np.float64]) -> nn.Module:
         """A module of its own with the weights `w`."""
@@ -88,6 +99,18 @@ class FlatNetwork:
                 if callable(reset := getattr(layer, "reset_parameters", None)):
                     reset()
         return FlatNetwork(module).weights
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Attention without torch's fused kernels, which have no forward mode."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class NetworkChain(Chain):
@@ -115,7 +138,7 @@ class NetworkChain(Chain):
 
     @cached_property
     def _inputs(self) -> Tensor:
-        return self._read().to(self._network.device, self._network.dtype)
+        return self._network.as_inputs(self._read())
 
     def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
         """The network at `w` on the inputs of these numbers, by reverse mode and forward mode."""
@@ -140,7 +163,7 @@ class NetworkChain(Chain):
 
 def check_width(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
     """Refuse a network whose outputs are not points of the inner problem."""
-    some = inputs[:2].to(network.device, network.dtype)
+    some = network.as_inputs(inputs[:2])
     with torch.no_grad():
         found = network(network.as_tensor(network.weights), some)
     wanted = (len(some), inner.n)

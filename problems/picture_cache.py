@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 __all__ = ["ENVIRONMENT", "cached_pictures"]
 
@@ -20,7 +21,10 @@ def cached_pictures(key: str, render: Callable[[], NDArray[np.float32]]) -> NDAr
     """Pictures of that name from the cache, or rendered and put there; a folder that takes nothing costs a warning."""
     path = _folder() / f"{key}.safetensors"
     if path.is_file():
-        return _read(path)
+        try:
+            return _read(path)
+        except (SafetensorError, KeyError) as error:
+            _logger.warning("invopt: %s is damaged (%s) and rendered anew", path, error)
     pictures = np.ascontiguousarray(render(), dtype=np.float32)
     try:
         _write(path, pictures)

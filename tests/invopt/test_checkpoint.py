@@ -74,6 +74,40 @@ def test_resumed_networks_have_the_same_bits(batch_size, method, tmp_path):
     assert whole.nfev == rest.nfev
 
 
+@pytest.mark.parametrize("cut", [3, 6, 9, 12])
+def test_resumed_targets_have_the_same_bits(cut, tmp_path):
+    """In the first descent, at rest, in the second descent, and after it."""
+    exact = estimators.FiniteDifference(abs_step=0.1)
+    target = estimators.NewtonTarget(estimator=exact, steps=4, restarts=1, rest=3)
+    inner = problems.Function(fun=lambda x: float((x[0] ** 2 - 1) ** 2 + x[1] ** 2), x0=[0.0, 0.0])
+    model = torch.nn.Linear(3, 2, dtype=torch.float64)
+    problem = problems.GreyBox(model, inner, np.random.default_rng(0).standard_normal((4, 3)))
+
+    def run(**options):
+        return invopt.minimize(problem, target, optimizers.Adam(lr=0.1), rng=0, progress=False, **options)
+
+    run(maxiter=cut, checkpoint=tmp_path / "cut")
+    resumed, whole = run(maxiter=14, checkpoint=tmp_path / "cut"), run(maxiter=14)
+    assert (resumed.x == whole.x).all()
+    assert resumed.nfev == whole.nfev
+
+
+def test_other_data_are_refused(tmp_path):
+    inner = problems.Function(fun=lambda x: float(x @ x), x0=[0.0, 0.0])
+    inputs = np.random.default_rng(0).standard_normal((4, 3))
+    model = torch.nn.Linear(3, 2, dtype=torch.float64)
+
+    def run(data, maxiter):
+        problem = problems.GreyBox(model, inner, data)
+        path = tmp_path / "kept"
+        return invopt.minimize(problem, "fr22", "adam", rng=0, maxiter=maxiter, checkpoint=path, progress=False)
+
+    run(inputs, 2)
+    with pytest.raises(CheckpointError, match="is of another data"):
+        run(inputs[::-1], 4)
+    assert run(inputs, 4).nit == 4
+
+
 def test_written_when_due_and_at_the_end(tmp_path):
     path, seen = tmp_path / "deep" / "run", []
 

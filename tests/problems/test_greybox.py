@@ -398,3 +398,78 @@ def test_parts_that_do_not_fit_are_refused():
         invopt.minimize(make_problem(), "shared-samples", "newton")
     with pytest.raises(ValueError, match="'inner' must be a black box"):
         problems.GreyBox(linear(), make_problem(), INPUTS)
+
+
+def test_a_module_that_is_there_twice_can_be_used_after_a_run():
+    layer = nn.Linear(4, 4, dtype=torch.float64)
+    problem = make_problem(nn.Sequential(layer, nn.Tanh(), layer, nn.Linear(4, 2, dtype=torch.float64)))
+    res = invopt.minimize(problem, estimators.FR22(), optimizers.Adam(), rng=0, maxiter=3, progress=False)
+    inputs = torch.from_numpy(INPUTS)
+    np.testing.assert_allclose(
+        problem.trained(res)(inputs).detach().numpy(), problem.predict(res.x, inputs), atol=1e-12
+    )
+    assert len(problem.starts(np.random.default_rng(0), 2)) == 2
+
+
+class Reader(nn.Module):
+    """Numbers of words, and attention over them."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(8, 4, dtype=torch.float64)
+        self.layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, dtype=torch.float64)
+        self.last = nn.Linear(4, 2, dtype=torch.float64)
+
+    def forward(self, numbers):
+        return self.last(self.layer(self.words(numbers)).mean(1))
+
+
+def test_words_and_attention_are_trained_with_products():
+    problem = problems.GreyBox(Reader(), make_bowl(), RNG.integers(0, 8, (3, 5)), targets=np.arange(3))
+    method = optimizers.NewtonCG()
+    res = invopt.minimize(problem, estimators.SharedSamples(sigma=0.1), method, rng=0, maxiter=3, progress=False)
+    assert res.fun < res.history["fun"][0]
+
+
+def test_an_item_without_a_finite_value_adds_nothing():
+    def broken(x, target):
+        return float("nan") if target == 1 else bowl(x, target)
+
+    inner = problems.Function(fun=broken, x0=[0.0, 0.0], targeted=True)
+    problem = problems.GreyBox(linear(), inner, INPUTS, targets=np.arange(3))
+    exact = estimators.FiniteDifference(abs_step=0.01)
+    broken_jac = next(estimates(problem, exact)).jac
+    alone = problems.GreyBox(linear(), inner, INPUTS[[0, 2]], targets=np.array([0, 2]))
+    np.testing.assert_allclose(broken_jac, next(estimates(alone, exact)).jac * 2 / 3, atol=1e-9)
+    res = invopt.minimize(problem, estimators.FR22(n_samples=1), optimizers.Adam(), rng=0, maxiter=20, progress=False)
+    assert res.nit == 20
+    assert res.n_nonfinite == 40 + 2
+    most = problems.Function(fun=lambda x, target: np.nan if target < 2 else 0.0, x0=[0.0, 0.0], targeted=True)
+    with pytest.raises(invopt.exceptions.NonFiniteError):
+        invopt.minimize(
+            problems.GreyBox(linear(), most, INPUTS, targets=np.arange(3)), estimators.FR22(), rng=0, maxiter=3
+        )
+
+
+@pytest.mark.parametrize("limit", [{"maxtime": 0.5}, {"maxfev": 36, "maxiter": 100}])
+def test_learning_without_evaluations_keeps_its_limits(limit):
+    exact = estimators.FiniteDifference(abs_step=0.01)
+    target = estimators.NewtonTarget(estimator=exact, steps=1)
+    each = 3 * target.cost(2)
+    res = invopt.minimize(
+        make_problem(), target, optimizers.Adam(), rng=0, progress=False, **(limit | {"maxfev": each})
+    )
+    assert res.nfev == each
+    assert res.seconds < 20
+    assert res.nit == 100 if "maxiter" in limit else res.status is invopt.Status.MAXTIME
+
+
+def test_held_out_inputs_have_targets_of_their_own():
+    aimed = problems.GreyBox(
+        linear(), make_bowl(), INPUTS, targets=np.arange(3), held_out=INPUTS[:2], held_out_targets=[2, 1]
+    )
+    assert aimed.held_out.targets.tolist() == [2, 1]
+    with pytest.raises(ValueError, match="'held_out_targets' must be 2, one for each input: 1"):
+        problems.GreyBox(linear(), make_bowl(), INPUTS, targets=np.arange(3), held_out=INPUTS[:2], held_out_targets=[1])
+    with pytest.raises(ValueError, match="'held_out_targets' must be given with 'held_out'"):
+        problems.GreyBox(linear(), make_bowl(), INPUTS, targets=np.arange(3), held_out_targets=[1])
