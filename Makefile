@@ -43,7 +43,7 @@ types: $(STAMPS)/dev ## mypy --strict on the built wheel
 	&& "$$root/$(BIN)/python" -m mypy --config-file "$$root/pyproject.toml" --cache-dir "$$root/.mypy_cache" -p invopt
 
 docs: setup $(STAMPS)/docs ## build the documentation with its gallery, warnings being errors; in docs/_build
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs docs/_build
 	@echo "open docs/_build/index.html"
 
 bench: setup ## run the benchmarks
