@@ -136,6 +136,9 @@ class SampleHistory(HistoryEstimator):
         estimate = evolve(_describe(x, model, errors, seen, state), partial=partial)
         if not adaptive or (not state.hold and sigma > _SMALL * state.first):
             return estimate, state
+        if not state.stay and bool((seen.funs == seen.funs[0]).all()):
+            # Lower than the start, and flat: the bottom of a step.
+            return evolve(estimate, status=Status.CONVERGED), state
         if not state.hold and sigma <= _AGAIN * state.probed:
             state = self._with_noise(objective, state, rng)
         if not model.determined or state.floor.noise is None:

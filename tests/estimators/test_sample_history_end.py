@@ -202,6 +202,17 @@ def test_noise_that_most_values_do_not_have():
     assert ends.count("NOISE_FLOOR") >= 10
 
 
+def test_a_flat_bottom_is_an_end():
+    def stairs(x):
+        return abs(round(3 * x[0]) - 6) + abs(round(3 * x[1]) + 3)
+
+    for seed in range(10):
+        found = minimize(stairs, x0=[5.0, 4.0], rng=seed, maxfev=300)
+        assert found.success
+        assert stairs(found.x) == 0
+        assert found.nfev < 150
+
+
 def test_a_bound_ends_a_run_without_noise():
     found = minimize(lambda x: float((x[0] + 1) ** 2), x0=[2.0], bounds=[(0, 4)], rng=0, maxfev=400)
     assert found.success
