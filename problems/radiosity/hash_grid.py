@@ -10,11 +10,13 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._validators import integer, real
+from invopt._validators import integer, real, require
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.frozen import owned
 
 __all__ = ["HashGrid"]
+
+_FINEST = 2**22
 
 _PRIMES = (1, 2654435761, 805459861)
 
@@ -50,6 +52,10 @@ class HashGrid:
     def __attrs_post_init__(self) -> None:
         if self.features % 2:
             raise ValueError(f"'features' must be even: {self.features}")
+        # Dr.Jit's grid asks for the first, and single precision tells no more cells apart than the second.
+        require("features", 2**self.log2_size % self.features == 0, "a power of 2, up to 2^log2_size", self.features)
+        finest = self.base * self.growth ** min(self.levels - 1, 64)
+        require("levels", finest <= _FINEST, f"few enough for a finest grid of {_FINEST} cells a side", self.levels)
 
     @property
     def width(self) -> int:

@@ -218,6 +218,7 @@ class NeuralRadiosity(Problem):
             "scene": _fingerprint(self.scene, self.variables),
             "field": f"{self.field!r} version {self.field.version}",
             "guide": repr(self.guide),
+            "loss": f"{self.loss!r} of {self.sides} sides",
         }
 
     def learns(self, step: int) -> bool:

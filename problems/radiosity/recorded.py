@@ -17,6 +17,8 @@ __all__ = ["Recorded"]
 dr: Any = drjit
 
 _logger = logging.getLogger("invopt.radiosity")
+# Programs kept at most.
+_RECORDINGS = 24
 # Calls that are made both ways and compared.
 _TRIALS = 3
 
@@ -36,7 +38,8 @@ class Recorded:
 
     def __init__(self, function: Callable[..., list[Any]]) -> None:
         self._plain = function
-        self._frozen: Any = dr.freeze(function)
+        # A scene that is opened beside this one has the program recorded anew: as often as that, but no warning.
+        self._frozen: Any = dr.freeze(function, limit=_RECORDINGS, warn_after=_RECORDINGS)
         self._calls = 0
 
     def __call__(self, *arguments: Any) -> list[Any]:

@@ -83,6 +83,8 @@ def test_an_interrupted_run_is_kept(tmp_path):
     [
         ({"scene": "cornell-box"}, "scene: gap-room there, cornell-box here"),
         ({"field": Field(width=8, depth=2)}, "field"),
+        ({"sides": "reflected"}, "loss"),
+        ({"loss": "mae"}, "loss"),
         ({"estimator": estimators.FullGradient()}, "estimator"),
     ],
 )
@@ -250,6 +252,10 @@ def test_bad_fields(options, error, message):
 def test_bad_parts():
     with pytest.raises(ValueError, match="'features' must be even"):
         HashGrid(features=3)
+    with pytest.raises(ValueError, match="'features' must be a power of 2"):
+        HashGrid(features=6)
+    with pytest.raises(ValueError, match="'levels' must be few enough for a finest grid"):
+        HashGrid(levels=40, log2_size=8)
     with pytest.raises(ValueError, match="'last' must be > 'first'"):
         Guide(first=5, last=5)
     with pytest.raises(ValueError, match="'output' must be one of"):
