@@ -129,9 +129,9 @@ class GaussNewton(HistoryEstimator):
         state = evolve(self._stayed(state, stay), gram=gram)
         adaptive = isinstance(self.sigma, AdaptiveWidth)
         estimate = mean_square_estimate(x, model, state, remembers=self.window > 1)
-        # In small units any gradient is small; while the width is not, it says nothing of the minimum.
         m, n = state.batches[-1].values.shape[1], len(x)
         note = _FEWER.format(m, n) if m < n else ""
+        # In small units any gradient is small; while the width is not, it says nothing of the minimum.
         estimate = evolve(estimate, partial=adaptive and state.floor.noise is None, note=note)
         if not bool(state.batches[-1].values.any()):
             # Nothing is left of the residuals.
@@ -196,7 +196,7 @@ class GaussNewton(HistoryEstimator):
         excess = model.covariance()[1:] / state.sigma**2
         jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
         # Noise does not move what is pressed against a bound.
-        free = objective.projected_gradient(estimate.x, jac) == jac
+        free = objective.free(estimate.x, jac)
         error, bar = torch.zeros_like(estimate.x), torch.zeros_like(estimate.x)
         if bool(free.any()):
             assert state.deviations is not None

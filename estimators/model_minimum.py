@@ -23,14 +23,14 @@ _CURVED = 3.0
 def varies(objective: Evaluator, x: Tensor, model: Fit) -> float:
     """How much values differ within the width, as far as bounds let it go: the basis is orthonormal."""
     jac, hess = unpack(model.coefficients, len(x))
-    free = objective.projected_gradient(x, jac) == jac
+    free = objective.free(x, jac)
     return math.sqrt(float(jac[free].square().sum() + 0.5 * hess[free][:, free].square().sum()))
 
 
 def to_minimum(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor | None:
     """Step to the model's minimum; None if its curvature does not stand out of the noise in every direction."""
     assert estimate.jac is not None
-    free = objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
+    free = objective.free(estimate.x, estimate.jac)
     if not bool(free.any()):
         return torch.zeros_like(estimate.jac)
     n = len(free)
@@ -50,7 +50,7 @@ def to_minimum(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor |
 def uncertainty(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor:
     """Standard error of the model's minimum, in units of the width, by the noise of its slope."""
     assert estimate.jac is not None
-    n, free = len(estimate.x), objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
+    n, free = len(estimate.x), objective.free(estimate.x, estimate.jac)
     hess, noise = unpack(model.coefficients, n)[1], model.covariance()[1 : n + 1, 1 : n + 1]
     inverse = torch.linalg.pinv(hess[free][:, free], hermitian=True)
     error = torch.zeros_like(estimate.x)
@@ -61,7 +61,7 @@ def uncertainty(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor:
 def kernel_shift(objective: Evaluator, estimate: Estimate, seen: Reweighted) -> Tensor:
     """How far the kernel has moved the minimum, in units of its width: what a third derivative does."""
     assert estimate.jac is not None
-    n, free = seen.t.shape[1], objective.projected_gradient(estimate.x, estimate.jac) == estimate.jac
+    n, free = seen.t.shape[1], objective.free(estimate.x, estimate.jac)
     features, ridge = quadratic(seen.t)
     # Hermite polynomials of degree 3, as far as they change the slope: each has slope -(n + 2) at 0, and 0 smoothed.
     radial = seen.t * (seen.t.square().sum(1, keepdim=True) - (n + 2))

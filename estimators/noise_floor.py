@@ -92,7 +92,7 @@ class NoiseFloor:
 
 def newton_step(objective: Evaluator, x: Tensor, jac: Tensor, hess: Tensor) -> Tensor | None:
     """Step to a quadratic's minimum, without parameters pressed against a bound; None if it has no minimum."""
-    free = objective.projected_gradient(x, jac) == jac
+    free = objective.free(x, jac)
     factor, failed = torch.linalg.cholesky_ex(hess[free][:, free])
     if int(failed) > 0:
         return None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -134,8 +134,7 @@ class Chained(Estimator):
                     raise
                 estimate = _nothing(point)
             found.append(estimate)
-        joined = self._joined(x, found, _Backward(link, objective.item.x_scale))
-        joined = evolve(joined, nfev=objective.nfev - spent)
+        joined = self._joined(x, found, _Backward(link, objective.item.x_scale), objective.nfev - spent)
         return joined, ChainedState(state.fresh, memory, order, position + self.batch_size)
 
     def _next_batch(self, state: ChainedState, rng: np.random.Generator) -> tuple[NDArray[np.int64], int]:
@@ -145,7 +144,7 @@ class Chained(Estimator):
             return rng.permutation(self.n_items), 0
         return state.order, state.position
 
-    def _joined(self, x: Tensor, found: list[Estimate], back: _Backward) -> Estimate:
+    def _joined(self, x: Tensor, found: list[Estimate], back: _Backward, nfev: int) -> Estimate:
         """One estimate of those of all items."""
         partial = self.batch_size < self.n_items
         known = [estimate for estimate in found if not math.isnan(estimate.fun)]
@@ -157,7 +156,7 @@ class Chained(Estimator):
             jac=jac,
             standard_error=None if jac is None else torch.full_like(jac, 0.0 if _exact(found, partial) else math.inf),
             product=(lambda p: back.product(found, p)) if Order.HESSP in self.provides else None,
-            nfev=0,
+            nfev=nfev,
             sigma=max(estimate.sigma for estimate in found),
             spread=max(estimate.spread for estimate in known),
             blind=all(estimate.blind for estimate in found),

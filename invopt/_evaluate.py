@@ -135,11 +135,14 @@ class Evaluator:
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
         """Gradient with the components dropped that only push against an active bound."""
+        return jac if self._scaled is None else torch.where(self.free(x, jac), jac, 0.0)
+
+    def free(self, x: Tensor, jac: Tensor) -> Tensor:
+        """Which parameters are not pressed against a bound, shape (n,)."""
         if self._scaled is None:
-            return jac
+            return torch.ones_like(x, dtype=torch.bool)
         lower, upper = self._scaled
-        blocked = ((x <= lower) & (jac > 0)) | ((x >= upper) & (jac < 0))
-        return torch.where(blocked, 0.0, jac)
+        return ~(((x <= lower) & (jac > 0)) | ((x >= upper) & (jac < 0)))
 
     def unscale(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds, in the problem's own units."""
