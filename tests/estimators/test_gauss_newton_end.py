@@ -81,7 +81,7 @@ def test_noise_that_no_seed_repeats_leaves_error_bars_true(m):
 
 
 def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
-    """A gain that changes with the seed leaves no residual; without it the bar of the first was 100 times too short."""
+    """A gain that changes with the seed leaves no residual; nothing that is left at the minimum tells of it."""
     t, scores = np.linspace(0, 1, 400), []
 
     def residuals(x, seed):
