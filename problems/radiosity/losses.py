@@ -49,19 +49,21 @@ class RelativeL2(L2):
 
 @frozen(kw_only=True)
 class SymmetricL2(ResidualLoss):
-    r"""A relative loss that pulls down as it pulls up: :math:`\|L - R\|^2 / (l (l + r) / 2 + \epsilon)`.
+    r"""A relative loss that pulls down as it pulls up: :math:`\|L - R\|^2 / (l ((1 - s) l + s r) + \epsilon)`.
 
     The norms :math:`l = \|\mathrm{sg}(L)\|` and :math:`r = \|\mathrm{sg}(R)\|` are constants to the derivative. Where
-    the field is an exponential, :math:`L = e^y`, the derivative by y is :math:`4 \tanh(t / 2)`, :math:`t = \ln(L / R)`:
-    4 at most, and alike where it is too bright and too dark. That of the papers' relative loss, whose norm has L
-    alone, is :math:`2 (1 - e^{-t})`: 2 at most where it is too bright, without bound where it is too dark, and a
-    network that cannot fit all comes out too bright.
+    the field is an exponential, :math:`L = e^y`, the derivative by y is, with s = 1/2, :math:`4 \tanh(t / 2)`,
+    :math:`t = \ln(L / R)`: 4 at most, and alike where it is too bright and too dark. That of the papers' relative loss,
+    s = 0, is :math:`2 (1 - e^{-t})`: 2 at most where it is too bright, without bound where it is too dark, and a
+    network that cannot fit all comes out too bright. With s = 1/2 it comes out at a geometric mean instead, too dark.
 
     With the semi-gradient one half of the directions gives the residual and the other the norm, and the reverse, so
     that the noise of the norm does not bias the fixed point.
 
     Parameters
     ----------
+    share : float, default 0.5
+        Of the right side in the norm, s, in (0, 1].
     epsilon : float, default 0.01
         Keeps black points from counting without limit, > 0; norms are means over the channels.
     """
@@ -69,6 +71,7 @@ class SymmetricL2(ResidualLoss):
     quadratic: ClassVar[bool] = False
     crossed: ClassVar[bool] = True
 
+    share: float = field(default=0.5, validator=real(above=0, maximum=1))
     epsilon: float = field(default=1e-2, validator=real(above=0))
 
     def values(self, left: Tensor, right: Tensor) -> Tensor:
@@ -81,7 +84,8 @@ class SymmetricL2(ResidualLoss):
 
     def _weighed(self, left: Tensor, right: Tensor, other: Tensor) -> Tensor:
         own, theirs = (side.detach().square().mean(1).sqrt() for side in (left, other))
-        return (left - right).square().mean(1) / (own * (own + theirs) / 2 + self.epsilon)
+        norm = own * ((1 - self.share) * own + self.share * theirs) + self.epsilon
+        return (left - right).square().mean(1) / norm
 
 
 @frozen(kw_only=True)

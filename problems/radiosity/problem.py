@@ -20,7 +20,7 @@ from invopt._problem import Capability, Problem
 from invopt._registry import find
 from invopt._schedules import StepDecay
 from invopt._sides import ResidualLoss
-from invopt._validators import integer, one_of
+from invopt._validators import integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.dictionaries import Description, as_description
@@ -81,6 +81,13 @@ class NeuralRadiosity(Problem):
     sampling : {"uniform", "bsdf", "nee", "guided"}
         Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
         that with half of the directions from a network which learns where light comes from.
+    bounces : int, default 1
+        How often the right side traces light on before it asks the field, >= 1; 1 is the papers'. Each bounce more
+        makes the feedback of the field's own errors weaker, by as much as surfaces absorb, and the right side noisier:
+        the n-step returns of reinforcement learning [3]_. The fixed point of the semi-gradient is the same.
+    dark_density : float, default 1
+        Points per area of the faces of surfaces where no light arrives, such as the outer ones of a room's two-sided
+        walls, in (0, 1]: faces that are lit everywhere have 1. 1 is the papers'.
     guide : Guide, optional
         That network; given with ``sampling="guided"`` only.
     precision : {"float32", "mixed"}, optional
@@ -109,6 +116,7 @@ class NeuralRadiosity(Problem):
     ----------
     .. [1] Hadadan, Chen, Zwicker, "Neural Radiosity", SIGGRAPH Asia 2021.
     .. [2] Cho, Cho, "Fast and Accurate Neural Rendering Using Semi-Gradients", 2024.
+    .. [3] Sutton, Barto, "Reinforcement Learning: An Introduction", 2nd ed., 2018, chapter 7.
 
     Examples
     --------
@@ -127,6 +135,8 @@ class NeuralRadiosity(Problem):
     loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
     sides: str = attrs.field(default="outgoing", validator=one_of("outgoing", "reflected"))
     sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
+    bounces: int = attrs.field(default=1, validator=integer(1))
+    dark_density: float = attrs.field(default=1.0, validator=real(above=0, maximum=1))
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(validators.instance_of(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .checks import areas, check_emitters, check_media
+from .checks import check_emitters, check_media
 from .directions import Directions
 from .guiding import Lobes
 from .mixture import Mixture
+from .points import Points
 from .query import Incident, Query
 from .recorded import Recorded
 from .specular import follow, is_specular
@@ -39,16 +40,23 @@ class Transport:
         How incident directions are drawn.
     media : {"refuse", "ignore"}, default "refuse"
         What to do about participating media.
+    bounces : int, default 1
+        How often light is reflected on the right side before the field is asked.
+    dark_density : float, default 1
+        See `Points`.
     """
 
-    def __init__(self, scene: Any, sampling: str, media: str = "refuse") -> None:
+    def __init__(
+        self, scene: Any, sampling: str, media: str = "refuse", bounces: int = 1, dark_density: float = 1.0
+    ) -> None:
         self.scene = scene
+        self.bounces = bounces
         self._directions = Directions(scene, sampling)
         self._sampler = mi.load_dict({"type": "independent"})
         if media == "refuse":
             check_media(scene)
         check_emitters(scene, sampling)
-        self._surfaces = mi.DiscreteDistribution(areas(scene))
+        self._points = Points(scene, dark_density)
         self._has_specular = any(is_specular(shape.bsdf().flags()) for shape in scene.shapes())
         box = scene.bbox()
         self._programs: dict[tuple[int, int], Recorded] = {}
@@ -61,46 +69,15 @@ class Transport:
         return self._low, self._extent
 
     def points(self, count: int, seed: Any) -> Any:
-        """Interactions uniform by area over the surfaces that scatter, seen from directions uniform in solid angle.
-
-        One-sided surfaces are seen from their bright side only.
-        """
-        sampler = self._seeded(seed, count)
-        shape = dr.gather(mi.ShapePtr, self.scene.shapes_dr(), self._surfaces.sample(sampler.next_1d()))
-        place = shape.sample_position(0.0, sampler.next_2d())
-        point = self._met(place, shape)
-        drawn = sampler.next_2d()
-        both = mi.has_flag(shape.bsdf().flags(), mi.BSDFFlags.BackSide)
-        point.wi = dr.select(both, mi.warp.square_to_uniform_sphere(drawn), mi.warp.square_to_uniform_hemisphere(drawn))
-        # Or it would be drawn and traced anew for each of the directions.
-        dr.eval(point)
-        return point
-
-    def _met(self, place: Any, shape: Any) -> Any:
-        """Interactions at places of shapes, as a ray meets them.
-
-        The place itself knows no tangents, which brushed metal and bumps turn with, and on some shapes other texture
-        coordinates. Where another surface lies in the same place, it has to do.
-        """
-        found = mi.SurfaceInteraction3f(place, dr.zeros(mi.Color0f))
-        found.shape = shape
-        above = found.spawn_ray(place.n).o
-        # Twice as far as the place is from above.
-        reach = 2 * dr.norm(above - place.p)
-        ray = mi.Ray3f(above, -place.n)
-        ray.maxt = reach
-        met = self.scene.ray_intersect(ray)
-        point = dr.select(met.is_valid() & (met.shape == shape), met, found)
-        # Where a ray ends is rounded more coarsely, enough to be outside of a lamp that is a ball seen from inside.
-        point.p, point.t = place.p, dr.zeros(mi.Float, dr.width(place.p))
-        return point
+        """Interactions on the surfaces that scatter, seen from directions uniform in solid angle."""
+        return self._points.draw(count, self._seeded(seed, count))
 
     def batch(self, count: int, m: int, first: int, second: int) -> tuple[Query, Tensor, Incident]:
         """`points` of the `first` seed, what they emit, and what is `incident` there with the `second`; traced once."""
         if (count, m) not in self._programs:
             self._programs[count, m] = Recorded(self._program(count, m))
         seeds = (dr.opaque(mi.UInt32, seed) for seed in (first, second))
-        found = self._programs[count, m]((self.scene, self._surfaces, self._sampler), *seeds)
+        found = self._programs[count, m]((self.scene, *self._points.arrays, self._sampler), *seeds)
         query, emitted, _ = self._as_query(found[:6], count)
         return query, emitted, self._as_incident(found[6:], count * m)
 
@@ -129,20 +106,33 @@ class Transport:
         index = dr.repeat(dr.arange(mi.UInt32, count), m)
         here = dr.gather(type(point), point, index)
         mixture = None if lobes is None else Mixture(lobes, index)
+        there, weight, known, direct, direction = self._bounced(here, sampler, mixture)
+        for _ in range(self.bounces - 1):
+            goes_on = weight != 0
+            there, further, found, sampled, _ = self._bounced(there, sampler, None)
+            known += dr.select(goes_on, weight * (found + sampled), 0)
+            weight = dr.select(goes_on, weight * further, 0)
+        return [*self._described(there), weight, known, direct, direction]
+
+    def _bounced(self, here: Any, sampler: Any, mixture: Mixture | None) -> tuple[Any, Any, Any, Any, Any]:
+        """Where one direction each leads; how the field counts there, what it emits, what was sampled; the direction.
+
+        All of it as it is reflected here.
+        """
         drawn = self._directions.draw(here, sampler, mixture)
-        ray = here.spawn_ray(here.to_world(drawn.wo))
+        direction = here.to_world(drawn.wo)
         direct = mi.Color3f(0)
         weigh: Callable[[Any], Any] | None = None
         if self._directions.with_emitters:
             direct = self._directions.next_event(here, sampler, mixture)
             weigh = partial(self._directions.weight_of_hit, here, drawn.density)
-        there, passed, gathered, straight = self._follow(ray, sampler, weigh)
+        there, passed, gathered, straight = self._follow(here.spawn_ray(direction), sampler, weigh)
         emitted = there.emitter(self.scene).eval(there)
         if weigh is not None:
             emitted *= dr.select(straight, weigh(there), 1)
         known = drawn.factor * (gathered + passed * emitted)
         weight = dr.select(self._asked(there), drawn.factor * passed, 0)
-        return [*self._described(there), weight, known, direct, here.to_world(drawn.wo)]
+        return there, weight, known, direct, direction
 
     @staticmethod
     def _as_query(arrays: list[Any], count: int) -> tuple[Query, Tensor, Tensor]:

@@ -99,6 +99,20 @@ def test_right_side_is_the_truth_at_the_truth(sampling):
         assert_mean(found, 5.0, alpha=FAMILY / 100)
 
 
+@pytest.mark.parametrize("bounces", [2, 3])
+@pytest.mark.parametrize("c", [1.0, 6.0])
+def test_bounces_bring_the_right_side_nearer_to_the_truth(bounces, c):
+    """An error of the field is left in it times the albedo to the power of the bounces."""
+    rho = 0.8
+    sides = drawn(room(rho, 4, sampling="uniform", bounces=bounces), c, seed=bounces)
+    found = sides.right.detach().mean(1).double().numpy()
+    right = truth(rho, EMISSION)
+    assert_mean(found, EMISSION + right + rho**bounces * (c - right), alpha=FAMILY / 100)
+    expected = 2 * (1 - rho**bounces) * (c - right)
+    assert_mean(pointwise(sides, estimators.SemiGradient()), expected, alpha=FAMILY / 100)
+    assert_mean(pointwise(sides, estimators.DualBuffer()), (1 - rho**bounces) * expected, alpha=FAMILY / 100)
+
+
 @pytest.mark.parametrize(
     ("estimator", "sides", "radiance"),
     [

@@ -12,6 +12,7 @@ from .test_transport import furnished
 
 pytestmark = pytest.mark.render
 CALLS = 6
+LONGER = {"bounces": 2, "dark_density": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +28,21 @@ def mi():
 
 
 @pytest.mark.parametrize(
-    ("scene", "sampling", "recorded"),
+    ("scene", "sampling", "options", "recorded"),
     [
-        ("furnished", "uniform", True),
-        ("furnished", "bsdf", True),
-        # Dr.Jit 1.5 records no emitter sampling where there are two.
-        ("furnished", "nee", False),
-        ("gap-room", "nee", True),
-        ("gap-room", "guided", True),
+        ("furnished", "uniform", {}, True),
+        ("furnished", "bsdf", {}, True),
+        # Dr.Jit 1.5 records no emitter sampling where there are two, unless more follows it.
+        ("furnished", "nee", {}, False),
+        ("furnished", "nee", LONGER, True),
+        ("gap-room", "nee", {}, True),
+        ("gap-room", "nee", LONGER, True),
+        ("gap-room", "guided", {}, True),
     ],
 )
-def test_batches(scene, sampling, recorded):
+def test_batches(scene, sampling, options, recorded):
     source = furnished(shiny=True) if scene == "furnished" else scene
-    problem = NeuralRadiosity(source, field="tiny", sampling=sampling)
+    problem = NeuralRadiosity(source, field="tiny", sampling=sampling, **options)
     count, m = 37, 3
     with problem.open() as live:
         transport = live.transport

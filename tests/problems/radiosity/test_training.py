@@ -237,6 +237,9 @@ def test_what_is_refused_can_be_asked_for():
         ({"loss": "l3"}, UnknownNameError, "unknown loss 'l3'"),
         ({"sampling": "mis"}, ValueError, "'sampling' must be one of"),
         ({"loss": "symmetric-l2", "n_directions": 1}, ValueError, "'n_directions' must be >= 2 for SymmetricL2"),
+        ({"bounces": 0}, ValueError, "'bounces' must be >= 1"),
+        ({"dark_density": 0}, ValueError, "'dark_density' must be > 0"),
+        ({"dark_density": 2}, ValueError, "'dark_density' must be <= 1"),
         ({"guide": Guide()}, ValueError, "for sampling='guided' only"),
         ({"precision": "half"}, ValueError, "'precision' must be one of"),
         ({"encoder": "cuda"}, ValueError, "'encoder' must be one of"),
@@ -260,6 +263,8 @@ def test_bad_parts():
         Guide(first=5, last=5)
     with pytest.raises(ValueError, match="'output' must be one of"):
         Field(output="sinh")
+    with pytest.raises(ValueError, match="'share' must be > 0"):
+        SymmetricL2(share=0)
     with pytest.raises(ValueError, match="'weight' must be >= 0"):
         estimators.WeightedDualBuffer(weight=-1)
     with pytest.raises(IncompatibleError, match="needs .*SIDES"):
@@ -325,13 +330,16 @@ def test_sides_without_emission_differ_as_those_with_it():
 
 
 def test_symmetric_loss_pulls_alike_both_ways():
-    """By 4 tanh(t / 2) on the logarithm of a field that is off by the factor exp(t)."""
+    """By 4 tanh(t / 2) on the logarithm of a field that is off by the factor exp(t), with half of the right side."""
     t = torch.linspace(-6, 6, 25).unsqueeze(1)
     right = torch.tensor([0.3]).expand_as(t)
     y = (t + right.log()).requires_grad_()
     loss = SymmetricL2(epsilon=1e-12).cross(y.exp(), right, right)
     (pull,) = torch.autograd.grad(loss.sum(), y)
     torch.testing.assert_close(pull, 4 * torch.tanh(t / 2))
+    loss = SymmetricL2(share=0.25, epsilon=1e-12).cross(y.exp(), right, right)
+    (pull,) = torch.autograd.grad(loss.sum(), y)
+    torch.testing.assert_close(pull, 2 * (1 - (-t).exp()) / (0.75 + 0.25 * (-t).exp()))
 
 
 def test_field_of_exponentials(tmp_path):

@@ -1,4 +1,4 @@
-"""The right side around path-traced light is the path-traced light of one bounce more, at the same points."""
+"""The right side around path-traced light is the path-traced light of its bounces more, at the same points."""
 
 import numpy as np
 import pytest
@@ -79,8 +79,8 @@ def _lamp(middle, facing, radiance, bsdf):
     }
 
 
-def opened(scene, sampling):
-    problem = NeuralRadiosity(scene, field="tiny", n_points=N_POINTS, n_directions=M, sampling=sampling)
+def opened(scene, sampling, **options):
+    problem = NeuralRadiosity(scene, field="tiny", n_points=N_POINTS, n_directions=M, sampling=sampling, **options)
     return problem.open()
 
 
@@ -109,12 +109,12 @@ def reflected(transport, query, depth, seed):
     return np.array(found, dtype=np.float64), np.array(dr.abs(point.t - STEP) < STEP / 2)
 
 
-def assert_one_bounce_more(scene, sampling, depth):
-    """The right side around light of paths `depth` long is the light of paths one longer.
+def assert_bounces_more(scene, sampling, depth, bounces=1, traced=None):
+    """The right side around light of paths `depth` long is the light of paths longer by `bounces`.
 
     Everywhere, and where a surface is light or dark: a texture in the wrong place is right on average.
     """
-    with opened(scene, sampling) as live:
+    with opened(scene, sampling, bounces=bounces) as live:
         point = live.transport.points(N_POINTS, 1)
         incident = live.transport.incident(point, M, 2)
         light, met = reflected(live.transport, incident.query, depth, 3)
@@ -122,7 +122,9 @@ def assert_one_bounce_more(scene, sampling, depth):
         terms = weight * light + (incident.known + incident.direct).double().numpy()
         right = terms.reshape(3, N_POINTS, M).mean(2)
         query, _, _ = live.transport.query(point)
-        left, here = zip(*(reflected(live.transport, query, depth + 1, 10 + i) for i in range(M)), strict=True)
+        left, here = zip(
+            *(reflected(live.transport, query, depth + (traced or bounces), 10 + i) for i in range(M)), strict=True
+        )
     # A short ray meets something else in a corner; whether it does depends on the points alone.
     kept = here[0] & (met | (weight.max(0) == 0)).reshape(N_POINTS, M).all(1)
     assert kept.mean() > 0.95
@@ -133,13 +135,23 @@ def assert_one_bounce_more(scene, sampling, depth):
 
 @pytest.mark.parametrize(("sampling", "depth"), [("uniform", 1), ("bsdf", 4), ("nee", 4)])
 def test_one_bounce_more(sampling, depth):
-    assert_one_bounce_more(furnished(), sampling, depth)
+    assert_bounces_more(furnished(), sampling, depth)
 
 
-@pytest.mark.parametrize("sampling", ["bsdf", "nee"])
-def test_one_bounce_more_through_glass_and_mirrors(sampling):
+@pytest.mark.parametrize(("sampling", "bounces"), [("uniform", 2), ("bsdf", 3), ("nee", 3)])
+def test_several_bounces_more(sampling, bounces):
+    assert_bounces_more(furnished(), sampling, 1, bounces)
+
+
+def test_a_bounce_too_few_shows():
+    with pytest.raises(AssertionError, match="standard errors"):
+        assert_bounces_more(furnished(), "nee", 1, bounces=2, traced=3)
+
+
+@pytest.mark.parametrize(("sampling", "bounces"), [("bsdf", 1), ("nee", 1), ("nee", 2)])
+def test_one_bounce_more_through_glass_and_mirrors(sampling, bounces):
     # Specular surfaces count as bounces there and not here: paths long enough that none is missed.
-    assert_one_bounce_more(furnished(shiny=True), sampling, 30)
+    assert_bounces_more(furnished(shiny=True), sampling, 30, bounces)
 
 
 def test_points_are_what_a_ray_meets_there():

@@ -1,0 +1,99 @@
+"""Points on surfaces: where they are drawn, and which faces of surfaces light reaches."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from invopt.problems import NeuralRadiosity
+from invopt.problems.radiosity.scenes import _both_sides, _camera, _wall
+from invopt.rendering.descriptions import diffuse, rgb
+
+# Of every test here.
+ALPHA = 1e-7
+COUNT = 2**14
+TWO_SIDED = ("floor", "ceiling", "left", "right", "back", "front", "beyond")
+AREAS = dict.fromkeys(TWO_SIDED, 4.0) | {"board": 0.16, "lamp": 0.36}
+pytestmark = pytest.mark.render
+
+
+def room_with_a_hole(hole=0.0):
+    """A two-sided box, its front open by `hole` of its width; a wall of one side inside."""
+    white = _both_sides(diffuse(0.5, 0.5, 0.5))
+    deep, up = (0, 0, 1), (0, 1, 0)
+    lamp = _wall((0, 0.9, 0), (0, -1, 0), deep, (0.3, 0.3), diffuse(0, 0, 0))
+    return {
+        "type": "scene",
+        "sensor": _camera((0, 0, 0.9), (0, 0, 0), 16),
+        "floor": _wall((0, -1, 0), up, deep, (1, 1), white),
+        "ceiling": _wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
+        "left": _wall((-1, 0, 0), (1, 0, 0), up, (1, 1), white),
+        "right": _wall((1, 0, 0), (-1, 0, 0), up, (1, 1), white),
+        "back": _wall((0, 0, -1), deep, up, (1, 1), white),
+        "front": _wall((-hole, 0, 1), (0, 0, -1), up, (1 - hole, 1), white),
+        "board": _wall((0, 0, 0), deep, up, (0.2, 0.2), diffuse(0.5, 0.5, 0.5)),
+        "lamp": lamp | {"emitter": {"type": "area", "radiance": rgb(20, 20, 20)}},
+        # Outside, where the light gets to through the hole only.
+        "beyond": _wall((0, 0, 3), (0, 0, -1), up, (1, 1), white),
+    }
+
+
+def drawn(scene, **options):
+    """Name of the shape of each point, whether its front is seen, and the cosine of the view; the faces' lit shares."""
+    import mitsuba as mi
+
+    from invopt.problems.radiosity.points import lit_shares
+
+    with NeuralRadiosity(scene, field="tiny", n_points=64, n_directions=2, sampling="nee", **options).open() as live:
+        scene = live.transport.scene
+        point = live.transport.points(COUNT, 1)
+        names = np.full(COUNT, "", dtype="U8")
+        for shape in scene.shapes():
+            names[np.array(point.shape == mi.ShapePtr(shape))] = shape.id()
+        cosine = np.array(point.wi.z)
+        lit = dict(zip([shape.id() for shape in scene.shapes()], lit_shares(scene), strict=True))
+    return names, cosine > 0, np.abs(cosine), lit
+
+
+def assert_share(hits, share):
+    assert binomtest(int(hits.sum()), len(hits), share).pvalue > ALPHA, (hits.mean(), share)
+
+
+def test_both_faces_alike_and_every_direction():
+    names, front, cosine, _ = drawn(room_with_a_hole())
+    one_sided = (names == "board") | (names == "lamp")
+    assert_share(front[~one_sided], 0.5)
+    assert front[one_sided].all()
+    for name, area in AREAS.items():
+        assert_share(names == name, area / sum(AREAS.values()))
+    assert_share(cosine < 0.3, 0.3)
+
+
+@pytest.mark.parametrize(("hole", "density"), [(0.0, 0.02), (0.0, 0.3), (0.2, 0.01)])
+def test_dark_faces_have_fewer(hole, density):
+    """The outside of a closed room, and what is beyond, unless the room has a hole."""
+    names, front, cosine, lit = drawn(room_with_a_hole(hole), dark_density=density)
+    areas = AREAS | {"front": AREAS["front"] * (1 - hole)}
+    faces = {name: np.maximum(lit[name], density) for name in areas}
+    weights = {name: areas[name] * (faces[name].mean() if name in TWO_SIDED else faces[name][0]) for name in areas}
+    for name, weight in weights.items():
+        assert_share(names == name, weight / sum(weights.values()))
+    for name in TWO_SIDED:
+        assert_share(front[names == name], faces[name][0] / faces[name].sum())
+    floor = names == "floor"
+    assert_share(cosine[floor & front] < 0.3, 0.3)
+    assert_share(cosine[~front] < 0.3, 0.3)
+
+
+def test_which_views_are_lit():
+    lit = drawn(room_with_a_hole())[-1]
+    for name in ("floor", "ceiling", "left", "right", "back", "front"):
+        inside, outside = lit[name]
+        assert inside > 0.9
+        # A ray may slip through where walls meet.
+        assert outside < 0.02
+    assert lit["beyond"].max() == 0
+    assert lit["lamp"][0] == 1
+    assert lit["lamp"][1] < 0.02
+    through = drawn(room_with_a_hole(0.2))[-1]
+    assert through["beyond"][0] > 0.9
+    assert through["beyond"][1] == 0
