@@ -53,7 +53,7 @@ bench-cnn: setup ## train networks through the renderer, for an hour or so
 	$(BIN)/python -m pytest tests/benchmarks/test_cnn.py -s
 
 bench-radiosity: setup ## neural radiosity: estimators at equal iterations, seconds per iteration, memory
-	$(BIN)/python -m pytest tests/benchmarks/test_radiosity.py -s
+	$(BIN)/python -m pytest tests/benchmarks/test_radiosity.py tests/benchmarks/test_radiosity_cost.py -s
 
 clean: ## remove everything made here, .venv included
 	rm -rf $(VENV) build dist out docs/_build docs/gallery docs/api *.egg-info
