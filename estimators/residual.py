@@ -51,10 +51,7 @@ class ResidualEstimator(Estimator):
         fun = sides.loss.reduce(values)
         value = float(fun.detach())
         if not math.isfinite(value):
-            raise NonFiniteError(
-                f"the loss of estimate {state} is {value}: lower the learning rate; the weights before, whose loss "
-                f"was finite, are `x` of this error's `result`"
-            )
+            raise NonFiniteError(_not_finite(state, value))
         jac = objective.scale_gradient(sides.gradient(fun))
         count = values.numel()
         estimate = Estimate(
@@ -89,3 +86,12 @@ class DualEstimator(ResidualEstimator):
                 f"take loss='relative-l2', or another estimator"
             )
         return sides.halves()
+
+
+def _not_finite(state: int, value: float) -> str:
+    if state == 0:
+        return f"the loss of the first estimate is {value}: look at x0, and at what the problem is made of"
+    return (
+        f"the loss of estimate {state} is {value}: lower the learning rate; the weights before, whose loss was finite, "
+        f"are `x` of this error's `result`, where a new run can start: minimize(..., x0=error.result.x)"
+    )

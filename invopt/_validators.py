@@ -79,6 +79,16 @@ def boolean(_: Any, attribute: Attribute[Any], value: Any) -> None:
         raise TypeError(f"'{_said(attribute)}' must be a bool: {value!r}")
 
 
+def instance(kind: type) -> Validator:
+    """Field must be of a class."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if not isinstance(value, kind):
+            raise TypeError(f"'{_said(attribute)}' must be a {kind.__name__}: {value!r}")
+
+    return check
+
+
 def one_of(*names: str) -> Validator:
     """Field must be one of these names."""
 

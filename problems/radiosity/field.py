@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._validators import integer, one_of
+from invopt._validators import boolean, instance, integer, one_of
 from invopt.exceptions import UnknownNameError, suggest
 
 from .hash_grid import HashGrid
@@ -29,6 +29,19 @@ _PLAIN = 12
 _TABLE = "encoding"
 
 
+def _as_hash_grid(value: Any) -> Any:
+    return _made(HashGrid, value) if isinstance(value, Mapping) else value
+
+
+def _made(kind: type[Any], value: Mapping[str, Any]) -> Any:
+    """An instance from a mapping, as a command line gives it."""
+    known = [item.name for item in fields(kind)]
+    for key in value:
+        if key not in known:
+            raise ValueError(f"{kind.__name__} has no field {key!r}; {suggest(key, known)}")
+    return kind(**value)
+
+
 @frozen(kw_only=True)
 class Field:
     """Radiance field: hash encoding, position, direction, normal and albedo into a multi-layer perceptron.
@@ -41,7 +54,7 @@ class Field:
         Units of a hidden layer.
     depth : int, default 4
         Linear layers, at least 2.
-    encoding : HashGrid
+    encoding : HashGrid or mapping of its fields
         How positions are encoded.
     output : {"linear", "exp"}, default "linear"
         The last layer's answer as it is, which the papers have, or its exponential: never negative, and as soon at a
@@ -68,10 +81,11 @@ class Field:
     depth: int = field(default=4, validator=integer(2))
     encoding: HashGrid = field(
         factory=lambda: HashGrid(levels=10, base=4, growth=1.6, log2_size=15),
-        validator=validators.instance_of(HashGrid),
+        converter=_as_hash_grid,
+        validator=instance(HashGrid),
     )
     output: str = field(default="linear", validator=one_of("linear", "exp"))
-    reflection: bool = field(default=False, validator=validators.instance_of(bool))
+    reflection: bool = field(default=False, validator=boolean)
 
     @classmethod
     def small(cls) -> Field:
@@ -174,12 +188,15 @@ _PRESETS = {"small": Field.small, "paper": Field.paper, "tiny": Field.tiny}
 
 
 def as_field(value: Any) -> Field:
-    """Return the field that `value` is or names."""
+    """Return the field that `value` is, names, or maps the fields of."""
     if isinstance(value, Field):
         return value
+    if isinstance(value, Mapping):
+        made: Field = _made(Field, value)
+        return made
     if isinstance(value, str):
         try:
             return _PRESETS[value.lower()]()
         except KeyError:
             raise UnknownNameError(f"unknown field {value!r}; {suggest(value, _PRESETS)}") from None
-    raise TypeError(f"'field' must be one of {', '.join(_PRESETS)} or a Field: {value!r}")
+    raise TypeError(f"'field' must be one of {', '.join(_PRESETS)}, a Field or a mapping of its fields: {value!r}")

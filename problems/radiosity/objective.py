@@ -15,6 +15,7 @@ from torch import Tensor
 
 from invopt._problem import Objective
 from invopt._sides import Sides
+from invopt._validators import as_integer, as_vector, require
 from invopt.exceptions import BackendError, EvaluationError
 from invopt.rendering import loading
 from invopt.rendering.backend import Backend, active
@@ -235,13 +236,19 @@ class RadiosityObjective(Objective):
         -------
         ndarray of float32, shape (height, width, 3)
             Linear RGB, each pixel the mean over its square.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or out of range; `SceneError` if there is no such camera.
         """
         if side not in ("lhs", "rhs"):
             raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
-        m = 0 if side == "lhs" else (n_directions or self.problem.n_directions)
-        weights = self.weights(torch.as_tensor(np.asarray(x), dtype=DTYPE, device=self.device))
-        view = View(sensor, size or self.transport.size(sensor), spp, seed)
-        return of_field(self, weights, view, m)
+        directions = self.problem.n_directions if n_directions is None else as_integer("n_directions", n_directions)
+        require("n_directions", directions >= 1, ">= 1", n_directions)
+        found = as_vector("x", x, size=self.problem.n)
+        weights = self.weights(torch.as_tensor(found, dtype=DTYPE, device=self.device))
+        return of_field(self, weights, self._view(sensor, size, spp, seed), directions if side == "rhs" else 0)
 
     def trace(
         self,
@@ -253,7 +260,8 @@ class RadiosityObjective(Objective):
         size: tuple[int, int] | None = None,
     ) -> NDArray[np.float32]:
         """Path-traced picture through the same pixels, of paths up to `depth` long."""
-        return path_traced(self, View(sensor, size or self.transport.size(sensor), spp, seed), depth)
+        require("depth", as_integer("depth", depth) >= 1, ">= 1", depth)
+        return path_traced(self, self._view(sensor, size, spp, seed), depth)
 
     def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """A noisy picture through OptiX's denoiser; on a GPU only."""
@@ -268,7 +276,10 @@ class RadiosityObjective(Objective):
 
         None of them where an emitter is seen in all.
         """
-        return emitting(self, View(sensor, size or self.transport.size(sensor), 4, 0))
+        return emitting(self, self._view(sensor, size, 4, 0))
+
+    def _view(self, sensor: Sensor, size: tuple[int, int] | None, spp: int, seed: int) -> View:
+        return View.checked(sensor, self.transport.size(sensor) if size is None else size, spp, seed)
 
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""

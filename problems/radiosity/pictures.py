@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
+from invopt._validators import as_integer, require
+
 from .seeds import seed_of
 
 if TYPE_CHECKING:
@@ -31,6 +33,20 @@ class View(NamedTuple):
     size: tuple[int, int]
     spp: int
     seed: int
+
+    @classmethod
+    def checked(cls, sensor: Sensor, size: Any, spp: int, seed: int) -> View:
+        """A view, or what is wrong with it."""
+        require("spp", as_integer("spp", spp) >= 1, ">= 1", spp)
+        require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
+        if not isinstance(sensor, Mapping):
+            as_integer("sensor", sensor)
+        try:
+            width, height = (as_integer("size", number) for number in size)
+        except (TypeError, ValueError):
+            raise ValueError(f"'size' must be two integers, width and height: {size!r}") from None
+        require("size", width >= 1 and height >= 1, "two integers >= 1, width and height", size)
+        return cls(sensor, (width, height), int(spp), int(seed))
 
 
 def of_field(live: RadiosityObjective, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:

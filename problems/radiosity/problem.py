@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +18,14 @@ from invopt._problem import Capability, Problem
 from invopt._registry import find
 from invopt._schedules import StepDecay
 from invopt._sides import ResidualLoss
-from invopt._validators import integer, one_of, real
+from invopt._validators import instance, integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.dictionaries import Description, as_description
 from invopt.rendering.loading import Blueprint
 
 from .field import Field, Shapes, as_field
+from .fingerprint import fingerprint
 from .guiding import Guide
 from .losses import RelativeL2, as_residual_loss
 from .objective import DTYPE, RadiosityObjective, device_of
@@ -49,7 +48,9 @@ def _as_scene(value: Any) -> Description | str:
         raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
 
 
-def _as_variables(value: Mapping[str, Any]) -> dict[str, str]:
+def _as_variables(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"'variables' must be a mapping of names to values: {value!r}")
     return {name: str(item) for name, item in value.items()}
 
 
@@ -66,7 +67,7 @@ class NeuralRadiosity(Problem):
     scene : str, Path, dict or callable
         A name ("cornell-box", "gap-room", "glossy-plates", "furnace"), an XML file, Mitsuba's dictionary, or what
         builds one once a backend is active.
-    field : {"small", "paper", "tiny"} or Field
+    field : {"small", "paper", "tiny"}, Field or mapping of its fields
         The network; "small" is for a CPU.
     n_points : int, default 2**14
         Points drawn an iteration, uniform by area over all surfaces that scatter.
@@ -137,7 +138,7 @@ class NeuralRadiosity(Problem):
     sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
     bounces: int = attrs.field(default=1, validator=integer(1))
     dark_density: float = attrs.field(default=1.0, validator=real(above=0, maximum=1))
-    guide: Guide | None = attrs.field(default=None, validator=validators.optional(validators.instance_of(Guide)))
+    guide: Guide | None = attrs.field(default=None, validator=validators.optional(instance(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
@@ -224,8 +225,10 @@ class NeuralRadiosity(Problem):
     @property
     def fingerprints(self) -> dict[str, str]:
         """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
+        if callable(self.scene):
+            activate(self.backend)
         return {
-            "scene": _fingerprint(self.scene, self.variables),
+            "scene": fingerprint(self.scene, self.variables),
             "field": f"{self.field!r} version {self.field.version}",
             "guide": repr(self.guide),
             "loss": f"{self.loss!r} of {self.sides} sides",
@@ -238,28 +241,3 @@ class NeuralRadiosity(Problem):
     def guides(self, step: int) -> bool:
         """Whether the guide draws directions at a step."""
         return self.guide is not None and self.guide.guides(step)
-
-
-def _fingerprint(scene: Description | str, variables: Mapping[str, str]) -> str:
-    """Name of a scene, or a hash of what describes it."""
-    if isinstance(scene, str):
-        return scene
-    digest = hashlib.sha256(json.dumps(dict(variables), sort_keys=True).encode())
-    if isinstance(scene, Path):
-        digest.update(scene.read_bytes())
-        return f"{scene.name}:{digest.hexdigest()[:16]}"
-    if callable(scene):
-        return f"{getattr(scene, '__module__', '')}.{getattr(scene, '__qualname__', type(scene).__name__)}"
-    _update(digest, scene)
-    return f"dict:{digest.hexdigest()[:16]}"
-
-
-def _update(digest: Any, value: Any) -> None:
-    if isinstance(value, Mapping):
-        for key in sorted(value):
-            digest.update(key.encode())
-            _update(digest, value[key])
-    elif isinstance(value, np.ndarray):
-        digest.update(str(value.dtype).encode() + str(value.shape).encode() + np.ascontiguousarray(value).tobytes())
-    else:
-        digest.update(repr(value).encode())

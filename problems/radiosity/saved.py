@@ -128,10 +128,16 @@ class RadianceField:
                 header = json.loads((file.metadata() or {}).get("invopt", "{}"))
                 _check_format(path, header.get("format", ""))
                 made = cattrs.structure(header["field"], Field)
-                weights = torch.cat([file.get_tensor(name).reshape(-1) for name in made.shapes])
+                parts = {name: file.get_tensor(name) for name in made.shapes}
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
+        for name, shape in made.shapes.items():
+            if parts[name].shape != shape:
+                raise CheckpointError(
+                    f"{str(path)!r} has {name!r} of shape {tuple(parts[name].shape)}, and its field one of {shape}"
+                )
         low, extent = np.array(header["low"]), np.array(header["extent"])
+        weights = torch.cat([part.reshape(-1) for part in parts.values()])
         return cls(field=made, weights=weights, low=low, extent=extent, scene=header["scene"])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import drjit
 import mitsuba
 
+from invopt._validators import as_integer
 from invopt.exceptions import SceneError
 from invopt.rendering.dictionaries import live
 from invopt.rendering.loading import readable
@@ -26,6 +27,7 @@ def camera_of(scene: Any, sensor: Any) -> Any:
         with readable("cannot be seen by that camera"):
             return mi.load_dict(live(sensor, Path()))
     sensors = scene.sensors()
+    sensor = as_integer("sensor", sensor)
     if not 0 <= sensor < len(sensors):
         raise SceneError(f"'sensor' must be below {len(sensors)}, the number of cameras of the scene: {sensor}")
     return sensors[sensor]

@@ -15,19 +15,14 @@ from invopt.exceptions import (
     BackendError,
     CheckpointError,
     EvaluationError,
-    IncompatibleError,
     InvoptError,
     NonFiniteError,
-    SceneError,
-    UnknownNameError,
 )
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2, metrics
 from invopt.problems.radiosity.camera_path import path_between, write_frames
 from invopt.problems.radiosity.metrics import compare, flip
 from invopt.problems.radiosity.reference import reference
-from invopt.problems.radiosity.scenes import furnace, gap_room
-from invopt.rendering.descriptions import rgb
 
 pytestmark = pytest.mark.render
 
@@ -152,131 +147,6 @@ def test_the_right_side_keeps_a_graph_only_where_it_is_differentiated():
             for wanted in (False, True)
         ]
     assert kept == [False, True]
-
-
-def medium():
-    ball = {
-        "type": "sphere",
-        "radius": 0.2,
-        "bsdf": {"type": "dielectric"},
-        "interior": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)},
-    }
-    return furnace() | {"ball": ball}
-
-
-def dark():
-    scene = gap_room()
-    del scene["lamp"]
-    return scene
-
-
-def bulb():
-    return dark() | {"bulb": {"type": "point", "position": [0.0, 0.0, 0.0]}}
-
-
-def flat():
-    scene = furnace()
-    scene["sphere"] = {"type": "sphere", "bsdf": {"type": "dielectric"}}
-    return scene | {"sky": {"type": "constant"}}
-
-
-def needle():
-    """All that scatters is a triangle without an area."""
-    import mitsuba as mi
-
-    mesh = mi.Mesh("needle", 3, 1)
-    params = mi.traverse(mesh)
-    params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 2, 0, 0]
-    params["faces"] = [0, 1, 2]
-    params.update()
-    scene = furnace() | {"sky": {"type": "constant"}, "needle": mesh}
-    del scene["sphere"]
-    return scene
-
-
-def placed():
-    box = {"type": "shapegroup", "id": "group", "box": {"type": "cube"}}
-    return furnace() | {"group": box, "box": {"type": "instance", "shapegroup": {"type": "ref", "id": "group"}}}
-
-
-@pytest.mark.parametrize(
-    ("scene", "message"),
-    [
-        (medium, "bounds a participating medium"),
-        (dark, "no emitter"),
-        (bulb, "take sampling='nee'"),
-        (flat, "no surface with an area"),
-        (needle, "no surface with an area"),
-        (placed, "no instances"),
-    ],
-)
-def test_scenes_that_cannot_be_learned(scene, message):
-    with pytest.raises(SceneError, match=message):
-        small(scene).open()
-
-
-def test_what_is_refused_can_be_asked_for():
-    small(medium, media="ignore").open().close()
-    small(bulb, sampling="nee").open().close()
-    sky = furnace() | {"sky": {"type": "constant"}}
-    del sky["sphere"]["emitter"]
-    with small(sky).open() as live:
-        assert live.sides(torch.zeros(small().n), seed=1, step=0, differentiate_right=False).right.isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"scene": "gap-rom"}, UnknownNameError, "did you mean 'gap-room'"),
-        ({"scene": "nowhere.xml"}, SceneError, "does not exist"),
-        ({"scene": 3}, TypeError, "'scene' must be a name"),
-        ({"field": "papr"}, UnknownNameError, "did you mean 'paper'"),
-        ({"field": 3}, TypeError, "'field' must be"),
-        ({"n_points": 1}, ValueError, "'n_points' must be >= 2"),
-        ({"n_directions": 0}, ValueError, "'n_directions' must be >= 1"),
-        ({"loss": "l3"}, UnknownNameError, "unknown loss 'l3'"),
-        ({"sampling": "mis"}, ValueError, "'sampling' must be one of"),
-        ({"loss": "symmetric-l2", "n_directions": 1}, ValueError, "'n_directions' must be >= 2 for SymmetricL2"),
-        ({"bounces": 0}, ValueError, "'bounces' must be >= 1"),
-        ({"dark_density": 0}, ValueError, "'dark_density' must be > 0"),
-        ({"dark_density": 2}, ValueError, "'dark_density' must be <= 1"),
-        ({"guide": Guide()}, ValueError, "for sampling='guided' only"),
-        ({"precision": "half"}, ValueError, "'precision' must be one of"),
-        ({"encoder": "cuda"}, ValueError, "'encoder' must be one of"),
-        ({"media": "use"}, ValueError, "'media' must be one of"),
-        ({"backend": "gpu"}, ValueError, "'backend'"),
-    ],
-)
-def test_bad_fields(options, error, message):
-    with pytest.raises(error, match=message):
-        small(**options)
-
-
-def test_bad_parts():
-    with pytest.raises(ValueError, match="'features' must be even"):
-        HashGrid(features=3)
-    with pytest.raises(ValueError, match="'features' must be a power of 2"):
-        HashGrid(features=6)
-    with pytest.raises(ValueError, match="'levels' must be few enough for a finest grid"):
-        HashGrid(levels=40, log2_size=8)
-    with pytest.raises(ValueError, match="'last' must be > 'first'"):
-        Guide(first=5, last=5)
-    with pytest.raises(ValueError, match="'output' must be one of"):
-        Field(output="sinh")
-    with pytest.raises(ValueError, match="'share' must be > 0"):
-        SymmetricL2(share=0)
-    with pytest.raises(ValueError, match="'weight' must be >= 0"):
-        estimators.WeightedDualBuffer(weight=-1)
-    with pytest.raises(IncompatibleError, match="needs .*SIDES"):
-        invopt.minimize("quad", estimators.SemiGradient())
-    with pytest.raises(IncompatibleError, match="SIDES cannot be shared out"):
-        invopt.minimize(small(), workers=2)
-    with pytest.raises(IncompatibleError, match="'n_directions' to 2"):
-        invopt.minimize(small(n_directions=1), estimators.DualBuffer(), rng=0, maxiter=1)
-    with pytest.raises(IncompatibleError, match="MAE is no square"):
-        invopt.minimize(small(loss="mae"), estimators.DualBuffer(), rng=0, maxiter=1)
-    with pytest.raises(IncompatibleError, match="SymmetricL2 is no square"):
-        invopt.minimize(small(loss="symmetric-l2"), estimators.WeightedDualBuffer(), rng=0, maxiter=1)
 
 
 @pytest.mark.parametrize("loss", ["l2", "relative-l2", "symmetric-l2", "rmse", "huber", "mae"])

@@ -1,0 +1,204 @@
+"""What neural radiosity refuses, and says: scenes, fields, views, before anything is rendered."""
+
+import numpy as np
+import pytest
+import torch
+
+import invopt
+from invopt import estimators
+from invopt.exceptions import CheckpointError, IncompatibleError, SceneError, UnknownNameError
+from invopt.problems import NeuralRadiosity
+from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
+from invopt.problems.radiosity.scenes import furnace, gap_room
+from invopt.rendering.descriptions import rgb
+
+pytestmark = pytest.mark.render
+
+
+def small(scene="gap-room", **options):
+    return NeuralRadiosity(
+        scene, **({"field": "tiny", "n_points": 64, "n_directions": 4, "encoder": "torch"} | options)
+    )
+
+
+def medium():
+    ball = {
+        "type": "sphere",
+        "radius": 0.2,
+        "bsdf": {"type": "dielectric"},
+        "interior": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)},
+    }
+    return furnace() | {"ball": ball}
+
+
+def dark():
+    scene = gap_room()
+    del scene["lamp"]
+    return scene
+
+
+def bulb():
+    return dark() | {"bulb": {"type": "point", "position": [0.0, 0.0, 0.0]}}
+
+
+def flat():
+    scene = furnace()
+    scene["sphere"] = {"type": "sphere", "bsdf": {"type": "dielectric"}}
+    return scene | {"sky": {"type": "constant"}}
+
+
+def needle():
+    """All that scatters is a triangle without an area."""
+    import mitsuba as mi
+
+    mesh = mi.Mesh("needle", 3, 1)
+    params = mi.traverse(mesh)
+    params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 2, 0, 0]
+    params["faces"] = [0, 1, 2]
+    params.update()
+    scene = furnace() | {"sky": {"type": "constant"}, "needle": mesh}
+    del scene["sphere"]
+    return scene
+
+
+def placed():
+    box = {"type": "shapegroup", "id": "group", "box": {"type": "cube"}}
+    return furnace() | {"group": box, "box": {"type": "instance", "shapegroup": {"type": "ref", "id": "group"}}}
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        (medium, "bounds a participating medium"),
+        (dark, "no emitter"),
+        (bulb, "take sampling='nee'"),
+        (flat, "no surface with an area"),
+        (needle, "no surface with an area"),
+        (placed, "no instances"),
+    ],
+)
+def test_scenes_that_cannot_be_learned(scene, message):
+    with pytest.raises(SceneError, match=message):
+        small(scene).open()
+
+
+def test_what_is_refused_can_be_asked_for():
+    small(medium, media="ignore").open().close()
+    small(bulb, sampling="nee").open().close()
+    sky = furnace() | {"sky": {"type": "constant"}}
+    del sky["sphere"]["emitter"]
+    with small(sky).open() as live:
+        assert live.sides(torch.zeros(small().n), seed=1, step=0, differentiate_right=False).right.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"scene": "gap-rom"}, UnknownNameError, "did you mean 'gap-room'"),
+        ({"scene": "nowhere.xml"}, SceneError, "does not exist"),
+        ({"scene": 3}, TypeError, "'scene' must be a name"),
+        ({"field": "papr"}, UnknownNameError, "did you mean 'paper'"),
+        ({"field": 3}, TypeError, "'field' must be"),
+        ({"field": {"outptu": "exp"}}, ValueError, "Field has no field 'outptu'; did you mean 'output'"),
+        ({"field": {"encoding": {"levls": 2}}}, ValueError, "HashGrid has no field 'levls'"),
+        ({"guide": 3, "sampling": "guided"}, TypeError, "'guide' must be a Guide: 3"),
+        ({"variables": 3}, TypeError, "'variables' must be a mapping"),
+        ({"n_points": 1}, ValueError, "'n_points' must be >= 2"),
+        ({"n_directions": 0}, ValueError, "'n_directions' must be >= 1"),
+        ({"loss": "l3"}, UnknownNameError, "unknown loss 'l3'"),
+        ({"sampling": "mis"}, ValueError, "'sampling' must be one of"),
+        ({"loss": "symmetric-l2", "n_directions": 1}, ValueError, "'n_directions' must be >= 2 for SymmetricL2"),
+        ({"bounces": 0}, ValueError, "'bounces' must be >= 1"),
+        ({"dark_density": 0}, ValueError, "'dark_density' must be > 0"),
+        ({"dark_density": 2}, ValueError, "'dark_density' must be <= 1"),
+        ({"guide": Guide()}, ValueError, "for sampling='guided' only"),
+        ({"precision": "half"}, ValueError, "'precision' must be one of"),
+        ({"encoder": "cuda"}, ValueError, "'encoder' must be one of"),
+        ({"media": "use"}, ValueError, "'media' must be one of"),
+        ({"backend": "gpu"}, ValueError, "'backend'"),
+    ],
+)
+def test_bad_fields(options, error, message):
+    with pytest.raises(error, match=message):
+        small(**options)
+
+
+def test_bad_parts():
+    with pytest.raises(ValueError, match="'features' must be even"):
+        HashGrid(features=3)
+    with pytest.raises(ValueError, match="'features' must be a power of 2"):
+        HashGrid(features=6)
+    with pytest.raises(ValueError, match="'levels' must be few enough for a finest grid"):
+        HashGrid(levels=40, log2_size=8)
+    with pytest.raises(ValueError, match="'last' must be > 'first'"):
+        Guide(first=5, last=5)
+    with pytest.raises(ValueError, match="'output' must be one of"):
+        Field(output="sinh")
+    with pytest.raises(TypeError, match="'reflection' must be a bool: 1"):
+        Field(reflection=1)
+    with pytest.raises(TypeError, match="'encoding' must be a HashGrid: 3"):
+        Field(encoding=3)
+    with pytest.raises(ValueError, match="'share' must be > 0"):
+        SymmetricL2(share=0)
+    with pytest.raises(ValueError, match="'weight' must be >= 0"):
+        estimators.WeightedDualBuffer(weight=-1)
+    with pytest.raises(IncompatibleError, match="needs .*SIDES"):
+        invopt.minimize("quad", estimators.SemiGradient())
+    with pytest.raises(IncompatibleError, match="SIDES cannot be shared out"):
+        invopt.minimize(small(), workers=2)
+    with pytest.raises(IncompatibleError, match="'n_directions' to 2"):
+        invopt.minimize(small(n_directions=1), estimators.DualBuffer(), rng=0, maxiter=1)
+    with pytest.raises(IncompatibleError, match="MAE is no square"):
+        invopt.minimize(small(loss="mae"), estimators.DualBuffer(), rng=0, maxiter=1)
+    with pytest.raises(IncompatibleError, match="SymmetricL2 is no square"):
+        invopt.minimize(small(loss="symmetric-l2"), estimators.WeightedDualBuffer(), rng=0, maxiter=1)
+
+
+def test_fields_by_mappings():
+    """As a command line gives them."""
+    given = {"width": 16, "output": "exp", "encoding": {"levels": 4, "log2_size": 8}}
+    assert small(field=given).field == Field(width=16, output="exp", encoding=HashGrid(levels=4, log2_size=8))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"spp": 0}, ValueError, "'spp' must be >= 1: 0"),
+        ({"spp": 1.5}, TypeError, "'spp' must be an integer"),
+        ({"size": (0, 4)}, ValueError, "'size' must be two integers >= 1"),
+        ({"size": 4}, ValueError, "'size' must be two integers, width and height: 4"),
+        ({"size": (4, 4, 4)}, ValueError, "'size' must be two integers, width and height"),
+        ({"n_directions": -1}, ValueError, "'n_directions' must be >= 1: -1"),
+        ({"side": "left"}, ValueError, "'side' must be 'lhs' or 'rhs'"),
+        ({"sensor": 3}, SceneError, "'sensor' must be below 1"),
+        ({"sensor": "front"}, TypeError, "'sensor' must be an integer"),
+        ({"seed": -1}, ValueError, "'seed' must be >= 0"),
+        ({"x": [0.0, 1.0]}, ValueError, "'x' must have 1747 elements, got 2"),
+    ],
+)
+def test_bad_views(options, error, message):
+    problem = small()
+    with problem.open() as live, pytest.raises(error, match=message):
+        live.render(options.pop("x", problem.x0), **options)
+
+
+def test_a_start_that_is_not_finite():
+    with pytest.raises(ValueError, match="'x0' must be finite"):
+        invopt.minimize(small(), x0=np.full(1747, np.nan), rng=0, maxiter=1)
+    with pytest.raises(invopt.NonFiniteError, match="first estimate is (nan|inf): look at x0"):
+        invopt.minimize(small(), x0=np.full(1747, 1e30), rng=0, maxiter=1)
+
+
+def test_a_saved_field_whose_parts_have_other_shapes(tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    problem, path = small(), tmp_path / "field.safetensors"
+    with problem.open() as live:
+        RadianceField.of(live, problem.x0).save(path)
+    with safe_open(path, framework="pt") as file:
+        header, parts = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    parts["layer0.bias"] = torch.zeros(7)
+    save_file(parts, path, metadata=header)
+    with pytest.raises(CheckpointError, match=r"has 'layer0.bias' of shape \(7,\), and its field one of \(16,\)"):
+        RadianceField.load(path)
