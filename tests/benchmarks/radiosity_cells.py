@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from attrs import evolve, fields, frozen
 
-from invopt import StepDecay, estimators, optimizers
+from invopt import NonFiniteError, StepDecay, estimators, optimizers
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, SymmetricL2
 from invopt.problems.radiosity.metrics import has_flip
@@ -154,10 +154,16 @@ def train(cell: Cell) -> None:
         training = Training(live, truth(live), every=cell.setting.iterations // 5, spp=8)
         x0 = posed.starts(np.random.default_rng(cell.seed), 1)[0]
         method = adam(cell.scene, cell.setting)
-        training.run(ESTIMATORS[cell.estimator], method, x0=x0, rng=cell.seed, maxiter=cell.setting.iterations)
+        try:
+            training.run(ESTIMATORS[cell.estimator], method, x0=x0, rng=cell.seed, maxiter=cell.setting.iterations)
+            rows = training.rows
+        except NonFiniteError as error:
+            # A failure is the worst error there is, and not a training less.
+            rows = [*training.rows, dict.fromkeys(("mse", "relmse", "mape", "energy", "flip"), math.inf)]
+            rows[-1] |= {"nit": error.result.nit, "seconds": error.result.seconds}
     cell.path.parent.mkdir(parents=True, exist_ok=True)
     temporary = cell.path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(training.rows))
+    temporary.write_text(json.dumps(rows))
     temporary.replace(cell.path)
 
 
