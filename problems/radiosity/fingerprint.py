@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from invopt.rendering.dictionaries import Description, plain
+from invopt.rendering.values import renderer
 
 __all__ = ["fingerprint"]
 
@@ -71,6 +72,11 @@ def _add(digest: Any, value: Any, key: str) -> None:
         digest.update(str(value.dtype).encode() + str(value.shape).encode() + np.ascontiguousarray(value).tobytes())
     elif attrs.has(type(value)):
         _add(digest, attrs.asdict(value, recurse=False), "")
+    elif hasattr(value, "traverse"):
+        # An object of Mitsuba's: what it prints leaves out the contents of a mesh.
+        digest.update(str(value).encode())
+        for name, item in sorted(dict(renderer().traverse(value)).items()):
+            _add(digest, {name: np.array(item)}, "")
     else:
         digest.update(repr(value).encode())
         if key == "filename":

@@ -15,6 +15,7 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from invopt._validators import as_vector
 from invopt.exceptions import CheckpointError
 
 from .field import Field, split
@@ -59,7 +60,7 @@ class RadianceField:
         """The field of an open problem at the weights `x`; what a guide has learned is left out."""
         problem = live.problem
         size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
-        weights = torch.as_tensor(np.asarray(x)[:size], dtype=torch.float32)
+        weights = torch.as_tensor(as_vector("x", x, size=problem.n)[:size], dtype=torch.float32)
         low, extent = live.transport.box
         scene = problem.fingerprints["scene"]
         return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)

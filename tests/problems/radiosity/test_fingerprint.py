@@ -62,6 +62,24 @@ def test_dictionaries_arrays_and_files(tmp_path):
 
 
 @pytest.mark.render
+def test_objects_of_mitsuba():
+    """By their contents: two meshes of the same size and box differ."""
+
+    def room(x):
+        import mitsuba as mi
+
+        mesh = mi.Mesh("part", 4, 1)
+        params = mi.traverse(mesh)
+        params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 1, 1, 0, x, 0, 0]
+        params["faces"] = [0, 1, 2]
+        params.update()
+        return furnace() | {"part": mesh}
+
+    found = [NeuralRadiosity(partial(room, x), field="tiny").fingerprints["scene"] for x in (0.2, 0.3, 0.2)]
+    assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.render
 def test_callables_are_what_they_make(tmp_path):
     """Lambdas of one name, and the arguments of a partial: their pictures are not each other's."""
     scenes = [lambda: furnace(albedo=0.2), lambda: furnace(albedo=0.5), partial(furnace, albedo=0.8)]
