@@ -222,7 +222,7 @@ class RadiosityObjective(Objective):
         sensor : int or dict, default 0
             Which camera of the scene, or the description of another one.
         side : {"lhs", "rhs"}, default "lhs"
-            The field itself, or what comes of it after the problem's `bounces`: slower, closer to the truth, with noise.
+            The field, or what comes of it after the problem's `bounces`: slower, closer to the truth, with noise.
         spp : int, default 4
             Rays through a pixel.
         n_directions : int, optional
