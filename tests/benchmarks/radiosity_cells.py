@@ -25,9 +25,11 @@ from invopt.problems.radiosity.training import Training
 from invopt.rendering import set_threads
 
 SIZE = {"iterations": 800, "points": 512, "directions": 16, "seeds": 3, "width": 64, "spp": 2048}
-SIZE |= {
-    key: int(value) for key, _, value in (w.partition("=") for w in os.environ.get("INVOPT_RADIOSITY", "").split())
-}
+for word in os.environ.get("INVOPT_RADIOSITY", "").split():
+    key, _, value = word.partition("=")
+    if key not in SIZE:
+        raise ValueError(f"INVOPT_RADIOSITY has {key!r}; there are {', '.join(SIZE)}")
+    SIZE[key] = int(value)
 OUT = Path(os.environ.get("INVOPT_RADIOSITY_OUT", "out/radiosity"))
 COLUMNS = ["mse", "relmse", "mape", "energy", *(["flip"] if has_flip() else [])]
 SCENES = {"gap-room": ("gap-room", "bsdf"), "cornell": ("cornell-box", "bsdf"), "cornell-nee": ("cornell-box", "nee")}
@@ -101,7 +103,7 @@ class Cell(NamedTuple):
 
     @property
     def path(self) -> Path:
-        size = "x".join(str(SIZE[key]) for key in ("iterations", "points", "directions"))
+        size = "-".join(f"{key}={SIZE[key]}" for key in SIZE if key != "seeds")
         words = [self.scene, self.estimator, *str(self.setting).split(), str(self.seed)]
         return OUT / size / f"{'_'.join(words)}.json"
 

@@ -35,7 +35,10 @@ def test_errors_at_equal_iterations():
     for name, label in itertools.product(scenes(), ("NR", "DB", "WDB.5", "SG")):
         several = name == "gap-room" or label in ("NR", "SG")
         rows[name, label] = Row(name, label, SEEDS if several else 1)
-    rows["guided"] = Row("gap-room", "SG", SEEDS, Setting(sampling="guided"))
+    for name in scenes():
+        # Emitters are sampled beside the guide, which the Cornell box with directions of the BSDF has not.
+        if name != "cornell":
+            rows[name, "guided"] = Row(name, "SG", SEEDS if name == "gap-room" else 1, Setting(sampling="guided"))
     found = dict(zip(rows, measured(list(rows.values())), strict=True))
     ratios = {name: found[name, "NR"][0] / found[name, "SG"][0] for name in scenes()}
     for name, ratio in ratios.items():
@@ -43,6 +46,7 @@ def test_errors_at_equal_iterations():
     print(f"{means(list(ratios.values()))}; paper 8.8")
     # Behind the door one is too dark and the other too bright, which at this size is worse.
     assert min(ratios[name] for name in SCENES) > 1
+    assert np.mean(list(ratios.values())) > 8.8
 
 
 def test_bright_beside_dark():
@@ -51,16 +55,17 @@ def test_bright_beside_dark():
         pytest.skip("INVOPT_DATA_DIR has no scenes/veach-ajar")
     settings = (SYMMETRIC, LIT, TRACED, BOTH, FAIRER)
     semi = dict(zip(settings, measured([Row("door", "SG", SEEDS, setting) for setting in settings]), strict=True))
-    # One of each beside the papers', for they stay black or come out worse.
-    full = [Row("door", "NR", SEEDS, Setting(long=True))]
-    full += [Row("door", "NR", 1, setting) for setting in (SYMMETRIC, BOTH, evolve(BOTH, loss="relative-l2"))]
+    full = [Row("door", "NR", SEEDS, PAPERS), Row("door", "NR", SEEDS, Setting(long=True))]
+    full += [Row("door", "NR", SEEDS, evolve(BOTH, loss=loss)) for loss in ("relative-l2", "rmse")]
+    # One of each, for they stay dark.
+    full += [Row("door", "NR", 1, setting) for setting in (SYMMETRIC, BOTH)]
     errors = [mse for mse, _ in measured(full)]
     for setting in settings:
-        print(f"door, {setting}: NR/SG in MSE {errors[0] / semi[setting][0]:.2f}, the papers' setting for NR")
+        print(f"door, {setting}: best NR/SG in MSE {min(errors) / semi[setting][0]:.2f}")
     assert max(semi[LIT][0], semi[TRACED][0]) < semi[SYMMETRIC][0]
     assert semi[BOTH][0] < min(semi[LIT][0], semi[TRACED][0])
     assert 2 * semi[BOTH][0] < min(errors)
-    assert abs(semi[FAIRER][1] - 1) < 0.05
+    assert abs(semi[FAIRER][1] - 1) < 0.03
 
 
 def test_elsewhere_bounces_do_not_help():
@@ -68,7 +73,8 @@ def test_elsewhere_bounces_do_not_help():
     once, twice = measured([Row("gap-room", "SG", SEEDS, evolve(REFLECTED, bounces=k)) for k in (1, 2)])
     assert once[0] < twice[0]
     # Nor does the loss that the door needs.
-    measured([Row("gap-room", "SG", 1, evolve(REFLECTED, loss="symmetric-l2", output="exp"))])
+    ((symmetric, _),) = measured([Row("gap-room", "SG", 1, evolve(REFLECTED, loss="symmetric-l2", output="exp"))])
+    assert once[0] < symmetric
 
 
 def test_each_with_what_suits_it():
@@ -77,7 +83,8 @@ def test_each_with_what_suits_it():
     for name in scenes():
         settings = [PAPERS, REFLECTED, Setting(loss="rmse")]
         if name == "door":
-            settings = [evolve(setting, long=True) for setting in settings] + [SYMMETRIC, BOTH]
+            settings += [evolve(setting, long=True) for setting in settings]
+            settings += [SYMMETRIC, *(evolve(BOTH, loss=loss) for loss in ("symmetric-l2", "relative-l2", "rmse"))]
         rows = [Row(name, label, 1, setting) for label, setting in itertools.product(("NR", "SG"), settings)]
         found = np.array([mse for mse, _ in measured(rows)])
         full, semi = (min(zip(part, settings, strict=True), key=lambda pair: pair[0]) for part in np.split(found, 2))
@@ -99,6 +106,8 @@ def test_sides_without_emission():
             abs(energies["gap-room", Setting(sides=sides, wide=wide)] - 1) for sides in ("outgoing", "reflected")
         )
         assert part < whole
+    for name in SCENES:
+        assert abs(energies[name, REFLECTED] - 1) < 0.03
 
 
 def test_mirrored_direction():
@@ -123,7 +132,9 @@ def test_other_losses():
         zip(keys, measured([Row("gap-room", label, 1, Setting(loss=loss)) for loss, label in keys]), strict=True)
     )
     for loss in LOSSES:
-        print(f"{loss}: NR/SG in MSE {found[loss, 'NR'][0] / found[loss, 'SG'][0]:.2f}")
+        ratio = found[loss, "NR"][0] / found[loss, "SG"][0]
+        print(f"{loss}: NR/SG in MSE {ratio:.2f}")
+        assert ratio > 1
 
 
 def plot(errors):

@@ -38,7 +38,7 @@ def test_seconds_per_iteration(name):
             f"{name:12} {label:6} {1e3 * medians[label]:.1f} ms ({1e3 * min(spent):.1f}-{1e3 * max(spent):.1f}), "
             f"{ratio:.2f} of NR"
         )
-    assert medians["SG"] < medians["NR"]
+    assert medians["SG"] < 0.75 * medians["NR"]
 
 
 @pytest.mark.parametrize("name", ["gap-room", "cornell-nee"])
