@@ -25,7 +25,6 @@ from invopt.rendering.dictionaries import Description, as_description
 from invopt.rendering.loading import Blueprint
 
 from .field import Field, Shapes, as_field
-from .fingerprint import fingerprint
 from .guiding import Guide
 from .losses import RelativeL2, as_residual_loss
 from .objective import DTYPE, RadiosityObjective, device_of
@@ -225,10 +224,13 @@ class NeuralRadiosity(Problem):
     @property
     def fingerprints(self) -> dict[str, str]:
         """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
-        if callable(self.scene):
-            activate(self.backend)
+        activate(self.backend)
+        # Needs the backend, as what builds a scene does.
+        from .fingerprint import fingerprint
+
+        name = self.scene if isinstance(self.scene, str) else getattr(self.scene, "name", "scene")
         return {
-            "scene": fingerprint(self.scene, self.variables),
+            "scene": f"{name}:{fingerprint(self.blueprint())}",
             "field": f"{self.field!r} version {self.field.version}",
             "guide": repr(self.guide),
             "loss": f"{self.loss!r} of {self.sides} sides",

@@ -8,85 +8,114 @@ import pytest
 import invopt
 from invopt.exceptions import CheckpointError
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity.fingerprint import fingerprint
 from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.scenes import furnace
 
+pytestmark = pytest.mark.render
+
 SCENE = """<scene version="3.0.0">
   <default name="mesh" value="one"/>
-  <include filename="part.xml"/>
+  <path value="more"/>
+  <include filename="parts/part.xml"/>
   <shape type="ply"><string name="filename" value="$mesh.ply"/></shape>
+  <shape type="sphere"><emitter type="area"/></shape>
+  <sensor type="perspective"/>
 </scene>"""
+PART = """<scene version="3.0.0">
+  <shape type="ply"><string name="filename" value="$mesh.ply"/></shape>
+  <texture type="bitmap" id="wood"><string value="wood.png" name="filename"/></texture>
+</scene>"""
+
+
+def of(scene, **options):
+    return NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2, **options).fingerprints["scene"]
 
 
 @pytest.fixture
 def scene(tmp_path):
     path = tmp_path / "scene.xml"
     path.write_text(SCENE)
-    (tmp_path / "part.xml").write_text(
-        '<scene version="3.0.0"><texture type="bitmap"><string value="wood.png" name="filename"/></texture></scene>'
-    )
-    for name in ("one.ply", "other.ply", "wood.png"):
+    for folder in ("parts", "more"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "parts" / "part.xml").write_text(PART)
+    for name in ("one.ply", "other.ply", "more/wood.png"):
         (tmp_path / name).write_text(name)
     return path
 
 
-@pytest.mark.parametrize("name", ["scene.xml", "part.xml", "one.ply", "wood.png"])
+@pytest.mark.parametrize("name", ["scene.xml", "parts/part.xml", "one.ply", "more/wood.png"])
 def test_files_and_those_they_name(scene, name):
-    before = fingerprint(scene, {})
-    assert before == fingerprint(scene, {})
+    before = of(scene)
+    assert before == of(scene)
     assert before.startswith("scene.xml:")
-    path = scene.with_name(name)
-    path.write_text(path.read_text() + " ")
-    assert fingerprint(scene, {}) != before
+    path = scene.parent / name
+    text = path.read_text()
+    path.write_text(text.replace("</scene>", '<emitter type="constant"/></scene>') if "<" in text else text + " ")
+    assert of(scene) != before
 
 
 def test_variables(scene):
-    before, other = fingerprint(scene, {}), fingerprint(scene, {"mesh": "other"})
+    before, other = of(scene), of(scene, variables={"mesh": "other"})
     assert before != other
     scene.with_name("other.ply").write_text("changed")
-    assert fingerprint(scene, {}) == before
-    assert fingerprint(scene, {"mesh": "other"}) != other
+    assert of(scene) == before
+    assert of(scene, variables={"mesh": "other"}) != other
+
+
+def test_a_scene_may_move(scene, tmp_path_factory):
+    before = of(scene)
+    moved = tmp_path_factory.mktemp("elsewhere") / "moved"
+    scene.parent.rename(moved)
+    assert of(moved / "scene.xml") == before
 
 
 def test_dictionaries_arrays_and_files(tmp_path):
     path = tmp_path / "mesh.ply"
     path.write_text("mesh")
-    scene = {"type": "scene", "box": {"type": "ply", "filename": str(path), "to_world": np.eye(4)}}
-    found = [fingerprint(scene, {})]
+    scene = furnace() | {"box": {"type": "ply", "filename": str(path), "to_world": np.eye(4)}}
+    found = [of(scene)]
     scene["box"]["to_world"] = 2 * np.eye(4)
-    found.append(fingerprint(scene, {}))
+    found.append(of(scene))
     path.write_text("another")
-    found.append(fingerprint(scene, {}))
-    assert len(set(found)) == 3
+    found.append(of(scene))
+    nested = furnace() | {"a": {"type": "sphere", "b": {"type": "diffuse"}}, "d": {"type": "sphere"}}
+    found += [of(nested), of(furnace() | {"a": {"type": "sphere"}, "d": {"type": "sphere", "b": {"type": "diffuse"}}})]
+    found += [of(furnace(albedo=0.5)), of(furnace(albedo=0.5 + 1e-9))]
+    assert len(set(found)) == 7
 
 
-@pytest.mark.render
-def test_objects_of_mitsuba():
-    """By their contents: two meshes of the same size and box differ."""
+@pytest.mark.parametrize("kind", ["bitmap", "tensor", "mesh"])
+def test_objects_of_mitsuba(kind):
+    """By all of their contents: two of the same size, which print alike, differ."""
 
     def room(x):
         import mitsuba as mi
 
-        mesh = mi.Mesh("part", 4, 1)
-        params = mi.traverse(mesh)
-        params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 1, 1, 0, x, 0, 0]
-        params["faces"] = [0, 1, 2]
-        params.update()
-        return furnace() | {"part": mesh}
+        pixels = np.full((64, 64, 3), 0.5, dtype=np.float32)
+        pixels[30, 30] = x
+        if kind == "mesh":
+            mesh = mi.Mesh("part", 4, 1)
+            params = mi.traverse(mesh)
+            params["vertex_positions"] = [0, 0, 0, 1, 0, 0, 1, 1, 0, x, 0, 0]
+            params["faces"] = [0, 1, 2]
+            params.update()
+            return furnace() | {"part": mesh}
+        held = {"bitmap": mi.Bitmap(pixels)} if kind == "bitmap" else {"data": mi.TensorXf(pixels)}
+        texture = {"type": "bitmap", "raw": True} | held
+        return furnace() | {"part": {"type": "sphere", "bsdf": {"type": "diffuse", "reflectance": texture}}}
 
-    found = [NeuralRadiosity(partial(room, x), field="tiny").fingerprints["scene"] for x in (0.2, 0.3, 0.2)]
+    found = [of(partial(room, x)) for x in (0.2, 0.3, 0.2)]
     assert found[0] == found[2] != found[1]
 
 
-@pytest.mark.render
-def test_callables_are_what_they_make(tmp_path):
+def test_callables_and_names_are_what_they_make(tmp_path):
     """Lambdas of one name, and the arguments of a partial: their pictures are not each other's."""
     scenes = [lambda: furnace(albedo=0.2), lambda: furnace(albedo=0.5), partial(furnace, albedo=0.8)]
-    problems = [NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2) for scene in scenes]
-    assert len({problem.fingerprints["scene"] for problem in problems}) == 3
-    assert problems[2].fingerprints == NeuralRadiosity(partial(furnace, albedo=0.8), field="tiny").fingerprints
+    assert len({of(scene) for scene in scenes}) == 3
+    assert of(scenes[2]) == of(lambda: furnace(albedo=0.8))
+    assert of("furnace").partition(":")[2] == of(furnace).partition(":")[2]
     radiances = []
+    problems = [NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2) for scene in scenes]
     for problem in problems:
         with problem.open() as live:
             radiances.append(reference(live, spp=64, size=(4, 4), cache=tmp_path).mean())
