@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import attrs
 import numpy as np
 from attrs import Attribute
 from numpy.typing import NDArray
@@ -134,3 +135,14 @@ def by_name(known: Mapping[str, T], name: str, what: str) -> T:
         return known[name.lower().replace("_", "-")]
     except KeyError:
         raise UnknownNameError(f"unknown {what} {name!r}; {suggest(name, known)}") from None
+
+
+def with_fields(default: T, value: Mapping[str, Any]) -> T:
+    """A copy of a configuration with the fields of a mapping, as a command line gives it."""
+    configuration: Any = default
+    known = [item.name for item in attrs.fields(type(configuration))]
+    for key in value:
+        if key not in known:
+            raise ValueError(f"{type(default).__name__} has no field {key!r}; {suggest(str(key), known)}")
+    changed: T = attrs.evolve(configuration, **value)
+    return changed

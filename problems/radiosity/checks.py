@@ -27,7 +27,7 @@ def areas(scene: Any) -> list[float]:
         except RuntimeError:
             raise SceneError(
                 f"shape {shape.id()!r} ({shape.class_name()}) has no area to draw points from: neural radiosity takes "
-                f"meshes and simple shapes, no instances"
+                f"meshes and simple shapes, no instances or curves"
             ) from None
         areas.append(area if smooth and np.isfinite(area) else 0.0)
     if not sum(areas) > 0:

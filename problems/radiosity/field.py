@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import field, fields, frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._validators import boolean, instance, integer, one_of
+from invopt._validators import boolean, instance, integer, one_of, with_fields
 from invopt.exceptions import UnknownNameError, suggest
 
 from .hash_grid import HashGrid
@@ -29,17 +29,12 @@ _PLAIN = 12
 _TABLE = "encoding"
 
 
+def _small_grid() -> HashGrid:
+    return HashGrid(levels=10, base=4, growth=1.6, log2_size=15)
+
+
 def _as_hash_grid(value: Any) -> Any:
-    return _made(HashGrid, value) if isinstance(value, Mapping) else value
-
-
-def _made(kind: type[Any], value: Mapping[str, Any]) -> Any:
-    """An instance from a mapping, as a command line gives it."""
-    known = [item.name for item in fields(kind)]
-    for key in value:
-        if key not in known:
-            raise ValueError(f"{kind.__name__} has no field {key!r}; {suggest(key, known)}")
-    return kind(**value)
+    return with_fields(_small_grid(), value) if isinstance(value, Mapping) else value
 
 
 @frozen(kw_only=True)
@@ -54,8 +49,8 @@ class Field:
         Units of a hidden layer.
     depth : int, default 4
         Linear layers, at least 2.
-    encoding : HashGrid or mapping of its fields
-        How positions are encoded.
+    encoding : HashGrid or mapping of some of its fields
+        How positions are encoded; 10 levels of up to 2^15 points from 4 vertices a side on, growing by 1.6.
     output : {"linear", "exp"}, default "linear"
         The last layer's answer as it is, which the papers have, or its exponential: never negative, and as soon at a
         hundred as at a hundredth, for scenes whose parts differ much in brightness.
@@ -80,7 +75,7 @@ class Field:
     width: int = field(default=64, validator=integer(4))
     depth: int = field(default=4, validator=integer(2))
     encoding: HashGrid = field(
-        factory=lambda: HashGrid(levels=10, base=4, growth=1.6, log2_size=15),
+        factory=_small_grid,
         converter=_as_hash_grid,
         validator=instance(HashGrid),
     )
@@ -192,7 +187,7 @@ def as_field(value: Any) -> Field:
     if isinstance(value, Field):
         return value
     if isinstance(value, Mapping):
-        made: Field = _made(Field, value)
+        made: Field = with_fields(Field.small(), value)
         return made
     if isinstance(value, str):
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from attrs import field, frozen
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from invopt._sides import ResidualLoss
-from invopt._validators import by_name, real
+from invopt._validators import by_name, real, with_fields
 
 __all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
 
@@ -58,7 +59,7 @@ class SymmetricL2(ResidualLoss):
     network that cannot fit all comes out too bright. With s = 1/2 it comes out at a geometric mean instead, too dark.
 
     With the semi-gradient one half of the directions gives the residual and the other the norm, and the reverse, so
-    that the noise of the norm does not bias the fixed point.
+    that the noise of the norm does not bias the fixed point; the last of an odd number is left out.
 
     Parameters
     ----------
@@ -143,10 +144,14 @@ _NAMES: dict[str, type[ResidualLoss]] = {
 }
 
 
-def as_residual_loss(value: ResidualLoss | str) -> ResidualLoss:
-    """Return the loss that `value` is or names."""
+def as_residual_loss(value: Any) -> ResidualLoss:
+    """Return the loss that `value` is or names; ``{name: {field: value}}`` names one and sets its fields."""
     if isinstance(value, ResidualLoss):
         return value
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, options),) = value.items()
+        if isinstance(options, Mapping):
+            return with_fields(by_name(_NAMES, str(name), "loss")(), options)
     if isinstance(value, str):
         return by_name(_NAMES, value, "loss")()
     raise TypeError(f"'loss' must be one of {', '.join(_NAMES)}: {value!r}")

@@ -17,8 +17,10 @@ __all__ = ["Points", "lit_shares"]
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Views of a face that are looked at, fewer where there are very many faces; paths of each, and their length.
-_VIEWS, _ALL_VIEWS, _PATHS, _DEPTH = 128, 2**14, 64, 16
+# Views of a face that are looked at, fewer where there are many faces; paths of each, and their length.
+_VIEWS, _FEWEST_VIEWS, _ALL_VIEWS, _PATHS, _DEPTH = 128, 32, 2**14, 64, 16
+# Paths in memory at once.
+_CHUNK = 2**20
 
 
 class Points:
@@ -88,7 +90,7 @@ def lit_shares(scene: Any) -> NDArray[np.float64]:
     Shape (n_shapes, 2). A view is dark if no path of several finds light from it.
     """
     faces = 2 * len(scene.shapes())
-    views = max(1, min(_VIEWS, _ALL_VIEWS // faces))
+    views = min(_VIEWS, max(_FEWEST_VIEWS, _ALL_VIEWS // faces))
     sampler: Any = mi.load_dict({"type": "independent"})
     sampler.seed(0, faces * views)
     face = dr.repeat(dr.arange(mi.UInt32, faces), views)
@@ -97,15 +99,23 @@ def lit_shares(scene: Any) -> NDArray[np.float64]:
     local = mi.warp.square_to_uniform_hemisphere(sampler.next_2d())
     local.z = dr.select(face % 2 == 0, local.z, -local.z)
     towards = point.to_world(local)
-    seen = mi.Ray3f(point.spawn_ray(towards).o, -towards)
-    dr.eval(seen)
-    sampler.seed(1, faces * views * _PATHS)
-    ray = dr.gather(mi.Ray3f, seen, dr.repeat(dr.arange(mi.UInt32, faces * views), _PATHS))
-    integrator: Any = mi.load_dict({"type": "path", "max_depth": _DEPTH, "rr_depth": _DEPTH})
-    radiance, _, _ = integrator.sample(scene, sampler, mi.RayDifferential3f(ray))
-    light = np.array(dr.max(radiance)).reshape(len(scene.shapes()), 2, views, _PATHS)
-    share: NDArray[np.float64] = (light > 0).any(3).mean(2)
+    ray = mi.Ray3f(point.spawn_ray(towards).o, -towards)
+    dr.eval(ray)
+    step = _CHUNK // _PATHS
+    lit = [_lit(scene, ray, first, min(step, faces * views - first)) for first in range(0, faces * views, step)]
+    share: NDArray[np.float64] = np.concatenate(lit).reshape(len(scene.shapes()), 2, views).mean(2)
     return share
+
+
+def _lit(scene: Any, ray: Any, first: int, count: int) -> NDArray[np.bool_]:
+    """Whether any path along each of `count` rays from number `first` on finds light, shape (count,)."""
+    sampler: Any = mi.load_dict({"type": "independent"})
+    sampler.seed(1 + first, count * _PATHS)
+    index = first + dr.repeat(dr.arange(mi.UInt32, count), _PATHS)
+    integrator: Any = mi.load_dict({"type": "path", "max_depth": _DEPTH, "rr_depth": _DEPTH})
+    radiance, _, _ = integrator.sample(scene, sampler, mi.RayDifferential3f(dr.gather(mi.Ray3f, ray, index)))
+    brightest: NDArray[np.float32] = np.array(dr.max(radiance)).reshape(count, _PATHS).max(1)
+    return brightest > 0
 
 
 def _interaction(place: Any, shape: Any) -> Any:

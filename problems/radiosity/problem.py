@@ -82,12 +82,14 @@ class NeuralRadiosity(Problem):
         Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
         that with half of the directions from a network which learns where light comes from.
     bounces : int, default 1
-        How often the right side traces light on before it asks the field, >= 1; 1 is the papers'. Each bounce more
+        How often the right side traces light on before it asks the field, 1 to 64; 1 is the papers'. Each bounce more
         makes the feedback of the field's own errors weaker, by as much as surfaces absorb, and the right side noisier:
         the n-step returns of reinforcement learning [3]_. The fixed point of the semi-gradient is the same.
     dark_density : float, default 1
         Points per area of the faces of surfaces where no light arrives, such as the outer ones of a room's two-sided
-        walls, in (0, 1]: faces that are lit everywhere have 1. 1 is the papers'.
+        walls, in (0, 1]: faces that are lit everywhere have 1. 1 is the papers'. What counts is the share of a shape's
+        face that sends light, so that the lit part of a mostly dark one has fewer points too: split what runs through
+        several rooms.
     guide : Guide, optional
         That network; given with ``sampling="guided"`` only.
     precision : {"float32", "mixed"}, optional
@@ -109,6 +111,9 @@ class NeuralRadiosity(Problem):
 
     Notes
     -----
+    A checkpoint belongs to the scene, the field, the guide and the loss; how points and directions are drawn, their
+    number and the bounces may be others when a run goes on from it, for the weights mean the same.
+
     Specular surfaces (dielectrics, mirrors) hold nothing of the field: camera rays and incident ones pass through them.
     A specular lobe beside a smooth one, as in plastic, is found by BSDF sampling.
 
@@ -135,7 +140,7 @@ class NeuralRadiosity(Problem):
     loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
     sides: str = attrs.field(default="outgoing", validator=one_of("outgoing", "reflected"))
     sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
-    bounces: int = attrs.field(default=1, validator=integer(1))
+    bounces: int = attrs.field(default=1, validator=integer(1, 64))
     dark_density: float = attrs.field(default=1.0, validator=real(above=0, maximum=1))
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(instance(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt.rendering.dictionaries import plain
 
 if TYPE_CHECKING:
     from .objective import RadiosityObjective
@@ -64,9 +65,10 @@ def reference(
     """
     if seed < FIRST_REFERENCE_SEED:
         raise ValueError(f"'seed' of a reference must be >= 2**31: {seed}")
-    facts = [live.problem.fingerprints["scene"], sensor, spp, depth, size, seed]
-    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
-    path = (cache_folder() if cache is None else cache) / f"reference-{digest}.npy"
+    # A reference of the scene and of nothing else: Mitsuba's transforms have no form of their own in JSON.
+    facts = [live.problem.fingerprints["scene"], repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
+    digest = hashlib.sha256(json.dumps([*facts, int(seed)]).encode()).hexdigest()[:24]
+    path = (cache_folder() if cache is None else Path(cache)) / f"reference-{digest}.npy"
     if path.exists():
         kept: NDArray[np.float32] = np.load(path)
         return kept

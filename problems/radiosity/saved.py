@@ -116,7 +116,7 @@ class RadianceField:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         parts = {name: part.contiguous().clone() for name, part in split(self.weights, self.field.shapes).items()}
-        save_file(parts, temporary, metadata={"invopt": json.dumps(header)})
+        save_file(parts, temporary, metadata={"invopt": json.dumps(header, default=_number)})
         os.replace(temporary, path)
 
     @classmethod
@@ -126,20 +126,35 @@ class RadianceField:
 
         try:
             with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("invopt", "{}"))
-                _check_format(path, header.get("format", ""))
-                made = cattrs.structure(header["field"], Field)
+                header = _header(path, (file.metadata() or {}).get("invopt", "{}"))
+                made = cattrs.Converter(forbid_extra_keys=True).structure(header["field"], Field)
                 parts = {name: file.get_tensor(name) for name in made.shapes}
+            low, extent = (np.array(header[name], dtype=np.float64) for name in ("low", "extent"))
+            scene = str(header["scene"])
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
+        except (KeyError, TypeError, ValueError, cattrs.BaseValidationError) as error:
+            raise CheckpointError(f"{str(path)!r} has a header that cannot be read: {error!r}") from error
         for name, shape in made.shapes.items():
-            if parts[name].shape != shape:
+            part = parts[name]
+            if part.shape != shape:
                 raise CheckpointError(
-                    f"{str(path)!r} has {name!r} of shape {tuple(parts[name].shape)}, and its field one of {shape}"
+                    f"{str(path)!r} has {name!r} of shape {tuple(part.shape)}, and its field one of {shape}"
                 )
-        low, extent = np.array(header["low"]), np.array(header["extent"])
+            if part.dtype != torch.float32 or not part.isfinite().all():
+                raise CheckpointError(f"{str(path)!r} has {name!r} that is not of finite 32-bit numbers")
+        if low.shape != (3,) or extent.shape != (3,) or not (np.isfinite(low).all() and (extent > 0).all()):
+            raise CheckpointError(f"{str(path)!r} has no box: low {low}, extent {extent}")
         weights = torch.cat([part.reshape(-1) for part in parts.values()])
-        return cls(field=made, weights=weights, low=low, extent=extent, scene=header["scene"])
+        return cls(field=made, weights=weights, low=low, extent=extent, scene=scene)
+
+
+def _header(path: str | Path, text: str) -> dict[str, Any]:
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
+    _check_format(path, str(header.get("format", "")))
+    return header
 
 
 def _check_format(path: str | Path, found: str) -> None:
@@ -151,3 +166,8 @@ def _check_format(path: str | Path, found: str) -> None:
             f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the "
             f"inputs of the network differ; train it anew, or load it with the invopt that saved it"
         )
+
+
+def _number(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item()

@@ -25,7 +25,10 @@ def camera_of(scene: Any, sensor: Any) -> Any:
     """A camera of the scene by its number, or one of its own by its description."""
     if isinstance(sensor, Mapping):
         with readable("cannot be seen by that camera"):
-            return mi.load_dict(live(sensor, Path()))
+            camera = mi.load_dict(live(sensor, Path()))
+        if not isinstance(camera, mi.Sensor):
+            raise SceneError(f"'sensor' must describe a camera, such as {{'type': 'perspective', ...}}: {sensor!r}")
+        return camera
     sensors = scene.sensors()
     sensor = as_integer("sensor", sensor)
     if not 0 <= sensor < len(sensors):

@@ -1,5 +1,7 @@
 """What neural radiosity refuses, and says: scenes, fields, views, before anything is rendered."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from invopt import estimators
 from invopt.exceptions import CheckpointError, IncompatibleError, SceneError, UnknownNameError
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
+from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.scenes import furnace, gap_room
 from invopt.rendering.descriptions import rgb
 
@@ -102,6 +105,10 @@ def test_what_is_refused_can_be_asked_for():
         ({"field": {"outptu": "exp"}}, ValueError, "Field has no field 'outptu'; did you mean 'output'"),
         ({"field": {"encoding": {"levls": 2}}}, ValueError, "HashGrid has no field 'levls'"),
         ({"guide": 3, "sampling": "guided"}, TypeError, "'guide' must be a Guide: 3"),
+        ({"field": {1: 2}}, ValueError, "Field has no field 1"),
+        ({"loss": {"symmetric-l2": {"shar": 1}}}, ValueError, "SymmetricL2 has no field 'shar'"),
+        ({"loss": {"l2": {}, "mae": {}}}, TypeError, "'loss' must be one of"),
+        ({"bounces": 65}, ValueError, "'bounces' must be <= 64"),
         ({"variables": 3}, TypeError, "'variables' must be a mapping"),
         ({"n_points": 1}, ValueError, "'n_points' must be >= 2"),
         ({"n_directions": 0}, ValueError, "'n_directions' must be >= 1"),
@@ -157,7 +164,9 @@ def test_bad_parts():
 def test_fields_by_mappings():
     """As a command line gives them."""
     given = {"width": 16, "output": "exp", "encoding": {"levels": 4, "log2_size": 8}}
-    assert small(field=given).field == Field(width=16, output="exp", encoding=HashGrid(levels=4, log2_size=8))
+    grid = HashGrid(levels=4, base=4, growth=1.6, log2_size=8)
+    assert small(field=given).field == Field(width=16, output="exp", encoding=grid)
+    assert small(loss={"symmetric-l2": {"share": 0.25}}).loss == SymmetricL2(share=0.25)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +180,7 @@ def test_fields_by_mappings():
         ({"n_directions": -1}, ValueError, "'n_directions' must be >= 1: -1"),
         ({"side": "left"}, ValueError, "'side' must be 'lhs' or 'rhs'"),
         ({"sensor": 3}, SceneError, "'sensor' must be below 1"),
+        ({"sensor": {"type": "sphere"}}, SceneError, "'sensor' must describe a camera"),
         ({"sensor": "front"}, TypeError, "'sensor' must be an integer"),
         ({"seed": -1}, ValueError, "'seed' must be >= 0"),
         ({"x": [0.0, 1.0]}, ValueError, "'x' must have 1747 elements, got 2"),
@@ -189,16 +199,47 @@ def test_a_start_that_is_not_finite():
         invopt.minimize(small(), x0=np.full(1747, 1e30), rng=0, maxiter=1)
 
 
-def test_a_saved_field_whose_parts_have_other_shapes(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(7)}), r"of shape \(7,\), and its field one of"),
+        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(16).double()}), "not of finite 32-bit numbers"),
+        (lambda header, parts: parts["layer0.bias"].fill_(np.nan), "not of finite 32-bit numbers"),
+        (lambda header, parts: parts.pop("layer0.bias"), "cannot be read: .*layer0.bias"),
+        (lambda header, parts: header.pop("field"), "header that cannot be read: KeyError"),
+        (lambda header, parts: header.update(low=[0, 0]), "has no box"),
+        (lambda header, parts: header.update(extent=[1, 0, 1]), "has no box"),
+        (lambda header, parts: header["field"].update(activation="sine"), "header that cannot be read: .*Field"),
+        (lambda header, parts: header["field"].update(output="sinh"), "header that cannot be read: .*Field"),
+        (lambda header, parts: header.update(format=3), "no radiance field of invopt's"),
+    ],
+)
+def test_saved_fields_that_do_not_fit(change, message, tmp_path):
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    problem, path = small(), tmp_path / "field.safetensors"
+    problem, path = small(field=Field(width=np.int64(16), depth=3, encoding=Field.tiny().encoding)), tmp_path / "field"
     with problem.open() as live:
         RadianceField.of(live, problem.x0).save(path)
+        with pytest.raises(ValueError, match="'x' must have 1747 elements"):
+            RadianceField.of(live, problem.x0[:-1])
+    assert RadianceField.load(path).field == Field.tiny()
     with safe_open(path, framework="pt") as file:
-        header, parts = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    parts["layer0.bias"] = torch.zeros(7)
-    save_file(parts, path, metadata=header)
-    with pytest.raises(CheckpointError, match=r"has 'layer0.bias' of shape \(7,\), and its field one of \(16,\)"):
+        header = json.loads(file.metadata()["invopt"])
+        parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, parts)
+    save_file(parts, path, metadata={"invopt": json.dumps(header)})
+    with pytest.raises(CheckpointError, match=message):
         RadianceField.load(path)
+
+
+def test_references_are_asked_for_in_many_ways(tmp_path):
+    with small("furnace").open() as live:
+        first = reference(live, spp=np.int64(2), size=tuple(np.array([2, 2])), cache=str(tmp_path))
+        again = reference(live, spp=2, size=(2, 2), cache=tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+        np.testing.assert_array_equal(first, again)
+        camera = {"type": "perspective", "to_world": np.eye(4)}
+        reference(live, camera, spp=2, size=(2, 2), cache=tmp_path)
+        reference(live, camera | {"fov": 20.0}, spp=2, size=(2, 2), cache=tmp_path)
+        assert len(list(tmp_path.iterdir())) == 3
