@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import evolve, fields, frozen
+from loky import cpu_count
 
 from invopt import NonFiniteError, StepDecay, estimators, optimizers
 from invopt.problems import NeuralRadiosity
@@ -23,7 +24,6 @@ from invopt.problems.radiosity.metrics import has_flip
 from invopt.problems.radiosity.reference import reference
 from invopt.problems.radiosity.training import Training
 from invopt.rendering import set_threads
-from invopt.rendering.doctor import _cores
 
 SIZE = {"iterations": 800, "points": 512, "directions": 16, "seeds": 3, "width": 64, "spp": 2048}
 for word in os.environ.get("INVOPT_RADIOSITY", "").split():
@@ -181,7 +181,7 @@ def trained(cells: list[Cell]) -> list[list[dict[str, float]]]:
     """Errors along each training; those not yet run are, in processes of their own."""
     missing = [cell for cell in cells if not cell.path.exists()]
     if missing:
-        with ProcessPoolExecutor(_cores(), multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(cpu_count(), multiprocessing.get_context("spawn")) as pool:
             list(pool.map(look, dict.fromkeys(cell.scene for cell in missing)))
             list(pool.map(train, missing))
     return [json.loads(cell.path.read_text()) for cell in cells]
