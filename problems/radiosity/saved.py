@@ -39,7 +39,7 @@ class RadianceField:
     low, extent : ndarray, shape (3,)
         Corner and size of the box that positions are in.
     scene : str
-        What it was trained in, by name.
+        What it was trained in, by name and fingerprint.
 
     Examples
     --------
