@@ -24,8 +24,16 @@ def fingerprint(blueprint: Blueprint) -> str:
             _add(digest, [str(node.type), node.props.plugin_name(), node.props.id()])
             # Not a dictionary, and in no order.
             for key in sorted(node.props.keys()):
-                _add(digest, [key, node.props[key]])
+                _add(digest, [key, _content(key, node.props[key])])
     return digest.hexdigest()[:16]
+
+
+def _content(key: str, value: Any) -> Any:
+    """What a file holds, not where it lies; other properties as they are."""
+    if not key.endswith("filename"):
+        return value
+    found = str(renderer().file_resolver().resolve(str(value)))
+    return Path(found).read_bytes() if os.path.isfile(found) else value
 
 
 def _add(digest: Any, value: Any) -> None:
@@ -38,10 +46,8 @@ def _add(digest: Any, value: Any) -> None:
             _add(digest, item)
     elif isinstance(value, Mapping):
         _add(digest, [[key, value[key]] for key in sorted(value)])
-    elif isinstance(value, str):
-        # What a file holds counts, not where it lies.
-        found = str(mi.file_resolver().resolve(value))
-        _add_bytes(digest, Path(found).read_bytes() if os.path.isfile(found) else value.encode())
+    elif isinstance(value, bytes | str):
+        _add_bytes(digest, value.encode() if isinstance(value, str) else value)
     elif isinstance(value, mi.Properties.ResolvedReference):
         _add_bytes(digest, f"node {value.index()}".encode())
     elif isinstance(value, mi.Properties.Reference):

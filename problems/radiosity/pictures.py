@@ -36,11 +36,9 @@ class View(NamedTuple):
 
     @classmethod
     def checked(cls, sensor: Sensor, size: Any, spp: int, seed: int) -> View:
-        """A view, or what is wrong with it."""
+        """A view, or what is wrong with it; which cameras there are the scene knows."""
         require("spp", as_integer("spp", spp) >= 1, ">= 1", spp)
         require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
-        if not isinstance(sensor, Mapping):
-            as_integer("sensor", sensor)
         try:
             width, height = (as_integer("size", number) for number in size)
         except (TypeError, ValueError):

@@ -25,6 +25,7 @@ from invopt.rendering.dictionaries import Description, as_description
 from invopt.rendering.loading import Blueprint
 
 from .field import Field, Shapes, as_field
+from .fingerprint import fingerprint
 from .guiding import Guide
 from .losses import RelativeL2, as_residual_loss
 from .objective import DTYPE, RadiosityObjective, device_of
@@ -230,9 +231,6 @@ class NeuralRadiosity(Problem):
     def fingerprints(self) -> dict[str, str]:
         """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
         activate(self.backend)
-        # Needs the backend, as what builds a scene does.
-        from .fingerprint import fingerprint
-
         name = self.scene if isinstance(self.scene, str) else getattr(self.scene, "name", "scene")
         return {
             "scene": f"{name}:{fingerprint(self.blueprint())}",

@@ -62,6 +62,15 @@ def test_variables(scene):
     assert of(scene, variables={"mesh": "other"}) != other
 
 
+def test_files_that_only_lie_about_do_not_count(tmp_path, monkeypatch):
+    scene = furnace()
+    before = of(scene)
+    monkeypatch.chdir(tmp_path)
+    for name in ("sphere", "radius", "bsdf", "diffuse", "perspective"):
+        (tmp_path / name).write_text("of something else")
+    assert of(scene) == before
+
+
 def test_a_scene_may_move(scene, tmp_path_factory):
     before = of(scene)
     moved = tmp_path_factory.mktemp("elsewhere") / "moved"
