@@ -77,7 +77,7 @@ class Setting:
 
     def __str__(self) -> str:
         named = {item.name: getattr(self, item.name) for item in fields(Setting)}
-        changed = {key: value for key, value in named.items() if value != fields(Setting)[_INDEX[key]].default}
+        changed = {item.name: named[item.name] for item in fields(Setting) if named[item.name] != item.default}
         return " ".join(key if value is True else f"{key}={value}" for key, value in changed.items())
 
     @property
@@ -90,7 +90,6 @@ class Setting:
         return SIZE["iterations"] * (2 if self.long else 1)
 
 
-_INDEX = {item.name: i for i, item in enumerate(fields(Setting))}
 PAPERS = Setting()
 
 
@@ -189,9 +188,9 @@ def trained(cells: list[Cell]) -> list[list[dict[str, float]]]:
 
 def measured(rows: list[Row]) -> list[tuple[float, float]]:
     """Medians of MSE and energy at the end of each row's trainings; all errors are printed, medians and ranges."""
-    cells = [[Cell(row.scene, row.estimator, seed, row.setting) for seed in range(row.seeds)] for row in rows]
-    trained([cell for group in cells for cell in group])
-    return [_shown(row, [run[-1] for run in trained(group)]) for row, group in zip(rows, cells, strict=True)]
+    cells = [Cell(row.scene, row.estimator, seed, row.setting) for row in rows for seed in range(row.seeds)]
+    runs = iter(trained(cells))
+    return [_shown(row, [next(runs)[-1] for _ in range(row.seeds)]) for row in rows]
 
 
 def _shown(row: Row, last: list[dict[str, float]]) -> tuple[float, float]:
