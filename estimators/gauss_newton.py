@@ -239,13 +239,11 @@ class GaussNewton(HistoryEstimator):
             floor = state.floor
             if floor.is_above(value, top):
                 return self._too_high(estimate, evolve(state, lowest=Sample(estimate.x, value)))
-        if not floor.can_raise(value, self.max_spp_factor):
+        if not (floor.can_raise(value, self.max_spp_factor) and self._affords(objective, floor)):
             if not floor.has_signal(top, objective.n, state.batches[-1].values.shape[1]):
                 return evolve(estimate, x_standard_error=None, status=Status.PLATEAU, note=ONLY_NOISE), state
             note = _LEFT_OVER.format(value / floor.level) if value > _FAR * floor.level else ""
             return evolve(estimate, status=Status.NOISE_FLOOR, note=note), state
-        if not self._affords(objective, floor):
-            return estimate, state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
 
     def _least(self, state: HistoryState) -> float:

@@ -5,7 +5,6 @@ One call composes three declarative parts: ``invopt.minimize(problem, estimator,
 
 from invopt import estimators, optimizers, problems
 from invopt._as_method import as_method
-from invopt._checkpoint import Checkpoint
 from invopt._differentiate import Derivatives, differentiate
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._minimize import minimize
@@ -20,12 +19,17 @@ from invopt.exceptions import (
     BackendError,
     CheckpointError,
     EvaluationError,
+    IdentityError,
     IncompatibleError,
     InvoptError,
+    JournalError,
+    JournalWarning,
     NonFiniteError,
     SceneError,
     UnknownNameError,
 )
+from invopt.journal import Journal
+from invopt.snapshots import Checkpoint
 
 __all__ = [
     "AdaptiveWidth",
@@ -40,8 +44,12 @@ __all__ = [
     "EvaluationError",
     "Exponential",
     "History",
+    "IdentityError",
     "IncompatibleError",
     "InvoptError",
+    "Journal",
+    "JournalError",
+    "JournalWarning",
     "Linear",
     "NonFiniteError",
     "Objective",

@@ -14,7 +14,6 @@ from attrs import define, field
 from numpy.typing import NDArray
 
 from invopt._chain import ChainEvaluator
-from invopt._checkpoint import Snapshot, reduced, restored
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._optimizer import Oracle
@@ -23,6 +22,7 @@ from invopt._result import Deferred, History, OptimizeResult, Status
 from invopt._stopping import PlateauWatch, Point, surely
 from invopt.exceptions import InvoptError, NonFiniteError
 from invopt.report.progress import ProgressBar
+from invopt.snapshots import Snapshot, reduced, restored
 
 if TYPE_CHECKING:
     from invopt._minimize import Run

@@ -16,7 +16,6 @@ from scipy.optimize import Bounds
 
 from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, resolve_problem
 from invopt._chained import chained
-from invopt._checkpoint import Checkpoint, as_checkpoint
 from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._loop import Loop
@@ -26,6 +25,7 @@ from invopt._result import OptimizeResult
 from invopt._stopping import Tolerances
 from invopt._validators import as_real, as_vector, require
 from invopt._workers import Workers, as_workers, check_shareable, open_objective
+from invopt.snapshots import Checkpoint, as_checkpoint
 
 __all__ = ["Run", "minimize", "prepare"]
 

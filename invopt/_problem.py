@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import attrs
 import numpy as np
 import torch
 from attrs import frozen
@@ -228,10 +229,13 @@ class Problem(abc.ABC):
         """Smoothing width to start with, in units of `x_scale`: wide enough to bridge the plateaus."""
         return 1.0
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What a checkpoint belongs to, part by part: one that differs in any is of another run."""
-        return {"problem": repr(self)}
+    def identity_content(self) -> dict[str, Any]:
+        """What tells this problem from others, by part: values for `invopt.identity.digest`, start left out.
+
+        By default the class, of which the code counts unless it is of an installed package, and all fields.
+        """
+        held = vars(self) if not attrs.has(type(self)) else attrs.asdict(self, recurse=False)
+        return {"problem": [type(self), {name: value for name, value in held.items() if name.lstrip("_") != "x0"}]}
 
     @property
     def default_method(self) -> Any:

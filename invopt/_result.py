@@ -25,7 +25,11 @@ class Status(enum.Enum):
     FTOL = "the change of `fun` fell below `ftol`"
     NOISE_FLOOR = "as precise as the noise allows: `x_standard_error` says how precise"
     FINISHED = "the method ended by its own rule"
-    UNSURE = "the method ended by its own rule, which knows nothing of noise: compare `jac` with `standard_error`"
+    MISMATCH = (
+        "the minimum is precise, but the residuals stay far above the noise: another minimum may exist, or the model "
+        "cannot match the target: try other starts, or check the target"
+    )
+    UNSURE = "the method ended by a rule that the values do not bear out: compare `jac` with `standard_error`"
     LIMIT = "the method reached a limit of its own: see its options"
     CLOSED = "the session was closed before its end"
     MAXITER = "iteration budget spent: raise `maxiter`"

@@ -16,7 +16,6 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from invopt._checkpoint import Checkpoint
 from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._minimize import prepare
@@ -28,6 +27,7 @@ from invopt._validators import as_real, require
 from invopt.bench import commands
 from invopt.exceptions import InvoptError, suggest
 from invopt.report.tables import doctor_table, outcome_table, registry_table
+from invopt.snapshots import Checkpoint
 
 __all__ = ["main"]
 

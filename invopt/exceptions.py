@@ -13,8 +13,11 @@ __all__ = [
     "BackendError",
     "CheckpointError",
     "EvaluationError",
+    "IdentityError",
     "IncompatibleError",
     "InvoptError",
+    "JournalError",
+    "JournalWarning",
     "NonFiniteError",
     "SceneError",
     "UnknownNameError",
@@ -56,6 +59,18 @@ class BackendError(InvoptError, RuntimeError):
 
 class CheckpointError(InvoptError, ValueError):
     """A checkpoint that cannot be written or read, or is of another run; the message says in what it differs."""
+
+
+class JournalError(InvoptError, ValueError):
+    """A file that is no journal, is of a newer version, is damaged or locked; or a run that it cannot keep."""
+
+
+class JournalWarning(UserWarning):
+    """A journal or a checkpoint could not be written, or not in full: the result is not affected."""
+
+
+class IdentityError(InvoptError, TypeError):
+    """Something that is to be kept in a file cannot be told from others by its content; the message says what."""
 
 
 class SceneError(InvoptError, ValueError):

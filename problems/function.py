@@ -122,13 +122,10 @@ class Function(Problem):
             provided |= Capability.TARGET
         return provided
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What a checkpoint belongs to: `fun` by its name, for where it lies in memory changes with every process."""
-        fun = self.fun
-        name = f"{getattr(fun, '__module__', '')}.{getattr(fun, '__qualname__', type(fun).__name__)}"
-        kept = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "fun"}
-        return {"problem": f"{type(self).__name__}({name}, {kept})"}
+    def identity_content(self) -> dict[str, Any]:
+        """The callable, by its code and all that it refers to, and the fields."""
+        kept = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name not in ("fun", "x0")}
+        return {"problem": [type(self), kept], "function": self.fun}
 
     def open(self) -> Objective:
         """Return the callable as a live objective."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from attrs import field, frozen
 from torch import nn
 
@@ -106,13 +104,9 @@ class GreyBox(GreyBoxProblem):
             f"GreyBox({type(self.model).__name__}, {self._inner!r}, {len(self.data)} items, {self.batch_size} a batch)"
         )
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What a checkpoint belongs to: the data, too."""
-        digest = hashlib.sha256()
-        for part in (self.data.inputs.numpy(), self.data.targets):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        return {**super().fingerprints, "data": digest.hexdigest(), "model": repr(self.model)}
+    def identity_content(self) -> dict[str, Any]:
+        """What all networks have, and the data."""
+        return {**super().identity_content(), "data": [self.data.inputs, self.data.targets, self.minibatch]}
 
     @cached_property
     def network(self) -> FlatNetwork:

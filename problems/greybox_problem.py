@@ -124,12 +124,10 @@ class GreyBoxProblem(Problem):
         """Weights in the network's dtype, on its device."""
         return self.network.as_tensor(x)
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What a checkpoint belongs to: the network's shapes, the number of inputs, and what the inner problem says."""
-        shapes = {name: tuple(part.shape) for name, part in self.network.parts(self.as_tensor(self.x0)).items()}
-        own = f"{type(self).__name__}({shapes}, {self.n_items} items, {self.minibatch} a batch)"
-        return {**self.inner.fingerprints, "network": own}
+    def identity_content(self) -> dict[str, Any]:
+        """The inner problem, the network but for the weights that are sought, and how much it sees at once."""
+        seen = {"data": [self.n_items, self.minibatch]}
+        return {**self.inner.identity_content(), "network": [type(self), self.network], **seen}
 
     def chain(self) -> NetworkChain:
         """The network on the training inputs."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import abc
-import hashlib
-import pickle
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from invopt._problem import Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import integer, require
+from invopt.identity import digest
 from invopt.rendering.bindings import Binding
 
 from .greybox_problem import GreyBoxProblem
@@ -215,15 +214,21 @@ class MugNetwork(GreyBoxProblem):
     def _pictures(self) -> NDArray[np.float32]:
         return cached_pictures(self._key(), self._render)
 
-    def _key(self) -> str:
-        """Digest of all that the pictures depend on."""
-        import mitsuba as mi
+    def identity_content(self) -> dict[str, Any]:
+        """What all networks have, and what the pictures depend on."""
+        return {**super().identity_content(), "data": [*self._shown(), self.n_train, self.minibatch]}
 
+    def _shown(self) -> list[Any]:
+        """What the pictures depend on."""
         inner = self.inner
         assert isinstance(inner, Scene)
-        described = (inner.scene(), self.bindings(), self.reference_spp, self.data_seed, mi.__version__)  # type: ignore[operator]
-        digest = hashlib.sha256(pickle.dumps(described) + self._truth.tobytes())
-        return f"mug-{digest.hexdigest()[:24]}"
+        assert callable(inner.scene)
+        return [inner.scene(), self.bindings(), self.reference_spp, self._truth]
+
+    def _key(self) -> str:
+        import mitsuba as mi
+
+        return f"mug-{digest([*self._shown(), mi.__version__], 'the pictures')[:24]}"
 
     def _render(self) -> NDArray[np.float32]:
         with self.inner.open() as objective:

@@ -77,6 +77,15 @@ class FlatNetwork:
         with _plain_kernels():
             return torch.func.functional_call(self._called, self.parts(w), (inputs,))
 
+    def identity_content(self) -> nn.Module:
+        """The module, its code and everything in it but the values of the weights that are sought."""
+        module = copy.deepcopy(self.module)
+        with torch.no_grad():
+            for part in module.parameters():
+                if part.requires_grad:
+                    part.zero_()
+        return module
+
     def as_inputs(self, inputs: Tensor) -> Tensor:
         """Inputs in the module's dtype, on its device; integers stay what they are where they are looked up."""
         whole = self._counts and not (inputs.is_floating_point() or inputs.dtype == torch.bool)

@@ -16,6 +16,7 @@ from invopt._arguments import check_start
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
 from invopt._validators import as_integer, as_vector, boolean, integer, real, require
+from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout, check_claims
@@ -294,6 +295,15 @@ class Scene(Problem):
             scene.close()
         save(blueprint, motions, settings, Path(path))
         check(Path(path), meant, settings)
+
+    def identity_content(self) -> dict[str, Any]:
+        """The scene as Mitsuba reads it, with the contents of its files, the targets, and the fields."""
+        activate(self.backend)
+        named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.init}
+        for name in ("scene", "target", "_x0", "backend"):
+            del named[name]
+        targets = [item.read_bytes() if isinstance(item, Path) else item for item in self.target or ()]
+        return {"problem": [type(self), named], "scene": scene_content(self.blueprint()), "target": targets}
 
     def blueprint(self) -> Blueprint:
         """How to load the scene."""

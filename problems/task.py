@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
@@ -140,6 +140,11 @@ class Task(Problem):
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Values by name, in scene units."""
         return self.statement.readable(x)
+
+    def identity_content(self) -> dict[str, Any]:
+        """The class, whose code counts where it is a user's own, and all fields but the backend."""
+        named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "backend"}
+        return {"problem": [type(self), named]}
 
     def open(self) -> SceneObjective:
         """Load the scene and render the target picture."""

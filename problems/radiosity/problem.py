@@ -20,12 +20,13 @@ from invopt._schedules import StepDecay
 from invopt._sides import ResidualLoss
 from invopt._validators import instance, integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
+from invopt.identity import digest
+from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.dictionaries import Description, as_description
 from invopt.rendering.loading import Blueprint
 
 from .field import Field, Shapes, as_field
-from .fingerprint import fingerprint
 from .guiding import Guide
 from .losses import RelativeL2, as_residual_loss
 from .objective import DTYPE, RadiosityObjective, device_of
@@ -227,17 +228,22 @@ class NeuralRadiosity(Problem):
         description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
         return Blueprint(description=description, variables=self.variables)
 
+    def identity_content(self) -> dict[str, Any]:
+        """What weights belong to: scene, field, guide, loss; not how points and directions are drawn."""
+        activate(self.backend)
+        return {
+            "scene": scene_content(self.blueprint()),
+            "field": [self.field, self.field.version],
+            "guide": self.guide,
+            "loss": [self.loss, self.sides],
+        }
+
     @property
-    def fingerprints(self) -> dict[str, str]:
-        """What weights belong to, each part as a short text: a checkpoint of another scene or field differs in one."""
+    def scene_label(self) -> str:
+        """Name of the scene and digest of its content, which a saved field and a kept reference belong to."""
         activate(self.backend)
         name = self.scene if isinstance(self.scene, str) else getattr(self.scene, "name", "scene")
-        return {
-            "scene": f"{name}:{fingerprint(self.blueprint())}",
-            "field": f"{self.field!r} version {self.field.version}",
-            "guide": repr(self.guide),
-            "loss": f"{self.loss!r} of {self.sides} sides",
-        }
+        return f"{name}:{digest(scene_content(self.blueprint()), 'scene')[:16]}"
 
     def learns(self, step: int) -> bool:
         """Whether the guide is trained at a step."""

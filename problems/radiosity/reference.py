@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt.identity import digest
 from invopt.rendering.dictionaries import plain
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ def reference(
     if seed < FIRST_REFERENCE_SEED:
         raise ValueError(f"'seed' of a reference must be >= 2**31: {seed}")
     # A reference of the scene and of nothing else: Mitsuba's transforms have no form of their own in JSON.
-    facts = [live.problem.fingerprints["scene"], repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
-    digest = hashlib.sha256(json.dumps([*facts, int(seed)]).encode()).hexdigest()[:24]
-    path = (cache_folder() if cache is None else Path(cache)) / f"reference-{digest}.npy"
+    facts = [live.problem.scene_label, repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
+    key = digest([*facts, int(seed)], "the reference")[:24]
+    path = (cache_folder() if cache is None else Path(cache)) / f"reference-{key}.npy"
     if path.exists():
         kept: NDArray[np.float32] = np.load(path)
         return kept

@@ -62,7 +62,7 @@ class RadianceField:
         size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
         weights = torch.as_tensor(as_vector("x", x, size=problem.n)[:size], dtype=torch.float32)
         low, extent = live.transport.box
-        scene = problem.fingerprints["scene"]
+        scene = problem.scene_label
         return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)
 
     def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ PART = """<scene version="3.0.0">
 
 
 def of(scene, **options):
-    return NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2, **options).fingerprints["scene"]
+    return NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2, **options).scene_label
 
 
 @pytest.fixture

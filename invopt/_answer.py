@@ -1,0 +1,223 @@
+"""The answer of a run: which of the points it has come by, the value there, and whether that bears the end out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from attrs import frozen
+from scipy.stats import f as f_distribution
+from torch import Tensor
+
+from invopt._measuring import Measured, Measuring, is_same
+from invopt._result import Status
+from invopt._seen import Lowest
+from invopt._stopping import Point
+
+__all__ = ["MOST", "Answer", "Ending", "find_answer", "without_measuring"]
+
+# Evaluations that finding the answer may take.
+MOST = 16
+# Rounds, each under another seed, in which noisy values are compared.
+_ROUNDS = 4
+# Points that may outdo the last one in those rounds.
+_CONTENDERS = 2
+# Standard errors by which another point must be lower than the last one.
+_CLEARLY = 2.0
+# Shares of the whole descent: below the first, a lower value is no reason to leave the point that the method found;
+# above the second, the method has not converged there.
+_NEGLIGIBLE, _LEFT = 1e-9, 1e-6
+# Multiple of the noise above which residuals are more than noise.
+_FAR = 3.0
+# Probability with which noise alone is taken for more, where residuals are few.
+_FALSE_ALARM = 1e-4
+# Residuals next to each other that may share their noise: the channels of a pixel and of its neighbours.
+_SHARED = 12
+
+
+@frozen(kw_only=True, eq=False)
+class Ending:
+    """How a run ended, before its answer is measured; points in units of `x_scale`.
+
+    Attributes
+    ----------
+    status : Status
+        What the tolerances, the method or a budget said.
+    last : Point
+        Where that was.
+    best : Point or None
+        Where an estimate was lowest, if estimates can be compared.
+    start : Tensor, shape (n,)
+        Where the run began.
+    lowest : Lowest or None
+        The lowest value among all evaluations.
+    exact_rule : bool
+        Whether the verdict takes values for exact.
+    probes : list of Tensor
+        Points a typical change away from the last one, in opposite directions.
+    gtol : float
+        Gradient that the run takes for 0, in units of `x_scale`.
+    least : float
+        A value that nothing can be below, as 0 is of a mean of squares; else -inf.
+    """
+
+    status: Status
+    last: Point
+    best: Point | None
+    start: Tensor
+    lowest: Lowest | None
+    exact_rule: bool
+    probes: list[Tensor]
+    gtol: float = 0.0
+    least: float = -math.inf
+
+
+@frozen(kw_only=True, eq=False)
+class Answer:
+    """A point and its estimate, if there is one; the value with a standard error, inf where unknown; the verdict."""
+
+    x: Tensor
+    point: Point | None
+    fun: float
+    fun_standard_error: float
+    status: Status
+    note: str = ""
+
+
+def without_measuring(ending: Ending) -> Answer:
+    """The answer where nothing more may be evaluated: the lowest value there is, which was measured once."""
+    lowest, estimate = ending.lowest, ending.last.estimate
+    if lowest is None:
+        x, fun, error = ending.last.x, estimate.fun, estimate.fun_standard_error
+    else:
+        x, fun, error = lowest.x, lowest.fun, math.inf
+    return Answer(x=x, point=_at(x, ending), fun=fun, fun_standard_error=error, status=ending.status)
+
+
+def find_answer(ending: Ending, measuring: Measuring) -> Answer:
+    """Measure the candidates, choose one, and see whether it bears out how the run ended."""
+    points = _candidates(ending)[: max(measuring.left - 1, 1)]
+    probes = [Measured(x) for x in ending.probes] if ending.status.success else []
+    if measuring.left < len(points) + len(probes) + 1:
+        probes = []
+    measuring.round([*points, *probes])
+    finite = [point for point in [*points, *probes] if math.isfinite(point.first)]
+    if not finite:
+        return without_measuring(ending)
+    base = points[0] if math.isfinite(points[0].first) else min(finite, key=lambda point: point.first)
+    contenders = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
+    compared = [base, *contenders[:_CONTENDERS]]
+    measuring.round(compared[:2])
+    again = [point for point in compared if len(point.values) > 1]
+    noisy = any(not is_same(point.first, point.values[1]) for point in again)
+    if noisy:
+        for _ in range(_ROUNDS - 2):
+            measuring.round(compared)
+    chosen = _lowest(compared, _drop(points, base), noisy=noisy)
+    status, note = _verdict(ending, chosen, points, base, probes, noise=noisy if again else None)
+    return Answer(
+        x=chosen.x,
+        point=_at(chosen.x, ending),
+        fun=chosen.mean if noisy else chosen.first,
+        fun_standard_error=0.0 if again and not noisy else chosen.standard_error,
+        status=status,
+        note=note,
+    )
+
+
+def _candidates(ending: Ending) -> list[Measured]:
+    """The last point first; each point once."""
+    found: list[Measured] = []
+    named = [ending.last.x, None if ending.lowest is None else ending.lowest.x, ending.start]
+    for x in [*named, None if ending.best is None else ending.best.x]:
+        if x is not None and not any(bool((x == other.x).all()) for other in found):
+            found.append(Measured(x))
+    return found
+
+
+def _at(x: Tensor, ending: Ending) -> Point | None:
+    """The visited point there, with its estimate."""
+    for point in (ending.last, ending.best):
+        if point is not None and bool((point.x == x).all()):
+            return point
+    return None
+
+
+def _drop(points: list[Measured], base: Measured) -> float:
+    """How far the run has come down from its start, as far as that was measured; at least 0."""
+    return max([point.first - base.first for point in points if math.isfinite(point.first)], default=0.0)
+
+
+def _lowest(compared: list[Measured], drop: float, *, noisy: bool) -> Measured:
+    """The lowest point; the first one, unless another is lower by more than rounding, or clearly so under noise."""
+    base = compared[0]
+    if noisy:
+        lower = [point for point in compared[1:] if _is_clearly_lower(point, base)]
+    else:
+        lower = [
+            point
+            for point in compared[1:]
+            if base.first - point.first > _NEGLIGIBLE * drop and not is_same(point.first, base.first)
+        ]
+    return min(lower, key=lambda point: point.mean, default=base)
+
+
+def _is_clearly_lower(point: Measured, base: Measured) -> bool:
+    k = min(len(point.values), len(base.values))
+    differences = np.array(point.values[:k]) - np.array(base.values[:k])
+    if k < 2 or not np.isfinite(differences).all():
+        return False
+    return bool(differences.mean() < -_CLEARLY * differences.std(ddof=1) / math.sqrt(k))
+
+
+def _verdict(
+    ending: Ending,
+    chosen: Measured,
+    points: list[Measured],
+    base: Measured,
+    probes: list[Measured],
+    *,
+    noise: bool | None,
+) -> tuple[Status, str]:
+    """What is said of the end; a success must be borne out by what was measured. `noise` is None where unknown."""
+    status = ending.status
+    if not status.success:
+        return status, ""
+    if base is not points[0] or _refutes(chosen, base, _drop(points, chosen), ending):
+        return Status.UNSURE, _LOWER
+    if probes and base.first > ending.least and all(is_same(point.first, base.first) for point in probes):
+        return Status.PLATEAU, ""
+    if ending.exact_rule and noise is True:
+        return Status.UNSURE, _NOISY
+    if status is Status.NOISE_FLOOR and noise is False:
+        return Status.UNSURE, _NO_NOISE
+    if _is_far_above_noise(base):
+        return Status.MISMATCH, ""
+    return status, ""
+
+
+def _refutes(chosen: Measured, base: Measured, drop: float, ending: Ending) -> bool:
+    """Whether a lower point is lower by more than a run that has converged may leave."""
+    if chosen is base:
+        return False
+    distance = float(torch.linalg.vector_norm(chosen.x - base.x))
+    left = base.mean - chosen.mean
+    return left > _LEFT * drop + ending.gtol * distance and not is_same(base.mean, chosen.mean)
+
+
+def _is_far_above_noise(point: Measured) -> bool:
+    """Whether residuals are clearly more than the noise that seeds change; by an F test where they are few."""
+    rounds = len(point.vectors)
+    if rounds < 2:
+        return False
+    vectors = torch.stack(point.vectors)
+    noise, value = float(vectors.var(0).mean()), float(vectors.square().mean())
+    independent = max(vectors.shape[1] // _SHARED, 1)
+    chance = float(f_distribution.isf(_FALSE_ALARM, independent, independent * (rounds - 1)))
+    return noise > 0 and value > max(_FAR, chance) * noise
+
+
+_LOWER = "another point that was evaluated is lower than where the method ended, and is returned: start again from it"
+_NOISY = "values at one point differ, so that a rule for exact values says little"
+_NO_NOISE = "no noise was found when values were measured again"

@@ -1,0 +1,269 @@
+"""The journal of one run: what it holds already, and every new evaluation, committed before a method sees it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invopt.exceptions import JournalError
+from invopt.journal import owner
+from invopt.journal.claim import Claim
+from invopt.journal.rows import COLUMNS, Evaluation, as_row, from_row
+from invopt.journal.schema import connect, errors_of
+
+__all__ = ["Recorder"]
+
+_logger = logging.getLogger("invopt.journal")
+# Seconds that what was evaluated may wait in memory: a cheap function's evaluations are committed together.
+_LONGEST = 0.5
+# Seconds of evaluations after which a commit, of some 50 microseconds, is cheap beside them.
+_WORTH = 2e-3
+# Seconds between attempts to write a file that could not be written.
+_AGAIN = 5.0
+# Bytes that may wait in memory while a file cannot be written.
+_MOST_WAITING = 2**28
+# Points that differ by this share of their size or scale are the same, computed by other arithmetic.
+_SAME = 1.5e-8
+
+
+class Recorder:
+    """Reads and writes one run of a journal.
+
+    Parameters
+    ----------
+    claim : Claim
+        The run: one to go on with, or a new one.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._owner = owner.acquire()
+        self._waiting: list[Evaluation] = []
+        self._bytes = self._serial = 0
+        self._worth = 0.0
+        self._since = time.monotonic()
+        self._failed: float | None = None
+        self._stop = threading.Event()
+        self._flusher: threading.Thread | None = None
+        self.trouble = ""
+        # Evaluations taken from the file, and those of them whose points differ in the last bits.
+        self.replayed = self.inexact = self.damaged = 0
+        self.position = 0
+        self._connection, self._writes = self._connect()
+        self.run, self._end = self._begin()
+
+    # Reading.
+
+    def known(
+        self, kind: str, points: NDArray[np.float64], seeds: NDArray[np.int64], spp: int | None
+    ) -> list[Evaluation | None]:
+        """What the file holds of the next evaluations, one for each row; None for those to be evaluated."""
+        first = self.position
+        self.position += len(points)
+        found: list[Evaluation | None] = [None] * len(points)
+        if first >= self._end or self._connection is None:
+            return found
+        for item in self._rows(first, self.position):
+            i = item.number - first
+            if item.kind != kind or item.seed != seeds[i] or item.spp != spp or item.x.shape != points[i].shape:
+                continue
+            exact = np.array_equal(item.x, points[i])
+            if exact or (found[i] is None and self._is_same(item.x, points[i])):
+                found[i] = item
+        taken = [item for item in found if item is not None]
+        self.replayed += len(taken)
+        self.inexact += sum(not np.array_equal(item.x, points[item.number - first]) for item in taken)
+        return found
+
+    def _rows(self, first: int, last: int) -> Iterator[Evaluation]:
+        query = f"SELECT {COLUMNS} FROM evaluation WHERE run = ? AND number >= ? AND number < ? ORDER BY serial"
+        assert self._connection is not None
+        try:
+            with self._lock, errors_of(self.claim.path):
+                rows = self._connection.execute(query, (self.run, first, last)).fetchall()
+        except (OSError, JournalError) as error:
+            self._say(f"the journal can no longer be read: {error}")
+            self._end = 0
+            return
+        for row in rows:
+            item = from_row(row)
+            if item is None:
+                self.damaged += 1
+            else:
+                yield item
+
+    def _is_same(self, stored: NDArray[np.float64], asked: NDArray[np.float64]) -> bool:
+        scale = np.maximum(np.abs(asked), self.claim.x_scale)
+        return bool((np.abs(stored - asked) <= _SAME * scale).all())
+
+    # Writing.
+
+    def add(self, item: Evaluation) -> None:
+        """Keep an evaluation; when this returns it is committed, or will be within a second if it was a cheap one."""
+        if os.getpid() != self._pid or not self._writes:
+            return
+        with self._lock:
+            self._waiting.append(item)
+            self._bytes += 0 if item.vector is None else item.vector.nbytes
+            self._worth += item.seconds
+            now = time.monotonic()
+            if self._worth >= _WORTH or now - self._since >= _LONGEST:
+                self._commit(now)
+            elif self._flusher is None:
+                self._flusher = threading.Thread(target=self._flush_often, name="invopt-journal", daemon=True)
+                self._flusher.start()
+
+    def _flush_often(self) -> None:
+        while not self._stop.wait(_LONGEST):
+            with self._lock:
+                if self._waiting:
+                    self._commit(time.monotonic())
+
+    def _commit(self, now: float) -> None:
+        """Write what waits; where the file cannot be written it goes on to wait."""
+        self._since, self._worth = now, 0.0
+        if self._connection is None or (self._failed is not None and now - self._failed < _AGAIN):
+            return
+        try:
+            with errors_of(self.claim.path), self._transaction() as connection:
+                rows = [as_row(self.run, self._serial + i, item) for i, item in enumerate(self._waiting)]
+                # Ctrl-C may come between a commit and what follows it: the same rows are then written once more.
+                connection.executemany(f"INSERT OR IGNORE INTO evaluation VALUES ({'?, ' * 15}?)", rows)
+        except (OSError, JournalError) as error:
+            self._failed = now
+            self._say(f"the journal cannot be written: {error}")
+            if self._bytes > _MOST_WAITING:
+                # What follows is of no use without what came before.
+                self._writes = False
+                self._waiting.clear()
+            return
+        self._failed = None
+        self._serial += len(self._waiting)
+        self._waiting.clear()
+        self._bytes = 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        assert connection is not None
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _say(self, trouble: str) -> None:
+        """Remember what went wrong, and log it once."""
+        if not self.trouble:
+            _logger.warning("invopt: %s", trouble)
+        self.trouble = trouble
+
+    # Beginning and end.
+
+    def _connect(self) -> tuple[sqlite3.Connection | None, bool]:
+        try:
+            return connect(self.claim.path), True
+        except OSError as error:
+            self._say(f"the journal cannot be written: {error}")
+        try:
+            return connect(self.claim.path, write=False), False
+        except (OSError, JournalError):
+            return None, False
+
+    def _begin(self) -> tuple[int, int]:
+        """Take the run, or make one; its number, and that after its last evaluation."""
+        if self._connection is None:
+            return 0, 0
+        if not self._writes:
+            run = 0 if self.claim.run is None else self.claim.run
+            return run, self._last(run)
+        try:
+            with errors_of(self.claim.path), self._transaction() as connection:
+                run = self._take(connection)
+                self._serial = self._next(connection, "serial", run)
+        except OSError as error:
+            self._say(f"the journal cannot be written: {error}")
+            self._writes = False
+            return 0, 0
+        return run, self._last(run)
+
+    def _take(self, connection: sqlite3.Connection) -> int:
+        claim = self.claim
+        if claim.run is not None:
+            holder = connection.execute("SELECT owner FROM run WHERE id = ?", (claim.run,)).fetchone()
+            if holder is not None and not owner.is_alive(holder[0]):
+                connection.execute("UPDATE run SET owner = ? WHERE id = ?", (self._owner, claim.run))
+                return claim.run
+        columns = {"owner": self._owner, "created": time.time()} | claim.described()
+        marks = ", ".join("?" * len(columns))
+        insert = f"INSERT INTO run ({', '.join(columns)}) VALUES ({marks})"
+        run = connection.execute(insert, tuple(columns.values())).lastrowid
+        assert run is not None
+        self._alias(connection, run, claim.subject)
+        return run
+
+    @staticmethod
+    def _alias(connection: sqlite3.Connection, run: int, subject: str) -> None:
+        connection.execute("INSERT OR IGNORE INTO subject VALUES (?, ?)", (subject, run))
+
+    def _last(self, run: int) -> int:
+        assert self._connection is not None
+        with errors_of(self.claim.path):
+            return self._next(self._connection, "number", run)
+
+    @staticmethod
+    def _next(connection: sqlite3.Connection, column: str, run: int) -> int:
+        query = f"SELECT coalesce(max({column}) + 1, 0) FROM evaluation WHERE run = ?"
+        return int(connection.execute(query, (run,)).fetchone()[0])
+
+    def close(self, summary: dict[str, Any] | None = None, subject: str | None = None) -> None:
+        """Write what waits and how the run ended, and let go of the file.
+
+        Parameters
+        ----------
+        summary : dict, optional
+            Columns of the run: status, message, x, fun and so on.
+        subject : str, optional
+            Digest of the problem as the run leaves it, if that is another: a function that counts its calls is, to the
+            next run in this process, what this run has made of it.
+        """
+        self._stop.set()
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._failed = None
+            if self._writes and self._connection is not None:
+                if self._waiting:
+                    self._commit(time.monotonic())
+                self._finish(summary or {}, subject)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        owner.release(self._owner)
+
+    def _finish(self, summary: dict[str, Any], subject: str | None) -> None:
+        try:
+            with errors_of(self.claim.path), self._transaction() as connection:
+                columns = {"owner": None} | summary
+                setting = ", ".join(f"{name} = ?" for name in columns)
+                connection.execute(f"UPDATE run SET {setting} WHERE id = ?", (*columns.values(), self.run))
+                if subject is not None:
+                    self._alias(connection, self.run, subject)
+            if not self.claim.path.exists():
+                self._say(f"the journal {str(self.claim.path)!r} was removed while the run wrote it")
+        except (OSError, JournalError) as error:
+            self._say(f"the journal cannot be written: {error}")

@@ -1,0 +1,182 @@
+"""The tables of a journal, and how its file is opened and checked."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from invopt.exceptions import JournalError
+
+__all__ = ["VERSION", "check_kind", "connect", "errors_of"]
+
+# "invj" as a number: what tells our files from other SQLite ones.
+_APPLICATION = 0x696E766A
+VERSION = 1
+_MAGIC = b"SQLite format 3\0"
+# Seconds to wait for another process's lock; a commit takes milliseconds.
+_PATIENCE = 3.0
+
+_TABLES = """
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    owner TEXT,                -- process that writes it, NULL when none does
+    created REAL NOT NULL,     -- seconds since 1970
+    parts TEXT NOT NULL,       -- digests of what the run is made of, by name, as JSON
+    rng TEXT NOT NULL,         -- state of the generator at the start, as JSON
+    choice_maxfev REAL,        -- budget that estimator and method were chosen for, NULL for none
+    problem TEXT NOT NULL,     -- for readers
+    estimator TEXT NOT NULL,
+    method TEXT NOT NULL,
+    names TEXT NOT NULL,       -- of the parameters, as JSON
+    environment TEXT NOT NULL, -- versions and machine, as JSON
+    replayable INTEGER NOT NULL DEFAULT 1,
+    status TEXT,               -- as of the last end, NULL before
+    message TEXT,
+    x BLOB,
+    fun REAL,
+    fun_standard_error REAL,
+    nfev INTEGER,
+    seconds REAL
+);
+CREATE TABLE subject (         -- digests by which a run is found: of its problem, start, bounds and scales
+    digest TEXT NOT NULL,
+    run INTEGER NOT NULL REFERENCES run(id),
+    PRIMARY KEY (digest, run)
+) WITHOUT ROWID;
+CREATE TABLE evaluation (
+    run INTEGER NOT NULL REFERENCES run(id),
+    serial INTEGER NOT NULL,   -- in the order of writing
+    number INTEGER NOT NULL,   -- in the order in which the method asked
+    purpose TEXT NOT NULL,     -- "descent", or "answer" for the measurement at the end
+    kind TEXT NOT NULL,        -- "fun", "residuals" or "derivative"
+    x BLOB NOT NULL,           -- float64
+    seed INTEGER NOT NULL,
+    spp INTEGER,
+    value REAL,                -- NULL for nan
+    coding TEXT,               -- of data: its dtype, how it is stored
+    data BLOB,                 -- residuals, or the derivative
+    failure TEXT,
+    seconds REAL NOT NULL,     -- that the evaluation took
+    clock REAL NOT NULL,       -- seconds since the run began
+    worker TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (run, serial)
+);
+CREATE INDEX evaluation_number ON evaluation (run, number);
+"""
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a path that is no journal and cannot become one; what cannot be looked at is left to `connect`."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise JournalError(f"'journal' must be a file, and {str(path)!r} is a folder")
+        if not stat.S_ISREG(mode):
+            raise JournalError(f"'journal' must be a regular file, and {str(path)!r} is none")
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except OSError:
+        return
+    if start and start != _MAGIC:
+        raise JournalError(
+            f"{str(path)!r} is no journal of invopt's: give 'journal' another path. (A file that an earlier version's "
+            f"'checkpoint' wrote is none either.)"
+        )
+
+
+def connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
+    """Open a journal, made new where there is none and it may be written.
+
+    Raises
+    ------
+    JournalError
+        If the file is no journal, of a newer version, damaged or locked.
+    OSError
+        If it cannot be made or written.
+    """
+    check_kind(path)
+    if write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise JournalError(f"there is no journal {str(path)!r}")
+    mode = "rwc" if write else "ro"
+    with errors_of(path):
+        connection = sqlite3.connect(
+            f"file:{_quoted(path)}?mode={mode}",
+            uri=True,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _check(connection, path, write=write)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _check(connection: sqlite3.Connection, path: Path, *, write: bool) -> None:
+    application, version = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
+    if (application, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        if not write:
+            raise JournalError(f"{str(path)!r} is an empty file, and no journal yet")
+        _create(connection)
+        return
+    if application != _APPLICATION:
+        raise JournalError(f"{str(path)!r} is a database of another program, and no journal of invopt's")
+    if version > VERSION:
+        raise JournalError(
+            f"{str(path)!r} was written by a newer invopt: its version is {version}, and {VERSION} is read here"
+        )
+    if write:
+        _settings(connection)
+        # Asks for the lock of a writer once, so that a file that cannot be written is known at the start.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    _settings(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been first.
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _settings(connection: sqlite3.Connection) -> None:
+    # Write-ahead: readers never wait. What is committed survives the death of the process, not that of the machine.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours, or as an `OSError` where the file cannot be written."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise JournalError(f"{str(path)!r} is locked by another program: {text}") from None
+        raise OSError(f"{str(path)!r} cannot be written or read: {text}") from None
+    except sqlite3.DatabaseError as error:
+        raise JournalError(f"{str(path)!r} is damaged or no journal: {error}") from None

@@ -1,0 +1,114 @@
+"""Checkpoint: where a training is kept, and how often it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from attrs import field, frozen, validators
+from torch import Tensor
+
+from invopt._validators import integer, real
+from invopt.exceptions import CheckpointError
+from invopt.snapshots.classes import state_classes
+from invopt.snapshots.codec import check, decode, encode
+from invopt.snapshots.files import check_path, read, remove_orphans, write
+from invopt.snapshots.snapshot import Snapshot
+
+__all__ = ["Checkpoint", "as_checkpoint"]
+
+# 3: a checksum, and digests of what a run is made of.
+_VERSION = 3
+
+
+@frozen
+class Checkpoint:
+    """Where the training of a network is kept, and how often it is written.
+
+    Parameters
+    ----------
+    path : str or Path
+        File, written anew each time and put in place in one go; a safetensors file with a JSON header and a checksum. A
+        run that finds it there goes on from it.
+    every : int, optional
+        Iterations between writings, besides those by time.
+    seconds : float, default 60
+        Seconds between writings; a run that ends, is interrupted or fails is written too.
+    """
+
+    path: Path = field(converter=lambda value: Path(value))
+    every: int | None = field(default=None, validator=validators.optional(integer(1)))
+    seconds: float = field(default=60.0, kw_only=True, validator=real(minimum=0))
+
+    def __attrs_post_init__(self) -> None:
+        check_path(self.path)
+
+    def save(self, snapshot: Snapshot, identity: dict[str, str]) -> None:
+        """Write a snapshot and the digests of what it is of; `OSError` where that cannot be."""
+        tensors: dict[str, Tensor] = {}
+        body = {item.name: encode(getattr(snapshot, item.name), tensors) for item in attrs.fields(Snapshot)}
+        write(self.path, {"version": _VERSION, "identity": identity, "body": body}, tensors)
+
+    def load(self, identity: dict[str, str], parts: Iterable[object], device: torch.device) -> Snapshot | None:
+        """The snapshot that is there, or None.
+
+        Parameters
+        ----------
+        identity : dict of str
+            Digests of what the run is made of.
+        parts : iterable of object
+            Problem, estimator and method: only classes of their packages are made.
+        device : torch.device
+            Where tensors go that were not on the CPU.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is damaged, or of another run; the message says in what it differs.
+        """
+        if self.path.parent.is_dir():
+            remove_orphans(self.path)
+        if not self.path.exists():
+            return None
+        header, tensors = read(self.path)
+        self._check_header(header, identity)
+        classes = state_classes(parts)
+        check({"kind": "dict", "value": [[name, item] for name, item in header["body"].items()]}, tensors, classes)
+        try:
+            return Snapshot(**{name: decode(value, tensors, classes, device) for name, value in header["body"].items()})
+        except (TypeError, ValueError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{str(self.path)!r} is damaged: {error}") from None
+
+    def _check_header(self, header: dict[str, Any], identity: dict[str, str]) -> None:
+        if header.get("version") != _VERSION:
+            raise CheckpointError(
+                f"{str(self.path)!r} has version {header.get('version')}, and this invopt reads {_VERSION}: go on with "
+                f"the invopt that wrote it, or give another path"
+            )
+        known, body = header.get("identity"), header.get("body")
+        names = {item.name for item in attrs.fields(Snapshot)}
+        if not isinstance(known, dict) or not isinstance(body, dict) or body.keys() != names:
+            raise CheckpointError(f"{str(self.path)!r} is damaged: its header lacks parts")
+        for name, value in identity.items():
+            # What was not given at the start, such as a generator, may be anything now.
+            if name in known and known[name] != value:
+                raise CheckpointError(
+                    f"checkpoint {str(self.path)!r} is of another {name}: give another path, or remove the file to begin anew"
+                )
+
+    def check_state(self, memory: Any, state: Any) -> None:
+        """Refuse, before the first evaluation, what cannot be written."""
+        for value in (memory, state):
+            encode(value, {})
+
+
+def as_checkpoint(value: Any) -> Checkpoint | None:
+    """Return a checkpoint as it is, a path as one with the default interval, None as None."""
+    if value is None or isinstance(value, Checkpoint):
+        return value
+    if isinstance(value, str | Path) and str(value):
+        return Checkpoint(value)
+    raise TypeError(f"'checkpoint' must be a path or a Checkpoint: {value!r}")

@@ -1,0 +1,39 @@
+"""Classes of state that a file may name: those of the parts at hand, found in what is loaded, never imported."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from invopt.identity.library import top_level
+
+__all__ = ["Classes", "class_name", "state_classes"]
+
+Classes = dict[str, type[Any]]
+
+
+def class_name(cls: type[Any]) -> str:
+    """Name of a class in a file."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def state_classes(parts: Iterable[object]) -> Classes:
+    """Classes of values in the packages that the classes of `parts` come from, by name."""
+    packages = {top_level(cls.__module__) for part in parts for cls in type(part).__mro__ if cls is not object}
+    found: Classes = {}
+    for name, module in list(sys.modules.items()):
+        if module is not None and top_level(name) in packages and not inspect.isbuiltin(module):
+            for item in list(vars(module).values()):
+                if isinstance(item, type) and _is_value(item):
+                    found[class_name(item)] = item
+    return found
+
+
+def _is_value(cls: type[Any]) -> bool:
+    """Whether instances are nothing but their fields: attrs classes, named tuples, enumerations."""
+    return attrs.has(cls) or hasattr(cls, "_fields") or issubclass(cls, Enum)

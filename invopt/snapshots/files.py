@@ -1,0 +1,107 @@
+"""Files that are there whole or not at all, and say if they were changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import uuid
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from invopt._processes import runs
+from invopt.exceptions import CheckpointError
+
+__all__ = ["check_path", "read", "remove_orphans", "write"]
+
+_KEY, _SUM = "invopt", "sha256"
+
+
+def check_path(path: Path) -> None:
+    """Refuse a folder, a pipe or the like; a path that does not exist may become a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "folder" if stat.S_ISDIR(mode) else "pipe, device or socket"
+        raise CheckpointError(f"checkpoint {str(path)!r} is a {what}: give the name of a file")
+
+
+def write(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file with a JSON header and a checksum, in place in one go; `OSError` where it cannot be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    text = json.dumps(header)
+    try:
+        try:
+            save_file(tensors, temporary, metadata={_KEY: text, _SUM: _checksum(text, tensors)})
+        except SafetensorError as error:
+            raise OSError(f"{str(path)!r} cannot be written: {error}") from None
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a file that `write` wrote."""
+    check_path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            # Read from a file, tensors lie anywhere in memory, and sums over them may differ in the last bits.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dictionary
+    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError, MemoryError, OverflowError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
+    text = metadata.get(_KEY)
+    if text is None:
+        raise CheckpointError(f"{str(path)!r} was not written by invopt")
+    header = _header(path, text)
+    if _SUM in metadata and metadata[_SUM] != _checksum(text, tensors):
+        raise CheckpointError(f"{str(path)!r} is damaged: it is not as it was written")
+    return header, tensors
+
+
+def _header(path: Path, text: str) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{str(path)!r} is damaged: its header cannot be read: {error}") from None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{str(path)!r} was not written by invopt")
+    return header
+
+
+def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written, where the system can be asked to."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_orphans(path: Path) -> None:
+    """Remove temporary files of processes that died while they wrote this one."""
+    for orphan in path.parent.glob(f".{path.name}.*.tmp"):
+        pid = orphan.name.removeprefix(f".{path.name}.").partition(".")[0]
+        if pid.isdecimal() and not runs(int(pid)):
+            orphan.unlink(missing_ok=True)

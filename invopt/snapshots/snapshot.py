@@ -1,0 +1,56 @@
+"""State of a run between two iterations, and what of its points is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from invopt._estimator import Estimate
+from invopt._stopping import Point
+
+__all__ = ["Snapshot", "reduced", "restored"]
+
+# What of an estimate is kept as it is.
+_PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
+_TENSORS = ("jac", "standard_error", "x_standard_error")
+
+
+@frozen(kw_only=True, eq=False)
+class Snapshot:
+    """State of a run between two iterations.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n,)
+        Where it goes on, in units of `x_scale`.
+    memory, state : object
+        What the estimator and the method remember.
+    rng : dict
+        State of the one generator.
+    record : dict
+        Counts, history and the points that the result and the tolerances need.
+    """
+
+    x: Tensor
+    memory: Any
+    state: Any
+    rng: dict[str, Any]
+    record: dict[str, Any]
+
+
+def reduced(point: Point, *, whole: bool) -> dict[str, Any]:
+    """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
+    estimate = point.estimate
+    kept = {name: getattr(estimate, name) for name in _PLAIN}
+    tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}
+    kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
+    return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
+
+
+def restored(kept: dict[str, Any]) -> Point:
+    """The point again, as far as it was kept."""
+    x, unit = kept["x"] if kept["x"] is not None else torch.empty(0), kept["unit"]
+    return Point(x, Estimate(**(kept | {"x": x, "unit": None if unit is None else lambda: unit})))
