@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 
 import attrs
@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import ADJOINT, Adjoint, Capability, Objective
+from invopt._objective import ADJOINT, Adjoint, Capability, Objective
+from invopt._outcome import Chunk, Limits, Outcome
 from invopt._result import Status
 from invopt._sides import Sides
-from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
 __all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
@@ -167,30 +167,15 @@ class Evaluator:
     ) -> tuple[Tensor, Tensor]:
         """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
         point = self.rows(self.project(x))
-        values, jacs = [], []
-        for each in seed.tolist():
-            self.check_budget(JAC_COST)
-            self.check_time()
-            value, jac = self._value_and_jac(point, each, adjoint)
-            self.spend(JAC_COST)
-            values.append(value)
-            jacs.append(jac * self.x_scale)
-        found = torch.tensor(values, dtype=torch.float64), torch.stack(jacs)
-        if not all(bool(torch.isfinite(part).all()) for part in found):
+        affordable = int(min(len(seed), max(self.budget.maxfev - self.nfev, 0) / JAC_COST))
+        chunks = [Chunk(point[None].clone(), seed[i : i + 1]) for i in range(affordable)]
+        found = self._gather("value_and_jac", chunks, None, JAC_COST, adjoint)
+        if affordable < len(seed):
+            raise StopRun(Status.MAXFEV)
+        rows = torch.cat(found)
+        if not bool(torch.isfinite(rows).all()):
             raise NonFiniteError("the derivative is not finite; bound the parameters or repair the objective")
-        return found
-
-    def _value_and_jac(self, point: Tensor, seed: int, adjoint: Adjoint) -> tuple[float, Tensor]:
-        try:
-            method = getattr(self.objective, f"{self.prefix}value_and_jac")
-            value, jac = method(point, seed=seed, adjoint=adjoint)
-            return float(value), jac
-        except InvoptError:
-            raise
-        except Exception as error:
-            raise EvaluationError(
-                f"the derivative of the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
-            ) from error
+        return rows[:, 0], rows[:, 1:] * self.x_scale
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
@@ -216,44 +201,50 @@ class Evaluator:
         self.check_budget(k * price)
         points, size = self.rows(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
-        chunks = [(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
-        parts = []
-        with closing(self._results(self.prefix + name, chunks, spp)) as results:
-            for rows, _ in chunks:
-                part = self._next(results, rows, 2 if name == "residuals" else 1)
-                if part is not None:
-                    parts.append(part)
-                    self.spend(rows.shape[0] * price)
-        if len(parts) < len(chunks):
-            raise StopRun(Status.MAXTIME)
+        chunks = [Chunk(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
+        parts = self._gather(name, chunks, spp, price)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
         finite = torch.isfinite(values)
         return values if bool(finite.all()) else self._mark_nonfinite(values, finite)
 
-    def _results(self, name: str, chunks: list[Chunk], spp: int | None) -> Generator[Tensor | None]:
-        """Results of the chunks in order; None, or none any more, for those not begun before the deadline."""
-        if isinstance(self.objective, SharedObjective):
-            yield from self.objective.share(name, chunks, spp, self.budget.deadline)
-            return
-        method = getattr(self.objective, name)
-        for rows, seeds in chunks:
-            if time.perf_counter() >= self.budget.deadline:
-                return
-            yield torch.as_tensor(method(rows, seed=seeds, spp=spp))
+    def _gather(
+        self, name: str, chunks: Sequence[Chunk], spp: int | None, price: int, adjoint: Adjoint = ADJOINT
+    ) -> list[Tensor]:
+        """Values of the chunks in order, each checked and counted; ends the run if the deadline cuts some off."""
+        limits, parts = Limits(deadline=self.budget.deadline), []
+        outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
+        with closing(outcomes):
+            for chunk in chunks:
+                outcome = self._next(name, outcomes, chunk)
+                if outcome is not None:
+                    parts.append(outcome)
+                    self.spend(chunk.rows.shape[0] * price)
+        if len(parts) < len(chunks):
+            raise StopRun(Status.MAXTIME)
+        return parts
 
-    def _next(self, results: Iterator[Tensor | None], rows: Tensor, ndim: int) -> Tensor | None:
-        """The result at `rows`, checked; an exception says where it happened."""
+    def _next(self, name: str, outcomes: Generator[Outcome | None], chunk: Chunk) -> Tensor | None:
+        """Values of a chunk, checked; an exception says where it happened."""
         try:
-            values = next(results, None)
-            if values is not None:
-                _check_shape(values, rows, ndim)
-                if ndim == 2:
-                    self._check_residuals(values.shape[1])
-            return values
+            outcome = next(outcomes, None)
+            if outcome is None:
+                return None
+            if outcome.failure is not None:
+                raise outcome.failure
+            assert outcome.values is not None
+            _check_shape(outcome.values, chunk.rows, 1 if name == "fun" else 2)
+            if name == "residuals":
+                self._check_residuals(outcome.values.shape[1])
+            return outcome.values
         except Exception as error:
-            what = str(error) if isinstance(error, EvaluationError) else f"raised {type(error).__name__}: {error}"
-            subject = "" if isinstance(error, EvaluationError) else "the objective "
-            raise EvaluationError(f"{subject}{what}; after {self.nfev} evaluations, at x = {_brief(rows)}") from error
+            if name == "value_and_jac" and isinstance(error, InvoptError):
+                raise
+            raise self._described(name, error, chunk.rows) from error
+
+    def _described(self, name: str, error: Exception, rows: Tensor) -> EvaluationError:
+        subject = "the derivative of the objective" if name == "value_and_jac" else "the objective"
+        what = str(error) if isinstance(error, EvaluationError) else f"{subject} raised {type(error).__name__}: {error}"
+        return EvaluationError(f"{what}; after {self.nfev} evaluations, at x = {_brief(rows)}")
 
     def _check_residuals(self, m: int) -> None:
         self._m = m if self._m is None else self._m

@@ -1,12 +1,9 @@
-"""Problem: what is minimised, as a frozen description. Objective: the live thing behind it."""
+"""Problem: what is minimised, as a frozen description."""
 
 from __future__ import annotations
 
 import abc
-import enum
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 import numpy as np
@@ -16,157 +13,12 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._sides import Sides
+from invopt._objective import ADJOINT, Adjoint, Capability, Objective
 
 if TYPE_CHECKING:
     from invopt._chain import Chain
 
 __all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "Problem"]
-
-
-class Capability(enum.Flag):
-    """What an objective can be asked for.
-
-    TARGET: its target can be exchanged. CHAIN: it is a black box behind a differentiable one, see `Problem.chain`.
-    """
-
-    FUN = enum.auto()
-    RESIDUALS = enum.auto()
-    JAC = enum.auto()
-    HESS = enum.auto()
-    CHAIN = enum.auto()
-    SIDES = enum.auto()
-    TARGET = enum.auto()
-
-
-@frozen
-class Adjoint:
-    """How a renderer differentiates: its integrator, and the longest light path whose derivative is taken.
-
-    Attributes
-    ----------
-    integrator : {"prb", "prb_projective"}
-    max_depth : int or None
-        None for that of the scene's own integrator.
-    """
-
-    integrator: str = "prb"
-    max_depth: int | None = None
-
-
-ADJOINT = Adjoint()
-
-
-class Objective(abc.ABC):
-    """A live objective: a loaded scene, an open file, a callable; one per process.
-
-    Points come as float64 tensors of shape (k, n) in the problem's own units and must not be modified.
-
-    Attributes
-    ----------
-    chunk_size : int or None
-        Rows it is handed at once: 1 for a renderer (so that a time limit or Ctrl-C takes effect between renders),
-        None for a default. A fixed number, whatever the number of workers, for the bits of a result may depend on it.
-    reference : ndarray, shape (h, w) or (h, w, 3), or None
-        The target picture, linear, where pictures are what is compared.
-    """
-
-    chunk_size: int | None = None
-    reference: NDArray[Any] | None = None
-
-    @abc.abstractmethod
-    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Values at the rows of `x`.
-
-        Parameters
-        ----------
-        x : Tensor, shape (k, n)
-            Points.
-        seed : ndarray of int64, shape (k,)
-            Seed of each row's own randomness, below 2**31. Equal seeds mean common random numbers.
-        spp : int, optional
-            Samples per pixel, where that means something; None for the problem's own.
-
-        Returns
-        -------
-        Tensor, shape (k,)
-        """
-
-    def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
-        raise TypeError(f"{type(self).__name__} has no residuals")
-
-    def jac(self, x: Tensor, *, seed: int) -> Tensor:
-        """Exact derivative of shape (n,) at `x` of shape (n,); needs the JAC capability."""
-        raise TypeError(f"{type(self).__name__} has no exact derivative")
-
-    def value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
-    ) -> tuple[float, Tensor]:
-        """Value and derivative at `x` of shape (n,) in one go; needs the JAC capability.
-
-        Parameters
-        ----------
-        x : Tensor, shape (n,)
-            Point.
-        seed : int
-            Seed.
-        spp : int, optional
-            Samples per pixel.
-        adjoint : Adjoint
-            What a renderer differentiates with; others have no choice.
-        """
-        value = self.fun(x[None], seed=np.array([seed]), spp=spp)
-        return float(value[0]), self.jac(x, seed=seed)
-
-    def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
-
-        Parameters
-        ----------
-        x : Tensor, shape (n,)
-            Weights.
-        seed : int
-            Seed of the points and of everything else that is drawn.
-        step : int
-            Estimates made before, for what depends on the progress of a run.
-        differentiate_right : bool
-            Whether the right side keeps its graph.
-        """
-        raise TypeError(f"{type(self).__name__} has no sides")
-
-    @property
-    def blind_spots(self) -> str:
-        """What the derivative is known to leave out, as a sentence; empty if nothing."""
-        return ""
-
-    def hess(self, x: Tensor, *, seed: int) -> Tensor:
-        """Exact Hessian of shape (n, n) at `x` of shape (n,); needs the HESS capability."""
-        raise TypeError(f"{type(self).__name__} has no exact Hessian")
-
-    def set_target(self, target: NDArray[Any]) -> None:
-        """Compare with another target from now on; needs the TARGET capability."""
-        raise TypeError(f"{type(self).__name__} has no target that can be exchanged")
-
-    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
-        return None
-
-    def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
-        """Write what else is worth a file at `x` of shape (n,) into a folder; returns the files."""
-        return []
-
-    def close(self) -> None:
-        """Release what is held; called once, at the end of a run, whatever its end."""
-        return
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @frozen(kw_only=True, eq=False)

@@ -25,7 +25,8 @@ import torch
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._problem import ADJOINT, Adjoint, Objective
+from invopt._objective import ADJOINT, Adjoint, Objective, ask
+from invopt._outcome import Chunk
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
 
@@ -97,6 +98,9 @@ class Reply:
     value: Any = None
     failure: Failure | None = None
     late: bool = False
+    seconds: float = 0.0
+    worker: str = ""
+    blind_spots: str = ""
 
 
 class Main(NamedTuple):
@@ -135,10 +139,18 @@ def evaluate(payload: Payload, call: Call) -> Reply:
         # Clocks of other machines may differ.
         if time.time() >= call.deadline and payload.host == socket.gethostname():
             return Reply(call.index, late=True)
+        began = time.perf_counter()
+        reply: dict[str, Any] = {}
         try:
-            return Reply(call.index, _answer(_opened(payload), call))
+            objective = _opened(payload)
+            began = time.perf_counter()
+            reply["value"] = _answer(objective, call)
+            if call.name is not None and call.name.endswith("value_and_jac"):
+                reply["blind_spots"] = objective.blind_spots
         except Exception as error:  # noqa: BLE001 - it is the parent's to raise
-            return Reply(call.index, failure=_failure(error))
+            reply["failure"] = _failure(error)
+        seconds = time.perf_counter() - began
+        return Reply(call.index, seconds=seconds, worker=f"{socket.gethostname()}:{os.getpid()}", **reply)
 
 
 def evaluate_all(payload: Payload, calls: Sequence[Call]) -> list[Reply]:
@@ -181,13 +193,10 @@ def _answer(objective: Objective, call: Call) -> Any:
         return objective.image(np.asarray(call.x), seed=call.seed, spp=call.spp)
     # Torch aligns what it allocates; sums over rows that begin anywhere could differ in their last bits.
     x = torch.from_numpy(call.x).clone()
-    if call.name.endswith("value_and_jac"):
-        differentiate = getattr(objective, call.name)
-        value, jac = differentiate(x, seed=call.seed, spp=call.spp, adjoint=call.adjoint)
-        return value, jac.detach().cpu().numpy(), objective.blind_spots
-    options = {"spp": call.spp} if call.name.endswith(("fun", "residuals")) else {}
-    value = getattr(objective, call.name)(x, seed=call.seed, **options)
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+    if call.name in ("jac", "hess"):
+        return getattr(objective, call.name)(x, seed=call.seed).detach().cpu().numpy()
+    chunk = Chunk(x, np.asarray(call.seed))
+    return ask(objective, call.name, chunk, spp=call.spp, adjoint=call.adjoint).detach().cpu().numpy()
 
 
 def _failure(error: Exception) -> Failure:

@@ -7,7 +7,7 @@ import logging
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,17 +21,18 @@ from torch import Tensor
 
 from invopt import _worker
 from invopt._engines import FutureEngine, MapEngine, PoolEngine
+from invopt._objective import ADJOINT, Adjoint, Capability, Objective
+from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt._pool import main_module
-from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
+from invopt._problem import Problem
 from invopt._validators import as_integer, require
 from invopt._worker import Call, Payload, Reply
 from invopt.exceptions import IncompatibleError
 from invopt.rendering.backend import ENVIRONMENT, Backend, foresee
 
-__all__ = ["Chunk", "SharedObjective", "Workers", "as_workers", "check_shareable", "open_objective"]
+__all__ = ["SharedObjective", "Workers", "as_workers", "check_shareable", "open_objective"]
 
 Workers: TypeAlias = int | Executor | Callable[..., Iterable[Any]]
-Chunk: TypeAlias = tuple[Tensor, NDArray[np.int64]]
 
 _logger = logging.getLogger("invopt.workers")
 
@@ -172,16 +173,37 @@ class SharedObjective(Objective):
         self.chunk_size = description["chunk_size"]
         self.reference = description["reference"]
 
-    def share(self, name: str, chunks: list[Chunk], spp: int | None, deadline: float) -> Iterator[Tensor | None]:
-        """Results of method `name`, a chunk each, in order; None or none for those not begun before the deadline."""
-        until = time.time() + deadline - time.perf_counter()
-        calls = [Call(i, name, rows.numpy(), seeds, spp, until) for i, (rows, seeds) in enumerate(chunks)]
-        for reply in self._engine.replies(calls, deadline):
-            yield None if reply.late else torch.from_numpy(_value(reply))
+    def evaluate(
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        *,
+        spp: int | None = None,
+        limits: Limits = UNLIMITED,
+        adjoint: Adjoint = ADJOINT,
+        arrived: Arrived | None = None,
+    ) -> Generator[Outcome | None]:
+        """Have the chunks evaluated by whoever is free."""
+        until = time.time() + limits.deadline - time.perf_counter()
+        calls = [Call(i, name, rows.numpy(), seeds, spp, until, adjoint) for i, (rows, seeds) in enumerate(chunks)]
+        for i, reply in enumerate(self._engine.replies(calls, limits.deadline)):
+            if reply.late:
+                yield None
+                continue
+            outcome = self._outcome(reply)
+            if arrived is not None:
+                arrived(i, outcome)
+            yield outcome
 
-    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None, adjoint: Adjoint = ADJOINT) -> Any:
+    def _outcome(self, reply: Reply) -> Outcome:
+        if reply.failure is not None:
+            return Outcome(None, reply.failure.exception(), reply.seconds, reply.worker)
+        self._blind_spots = reply.blind_spots
+        return Outcome(torch.from_numpy(reply.value), None, reply.seconds, reply.worker)
+
+    def _ask(self, name: str, x: Any, seed: Any = None, spp: int | None = None) -> Any:
         point = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-        call = Call(0, name, point, seed, spp, adjoint=adjoint)
+        call = Call(0, name, point, seed, spp)
         return _value(next(self._engine.replies([call], math.inf)))
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
@@ -200,19 +222,12 @@ class SharedObjective(Objective):
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Value and derivative in one go, by one worker, whose blind spots are then known."""
-        return self._differentiated("value_and_jac", x, seed, spp, adjoint)
-
-    def item_value_and_jac(
-        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
-    ) -> tuple[float, Tensor]:
-        """Value and derivative for one item of a chain, likewise."""
-        return self._differentiated("item_value_and_jac", x, seed, spp, adjoint)
-
-    def _differentiated(
-        self, name: str, x: Tensor, seed: int, spp: int | None, adjoint: Adjoint
-    ) -> tuple[float, Tensor]:
-        value, jac, self._blind_spots = self._ask(name, x, seed, spp, adjoint=adjoint)
-        return value, torch.from_numpy(jac)
+        (outcome,) = self.evaluate("value_and_jac", [Chunk(x[None], np.array([seed]))], spp=spp, adjoint=adjoint)
+        assert outcome is not None
+        if outcome.failure is not None:
+            raise outcome.failure
+        assert outcome.values is not None
+        return float(outcome.values[0, 0]), outcome.values[0, 1:]
 
     @property
     def blind_spots(self) -> str:

@@ -1,6 +1,5 @@
 """Evaluations shared out: the same bits whoever evaluates, budgets kept, deaths survived, nothing left behind."""
 
-import math
 import multiprocessing
 import os
 import signal
@@ -24,6 +23,7 @@ from typer.testing import CliRunner
 
 import invopt
 from invopt import EvaluationError, Status, estimators, optimizers, problems
+from invopt._outcome import Chunk
 from invopt._workers import open_objective
 from invopt.cli import app
 from invopt.rendering import backend
@@ -156,8 +156,8 @@ def test_the_same_bits_of_pictures_and_of_residuals(tmp_path):
     _assert_same_bits(shared, alone)
     x, seed = torch.linspace(1.0, 3.0, 5, dtype=torch.float64)[:, None], np.arange(5)
     with problem.open() as here, open_objective(problem, 2) as there:
-        chunks = [(x[i : i + 1], seed[i : i + 1]) for i in range(5)]
-        rows = torch.cat(list(there.share("residuals", chunks, 2, math.inf)))
+        chunks = [Chunk(x[i : i + 1], seed[i : i + 1]) for i in range(5)]
+        rows = torch.cat([outcome.values for outcome in there.evaluate("residuals", chunks, spp=2)])
         assert torch.equal(rows, here.residuals(x, seed=seed, spp=2))
         assert torch.equal(there.residuals(x[:1], seed=seed[:1]), here.residuals(x[:1], seed=seed[:1]))
         np.testing.assert_array_equal(there.image(x[0].numpy()), here.image(x[0].numpy()))
