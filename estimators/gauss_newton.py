@@ -260,7 +260,7 @@ class GaussNewton(HistoryEstimator):
         n = objective.n
         estimates = -(-(n + 2) // self.cost(n)) + 1
         price = estimates * self.cost(n) * floor.factor * RAISE
-        return objective.nfev + price <= objective.budget.maxfev
+        return objective.nfev + price <= objective.affordable
 
     def _again(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """The next descent, at the first width: from where the run began, else from here."""

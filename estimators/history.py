@@ -186,7 +186,12 @@ class HistoryEstimator(Estimator):
         objective.check_budget(self.cost(objective.n))
         before = objective.nfev
         origin = x.clone() if state.origin is None else state.origin
-        state = evolve(self._follow(x, state), x=x.clone(), iteration=state.iteration + 1, origin=origin)
+        if state.x is None:
+            first = min(state.first, objective.sigma_limit)
+            state = evolve(state, first=first, sigma=first)
+        state = self._follow(x, state)
+        sigma = min(state.sigma, objective.sigma_limit)
+        state = evolve(state, sigma=sigma, x=x.clone(), iteration=state.iteration + 1, origin=origin)
         state = self._sample(objective, x, state, rng)
         estimate, state = self._model(objective, x, state, rng)
         return evolve(estimate, nfev=objective.nfev - before), state

@@ -61,7 +61,7 @@ class SampledEstimator(Estimator):
         self, objective: Evaluator, x: Tensor, state: SampledState, rng: np.random.Generator
     ) -> tuple[Estimate, SampledState]:
         """Estimate at `x`, and the state one step further down the schedule."""
-        sigma = self.width.at(state.iteration, state.sigma)
+        sigma = min(self.width.at(state.iteration, state.sigma), objective.sigma_limit)
         # Before drawing what could not be evaluated, and may not fit into memory.
         objective.check_budget(self.cost(objective.n))
         estimate = self._sample(objective, x, sigma, rng, SeedSource(self.seeds, rng))

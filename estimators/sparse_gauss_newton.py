@@ -137,7 +137,8 @@ class SparseGaussNewton(Estimator):
         k, n = self.n_samples, objective.n
         objective.check_budget(k + 1)
         signs = torch.from_numpy(rng.choice([-1.0, 1.0], (k, n)))
-        points = objective.project(torch.cat([x[None], x + state.sigma * signs]))
+        sigma = min(state.sigma, objective.sigma_limit)
+        points = objective.project(torch.cat([x[None], x + sigma * signs]))
         seeds = np.full(k + 1, int(rng.integers(1, FIRST_REFERENCE_SEED)))
         residuals = objective.residuals(points, seed=seeds).double().numpy()
         keep = np.isfinite(residuals).all(1)

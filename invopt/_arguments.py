@@ -58,8 +58,32 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
     low = as_vector("bounds (low)", given[0], size=n, finite=False)
     high = as_vector("bounds (high)", given[1], size=n, finite=False)
     for i in range(n):
-        require("bounds", low[i] < high[i], f"low < high in parameter {i}", (float(low[i]), float(high[i])))
+        # Equal ones hold a parameter; infinite ones hold it nowhere.
+        fits = low[i] < high[i] or (low[i] == high[i] and math.isfinite(low[i]))
+        require(
+            "bounds", bool(fits), f"low <= high, and not both inf, in parameter {i}", (float(low[i]), float(high[i]))
+        )
     return Bounds(low, high)
+
+
+def as_scale(problem: Problem, x_scale: Any, bounds: Bounds | None) -> NDArray[np.float64]:
+    """Scales of a run: those given, or the problem's own, which bounds given with the run make no larger.
+
+    `bounds` are those given with the run, if any.
+    """
+    if x_scale is None:
+        return np.minimum(problem.x_scale, eighths(bounds, problem.n, np.inf))
+    scale = as_vector("x_scale", x_scale, size=problem.n)
+    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
+    return scale
+
+
+def eighths(bounds: Bounds | None, n: int, otherwise: float) -> NDArray[np.float64]:
+    """An eighth of the box where it is finite, as a scale; elsewhere, and where a parameter is held, `otherwise`."""
+    if bounds is None:
+        return np.full(n, otherwise)
+    width = np.asarray(bounds.ub - bounds.lb, dtype=np.float64)
+    return np.where(np.isfinite(width) & (width > 0), width / 8, otherwise)
 
 
 def _broadcast(limit: Any, n: int) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._clock import Clock
 from invopt._evaluate import Budget, Evaluator
 from invopt._problem import Capability, Objective, Problem
 from invopt.exceptions import NonFiniteError
@@ -79,7 +80,7 @@ class ItemEvaluator(Evaluator):
         box = inner.bounds
         limits = None if box is None else (torch.as_tensor(box.lb), torch.as_tensor(box.ub))
         scale = torch.from_numpy(inner.x_scale)
-        super().__init__(outer.objective, inner.provides, scale, limits, outer.budget, inner.samples)
+        super().__init__(outer.objective, inner.provides, scale, limits, outer.budget, inner.samples, clock=outer.clock)
         self.counts = outer.counts
         self._item = 0
 
@@ -105,6 +106,8 @@ class ChainEvaluator(Evaluator):
         As of `Evaluator`.
     chain : Chain
         The network.
+    clock : Clock
+        The run's.
     """
 
     def __init__(
@@ -116,8 +119,9 @@ class ChainEvaluator(Evaluator):
         budget: Budget,
         *,
         chain: Chain,
+        clock: Clock,
     ) -> None:
-        super().__init__(objective, provides, x_scale, bounds, budget)
+        super().__init__(objective, provides, x_scale, bounds, budget, clock=clock)
         self.chain = chain
         self.items: NDArray[np.int64] = np.arange(chain.n_items)
         self.item = ItemEvaluator(self, chain.inner)

@@ -46,10 +46,11 @@ def choose(
     method: Any,
     maxfev: float = math.inf,
     x_scale: NDArray[np.float64] | None = None,
+    n: int | None = None,
 ) -> Choice:
     """Resolve names and presets, and fill in what was left out, for a budget of `maxfev` evaluations.
 
-    `x_scale` is that of the run, by default the problem's own.
+    `x_scale` is that of the run, by default the problem's own; `n` the number of parameters that are not held.
     """
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
@@ -57,7 +58,8 @@ def choose(
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
         return Choice(chosen, _method_for(problem, chosen) if asked is None else asked, "")
-    chosen, why = _estimator_for(problem, maxfev, problem.x_scale if x_scale is None else x_scale)
+    scale = problem.x_scale if x_scale is None else x_scale
+    chosen, why = _estimator_for(problem, maxfev, scale, problem.n if n is None else max(n, 1))
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
     elif asked is not None and asked.requires & ~chosen.provides:
@@ -73,8 +75,7 @@ def _paper(asked: Optimizer | None) -> Choice:
     return Choice(estimator, method, "the paper's estimator at its authors' settings")
 
 
-def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]) -> tuple[Estimator, str]:
-    n = problem.n
+def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64], n: int) -> tuple[Estimator, str]:
     if problem.default_estimator is not None:
         return find("estimators", problem.default_estimator)(), f"{type(problem).__name__} names it as what serves it"
     width = _width(problem, x_scale)

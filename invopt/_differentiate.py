@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,11 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
 from invopt._arguments import resolve_problem
+from invopt._clock import Clock
 from invopt._estimator import Order
-from invopt._loop import as_array, open_evaluator
+from invopt._loop import open_evaluator
 from invopt._minimize import prepare
+from invopt._reporting import as_array
 from invopt._validators import as_vector
 
 __all__ = ["Derivatives", "differentiate"]
@@ -108,7 +109,7 @@ def differentiate(
     if vector is not None and Order.HESSP not in provides:
         raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")
     with run.open() as objective:
-        evaluator = open_evaluator(run, objective, time.perf_counter())
+        evaluator = open_evaluator(run, objective, Clock())
         point = run.problem.as_tensor(run.x0 / scale)
         estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)
         product = None if vector is None else estimate.measure_hessp(vector)

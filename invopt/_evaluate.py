@@ -13,16 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._clock import Clock
 from invopt._objective import ADJOINT, Adjoint, Capability, Objective
 from invopt._outcome import Chunk, Limits, Outcome
 from invopt._result import Status
+from invopt._seen import Seen
 from invopt._sides import Sides
+from invopt._sought import Sought
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
 __all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
 
 # Evaluations that a value with its derivative counts as: one pass forwards, one backwards.
 JAC_COST = 2
+# Share of a time limit that is kept for the evaluations of the answer, at most.
+_MOST_TIME_KEPT = 0.2
 # Rows of a chunk, where the objective has no wish of its own.
 _BLOCK = 256
 
@@ -40,16 +45,18 @@ class Budget:
     """Limits that the evaluator keeps: never one evaluation over."""
 
     maxfev: float = math.inf
-    deadline: float = math.inf
+    maxtime: float = math.inf
     max_nonfinite: float = 0.5
 
 
 @attrs.define
 class Counts:
-    """What has been spent, for all evaluators of a run."""
+    """What has been spent, for all evaluators of a run, and what of the budget is kept for the answer at the end."""
 
     nfev: int = 0
     n_nonfinite: int = 0
+    seconds: float = 0.0
+    reserved: int = 0
 
 
 class Evaluator:
@@ -70,6 +77,10 @@ class Evaluator:
         Limits.
     samples : int, optional
         Samples per pixel of one evaluation: one with more counts as several.
+    sought : Sought, optional
+        Which of the problem's parameters the n are; by default all.
+    clock : Clock, optional
+        The run's; by default a new one.
     """
 
     # What the names of the objective's methods begin with.
@@ -83,6 +94,8 @@ class Evaluator:
         bounds: tuple[Tensor, Tensor] | None = None,
         budget: Budget = Budget(),
         samples: int | None = None,
+        sought: Sought | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.objective = objective
         self.provides = provides
@@ -94,6 +107,9 @@ class Evaluator:
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self.budget = budget
         self.samples = samples
+        self._sought = sought
+        self.clock = Clock() if clock is None else clock
+        self.seen = Seen()
         # Number of residuals, once known.
         self._m: int | None = None
 
@@ -113,17 +129,38 @@ class Evaluator:
 
     def check_budget(self, k: int) -> None:
         """End the run unless `k` more evaluations are within the budget."""
-        if self.nfev + k > self.budget.maxfev:
+        if self.nfev + k > self.affordable:
             raise StopRun(Status.MAXFEV)
 
     def check_time(self) -> None:
         """End the run if its time is over."""
-        if time.perf_counter() >= self.budget.deadline:
+        if time.perf_counter() >= self.deadline:
             raise StopRun(Status.MAXTIME)
+
+    @property
+    def affordable(self) -> float:
+        """Evaluations that the run may have spent in all, without those kept for the answer."""
+        return self.budget.maxfev - self.counts.reserved
+
+    @property
+    def seconds_each(self) -> float:
+        """Seconds that an evaluation has taken so far, on average; where workers share them, less than each takes."""
+        return self.counts.seconds / max(self.nfev, 1)
+
+    @property
+    def deadline(self) -> float:
+        """When the last evaluation may begin, on the clock of `time.perf_counter`: in time for those of the answer."""
+        kept = min(self.counts.reserved * self.seconds_each, _MOST_TIME_KEPT * self.budget.maxtime)
+        return self.clock.deadline(self.budget.maxtime - (kept if math.isfinite(kept) else 0.0))
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds."""
         return x if self._scaled is None else torch.clamp(x, *self._scaled)
+
+    @property
+    def sigma_limit(self) -> float:
+        """Width of a kernel that the bounds leave room for: half the narrowest side of the box, inf if it is open."""
+        return math.inf if self._scaled is None else float((self._scaled[1] - self._scaled[0]).min()) / 2
 
     def width(self, x: Tensor) -> Tensor:
         """Widths of the box, shape (n,); inf where it is open."""
@@ -148,7 +185,8 @@ class Evaluator:
         """Nearest point inside the bounds, in the problem's own units."""
         points = x if self._unit else x * self.x_scale
         # After the change of units, whose rounding could leave the bounds by the last bit.
-        return points if self._bounds is None else torch.clamp(points, *self._bounds)
+        points = points if self._bounds is None else torch.clamp(points, *self._bounds)
+        return points if self._sought is None else self._sought.points(points)
 
     def rows(self, x: Tensor) -> Tensor:
         """What the objective is handed for the points `x`."""
@@ -167,7 +205,7 @@ class Evaluator:
     ) -> tuple[Tensor, Tensor]:
         """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
         point = self.rows(self.project(x))
-        affordable = int(min(len(seed), max(self.budget.maxfev - self.nfev, 0) / JAC_COST))
+        affordable = int(min(len(seed), max(self.affordable - self.nfev, 0) / JAC_COST))
         chunks = [Chunk(point[None].clone(), seed[i : i + 1]) for i in range(affordable)]
         found = self._gather("value_and_jac", chunks, None, JAC_COST, adjoint)
         if affordable < len(seed):
@@ -175,7 +213,9 @@ class Evaluator:
         rows = torch.cat(found)
         if not bool(torch.isfinite(rows).all()):
             raise NonFiniteError("the derivative is not finite; bound the parameters or repair the objective")
-        return rows[:, 0], rows[:, 1:] * self.x_scale
+        self._note(x.expand(len(rows), -1), rows[:, 0])
+        jacs = rows[:, 1:] if self._sought is None else rows[:, 1:][:, self._sought.free]
+        return rows[:, 0], jacs * self.x_scale
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
@@ -204,14 +244,20 @@ class Evaluator:
         chunks = [Chunk(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
         parts = self._gather(name, chunks, spp, price)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
+        self._note(x, values)
         finite = torch.isfinite(values)
         return values if bool(finite.all()) else self._mark_nonfinite(values, finite)
+
+    def _note(self, x: Tensor, values: Tensor) -> None:
+        """Remember the lowest value among those at the rows of `x`, and where it was."""
+        funs = values if values.ndim == 1 else values.double().square().mean(1)
+        self.seen.add(self.project(x), funs.detach().cpu().double().numpy())
 
     def _gather(
         self, name: str, chunks: Sequence[Chunk], spp: int | None, price: int, adjoint: Adjoint = ADJOINT
     ) -> list[Tensor]:
         """Values of the chunks in order, each checked and counted; ends the run if the deadline cuts some off."""
-        limits, parts = Limits(deadline=self.budget.deadline), []
+        limits, parts, began = Limits(deadline=self.deadline), [], time.perf_counter()
         outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
         with closing(outcomes):
             for chunk in chunks:
@@ -219,6 +265,7 @@ class Evaluator:
                 if outcome is not None:
                     parts.append(outcome)
                     self.spend(chunk.rows.shape[0] * price)
+        self.counts.seconds += time.perf_counter() - began
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
         return parts

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+import copy
 import math
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 import torch
 from attrs import define, field
-from numpy.typing import NDArray
 
+from invopt._answer import MOST, Answer, Ending, find_answer, without_measuring
 from invopt._chain import ChainEvaluator
+from invopt._clock import Clock
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
+from invopt._keeping import Keeping
+from invopt._measuring import Measuring
 from invopt._optimizer import Oracle
 from invopt._problem import Capability, Objective
-from invopt._result import Deferred, History, OptimizeResult, Status
+from invopt._reporting import record, result_of
+from invopt._result import History, OptimizeResult, Status
+from invopt._seeds import SeedSource
+from invopt._signals import terminated_like_interrupted
 from invopt._stopping import PlateauWatch, Point, surely
-from invopt.exceptions import InvoptError, NonFiniteError
+from invopt.exceptions import NonFiniteError
 from invopt.report.progress import ProgressBar
-from invopt.snapshots import Snapshot, reduced, restored
 
 if TYPE_CHECKING:
     from invopt._minimize import Run
 
-__all__ = ["Loop", "as_array", "open_evaluator"]
+__all__ = ["Loop", "open_evaluator"]
+
+# Seconds that measuring the answer may take after Ctrl-C.
+_PATIENCE = 1.0
+# Share by which a run must have come down since its estimator began anew, to begin anew once more.
+_PROGRESS = 1e-3
 
 
-def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evaluator:
+def open_evaluator(run: Run, objective: Objective, clock: Clock) -> Evaluator:
     """Evaluator of a run: scaled, bounded, limited as the run says."""
-    problem, box = run.problem, run.bounds
-    scale = problem.as_tensor(run.x_scale)
-    limits = None if box is None else (problem.as_tensor(box.lb), problem.as_tensor(box.ub))
-    budget = Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite)
+    problem, box, sought = run.problem, run.bounds, run.sought
+    scale = problem.as_tensor(sought.of(run.x_scale))
+    limits = None if box is None else tuple(problem.as_tensor(sought.of(limit)) for limit in (box.lb, box.ub))
+    budget = Budget(maxfev=run.maxfev, maxtime=run.maxtime, max_nonfinite=run.max_nonfinite)
     if Capability.CHAIN in problem.provides:
-        return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain())
-    return Evaluator(objective, problem.provides, scale, limits, budget, problem.samples)
+        return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain(), clock=clock)
+    return Evaluator(objective, problem.provides, scale, limits, budget, problem.samples, sought, clock)
 
 
 @define(kw_only=True, eq=False)
@@ -52,46 +61,66 @@ class Loop:
     last: Point | None = None
     best: Point | None = None
     status: Status = Status.RUNNING
-    snapshot: Snapshot | None = None
-    began: float = field(factory=time.perf_counter)
+    answer: Answer | None = None
+    clock: Clock = field(factory=Clock)
     evaluator: Evaluator = field(init=False)
+    keeping: Keeping = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.evaluator = open_evaluator(self.run, self.objective, self.began)
+        self.keeping = Keeping(self.run, self.clock)
+        self.evaluator = open_evaluator(self.run, self.keeping.kept(self.objective), self.clock)
+        if not self.run.training:
+            self.evaluator.counts.reserved = self._reserved()
+
+    def _reserved(self) -> int:
+        """Evaluations kept for the answer: an eighth of the budget at most, and never the first estimate's."""
+        maxfev, cost = self.run.maxfev, self.run.estimator.cost(max(self.evaluator.n, 1))
+        return int(max(min(MOST, maxfev // 8, maxfev - cost), 0)) if maxfev < math.inf else MOST
 
     def run_to_end(self) -> OptimizeResult:
         """Run until a status says stop; an error carries the result so far as its attribute `result`."""
         try:
-            with ProgressBar(self.run) as bar:
-                self.status = self._iterate(bar)
-        except StopRun as stop:
-            self.status = stop.status
-        except KeyboardInterrupt:
-            self.status = Status.INTERRUPTED
-        except InvoptError as error:
-            self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
-            error.result = self.result().resolve()
-            raise
-        except Exception as error:
+            with terminated_like_interrupted():
+                self.status = self._descend()
+                self.keeping.descended()
+                self.answer = self._measured()
+        except (Exception, SystemExit) as error:
             # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
-            error.result = self.result().resolve()  # type: ignore[attr-defined]
+            self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
+            ending = self._ending()
+            self.answer = None if ending is None else without_measuring(ending)
+            error.result = self.result().resolve()  # type: ignore[union-attr]
             raise
         finally:
-            self._keep()
-        return self.result().resolve()
+            self.keeping.close(self)
+        result = self.result().resolve()
+        self.keeping.warn(result)
+        return result
+
+    def _descend(self) -> Status:
+        """The loop, to whatever ends it but an error."""
+        if self.run.sought.n == 0:
+            x = self.run.problem.as_tensor(np.empty(0))
+            self.last = Point(x, Estimate(x=x, fun=math.nan, nfev=0, note="all parameters are held by their bounds"))
+            return Status.CONVERGED
+        try:
+            with ProgressBar(self.run) as bar:
+                return self._iterate(bar)
+        except StopRun as stop:
+            return stop.status
+        except KeyboardInterrupt:
+            return Status.INTERRUPTED
 
     def _iterate(self, bar: ProgressBar) -> Status:
         """The one loop."""
         estimator, method, rng = self.run.estimator, self.run.method, self.run.rng
-        x = self.run.problem.as_tensor(self.run.x0 / self.run.x_scale)
+        x = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
         memory, state = estimator.init(self.run.problem), method.init(x)
-        plateau = PlateauWatch()
+        plateau, renewed = PlateauWatch(), math.inf
         step, verdict = math.nan, Status.RUNNING
         estimate: Estimate | None = None
-        if (found := self._resumed(x, memory, state)) is not None:
-            x, memory, state, step = found.x, found.memory, found.state, found.record["step"]
-            plateau.flat, plateau.spent = found.record["flat"], found.record["spent"]
-            estimate = None if found.record["estimate"] is None else restored(found.record["estimate"]).estimate
+        if (found := self.keeping.resumed(self, memory, state, plateau)) is not None:
+            x, memory, state, step, estimate = found
         try:
             while True:
                 present, numbers = memory, rng.bit_generator.state
@@ -99,6 +128,10 @@ class Loop:
                     estimate, memory = estimator.estimate(self.evaluator, x, present, rng)
                 status = self._visit(Point(x, estimate), step, plateau, verdict)
                 bar.update(estimate, self.evaluator.nfev, len(self.history))
+                if status is Status.NOISE_FLOOR and (left := self._without_noise(x)) < (1 - _PROGRESS) * renewed:
+                    # The estimator took for noise what is none: it begins anew where the run stands.
+                    renewed, memory, estimate = left, estimator.init(self.run.problem), None
+                    continue
                 if status is not Status.RUNNING:
                     return status
                 # Estimates can be free, and evaluations alone look at the clock.
@@ -113,66 +146,17 @@ class Loop:
                 if verdict is not Status.RUNNING and step == 0.0:
                     return verdict
                 x, estimate = proposed, oracle.known(proposed)
-                self._remember(x, memory, state, step, plateau, estimate)
+                self.keeping.note(self, x, memory, state, step, plateau, estimate)
         finally:
             method.close(state)
 
-    # Keeping a run.
-
-    def _identity(self) -> dict[str, str]:
-        run = self.run
-        return {**run.problem.fingerprints, "estimator": repr(run.estimator), "method": repr(run.method)}
-
-    def _resumed(self, x: torch.Tensor, memory: Any, state: Any) -> Snapshot | None:
-        """The state to go on from, if there is one; everything else of the run is set to it."""
-        if self.run.checkpoint is None:
-            return None
-        self.run.checkpoint.check(memory, state)
-        found = self.run.checkpoint.load(self._identity(), x.device)
-        if found is not None:
-            record = found.record
-            self.run.rng.bit_generator.state = found.rng
-            self.history = History.from_columns(record["history"])
-            self.evaluator.counts.nfev, self.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
-            self.highest, self.last, self.best = (restored(record[name]) for name in ("highest", "last", "best"))
-            self.began -= record["seconds"]
-        return found
-
-    def _remember(
-        self, x: torch.Tensor, memory: Any, state: Any, step: float, plateau: PlateauWatch, estimate: Estimate | None
-    ) -> None:
-        """Note where the run stands between two iterations, and write it down when it is time."""
-        if self.run.checkpoint is None or (estimate is not None and (estimate.hessian or estimate.product)):
-            # What a line search estimated last may have curvature to be asked for, which no file can hold.
-            return
-        points = {"highest": self.highest, "last": self.last, "best": self.best}
-        record = {
-            "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
-            "step": step,
-            "flat": plateau.flat,
-            "spent": plateau.spent,
-            "nfev": self.evaluator.nfev,
-            "n_nonfinite": self.evaluator.n_nonfinite,
-            "rows": len(self.history),
-            "seconds": time.perf_counter() - self.began,
-            **points,
-        }
-        rng = self.run.rng.bit_generator.state
-        self.snapshot = Snapshot(x=x, memory=memory, state=state, rng=dict(rng), record=record)
-        if len(self.history) % self.run.checkpoint.every == 0:
-            self._keep()
-
-    def _keep(self) -> None:
-        """Write the last snapshot, if it is not yet written."""
-        if self.run.checkpoint is None or self.snapshot is None:
-            return
-        record = dict(self.snapshot.record)
-        record["history"] = self.history.columns_to(record.pop("rows"))
-        for name in ("highest", "last", "best"):
-            # Of what is never the answer, no weights are kept.
-            record[name] = reduced(record[name], whole=name == "last" or self.run.estimator.comparable)
-        self.run.checkpoint.save(attrs.evolve(self.snapshot, record=record), self._identity())
-        self.snapshot = None
+    def _without_noise(self, x: torch.Tensor) -> float:
+        """Value at `x` if two seeds agree on it to the last digits; inf where there is noise."""
+        if self.run.training:
+            return math.inf
+        seeds = SeedSource(self.run.estimator.seeds, self.run.rng).draw(2)
+        first, second = self.evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
+        return float(first) if math.isclose(first, second, rel_tol=1e-12) else math.inf
 
     def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
         return self.run.estimator.estimate(self.evaluator, x, memory, self.run.rng)[0]
@@ -190,7 +174,7 @@ class Loop:
             self.highest = point
         if self.best is None or not point.estimate.fun >= self.best.estimate.fun:
             self.best = point
-        self._record(point, step)
+        record(self, point, step)
         if self.run.callback is not None:
             try:
                 self.run.callback(intermediate_result=self.result())
@@ -207,99 +191,64 @@ class Loop:
                 return status
         return Status.MAXITER if len(self.history) > self.run.maxiter else Status.RUNNING
 
-    def _record(self, point: Point, step: float) -> None:
-        estimate = point.estimate
-        # Copying a network's weights every iteration would cost more than the history, which keeps none, is worth.
-        small = self.evaluator.n <= History.max_n
-        error = estimate.standard_error if small else None
-        self.history.append(
-            x=self._point(point) if small else math.nan,
-            fun=estimate.fun,
-            fun_standard_error=estimate.fun_standard_error,
-            step=step,
-            sigma=estimate.sigma,
-            nfev=self.evaluator.nfev,
-            seconds=time.perf_counter() - self.began,
-            standard_error=self._own_units(error) if error is not None else self._unknown(small),
+    # The end.
+
+    def _ending(self) -> Ending | None:
+        """How the run ended; None before its first estimate, and for networks, whose answer is their last weights."""
+        if self.run.training or (self.last is None and self.evaluator.seen.lowest is None):
+            return None
+        start = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
+        last = Point(start, Estimate(x=start, fun=math.nan, nfev=0)) if self.last is None else self.last
+        rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
+        away = torch.from_numpy(rng.choice([-1.0, 1.0], self.evaluator.n)) * min(1.0, self.evaluator.sigma_limit)
+        return Ending(
+            status=self.status,
+            last=last,
+            best=self.best if self.run.estimator.comparable else None,
+            start=self.evaluator.project(start),
+            lowest=self.evaluator.seen.lowest,
+            exact_rule=_is_exact_rule(self.status, last.estimate, self.run.method.noise_aware),
+            probes=[self.evaluator.project(last.x + side * away) for side in (1, -1)] if self.evaluator.n else [],
+            gtol=self.run.tolerances.gtol,
+            least=0.0 if Capability.RESIDUALS in self.run.problem.provides else -math.inf,
         )
 
-    def _point(self, point: Point) -> NDArray[np.float64]:
-        return as_array(self.evaluator.unscale(point.x)).copy()
-
-    def _own_units(self, derivative: torch.Tensor) -> NDArray[np.float64]:
-        return np.asarray(as_array(derivative) / self.run.x_scale)
-
-    def _error_bars(self, estimate: Estimate) -> NDArray[np.float64] | None:
-        error = estimate.x_standard_error
-        return None if error is None else np.asarray(as_array(error) * self.run.x_scale)
-
-    def _unknown(self, small: bool) -> NDArray[np.float64]:
-        return np.full(self.evaluator.n if small else (), np.nan)
-
-    def _answer(self) -> Point | None:
-        """The last point; unless, where it has not converged, an earlier one was lower by more than two errors.
-
-        A wide kernel's value is uncertain: one that has grown again is no reason to leave what a narrow one found.
-        """
-        if self.last is None or self.best is None:
+    def _measured(self) -> Answer | None:
+        """The answer, from what is evaluated for it; where nothing more may be, from what there is."""
+        ending = self._ending()
+        if ending is None:
             return None
-        last, best = self.last.estimate, self.best.estimate
-        if self.status.success or not self.run.estimator.comparable:
-            return self.last
-        if last.sigma > best.sigma and last.fun > best.fun:
-            return self.best
-        margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
-        return self.last if last.fun <= best.fun + margin else self.best
-
-    def _message(self) -> str:
-        note = "" if self.last is None else self.last.estimate.note
-        if self.last is None and self.status is Status.MAXFEV:
-            budget, cost = self.evaluator.budget.maxfev, self.run.estimator.cost(self.evaluator.n)
-            note = f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""
-        return f"{self.status.value}; {note}" if note else self.status.value
+        counts = self.evaluator.counts
+        counts.reserved = 0
+        allowance = int(min(MOST, self.run.maxfev - counts.nfev))
+        if self.status is Status.INTERRUPTED and MOST * self.evaluator.seconds_each > _PATIENCE:
+            allowance = 0
+        rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
+        measuring = Measuring(
+            self.evaluator,
+            SeedSource(self.run.estimator.seeds, rng),
+            residuals=Capability.RESIDUALS in self.run.problem.provides,
+            allowance=allowance,
+        )
+        try:
+            answer = find_answer(ending, measuring) if allowance > 0 else without_measuring(ending)
+        except (StopRun, KeyboardInterrupt):
+            answer = without_measuring(ending)
+        self.status = answer.status
+        return answer
 
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""
-        answer, last, best = self._answer(), self.last, self.best
-
-        def point(of: Point | None) -> Deferred | None:
-            return None if of is None else Deferred(partial(self._point, of))
-
-        def derivative(of: torch.Tensor | None) -> Deferred | None:
-            return None if of is None else Deferred(partial(self._own_units, of))
-
-        result = OptimizeResult(
-            x=self.run.x0.copy() if answer is None else point(answer),
-            fun=math.nan if answer is None else answer.estimate.fun,
-            fun_standard_error=math.nan if answer is None else answer.estimate.fun_standard_error,
-            jac=None if answer is None else derivative(answer.estimate.jac),
-            standard_error=None if answer is None else derivative(answer.estimate.standard_error),
-            x_standard_error=None if answer is None else self._error_bars(answer.estimate),
-            x_last=point(last),
-            fun_last=math.nan if last is None else last.estimate.fun,
-            x_best=point(best),
-            fun_best=math.nan if best is None else best.estimate.fun,
-            success=self.status.success,
-            status=self.status,
-            message=self._message(),
-            nfev=self.evaluator.nfev,
-            nit=max(len(self.history) - 1, 0),
-            n_nonfinite=self.evaluator.n_nonfinite,
-            seconds=time.perf_counter() - self.began,
-            history=self.history,
-            problem=self.run.problem,
-            estimator=self.run.estimator,
-            method=self.run.method,
-            choice=self.run.choice,
-        )
-        result["parameters"] = Deferred(lambda: self.run.problem.parameters(result.x))
-        return result
+        return result_of(self)
 
 
-def as_array(x: torch.Tensor) -> NDArray[np.float64]:
-    """What users get for a tensor of the loop's."""
-    array: NDArray[np.float64] = x.detach().cpu().double().numpy()
-    return array
+def _is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool:
+    """Whether a verdict takes values for exact, as tolerances do of estimates that know no error."""
+    if status is Status.FINISHED:
+        return not noise_aware
+    error = estimate.standard_error
+    exact = estimate.sigma == 0 and estimate.status is Status.RUNNING and (error is None or not bool(error.any()))
+    return exact and status in {Status.CONVERGED, Status.XTOL, Status.FTOL}
 
 
 def _length(x: torch.Tensor, proposed: torch.Tensor) -> float:

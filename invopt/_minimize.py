@@ -10,22 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 
-from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, resolve_problem
+from invopt._arguments import as_bounds, as_limit, as_scale, check_pairing, check_start, resolve_problem
 from invopt._chained import chained
-from invopt._choice import choose
+from invopt._choice import Choice, choose
 from invopt._estimator import Estimator
+from invopt._identify import is_training, part_digests, rng_digest, subject_digests
+from invopt._kept import as_kept
 from invopt._loop import Loop
 from invopt._optimizer import Optimizer
 from invopt._problem import Objective, Problem
 from invopt._result import OptimizeResult
+from invopt._resuming import Resumption, resume
+from invopt._sought import Sought
 from invopt._stopping import Tolerances
-from invopt._validators import as_real, as_vector, require
+from invopt._validators import as_real, require
 from invopt._workers import Workers, as_workers, check_shareable, open_objective
-from invopt.snapshots import Checkpoint, as_checkpoint
+from invopt.identity import digest
+from invopt.journal import Journal
+from invopt.journal.claim import Claim
+from invopt.snapshots import Checkpoint
 
 __all__ = ["Run", "minimize", "prepare"]
 
@@ -52,7 +59,17 @@ class Run:
     callback: Callback | None
     workers: Workers
     progress: bool
+    sought: Sought
+    training: bool
+    failures: str = "raise"
     checkpoint: Checkpoint | None = None
+    journal: Journal | None = None
+    # What tells it from others, where it is kept: digests by part, and those that a file must agree in.
+    identity: dict[str, str] = field(factory=dict)
+    identity_name: str | None = None
+    given: frozenset[str] = frozenset()
+    claim: Claim | None = None
+    claim_environment: dict[str, str] = field(factory=dict)
 
     def open(self) -> AbstractContextManager[Objective]:
         """Open the objective for the length of a block: here, or in the workers."""
@@ -83,7 +100,9 @@ def minimize(
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
+    journal: Journal | str | Path | None = None,
     checkpoint: Checkpoint | str | Path | None = None,
+    identity: str | None = None,
 ) -> OptimizeResult:
     """Minimize a black box from samples of its values.
 
@@ -181,7 +200,9 @@ def minimize(
         callback=callback,
         workers=workers,
         progress=progress,
+        journal=journal,
         checkpoint=checkpoint,
+        identity=identity,
     )
     with run.open() as objective:
         return run.loop(objective)
@@ -206,21 +227,41 @@ def prepare(
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
+    journal: Journal | str | Path | None = None,
     checkpoint: Checkpoint | str | Path | None = None,
+    identity: str | None = None,
 ) -> Run:
     """Validate the arguments of `minimize`, without opening or evaluating anything."""
     described = resolve_problem(problem, x0, bounds, x_scale)
     n = described.n
-    scale = as_vector("x_scale", described.x_scale if x_scale is None else x_scale, size=n)
-    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
-    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
-    chosen, chosen_method, why = choose(described, estimator, method, limits[1], scale)
-    check_pairing(described, chosen, chosen_method)
-    # Where estimates can be free, no budget of evaluations ends a run.
-    unlimited = min(limits[0], limits[2]) == math.inf and (limits[1] == math.inf or chosen.endless)
-    chosen = chained(chosen, described)
-    check_pairing(described, chosen, chosen_method)
     box = described.bounds if bounds is None else as_bounds(bounds, n)
+    scale = as_scale(described, x_scale, None if bounds is None else box)
+    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
+    start = check_start(described.x0 if x0 is None else x0, box, n)
+    sought = Sought.within(box, start)
+    generator = _as_rng(rng)
+    kept = as_kept(described, journal, checkpoint, identity)
+
+    def parts(budget: float) -> Choice:
+        found = choose(described, estimator, method, budget, scale, sought.n)
+        check_pairing(described, found.estimator, found.method)
+        return found
+
+    found, identified = parts(limits[1]), {}
+    resumption: Resumption | None = None
+    if kept.any:
+        identified = subject_digests(described, box, scale, identity) | {"start": digest(start, "x0")}
+    if kept.journal is not None:
+        resumption = resume(
+            kept.journal, described, identified, parts, limits[1], generator, rng_given=rng is not None, x_scale=scale
+        )
+        found, generator = resumption.choice, resumption.rng
+    if kept.checkpoint is not None:
+        identified |= part_digests(found.estimator, found.method) | {"rng": rng_digest(generator)}
+    chosen = chained(found.estimator, described)
+    check_pairing(described, chosen, found.method)
+    # Where estimates can be free, no budget of evaluations ends a run.
+    unlimited = min(limits[0], limits[2]) == math.inf and (limits[1] == math.inf or found.estimator.endless)
     share = as_real("max_nonfinite", max_nonfinite)
     require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
     if callback is not None and not callable(callback):
@@ -228,15 +269,17 @@ def prepare(
     shared = as_workers(workers)
     if shared != 1:
         check_shareable(described, chosen.needs)
+    optional = {name for name, given in {"start": x0, "rng": rng}.items() if given is None}
     return Run(
         problem=described,
         estimator=chosen,
-        method=chosen_method,
-        choice=why,
-        x0=check_start(described.x0 if x0 is None else x0, box, n),
+        method=found.method,
+        choice=found.why,
+        x0=start,
         bounds=box,
         x_scale=scale,
-        rng=_as_rng(rng),
+        sought=sought,
+        rng=generator,
         maxiter=min(200.0 * n, 10_000.0) if unlimited else limits[0],
         maxfev=limits[1],
         maxtime=limits[2],
@@ -245,7 +288,14 @@ def prepare(
         callback=callback,
         workers=shared,
         progress=sys.stderr.isatty() if progress is None else progress,
-        checkpoint=as_checkpoint(checkpoint),
+        training=is_training(described),
+        checkpoint=kept.checkpoint,
+        journal=kept.journal,
+        identity=identified,
+        identity_name=identity,
+        given=frozenset(identified.keys() - optional),
+        claim=None if resumption is None else resumption.claim,
+        claim_environment={} if resumption is None else resumption.environment,
     )
 
 

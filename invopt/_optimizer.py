@@ -103,9 +103,18 @@ class Optimizer(abc.ABC):
 
     A step never prints, times, counts or seeds, and never modifies what it is given. All lengths are in units of the
     problem's `x_scale`.
+
+    Attributes
+    ----------
+    requires : Order
+        What it needs of an estimate.
+    noise_aware : bool
+        Whether its own rule to end holds for noisy values; otherwise such an end is no success under noise.
     """
 
     requires: ClassVar[Order] = Order.JAC
+    # Whether its own rule to end holds for noisy values.
+    noise_aware: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, x0: Tensor) -> Any:

@@ -51,12 +51,13 @@ class Status(enum.Enum):
 class History:
     """Record of a run, one row an iteration.
 
-    Columns are ``x`` (nit, n), ``fun``, ``fun_standard_error``, ``step`` (length of the step that led here, in units
-    of `x_scale`), ``sigma``, ``nfev`` (cumulative), ``seconds`` (cumulative), ``standard_error`` (of jac, (nit, n)).
+    Columns are ``x`` (nit, n), ``fun``, ``fun_standard_error``, ``smoothed`` (1 where `fun` is of the smoothed
+    objective, else 0), ``step`` (length of the step that led here, in units of `x_scale`), ``sigma``, ``nfev``
+    (cumulative), ``seconds`` (cumulative), ``standard_error`` (of jac, (nit, n)).
     Row 0 is the start. ``x`` and ``standard_error`` are kept up to n = 4096 only.
     """
 
-    columns = ("x", "fun", "fun_standard_error", "step", "sigma", "nfev", "seconds", "standard_error")
+    columns = ("x", "fun", "fun_standard_error", "smoothed", "step", "sigma", "nfev", "seconds", "standard_error")
     max_n = 4096
 
     def __init__(self) -> None:

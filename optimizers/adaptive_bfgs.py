@@ -100,6 +100,7 @@ class AdaptiveBFGS(Optimizer):
     100.0
     """
 
+    noise_aware: ClassVar[bool] = True
     requires: ClassVar[Order] = Order.FUN
 
     initial_step: float = field(default=1.0, validator=real(above=0))

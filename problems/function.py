@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._arguments import as_bounds, check_start
+from invopt._arguments import as_bounds, check_start, eighths
 from invopt._problem import Capability, Objective, Problem
 from invopt._validators import as_vector, boolean, integer, real, require
 from invopt.exceptions import EvaluationError
@@ -42,9 +42,9 @@ class Function(Problem):
     x0 : array_like, shape (n,)
         Start.
     bounds : Bounds or sequence of pairs, optional
-        Box that no evaluation leaves.
+        Box that no evaluation leaves; equal bounds hold a parameter where they are.
     x_scale : array_like, shape (n,), optional
-        Typical size of change in each parameter, > 0; by default 1.
+        Typical size of change in each parameter, > 0; by default an eighth of its box, or 1 where that is not finite.
     x_opt : array_like, shape (n,), optional
         The known answer, if any.
     sigma : float, default 1
@@ -103,7 +103,7 @@ class Function(Problem):
         n = self.x0.size
         box = as_bounds(self.bounds, n)
         check_start(self.x0, box, n)
-        scale = np.ones(n) if self.x_scale is None else as_vector("x_scale", self.x_scale, size=n)
+        scale = eighths(box, n, 1.0) if self.x_scale is None else as_vector("x_scale", self.x_scale, size=n)
         require("x_scale", bool((scale > 0).all()), "> 0", self.x_scale)
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "x_scale", scale)

@@ -61,7 +61,9 @@ class Recorder:
         self.replayed = self.inexact = self.damaged = 0
         self.position = 0
         self._connection, self._writes = self._connect()
-        self.run, self._end = self._begin()
+        self.run = self._begin()
+        # Numbers after the last evaluation, and after the last of the descent, and when that had ended.
+        self._end, self.descent_end, self.clock = self._ends()
 
     # Reading.
 
@@ -184,22 +186,22 @@ class Recorder:
         except (OSError, JournalError):
             return None, False
 
-    def _begin(self) -> tuple[int, int]:
-        """Take the run, or make one; its number, and that after its last evaluation."""
+    def _begin(self) -> int:
+        """Take the run, or make one; its number, 0 for none."""
         if self._connection is None:
-            return 0, 0
+            return 0
         if not self._writes:
-            run = 0 if self.claim.run is None else self.claim.run
-            return run, self._last(run)
+            return self.claim.run or 0
         try:
             with errors_of(self.claim.path), self._transaction() as connection:
                 run = self._take(connection)
-                self._serial = self._next(connection, "serial", run)
+                query = "SELECT coalesce(max(serial) + 1, 0) FROM evaluation WHERE run = ?"
+                self._serial = int(connection.execute(query, (run,)).fetchone()[0])
+                return run
         except OSError as error:
             self._say(f"the journal cannot be written: {error}")
             self._writes = False
-            return 0, 0
-        return run, self._last(run)
+            return 0
 
     def _take(self, connection: sqlite3.Connection) -> int:
         claim = self.claim
@@ -220,15 +222,16 @@ class Recorder:
     def _alias(connection: sqlite3.Connection, run: int, subject: str) -> None:
         connection.execute("INSERT OR IGNORE INTO subject VALUES (?, ?)", (subject, run))
 
-    def _last(self, run: int) -> int:
-        assert self._connection is not None
+    def _ends(self) -> tuple[int, int, float]:
+        if self._connection is None:
+            return 0, 0, 0.0
+        query = (
+            "SELECT coalesce(max(number) + 1, 0), coalesce(max(CASE purpose WHEN 'descent' THEN number + 1 END), 0), "
+            "(SELECT coalesce(clock, 0) FROM run WHERE id = ?) FROM evaluation WHERE run = ?"
+        )
         with errors_of(self.claim.path):
-            return self._next(self._connection, "number", run)
-
-    @staticmethod
-    def _next(connection: sqlite3.Connection, column: str, run: int) -> int:
-        query = f"SELECT coalesce(max({column}) + 1, 0) FROM evaluation WHERE run = ?"
-        return int(connection.execute(query, (run,)).fetchone()[0])
+            last, descent, clock = self._connection.execute(query, (self.run, self.run)).fetchone()
+        return int(last), int(descent), float(clock or 0.0)
 
     def close(self, summary: dict[str, Any] | None = None, subject: str | None = None) -> None:
         """Write what waits and how the run ended, and let go of the file.

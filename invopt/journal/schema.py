@@ -39,7 +39,8 @@ CREATE TABLE run (
     fun REAL,
     fun_standard_error REAL,
     nfev INTEGER,
-    seconds REAL
+    seconds REAL,
+    clock REAL                 -- seconds of the descent, before its answer was measured
 );
 CREATE TABLE subject (         -- digests by which a run is found: of its problem, start, bounds and scales
     digest TEXT NOT NULL,

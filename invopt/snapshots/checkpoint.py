@@ -96,7 +96,8 @@ class Checkpoint:
             # What was not given at the start, such as a generator, may be anything now.
             if name in known and known[name] != value:
                 raise CheckpointError(
-                    f"checkpoint {str(self.path)!r} is of another {name}: give another path, or remove the file to begin anew"
+                    f"checkpoint {str(self.path)!r} is of another {name}: give another path, or remove the file to "
+                    "begin anew"
                 )
 
     def check_state(self, memory: Any, state: Any) -> None:

@@ -1,0 +1,46 @@
+"""What tells a run from others: digests of its problem, start, bounds, scales, parts and generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+
+from invopt._problem import Capability, Problem
+from invopt.identity import digest, digests
+from invopt.rendering.backend import Backend, foresee
+
+__all__ = ["is_training", "part_digests", "rng_digest", "subject_digests"]
+
+
+def is_training(problem: Problem) -> bool:
+    """Whether x is the weights of a network: such runs are kept by snapshots, all others by a journal."""
+    return bool(problem.provides & (Capability.CHAIN | Capability.SIDES))
+
+
+def subject_digests(
+    problem: Problem, bounds: Bounds | None, x_scale: NDArray[np.float64], identity: str | None
+) -> dict[str, str]:
+    """Digests of what is minimised, within which bounds, in which scales; `identity` stands for the problem's own."""
+    if identity is None:
+        found = digests(problem.identity_content())
+    else:
+        found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
+    if problem.renders:
+        # With one seed, the vectorised backends draw alike, and the scalar one otherwise.
+        scalar = foresee(getattr(problem, "backend", None)) is Backend.SCALAR
+        found["backend"] = digest(scalar, "backend")
+    box = None if bounds is None else [bounds.lb, bounds.ub]
+    return found | digests({"bounds": box, "x_scale": x_scale})
+
+
+def part_digests(estimator: Any, method: Any) -> dict[str, str]:
+    """Digests of estimator and method: classes and fields, and their code where it is a user's own."""
+    return digests({"estimator": estimator, "method": method})
+
+
+def rng_digest(rng: np.random.Generator) -> str:
+    """Digest of a generator's state."""
+    return digest(rng.bit_generator.state, "rng")

@@ -1,0 +1,193 @@
+"""What a run keeps in files: a journal of its evaluations, or snapshots of a training."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from invopt._clock import Clock
+from invopt._estimator import Estimate
+from invopt._identify import subject_digests
+from invopt._objective import Objective
+from invopt._result import History, OptimizeResult
+from invopt._stopping import PlateauWatch, Point
+from invopt.exceptions import InvoptError, JournalError, JournalWarning
+from invopt.journal.claim import environment, subject_of
+from invopt.journal.journaled import Journaled
+from invopt.journal.recorder import Recorder
+from invopt.journal.trimming import trim
+from invopt.snapshots.keeper import Keeper
+from invopt.snapshots.snapshot import Snapshot, reduced, restored
+
+if TYPE_CHECKING:
+    from invopt._loop import Loop
+    from invopt._minimize import Run
+
+__all__ = ["Keeping"]
+
+Resumed = tuple[torch.Tensor, Any, Any, float, Estimate | None]
+
+
+class Keeping:
+    """The journal or the checkpoint of one run; without either it does nothing.
+
+    Parameters
+    ----------
+    run : Run
+        What is run.
+    clock : Clock
+        The run's clock.
+    """
+
+    def __init__(self, run: Run, clock: Clock) -> None:
+        self._run, self._clock = run, clock
+        self._recorder = None if run.claim is None else Recorder(run.claim)
+        self._journaled: Journaled | None = None
+        self._descended = 0.0
+        parts = (run.problem, run.estimator, run.method)
+        self._keeper = run.checkpoint and Keeper(
+            run.checkpoint, run.identity, set(run.given), parts, comparable=run.estimator.comparable
+        )
+
+    def kept(self, objective: Objective) -> Objective:
+        """The objective, its evaluations kept in the journal if there is one."""
+        if self._recorder is None:
+            return objective
+        self._journaled = Journaled(
+            objective,
+            self._recorder,
+            clock=self._clock,
+            at_least=self._clock.at_least,
+            keep_failures=self._run.failures == "nan",
+        )
+        return self._journaled
+
+    def descended(self) -> None:
+        """Take note that the descent has ended, and that the answer is measured next."""
+        self._descended = self._clock()
+        if self._journaled is not None:
+            self._journaled.purpose = "answer"
+
+    # Snapshots.
+
+    def resumed(self, loop: Loop, memory: Any, state: Any, plateau: PlateauWatch) -> Resumed | None:
+        """Where a training goes on, if it is kept: x, what the parts remember, step and estimate; all else is set."""
+        x = self._run.problem.as_tensor(self._run.x0)
+        found = self._keeper.found(memory, state, x.device) if self._keeper else None
+        if found is None:
+            return None
+        record = found.record
+        self._run.rng.bit_generator.state = found.rng
+        loop.history = History.from_columns(record["history"])
+        loop.evaluator.counts.nfev, loop.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
+        loop.highest, loop.last, loop.best = (restored(record[name]) for name in ("highest", "last", "best"))
+        plateau.flat, plateau.spent = record["flat"], record["spent"]
+        self._clock.at_least(record["seconds"])
+        estimate = None if record["estimate"] is None else restored(record["estimate"]).estimate
+        return found.x, found.memory, found.state, record["step"], estimate
+
+    def note(
+        self,
+        loop: Loop,
+        x: torch.Tensor,
+        memory: Any,
+        state: Any,
+        step: float,
+        plateau: PlateauWatch,
+        estimate: Estimate | None,
+    ) -> None:
+        """Take note of where a training stands between two iterations."""
+        if not self._keeper or (estimate is not None and (estimate.hessian or estimate.product)):
+            # What a line search estimated last may have curvature to be asked for, which no file can hold.
+            return
+        record = {
+            "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
+            "step": step,
+            "flat": plateau.flat,
+            "spent": plateau.spent,
+            "nfev": loop.evaluator.nfev,
+            "n_nonfinite": loop.evaluator.n_nonfinite,
+            "rows": len(loop.history),
+            "seconds": self._clock(),
+            "highest": loop.highest,
+            "last": loop.last,
+            "best": loop.best,
+        }
+        rng = dict(self._run.rng.bit_generator.state)
+        self._keeper.note(Snapshot(x=x, memory=memory, state=state, rng=rng, record=record), loop.history)
+
+    # The end.
+
+    @property
+    def replayed(self) -> int:
+        """Evaluations that were in the journal."""
+        return 0 if self._recorder is None else self._recorder.replayed
+
+    @property
+    def note_of_result(self) -> str:
+        """What a reader of the result should know of the journal."""
+        recorder = self._recorder
+        if recorder is None or recorder.inexact == 0:
+            return ""
+        return (
+            f"{recorder.inexact} of {recorder.replayed} evaluations in the journal were at points that differ from "
+            f"these in the last bits: it was written under {_changes(self._run.claim_environment)}"
+        )
+
+    def close(self, loop: Loop) -> None:
+        """Write what is not yet written, and let go of the files."""
+        if self._keeper:
+            self._keeper.write()
+        if self._recorder is None or self._run.claim is None:
+            return
+        result = loop.result().resolve()
+        self._recorder.close(
+            {
+                "status": loop.status.name,
+                "message": str(result.message),
+                "x": result.x.tobytes(),
+                "fun": float(result.fun),
+                "fun_standard_error": float(result.fun_standard_error),
+                "nfev": int(result.nfev),
+                "seconds": float(result.seconds),
+                "clock": self._descended or self._clock(),
+            },
+            self._subject_now(),
+        )
+        if self._run.journal is not None and not self._recorder.trouble:
+            with contextlib.suppress(JournalError, OSError):
+                trim(self._run.journal)
+
+    def _subject_now(self) -> str | None:
+        """Digest of the problem as the run leaves it, if that is another one than at its start."""
+        run = self._run
+        try:
+            now = subject_digests(run.problem, run.bounds, run.x_scale, run.identity_name)
+        except InvoptError:
+            return None
+        subject = subject_of(now | {"start": run.identity["start"]})
+        return None if run.claim is None or subject == run.claim.subject else subject
+
+    def warn(self, result: OptimizeResult) -> None:
+        """Warn of files that could not be written; where warnings are errors, the error carries the result."""
+        keepers = (self._recorder, self._keeper)
+        trouble = "; ".join(keeper.trouble for keeper in keepers if keeper and keeper.trouble)
+        if not trouble:
+            return
+        try:
+            warnings.warn(f"{trouble}: the result is not affected", JournalWarning, stacklevel=5)
+        except JournalWarning as warning:
+            warning.result = result  # type: ignore[attr-defined]
+            raise
+
+
+def _changes(before: dict[str, str]) -> str:
+    """Versions that differ from the present ones."""
+    now = environment()
+    found = [
+        f"{name} {before.get(name)} (now {version})" for name, version in now.items() if before.get(name) != version
+    ]
+    return ", ".join(found) or "the same versions on another machine"

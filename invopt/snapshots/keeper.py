@@ -1,0 +1,88 @@
+"""Keeps a training in its file: notes where it stands, writes that down when it is time, and finds it again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import attrs
+import torch
+
+from invopt._result import History
+from invopt.exceptions import CheckpointError
+from invopt.snapshots.checkpoint import Checkpoint
+from invopt.snapshots.snapshot import Snapshot, reduced
+
+__all__ = ["Keeper"]
+
+_logger = logging.getLogger("invopt.checkpoint")
+
+
+class Keeper:
+    """The checkpoint of one run.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Where, and how often.
+    identity : dict of str
+        Digests of all that the run is made of.
+    given : set of str
+        Those that a file must agree in: start and generator only where they were given.
+    parts : tuple of object
+        Problem, estimator and method.
+    comparable : bool
+        Whether values of different points can be compared, so that earlier points may be the answer.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        identity: dict[str, str],
+        given: set[str],
+        parts: tuple[Any, ...],
+        *,
+        comparable: bool,
+    ) -> None:
+        self._checkpoint, self._identity, self._given = checkpoint, identity, given
+        self._parts, self._comparable = parts, comparable
+        self._snapshot: Snapshot | None = None
+        self._history = History()
+        self._written = time.monotonic()
+        self.trouble = ""
+
+    def found(self, memory: Any, state: Any, device: torch.device) -> Snapshot | None:
+        """The state to go on from, if there is one; `memory` and `state` are those of a new run."""
+        self._checkpoint.check_state(memory, state)
+        given = {name: value for name, value in self._identity.items() if name in self._given}
+        snapshot = self._checkpoint.load(given, self._parts, device)
+        if snapshot is not None and type(snapshot.memory) is not type(memory):
+            kind = type(snapshot.memory).__name__
+            raise CheckpointError(f"{str(self._checkpoint.path)!r} is damaged: the estimator remembers no {kind}")
+        return snapshot
+
+    def note(self, snapshot: Snapshot, history: History) -> None:
+        """Take note of where the run stands, and write it down when it is time."""
+        self._snapshot, self._history = snapshot, history
+        due = self._checkpoint.every is not None and len(history) % self._checkpoint.every == 0
+        if due or time.monotonic() - self._written >= self._checkpoint.seconds:
+            self.write()
+
+    def write(self) -> None:
+        """Write the last state that was noted, unless it is written; a file that cannot be is no error."""
+        if self._snapshot is None:
+            return
+        record = dict(self._snapshot.record)
+        record["history"] = self._history.columns_to(record.pop("rows"))
+        for name in ("highest", "last", "best"):
+            # Of what is never the answer, no weights are kept.
+            record[name] = reduced(record[name], whole=name == "last" or self._comparable)
+        try:
+            self._checkpoint.save(attrs.evolve(self._snapshot, record=record), self._identity)
+            self._snapshot, self.trouble = None, ""
+        except OSError as error:
+            if not self.trouble:
+                _logger.warning("invopt: the checkpoint cannot be written: %s", error)
+            self.trouble = f"the checkpoint cannot be written: {error}"
+        self._written = time.monotonic()
