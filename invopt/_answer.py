@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 from attrs import frozen
-from scipy.stats import f as f_distribution
+from scipy.stats import t as student
 from torch import Tensor
 
 from invopt._measuring import Measured, Measuring, is_same
@@ -18,22 +18,20 @@ from invopt._stopping import Point
 __all__ = ["MOST", "Answer", "Ending", "find_answer", "without_measuring"]
 
 # Evaluations that finding the answer may take.
-MOST = 16
+MOST = 24
 # Rounds, each under another seed, in which noisy values are compared.
 _ROUNDS = 4
 # Points that may outdo the last one in those rounds.
 _CONTENDERS = 2
-# Standard errors by which another point must be lower than the last one.
-_CLEARLY = 2.0
+# Standard errors, and standard deviations of one value's noise, by which another point must be lower than the last one.
+_CLEARLY, _BEYOND = 3.0, 2.0
 # Shares of the whole descent: below the first, a lower value is no reason to leave the point that the method found;
 # above the second, the method has not converged there.
-_NEGLIGIBLE, _LEFT = 1e-9, 1e-6
+_NEGLIGIBLE, _LEFT = 1e-9, 1e-3
 # Multiple of the noise above which residuals are more than noise.
 _FAR = 3.0
-# Probability with which noise alone is taken for more, where residuals are few.
-_FALSE_ALARM = 1e-4
-# Residuals next to each other that may share their noise: the channels of a pixel and of its neighbours.
-_SHARED = 12
+# Probability with which noise alone, seen under few seeds, is taken for more.
+_FALSE_ALARM = 5e-4
 
 
 @frozen(kw_only=True, eq=False)
@@ -54,6 +52,8 @@ class Ending:
         The lowest value among all evaluations.
     exact_rule : bool
         Whether the verdict takes values for exact.
+    noise_seen : bool
+        Whether values at one point were seen to differ.
     probes : list of Tensor
         Points a typical change away from the last one, in opposite directions.
     gtol : float
@@ -68,6 +68,7 @@ class Ending:
     start: Tensor
     lowest: Lowest | None
     exact_rule: bool
+    noise_seen: bool
     probes: list[Tensor]
     gtol: float = 0.0
     least: float = -math.inf
@@ -107,14 +108,15 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
         return without_measuring(ending)
     base = points[0] if math.isfinite(points[0].first) else min(finite, key=lambda point: point.first)
     contenders = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
-    compared = [base, *contenders[:_CONTENDERS]]
+    # In their old order again: points that the method visited first.
+    compared = [base, *(point for point in finite if any(point is other for other in contenders[:_CONTENDERS]))]
     measuring.round(compared[:2])
     again = [point for point in compared if len(point.values) > 1]
     noisy = any(not is_same(point.first, point.values[1]) for point in again)
     if noisy:
         for _ in range(_ROUNDS - 2):
             measuring.round(compared)
-    chosen = _lowest(compared, _drop(points, base), noisy=noisy)
+    chosen = _lowest_noisy(compared, measuring) if noisy else _lowest(compared, _drop(points, base))
     status, note = _verdict(ending, chosen, points, base, probes, noise=noisy if again else None)
     return Answer(
         x=chosen.x,
@@ -129,8 +131,8 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
 def _candidates(ending: Ending) -> list[Measured]:
     """The last point first; each point once."""
     found: list[Measured] = []
-    named = [ending.last.x, None if ending.lowest is None else ending.lowest.x, ending.start]
-    for x in [*named, None if ending.best is None else ending.best.x]:
+    best, lowest = (None if point is None else point.x for point in (ending.best, ending.lowest))
+    for x in (ending.last.x, best, lowest, ending.start):
         if x is not None and not any(bool((x == other.x).all()) for other in found):
             found.append(Measured(x))
     return found
@@ -145,30 +147,46 @@ def _at(x: Tensor, ending: Ending) -> Point | None:
 
 
 def _drop(points: list[Measured], base: Measured) -> float:
-    """How far the run has come down from its start, as far as that was measured; at least 0."""
-    return max([point.first - base.first for point in points if math.isfinite(point.first)], default=0.0)
+    """How far the run has come down from the start, which is the last of the points, if it was measured; at least 0."""
+    start = points[-1].first
+    return max(start - base.first, 0.0) if math.isfinite(start) else 0.0
 
 
-def _lowest(compared: list[Measured], drop: float, *, noisy: bool) -> Measured:
-    """The lowest point; the first one, unless another is lower by more than rounding, or clearly so under noise."""
+def _lowest(compared: list[Measured], drop: float) -> Measured:
+    """The first point that is as low as the lowest, up to rounding and a negligible share of the whole descent."""
+    lowest = min(point.first for point in compared)
+    least = _NEGLIGIBLE * drop
+    return next(point for point in compared if point.first - lowest <= least or is_same(point.first, lowest))
+
+
+def _lowest_noisy(compared: list[Measured], measuring: Measuring) -> Measured:
+    """The first point, unless another is clearly lower, and clearly lower once more under other seeds."""
     base = compared[0]
-    if noisy:
-        lower = [point for point in compared[1:] if _is_clearly_lower(point, base)]
-    else:
-        lower = [
-            point
-            for point in compared[1:]
-            if base.first - point.first > _NEGLIGIBLE * drop and not is_same(point.first, base.first)
-        ]
-    return min(lower, key=lambda point: point.mean, default=base)
+    lower = min((point for point in compared[1:] if _is_clearly_lower(point, base)), key=_mean, default=base)
+    if lower is base:
+        return base
+    # Chosen for being low, it has been lucky; new values have not.
+    again = [Measured(base.x), Measured(lower.x)]
+    for _ in range(_ROUNDS):
+        measuring.round(again)
+    if not _is_clearly_lower(again[1], again[0]):
+        return base
+    lower.values, lower.vectors = again[1].values, again[1].vectors
+    return lower
+
+
+def _mean(point: Measured) -> float:
+    return point.mean
 
 
 def _is_clearly_lower(point: Measured, base: Measured) -> bool:
     k = min(len(point.values), len(base.values))
-    differences = np.array(point.values[:k]) - np.array(base.values[:k])
+    values = np.array(base.values[:k])
+    differences = np.array(point.values[:k]) - values
     if k < 2 or not np.isfinite(differences).all():
         return False
-    return bool(differences.mean() < -_CLEARLY * differences.std(ddof=1) / math.sqrt(k))
+    least = max(_CLEARLY * differences.std(ddof=1) / math.sqrt(k), _BEYOND * values.std(ddof=1))
+    return bool(differences.mean() < -least)
 
 
 def _verdict(
@@ -190,7 +208,7 @@ def _verdict(
         return Status.PLATEAU, ""
     if ending.exact_rule and noise is True:
         return Status.UNSURE, _NOISY
-    if status is Status.NOISE_FLOOR and noise is False:
+    if status is Status.NOISE_FLOOR and noise is False and not ending.noise_seen:
         return Status.UNSURE, _NO_NOISE
     if _is_far_above_noise(base):
         return Status.MISMATCH, ""
@@ -207,15 +225,22 @@ def _refutes(chosen: Measured, base: Measured, drop: float, ending: Ending) -> b
 
 
 def _is_far_above_noise(point: Measured) -> bool:
-    """Whether residuals are clearly more than the noise that seeds change; by an F test where they are few."""
+    """Whether residuals are clearly more than the noise that seeds change.
+
+    Noise can be one for all residuals, as a gain is that changes with the seed. What seeds have in common must
+    therefore stand out of what they change along it: by Student's t, for the parameters were fitted under one of them.
+    """
     rounds = len(point.vectors)
-    if rounds < 2:
+    if rounds < 3:
         return False
     vectors = torch.stack(point.vectors)
     noise, value = float(vectors.var(0).mean()), float(vectors.square().mean())
-    independent = max(vectors.shape[1] // _SHARED, 1)
-    chance = float(f_distribution.isf(_FALSE_ALARM, independent, independent * (rounds - 1)))
-    return noise > 0 and value > max(_FAR, chance) * noise
+    if not value > _FAR * noise > 0:
+        return False
+    others = (vectors.sum(0) - vectors) / (rounds - 1)
+    common = (vectors * others).sum(1) / torch.linalg.vector_norm(others, dim=1)
+    error = float(common.std()) * math.sqrt(1 + 1 / rounds)
+    return float(common.mean()) > float(student.isf(_FALSE_ALARM, rounds - 1)) * error
 
 
 _LOWER = "another point that was evaluated is lower than where the method ended, and is returned: start again from it"

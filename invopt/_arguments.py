@@ -61,7 +61,10 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
         # Equal ones hold a parameter; infinite ones hold it nowhere.
         fits = low[i] < high[i] or (low[i] == high[i] and math.isfinite(low[i]))
         require(
-            "bounds", bool(fits), f"low <= high, and not both inf, in parameter {i}", (float(low[i]), float(high[i]))
+            "bounds",
+            bool(fits),
+            f"low < high, or both finite and equal to hold it, in parameter {i}",
+            (float(low[i]), float(high[i])),
         )
     return Bounds(low, high)
 

@@ -28,6 +28,8 @@ __all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
 JAC_COST = 2
 # Share of a time limit that is kept for the evaluations of the answer, at most.
 _MOST_TIME_KEPT = 0.2
+# Share of their size by which values differ for rounding alone.
+_ROUNDING = 1e-12
 # Rows of a chunk, where the objective has no wish of its own.
 _BLOCK = 256
 
@@ -110,6 +112,8 @@ class Evaluator:
         self._sought = sought
         self.clock = Clock() if clock is None else clock
         self.seen = Seen()
+        # Whether values at one point were seen to differ.
+        self.is_noisy = False
         # Number of residuals, once known.
         self._m: int | None = None
 
@@ -160,7 +164,9 @@ class Evaluator:
     @property
     def sigma_limit(self) -> float:
         """Width of a kernel that the bounds leave room for: half the narrowest side of the box, inf if it is open."""
-        return math.inf if self._scaled is None else float((self._scaled[1] - self._scaled[0]).min()) / 2
+        if self._scaled is None or self.n == 0:
+            return math.inf
+        return float((self._scaled[1] - self._scaled[0]).min()) / 2
 
     def width(self, x: Tensor) -> Tensor:
         """Widths of the box, shape (n,); inf where it is open."""
@@ -250,8 +256,12 @@ class Evaluator:
 
     def _note(self, x: Tensor, values: Tensor) -> None:
         """Remember the lowest value among those at the rows of `x`, and where it was."""
-        funs = values if values.ndim == 1 else values.double().square().mean(1)
-        self.seen.add(self.project(x), funs.detach().cpu().double().numpy())
+        whole = values.detach().cpu().double()
+        funs = whole if whole.ndim == 1 else whole.square().mean(1)
+        self.seen.add(self.project(x), funs.numpy())
+        if not self.is_noisy and len(x) > 1:
+            again = (x[1:] == x[:-1]).all(1)
+            self.is_noisy = bool((again & ((funs[1:] - funs[:-1]).abs() > _ROUNDING * funs[1:].abs())).any())
 
     def _gather(
         self, name: str, chunks: Sequence[Chunk], spp: int | None, price: int, adjoint: Adjoint = ADJOINT

@@ -129,7 +129,7 @@ class Loop:
                 status = self._visit(Point(x, estimate), step, plateau, verdict)
                 bar.update(estimate, self.evaluator.nfev, len(self.history))
                 if status is Status.NOISE_FLOOR and (left := self._without_noise(x)) < (1 - _PROGRESS) * renewed:
-                    # The estimator took for noise what is none: it begins anew where the run stands.
+                    # The estimator took for noise what is none: it begins anew, from where the run stands.
                     renewed, memory, estimate = left, estimator.init(self.run.problem), None
                     continue
                 if status is not Status.RUNNING:
@@ -151,12 +151,12 @@ class Loop:
             method.close(state)
 
     def _without_noise(self, x: torch.Tensor) -> float:
-        """Value at `x` if two seeds agree on it to the last digits; inf where there is noise."""
-        if self.run.training:
+        """Value at `x` if no noise was seen so far, nor is there; else inf."""
+        if self.run.training or self.evaluator.is_noisy:
             return math.inf
         seeds = SeedSource(self.run.estimator.seeds, self.run.rng).draw(2)
-        first, second = self.evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
-        return float(first) if math.isclose(first, second, rel_tol=1e-12) else math.inf
+        first, _ = self.evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
+        return math.inf if self.evaluator.is_noisy else float(first)
 
     def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
         return self.run.estimator.estimate(self.evaluator, x, memory, self.run.rng)[0]
@@ -208,6 +208,7 @@ class Loop:
             start=self.evaluator.project(start),
             lowest=self.evaluator.seen.lowest,
             exact_rule=_is_exact_rule(self.status, last.estimate, self.run.method.noise_aware),
+            noise_seen=self.evaluator.is_noisy,
             probes=[self.evaluator.project(last.x + side * away) for side in (1, -1)] if self.evaluator.n else [],
             gtol=self.run.tolerances.gtol,
             least=0.0 if Capability.RESIDUALS in self.run.problem.provides else -math.inf,

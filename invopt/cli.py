@@ -26,7 +26,8 @@ from invopt._result import History, OptimizeResult
 from invopt._validators import as_real, require
 from invopt.bench import commands
 from invopt.exceptions import InvoptError, suggest
-from invopt.report.tables import doctor_table, outcome_table, registry_table
+from invopt.journal import Journal
+from invopt.report.tables import doctor_table, evaluations_table, outcome_table, registry_table, runs_table
 from invopt.snapshots import Checkpoint
 
 __all__ = ["main"]
@@ -51,8 +52,15 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Field of the problem; repeatable.")
     ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="File to keep the run in, and to go on from.")] = None,
-    every: Annotated[int, typer.Option(help="Iterations between writings of the checkpoint.")] = 1000,
+    journal: Annotated[
+        Path | None, typer.Option(help="File that keeps every evaluation, and that the run goes on from.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File that keeps the training of a network, and that it goes on from.")
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Iterations between writings of the checkpoint, besides those every minute.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
 ) -> None:
     """Solve a task from a random start, and show how well."""
@@ -70,6 +78,7 @@ def run(
             rng=rng,
             maxfev=problem.default_maxfev if maxfev is None else maxfev,
             workers=workers,
+            journal=journal,
             checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
         )
         if out is not None:
@@ -191,6 +200,20 @@ def bench(*args: Any, **kwargs: Any) -> None:
 
 
 app.command()(commands.table)
+
+
+@app.command("journal")
+def journal_(
+    file: Annotated[Path, typer.Argument(help="Journal; see `invopt run --journal`.")],
+    number: Annotated[int | None, typer.Option("--run", help="List the evaluations of this run.")] = None,
+) -> None:
+    """List the runs that a journal holds, or the evaluations of one of them."""
+    journal = Journal(file)
+    console = Console(soft_wrap=True)
+    if number is None:
+        console.print(runs_table(journal.runs))
+    else:
+        console.print(evaluations_table(journal, number))
 
 
 @app.command()

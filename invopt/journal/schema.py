@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -104,10 +105,19 @@ def connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.exists():
         raise JournalError(f"there is no journal {str(path)!r}")
-    mode = "rwc" if write else "ro"
+    if write:
+        return _opened(path, "mode=rwc", write=True)
+    # One that could write removes its log when it closes; in a folder that cannot be written there is none.
+    for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
+        with contextlib.suppress(OSError):
+            return _opened(path, mode, write=False)
+    raise OSError(f"{str(path)!r} cannot be read")
+
+
+def _opened(path: Path, mode: str, *, write: bool) -> sqlite3.Connection:
     with errors_of(path):
         connection = sqlite3.connect(
-            f"file:{_quoted(path)}?mode={mode}",
+            f"file:{_quoted(path)}?{mode}",
             uri=True,
             timeout=_PATIENCE,
             isolation_level=None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,9 @@ from rich.table import Table
 
 from invopt._registry import BASES, names
 from invopt._result import OptimizeResult
+from invopt.journal import Journal, RunRecord
 
-__all__ = ["doctor_table", "outcome_table", "registry_table"]
+__all__ = ["doctor_table", "evaluations_table", "outcome_table", "registry_table", "runs_table"]
 
 # More parameters than this are summarised by their errors alone.
 _MAX_ROWS = 12
@@ -40,6 +43,36 @@ def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
     table.add_row("evaluations", "", str(result.nfev), "")
     table.add_row("iterations", "", str(result.nit), "")
     table.add_row("seconds", "", f"{result.seconds:.2f}", "")
+    return table
+
+
+def runs_table(runs: Sequence[RunRecord]) -> Table:
+    """Runs of a journal."""
+    table = Table()
+    for column in ("run", "began", "problem", "by", "rows", "status", "value"):
+        table.add_column(column, justify="right" if column in ("run", "rows", "value") else "left", overflow="fold")
+    for run in runs:
+        began = datetime.fromtimestamp(run.created).isoformat(" ", "minutes")
+        problem, estimator, method = (text.partition("(")[0] for text in (run.problem, run.estimator, run.method))
+        value = "" if run.fun is None else f"{run.fun:.4g}"
+        status = run.status or "not ended"
+        table.add_row(str(run.id), began, problem, f"{estimator}, {method}", str(run.evaluations), status, value)
+    return table
+
+
+def evaluations_table(journal: Journal, run: int) -> Table:
+    """Evaluations of a run of a journal."""
+    found = journal.evaluations(run)
+    names = next(record.names for record in journal.runs if record.id == run)
+    shown = names if len(names) <= _MAX_ROWS else ()
+    table = Table()
+    for column in ("number", *shown, "value", "seed", "seconds", "worker", "purpose"):
+        table.add_column(column, justify="left" if column in ("worker", "purpose") else "right")
+    for i in range(len(found)):
+        point = [f"{value:.5g}" for value in found.x[i]] if shown else []
+        value = found.failure[i] or f"{found.fun[i]:.5g}"
+        seconds = f"{found.seconds[i]:.3g}"
+        table.add_row(str(i), *point, value, str(found.seed[i]), seconds, found.worker[i], found.purpose[i])
     return table
 
 

@@ -66,7 +66,7 @@ def test_budget_is_kept():
     with pytest.raises(StopRun):
         evaluator(Exact(), maxfev=5).values_and_jacs(x, seed=np.array([1, 2, 3]))
     with pytest.raises(StopRun):
-        evaluator(Exact(), deadline=0.0).values_and_jacs(x, seed=np.array([1]))
+        evaluator(Exact(), maxtime=0.0).values_and_jacs(x, seed=np.array([1]))
 
 
 def test_errors_are_ours():

@@ -69,7 +69,7 @@ def test_the_target_goes_its_own_way_by_a_trust_radius_at_most():
 
 
 def test_targets_stay_inside_the_bounds():
-    problem = Function(fun=bowl, x0=[2.0, 3.0], bounds=[(1.0, 4.0), (0.0, 4.0)])
+    problem = Function(fun=bowl, x0=[2.0, 3.0], bounds=[(1.0, 4.0), (0.0, 4.0)], x_scale=[1.0, 1.0])
     jac = invopt.differentiate(problem, exact(damping=1e-9)).jac
     assert np.array([2.0, 3.0]) - jac == pytest.approx([1.0, 0.0])
 

@@ -52,8 +52,9 @@ def test_maxfev_is_never_exceeded(estimator, maxfev):
     result = invopt.minimize(counter, estimator, x0=[3.0, -2.0], rng=0, maxfev=maxfev, gtol=0, xtol=0)
     assert len(counter.points) == result.nfev <= maxfev
     assert result.status is Status.MAXFEV
-    # What is left over would not have paid for another estimate or product.
-    assert maxfev - result.nfev < max(estimator.cost(2), estimator.hess_cost(2), estimator.hessp_cost(2))
+    # What is left over would not have paid for another estimate or product, but what is kept for the answer.
+    kept = maxfev // 8
+    assert maxfev - result.nfev < kept + max(estimator.cost(2), estimator.hess_cost(2), estimator.hessp_cost(2))
 
 
 @pytest.mark.parametrize("method", ["bfgs", "lbfgs", "damped-bfgs", "adaptive-bfgs"])
@@ -110,8 +111,15 @@ def test_a_noisy_gradient_does_not_converge_by_luck():
 
 
 def test_ftol():
-    result = invopt.minimize(sphere, "finite-difference", "gradient-descent", x0=[3.0], gtol=0, xtol=0, ftol=1e-1)
+    options = {"x0": [3.0], "gtol": 0, "xtol": 0}
+    method = optimizers.GradientDescent(lr=0.4)
+    result = invopt.minimize(lambda x: 1 + sphere(x), "finite-difference", method, ftol=1e-6, **options)
     assert result.status is Status.FTOL
+    assert result.nit < 20
+    # One step away it is lower: that is no minimum, whatever the last change was.
+    slow = invopt.minimize(sphere, "finite-difference", "gradient-descent", ftol=1e-1, **options)
+    assert slow.status is Status.UNSURE
+    assert slow.fun < slow.fun_last
 
 
 def test_a_plateau_is_reported_not_taken_for_a_minimum():
@@ -132,18 +140,8 @@ def test_best_so_far_is_kept_when_a_method_diverges():
     method = optimizers.GradientDescent(lr=3.0)
     result = invopt.minimize(sphere, "finite-difference", method, x0=[1.0], maxiter=6)
     np.testing.assert_allclose(result.x_best, [1.0])
-    np.testing.assert_allclose(result.x, result.x_best)
+    np.testing.assert_allclose(result.x, result.x_best, atol=1e-5)
     assert result.fun_last > result.fun
-
-
-def test_the_last_point_wins_over_a_lucky_one():
-    """A noisy value that happens to be low does not decide."""
-    estimator = estimators.SharedSamples(sigma=1.0)
-    results = [invopt.minimize(sphere, estimator, x0=[0.1, 0.1], rng=rng, maxiter=10) for rng in range(20)]
-    lucky = [r for r in results if r.fun_best < r.fun_last and r.fun_last - r.fun_best < 2 * r.fun_standard_error]
-    assert len(lucky) > 3
-    for result in lucky:
-        np.testing.assert_array_equal(result.x, result.x_last)
 
 
 def test_history():
@@ -186,7 +184,8 @@ def test_ctrl_c_returns_what_there_is():
 
     result = invopt.minimize(interrupted, x0=[3.0, 1.0], rng=0)
     assert result.status is Status.INTERRUPTED
-    assert result.nfev == 29
+    # The answer of a cheap function is still measured.
+    assert 29 < result.nfev == len(calls) - 1
     assert np.isfinite(result.x).all()
 
 

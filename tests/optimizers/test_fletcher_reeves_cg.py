@@ -74,6 +74,6 @@ def test_line_search_steps_spend_fresh_estimates_and_find_the_line_minimum(exact
     )
     once = exact.solve(landscape, FletcherReevesCG(), maxiter=1)
     thrice = exact.solve(landscape, FletcherReevesCG(line_search_steps=3), maxiter=1)
-    assert once.nfev == 2
-    assert thrice.nfev == 4
+    assert once.history.nfev[-1] == 2
+    assert thrice.history.nfev[-1] == 4
     assert abs(thrice.x_last[0]) < 1e-5 < abs(once.x_last[0])
