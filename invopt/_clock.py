@@ -17,9 +17,11 @@ class Clock:
         """Seconds since the run began."""
         return time.perf_counter() - self._began
 
-    def at_least(self, seconds: float) -> None:
-        """Set the clock forward to `seconds`, unless it is later."""
-        self._began = min(self._began, time.perf_counter() - seconds)
+    def at_least(self, seconds: float) -> float:
+        """Set the clock forward to `seconds`, unless it is later; returns by how much it was set."""
+        before = self._began
+        self._began = min(before, time.perf_counter() - seconds)
+        return before - self._began
 
     def deadline(self, seconds: float) -> float:
         """When the clock will show `seconds`, on the clock of `time.perf_counter`."""

@@ -267,7 +267,7 @@ class Evaluator:
         self, name: str, chunks: Sequence[Chunk], spp: int | None, price: int, adjoint: Adjoint = ADJOINT
     ) -> list[Tensor]:
         """Values of the chunks in order, each checked and counted; ends the run if the deadline cuts some off."""
-        limits, parts, began = Limits(deadline=self.deadline), [], time.perf_counter()
+        limits, parts, began = Limits(deadline=self.deadline), [], self.clock()
         outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
         with closing(outcomes):
             for chunk in chunks:
@@ -275,7 +275,7 @@ class Evaluator:
                 if outcome is not None:
                     parts.append(outcome)
                     self.spend(chunk.rows.shape[0] * price)
-        self.counts.seconds += time.perf_counter() - began
+        self.counts.seconds += self.clock() - began
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
         return parts

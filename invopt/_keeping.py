@@ -60,7 +60,6 @@ class Keeping:
             objective,
             self._recorder,
             clock=self._clock,
-            at_least=self._clock.at_least,
             keep_failures=self._run.failures == "nan",
         )
         return self._journaled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from invopt.exceptions import JournalError
 from invopt.identity import digest
 from invopt.journal import owner
-from invopt.journal.schema import connect, errors_of
+from invopt.journal.schema import EmptyJournalError, connect, errors_of
 
 __all__ = ["Candidate", "Claim", "candidates", "environment", "subject_of"]
 
@@ -89,19 +90,18 @@ def subject_of(parts: dict[str, str]) -> str:
 
 def candidates(path: Path, subject: str) -> list[Candidate]:
     """Runs of a subject that nobody writes now, the one with most evaluations first."""
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
         return []
     query = (
         "SELECT id, parts, rng, choice_maxfev, environment, owner FROM run JOIN subject ON subject.run = run.id "
         "WHERE subject.digest = ? AND replayable "
         "ORDER BY (SELECT count(*) FROM evaluation WHERE evaluation.run = run.id) DESC, id DESC"
     )
-    connection = connect(path, write=False)
     try:
-        with errors_of(path):
+        with closing(connect(path, write=False)) as connection, errors_of(path):
             rows = connection.execute(query, (subject,)).fetchall()
-    finally:
-        connection.close()
+    except EmptyJournalError:
+        return []
     return [_candidate(path, row) for row in rows if not owner.is_alive(row[5])]
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._clock import Clock
 from invopt._objective import ADJOINT, Adjoint, Objective
 from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt.exceptions import EvaluationError
@@ -46,10 +47,8 @@ class Journaled(Objective):
         What evaluates.
     recorder : Recorder
         The run's journal.
-    clock : callable
-        ``clock() -> float``, seconds since the run began.
-    at_least : callable
-        ``at_least(seconds)`` sets the clock forward to when a known evaluation was finished.
+    clock : Clock
+        The run's, set forward to when a known evaluation was finished.
     keep_failures : bool
         Whether a failed evaluation counts as one, and is kept; otherwise it ends the run and is tried again.
     """
@@ -59,13 +58,12 @@ class Journaled(Objective):
         objective: Objective,
         recorder: Recorder,
         *,
-        clock: Callable[[], float],
-        at_least: Callable[[float], None],
+        clock: Clock,
         keep_failures: bool,
     ) -> None:
         self._objective = objective
         self._recorder = recorder
-        self._clock, self._at_least = clock, at_least
+        self._clock = clock
         self._keep_failures = keep_failures
         self.chunk_size = objective.chunk_size
         self.reference = objective.reference
@@ -84,6 +82,7 @@ class Journaled(Objective):
     ) -> Generator[Outcome | None]:
         """Evaluate chunks of points; see `Objective.evaluate`."""
         parts = [self._part(name, chunk, spp) for chunk in chunks]
+        limits = evolve(limits, deadline=limits.deadline - self._forward(parts))
         asked = [i for i, part in enumerate(parts) if part.missing]
 
         def keep(j: int, outcome: Outcome) -> None:
@@ -106,10 +105,15 @@ class Journaled(Objective):
     def _part(self, name: str, chunk: Chunk, spp: int | None) -> _Part:
         first = self._recorder.position
         known = self._recorder.known(_KINDS[name], chunk.rows.numpy(), chunk.seeds, spp)
+        return _Part(chunk, first, known)
+
+    def _forward(self, parts: list[_Part]) -> float:
+        """Set the clock forward to when what is known was finished; by how much."""
+        clocks = [item.clock for part in parts for item in part.known if item is not None]
         if 0 < self._recorder.descent_end <= self._recorder.position:
             # A time limit ends a run again where it ended it before.
-            self._at_least(self._recorder.clock)
-        return _Part(chunk, first, known)
+            clocks.append(self._recorder.clock)
+        return self._clock.at_least(max(clocks, default=0.0))
 
     def _keep(self, name: str, part: _Part, spp: int | None, outcome: Outcome) -> None:
         """Keep an outcome, row by row, unless its failure or its shape will end the run."""
@@ -142,8 +146,6 @@ class Journaled(Objective):
     def _joined(self, name: str, part: _Part, new: Outcome | None) -> Outcome:
         """Outcome of a whole chunk, of what was known and what is new."""
         known = [item for item in part.known if item is not None]
-        for item in known:
-            self._at_least(item.clock)
         if new is not None and (not known or new.values is None):
             return new if new.values is None or name != "fun" else _double(new)
         failed = next((item for item in known if item.failure is not None), None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from invopt.exceptions import JournalError
 
-__all__ = ["VERSION", "check_kind", "connect", "errors_of"]
+__all__ = ["VERSION", "EmptyJournalError", "check_kind", "connect", "errors_of"]
 
 # "invj" as a number: what tells our files from other SQLite ones.
 _APPLICATION = 0x696E766A
@@ -69,6 +69,10 @@ CREATE TABLE evaluation (
 );
 CREATE INDEX evaluation_number ON evaluation (run, number);
 """
+
+
+class EmptyJournalError(JournalError):
+    """A file without tables: one that somebody has made, or that another process is about to fill."""
 
 
 def check_kind(path: Path) -> None:
@@ -136,12 +140,15 @@ def _quoted(path: Path) -> str:
 
 
 def _check(connection: sqlite3.Connection, path: Path, *, write: bool) -> None:
-    application, version = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
-    if (application, version) == (0, 0) and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+    # In one transaction: another process may be making the tables.
+    connection.execute("BEGIN")
+    names = ("application_id", "user_version")
+    application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    connection.execute("COMMIT")
+    if (application, version) == (0, 0) and empty:
         if not write:
-            raise JournalError(f"{str(path)!r} is an empty file, and no journal yet")
+            raise EmptyJournalError(f"{str(path)!r} is an empty file, and no journal yet")
         _create(connection)
         return
     if application != _APPLICATION:
@@ -189,5 +196,5 @@ def errors_of(path: Path) -> Iterator[None]:
         if "locked" in text or "busy" in text:
             raise JournalError(f"{str(path)!r} is locked by another program: {text}") from None
         raise OSError(f"{str(path)!r} cannot be written or read: {text}") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise JournalError(f"{str(path)!r} is damaged or no journal: {error}") from None
