@@ -24,8 +24,8 @@ from invopt.exceptions import CheckpointError
 
 __all__ = ["Checkpoint", "Snapshot", "as_checkpoint", "reduced", "restored"]
 
-# 2: what is remembered of the highest value, and of a history's minima.
-_VERSION = 2
+# 3: all that is counted.
+_VERSION = 3
 
 # What of an estimate a checkpoint keeps as it is.
 _PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")

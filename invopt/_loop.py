@@ -21,6 +21,7 @@ from invopt._optimizer import Oracle
 from invopt._problem import Capability, Objective
 from invopt._result import Deferred, History, OptimizeResult, Status
 from invopt._stopping import PlateauWatch, Point, surely
+from invopt._threads import own_threads
 from invopt.exceptions import InvoptError, NonFiniteError
 from invopt.report.progress import ProgressBar
 
@@ -35,7 +36,13 @@ def open_evaluator(run: Run, objective: Objective, began: float = 0.0) -> Evalua
     problem, box = run.problem, run.bounds
     scale = problem.as_tensor(run.x_scale)
     limits = None if box is None else (problem.as_tensor(box.lb), problem.as_tensor(box.ub))
-    budget = Budget(maxfev=run.maxfev, deadline=began + run.maxtime, max_nonfinite=run.max_nonfinite)
+    budget = Budget(
+        maxfev=run.maxfev,
+        deadline=began + run.maxtime,
+        timeout=run.timeout,
+        max_nonfinite=run.max_nonfinite,
+        failures=run.failures,
+    )
     if Capability.CHAIN in problem.provides:
         return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain())
     return Evaluator(objective, problem.provides, scale, limits, budget, problem.samples)
@@ -64,16 +71,16 @@ class Loop:
         try:
             with ProgressBar(self.run) as bar:
                 self.status = self._iterate(bar)
+            if self.status.success and not math.isfinite(self.result().fun):
+                self.status = Status.NONFINITE
         except StopRun as stop:
             self.status = stop.status
         except KeyboardInterrupt:
             self.status = Status.INTERRUPTED
-        except InvoptError as error:
-            self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
-            error.result = self.result().resolve()
-            raise
-        except Exception as error:
-            # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
+        except BaseException as error:
+            # Of the objective, a callback, a method, or SystemExit: whatever ends a run, what it found is not lost.
+            if isinstance(error, InvoptError):
+                self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
             error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
         finally:
@@ -133,7 +140,9 @@ class Loop:
             record = found.record
             self.run.rng.bit_generator.state = found.rng
             self.history = History.from_columns(record["history"])
-            self.evaluator.counts.nfev, self.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
+            for name, value in record["counts"].items():
+                # In place: behind a chain, all evaluators count here.
+                setattr(self.evaluator.counts, name, value)
             self.highest, self.last, self.best = (restored(record[name]) for name in ("highest", "last", "best"))
             self.began -= record["seconds"]
         return found
@@ -151,8 +160,7 @@ class Loop:
             "step": step,
             "flat": plateau.flat,
             "spent": plateau.spent,
-            "nfev": self.evaluator.nfev,
-            "n_nonfinite": self.evaluator.n_nonfinite,
+            "counts": attrs.asdict(self.evaluator.counts),
             "rows": len(self.history),
             "seconds": time.perf_counter() - self.began,
             **points,
@@ -193,7 +201,8 @@ class Loop:
         self._record(point, step)
         if self.run.callback is not None:
             try:
-                self.run.callback(intermediate_result=self.result())
+                with own_threads():
+                    self.run.callback(intermediate_result=self.result())
             except StopIteration:
                 return Status.CALLBACK
         if verdict is not Status.RUNNING:
@@ -256,7 +265,7 @@ class Loop:
         if self.last is None and self.status is Status.MAXFEV:
             budget, cost = self.evaluator.budget.maxfev, self.run.estimator.cost(self.evaluator.n)
             note = f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""
-        return f"{self.status.value}; {note}" if note else self.status.value
+        return "; ".join(filter(None, (self.status.value, note, self.evaluator.counts.summary)))
 
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""

@@ -20,12 +20,13 @@ from invopt._checkpoint import Checkpoint, as_checkpoint
 from invopt._choice import choose
 from invopt._estimator import Estimator
 from invopt._loop import Loop
+from invopt._lost import Failures, as_failures
 from invopt._optimizer import Optimizer
 from invopt._problem import Objective, Problem
 from invopt._result import OptimizeResult
 from invopt._stopping import Tolerances
 from invopt._validators import as_real, as_vector, require
-from invopt._workers import Workers, as_workers, check_shareable, open_objective
+from invopt._workers import Workers, as_timeout, as_workers, check_shareable, open_objective
 
 __all__ = ["Run", "minimize", "prepare"]
 
@@ -48,6 +49,8 @@ class Run:
     maxfev: float
     maxtime: float
     max_nonfinite: float
+    failures: Failures
+    timeout: float
     tolerances: Tolerances
     callback: Callback | None
     workers: Workers
@@ -80,6 +83,8 @@ def minimize(
     xtol: float = 1e-8,
     ftol: float = 0.0,
     max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
@@ -109,7 +114,8 @@ def minimize(
     maxiter, maxfev : int, optional
         Iterations and evaluations, never exceeded. Without any budget, `maxiter` is ``min(200 n, 10000)``.
     maxtime : float, optional
-        Seconds after which no evaluation is begun.
+        Seconds after which no evaluation is begun. In ``workers=k`` those at work are ended then; in an executor they
+        are given up.
     gtol : float, default 1e-6
         Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
     xtol : float, default 1e-8
@@ -117,7 +123,19 @@ def minimize(
     ftol : float, default 0
         Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``; 0: never.
     max_nonfinite : float, default 0.5
-        Non-finite values are dropped and the rest re-weighted, up to this share of a call; then `NonFiniteError`.
+        Share of a call's evaluations that may fail (nan, -inf, `failures`, or residuals that are not finite): they are
+        dropped and the rest re-weighted. Where a method asks for one value at a time, share of all so far, each as bad
+        as inf. Beyond it, `NonFiniteError`.
+    failures : {"raise", "nan"}, default "raise"
+        What an exception of `fun`, or a `timeout`, is: the end of the run, or a failed evaluation. The first one is
+        logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or
+        type is an error either way.
+    timeout : float, optional
+        Seconds that one call of `fun` may take in a worker, > 0. In ``workers=k`` its process is then ended and
+        replaced. An executor cannot be told to end anything, nor does it say when a call began: where no call has
+        ended for so long, the first of those handed over, and all that it says are running, are given up, while the
+        executor goes on with them, and a worker that never returns stays taken. With a map, or without workers,
+        refused.
     callback : callable, optional
         ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
     workers : int, map-like callable or Executor, optional
@@ -141,20 +159,29 @@ def minimize(
     TypeError, ValueError
         For bad arguments, before the first evaluation; `IncompatibleError` for parts that do not fit.
     EvaluationError, NonFiniteError
-        If the objective fails. Whatever ends a run by an error, a callback's too, the error's attribute ``result``
-        holds what was found.
+        If the objective fails. Whatever ends a run by an error, a callback's or SystemExit too, the error's attribute
+        ``result`` holds what was found.
 
     Notes
     -----
+    inf is worse than every finite value: methods that compare values see it as such, and sampled slopes see the largest
+    finite value of the run so far in its place, and lead away. Only where no value of the run was finite is it an
+    error, or the status NONFINITE.
+
+    A run keeps torch and BLAS to one thread, for points are small, unless x is a network's weights; `fun` and the
+    callback are called with the threads that the program had before, and so is everything after the run. Workers have
+    one thread each.
+
     With `workers`, random numbers are still drawn here, and rows of points handed out in chunks that do not depend on
     the number of workers: results are the same bits for every number, provided that the objective's own arithmetic does
-    not depend on the number of its threads. The problem is pickled, so its functions must be importable; a script needs
-    no ``if __name__ == "__main__"``, but without it a problem defined in the script runs the script up to here in every
-    worker. A worker that dies is started once more and its points evaluated again; the second time is an
-    `EvaluationError`. Where a GPU renders, one process owns it: a number is reduced to 1.
+    not depend on the number of its threads. The problem travels by cloudpickle: lambdas, closures, and what a script, a
+    notebook or ``python -c`` defines, go by value, with the globals that they use as they are at the start of the run;
+    a script needs no ``if __name__ == "__main__"`` and is not run again. A worker that dies is replaced and its points
+    evaluated once more; if they end that one too, it is a failure. Where a GPU renders, one process owns it: a number
+    is reduced to 1. Workers started here have an empty stdin, and what they print goes to stderr.
 
     Workers of an executor or a map are yours: they keep the last objective open until they end or open another, and on
-    other machines ``maxtime`` cannot call off what they have queued.
+    other machines ``maxtime`` cannot call off what they have queued. A map is waited for until it returns.
 
     Examples
     --------
@@ -178,6 +205,8 @@ def minimize(
         xtol=xtol,
         ftol=ftol,
         max_nonfinite=max_nonfinite,
+        failures=failures,
+        timeout=timeout,
         callback=callback,
         workers=workers,
         progress=progress,
@@ -203,6 +232,8 @@ def prepare(
     xtol: float = 1e-8,
     ftol: float = 0.0,
     max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
@@ -226,6 +257,7 @@ def prepare(
     if callback is not None and not callable(callback):
         raise TypeError(f"'callback' must be callable as callback(*, intermediate_result): {callback!r}")
     shared = as_workers(workers)
+    limit = as_timeout(timeout, shared)
     if shared != 1:
         check_shareable(described, chosen.needs)
     return Run(
@@ -241,6 +273,8 @@ def prepare(
         maxfev=limits[1],
         maxtime=limits[2],
         max_nonfinite=share,
+        failures=as_failures(failures, chosen.needs),
+        timeout=math.inf if limit is None else limit,
         tolerances=Tolerances(gtol=gtol, xtol=xtol, ftol=ftol),
         callback=callback,
         workers=shared,
