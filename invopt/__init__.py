@@ -20,11 +20,13 @@ from invopt.exceptions import (
     BackendError,
     CheckpointError,
     EvaluationError,
+    EvaluationTimeoutError,
     IncompatibleError,
     InvoptError,
     NonFiniteError,
     SceneError,
     UnknownNameError,
+    WrongValueError,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Estimate",
     "Estimator",
     "EvaluationError",
+    "EvaluationTimeoutError",
     "Exponential",
     "History",
     "IncompatibleError",
@@ -58,6 +61,7 @@ __all__ = [
     "Status",
     "StepDecay",
     "UnknownNameError",
+    "WrongValueError",
     "as_method",
     "differentiate",
     "estimators",
