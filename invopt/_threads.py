@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -68,37 +69,52 @@ class own_threads:  # noqa: N801 - a context manager, as a class for its speed
 
 
 def _hold() -> None:
+    # Around every call of `fun`: written for speed.
     global _holding, _torch_threads, _blas_threads
     with _lock:
         if _holding == 0:
-            _torch_threads = torch.get_num_threads()
-            _blas_threads = [library.get_num_threads() for library in _libraries()]
-            _set_blas([1] * len(_blas_threads))
+            _torch_threads, _blas_threads = torch.get_num_threads(), [get() for get, _ in _libraries()]
+            for _, set_number in _libraries():
+                set_number(1)
         _holding += 1
-        _local.held = True
         torch.set_num_threads(1)
+    _local.held = True
 
 
 def _let_go() -> None:
     global _holding
+    _local.held = False
     with _lock:
         _holding -= 1
-        _local.held = False
         # Of this thread: torch counts for each.
         torch.set_num_threads(_torch_threads)
         if _holding == 0:
-            _set_blas(_blas_threads)
+            for (_, set_number), number in zip(_libraries(), _blas_threads, strict=True):
+                set_number(number)
 
 
-def _set_blas(numbers: list[int]) -> None:
-    for library, number in zip(_libraries(), numbers, strict=True):
-        library.set_num_threads(number)
+class _Library(NamedTuple):
+    """What gets and sets the number of threads of a BLAS library."""
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
 
 
 @cache
-def _libraries() -> list[Any]:
+def _libraries() -> list[_Library]:
     """The BLAS libraries of numpy and scipy; torch's own follows torch."""
-    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+    found = ThreadpoolController().lib_controllers
+    return [_library(controller) for controller in found if controller.user_api == "blas"]
+
+
+def _library(controller: Any) -> _Library:
+    """Functions of the library itself: those of threadpoolctl take 20 us, and since 3.8 obey one thread of several."""
+    if controller.internal_api == "openblas" and controller.threading_layer != "openmp":
+        for prefix, suffix in product(("", "scipy_"), ("", "64_", "_64")):
+            get, set_ = (f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set"))
+            if hasattr(controller.dynlib, get):
+                return _Library(getattr(controller.dynlib, get), getattr(controller.dynlib, set_))
+    return _Library(controller.get_num_threads, controller.set_num_threads)
 
 
 def _note_fork() -> None:

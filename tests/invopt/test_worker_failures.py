@@ -236,10 +236,10 @@ def test_sys_exit_passes_through_with_the_result(workers, where):
 
 def test_a_keyboard_interrupt_of_a_worker_is_one_of_the_run():
     def fun(x):
-        if x[0] < 1.0:
+        if x[0] < 2.0:
             raise KeyboardInterrupt
         return float(x @ x)
 
-    result = solve(problems.Function(fun=fun, x0=[3.0, 1.0], sigma=0.3), workers=2)
+    result = solve(problems.Function(fun=fun, x0=[3.0, 1.0], sigma=0.2), workers=2)
     assert result.status is Status.INTERRUPTED
     assert result.nfev > 0
