@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -103,14 +104,17 @@ def has_weights(problem: Problem) -> bool:
 
 
 @contextmanager
-def open_objective(problem: Problem, workers: Workers = 1) -> Iterator[Objective]:
-    """Open a problem's objective in this process, or one a worker, until the end of the block."""
+def open_objective(problem: Problem, workers: Workers = 1, timeout: float = math.inf) -> Iterator[Objective]:
+    """Open a problem's objective in this process, or one a worker, until the end of the block.
+
+    With a `timeout`, evaluations must be where they can be ended.
+    """
     with ExitStack() as stack:
         stack.enter_context(one_thread(renders=problem.renders, weights=has_weights(problem)))
-        yield stack.enter_context(_open(problem, workers))
+        yield stack.enter_context(_open(problem, workers, timeout))
 
 
-def _open(problem: Problem, workers: Workers) -> Objective:
+def _open(problem: Problem, workers: Workers, timeout: float) -> Objective:
     environment = {}
     if isinstance(workers, int):
         if workers > 1 and problem.renders:
@@ -119,7 +123,7 @@ def _open(problem: Problem, workers: Workers) -> Objective:
             if backend is Backend.CUDA:
                 _logger.warning("invopt: one process owns the GPU: workers=%d is reduced to 1", workers)
                 workers = 1
-        if workers == 1:
+        if workers == 1 and timeout == math.inf:
             return problem.open()
     # By value: functions and classes of the main module, of notebooks and of other functions.
     payload = Payload(cloudpickle.dumps(problem), _worker.home())

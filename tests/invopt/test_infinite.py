@@ -10,6 +10,7 @@ import invopt
 from invopt import NonFiniteError, Status, estimators, optimizers, problems
 from invopt._evaluate import Evaluator
 from invopt._objective import Capability, Objective
+from invopt._registry import names
 
 from .evaluators import functions
 
@@ -30,19 +31,28 @@ ONE_POINT = {
     "cmaes": optimizers.CMAES(sigma0=0.5),
     "differential-evolution": optimizers.DifferentialEvolution(),
 }
-SAMPLED = {
-    "sample-history": estimators.SampleHistory(),
-    "shared-samples": estimators.SharedSamples(n_samples=10),
-    "smoothed-gradient": estimators.SmoothedGradient(n_samples=10),
-    "aggregate-gradient": estimators.AggregateGradient(n_samples=10),
-    "aggregate-hvp": estimators.AggregateHVP(n_samples=10),
-    "aggregate-hessian": estimators.AggregateHessian(n_samples=10),
-    "smoothed-hessian": estimators.SmoothedHessian(n_samples=10),
-    "smoothed-hvp": estimators.SmoothedHVP(n_samples=10),
-    "fr22": estimators.FR22(n_samples=10),
-    "spsa": estimators.SPSA(n_samples=10),
-    "finite-difference": estimators.FiniteDifference(),
-}
+SAMPLED = sorted(
+    name
+    for name, cls in names("estimators").items()
+    if cls.needs == Capability.FUN and cls is not estimators.FunctionValue and cls.__module__.startswith("invopt.")
+)
+METHODS = sorted(
+    name
+    for name, cls in names("optimizers").items()
+    if cls.__module__.startswith("invopt.") and cls not in (optimizers.Scipy, optimizers.CMAES)
+)
+SCIPY = [
+    "cg",
+    "bfgs",
+    "l-bfgs-b",
+    "tnc",
+    "slsqp",
+    "newton-cg",
+    "trust-ncg",
+    "trust-krylov",
+    "trust-constr",
+    "trust-exact",
+]
 HONEST = {status for status in Status if not status.success} - {Status.NONFINITE, Status.ERROR}
 
 
@@ -65,8 +75,21 @@ def test_methods_that_ask_for_single_values_reach_the_answer(name):
 @pytest.mark.parametrize("name", SAMPLED)
 def test_estimators_reach_the_answer_or_end_honestly(name, x0):
     problem = problems.Function(fun=walled, x0=x0, sigma=0.5)
-    result = invopt.minimize(problem, SAMPLED[name], rng=0, maxfev=3000, progress=False)
+    result = invopt.minimize(problem, name, rng=0, maxfev=1500, progress=False)
     assert result.n_nonfinite > 0 or x0[0] > 1
+    assert_honest(result)
+
+
+@pytest.mark.parametrize("name", [*METHODS, *SCIPY])
+def test_methods_on_differences_reach_the_answer_or_end_honestly(name):
+    method = optimizers.Scipy(name) if name in SCIPY else name
+    provided = "function-value" if name in ("adaptive-bfgs", "differential-evolution") else "finite-difference"
+    result = invopt.minimize(walled, provided, method, x0=(0.1 + 1e-7, 0.0), rng=0, maxfev=1500, progress=False)
+    assert result.n_nonfinite > 0
+    assert_honest(result)
+
+
+def assert_honest(result):
     assert math.isfinite(result.fun)
     assert np.abs(result.x - ANSWER).max() < 0.2 or result.status in HONEST
 
