@@ -239,6 +239,8 @@ class Evaluator:
                     self._check_residuals(outcome.values.shape[1])
             return outcome
         except Exception as error:
+            if isinstance(error, InvoptError) and not isinstance(error, EvaluationError):
+                raise
             raise self._described(name, error, chunk.rows) from error
 
     def _count_failure(self, name: str, error: Exception, chunk: Chunk) -> None:

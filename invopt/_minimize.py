@@ -123,19 +123,18 @@ def minimize(
     ftol : float, default 0
         Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``; 0: never.
     max_nonfinite : float, default 0.5
-        Share of a call's evaluations that may fail (nan, -inf, `failures`, or residuals that are not finite): they are
-        dropped and the rest re-weighted. Where a method asks for one value at a time, share of all so far, each as bad
-        as inf. Beyond it, `NonFiniteError`.
+        Share of a call's evaluations that may fail: with nan, -inf, residuals that are not finite, or as `failures`
+        says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. Where a method asks for one
+        value at a time, it is the share of all evaluations so far, and a failed one is as bad as inf.
     failures : {"raise", "nan"}, default "raise"
-        What an exception of `fun`, or a `timeout`, is: the end of the run, or a failed evaluation. The first one is
+        What an exception of `fun`, or a `timeout`, means: the end of the run, or a failed evaluation. The first one is
         logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or
         type is an error either way.
     timeout : float, optional
-        Seconds that one call of `fun` may take in a worker, > 0. In ``workers=k`` its process is then ended and
-        replaced. An executor cannot be told to end anything, nor does it say when a call began: where no call has
-        ended for so long, the first of those handed over, and all that it says are running, are given up, while the
-        executor goes on with them, and a worker that never returns stays taken. With a map, or without workers,
-        refused.
+        Seconds that one call of `fun` may take in a worker, > 0. With ``workers=k`` its process is then ended and
+        replaced. Nothing can be ended in an executor, and it does not say when a call began: when no call has finished
+        for this long, the first unfinished one, and all that the executor says are running, have failed. The executor
+        goes on with them, and a worker that never returns stays occupied. Refused with a map and without workers.
     callback : callable, optional
         ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
     workers : int, map-like callable or Executor, optional
@@ -164,23 +163,24 @@ def minimize(
 
     Notes
     -----
-    inf is worse than every finite value: methods that compare values see it as such, and sampled slopes see the largest
-    finite value of the run so far in its place, and lead away. Only where no value of the run was finite is it an
-    error, or the status NONFINITE.
+    **inf** is worse than every finite value. Methods that compare values see inf. Estimators that sample see the
+    largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
+    ends with `NonFiniteError`, or with the status NONFINITE.
 
-    A run keeps torch and BLAS to one thread, for points are small, unless x is a network's weights; `fun` and the
-    callback are called with the threads that the program had before, and so is everything after the run. Workers have
-    one thread each.
+    **Threads.** A run keeps torch and BLAS to one thread, unless x is a network's weights: points are small, and
+    threads that wait for each other make a run slower. `fun` and the callback have the number of threads that the
+    program had before, and so has everything after the run. Workers have one thread each.
 
-    With `workers`, random numbers are still drawn here, and rows of points handed out in chunks that do not depend on
-    the number of workers: results are the same bits for every number, provided that the objective's own arithmetic does
-    not depend on the number of its threads. The problem travels by cloudpickle: lambdas, closures, and what a script, a
-    notebook or ``python -c`` defines, go by value, with the globals that they use as they are at the start of the run;
-    a script needs no ``if __name__ == "__main__"`` and is not run again. A worker that dies is replaced and its points
-    evaluated once more; if they end that one too, it is a failure. Where a GPU renders, one process owns it: a number
-    is reduced to 1. Workers started here have an empty stdin, and what they print goes to stderr.
+    **Workers.** Random numbers are still drawn here. Rows of points are handed out in chunks that do not depend on the
+    number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its
+    number of threads. The problem travels by cloudpickle: lambdas, closures, and what a script, a notebook or
+    ``python -c`` defines are copied, together with the globals they use, as they are at the start of the run; what they
+    change is the copy, also in a map or in threads of this process. A script needs no
+    ``if __name__ == "__main__"`` and is not run again. A worker that dies is replaced and its points are evaluated
+    again; if that worker dies over the same points, the evaluation has failed. Where a GPU renders, one process owns
+    it: a number is reduced to 1. In processes started here stdin is empty, and what they print goes to stderr.
 
-    Workers of an executor or a map are yours: they keep the last objective open until they end or open another, and on
+    Workers of an executor or a map are yours: they keep the last objective open until they end or open another. On
     other machines ``maxtime`` cannot call off what they have queued. A map is waited for until it returns.
 
     Examples

@@ -49,7 +49,9 @@ def one_thread(*, renders: bool = False, weights: bool = False) -> Iterator[None
     try:
         yield
     finally:
-        _let_go()
+        # Not so in a process that was forked in the block.
+        if _local.held:
+            _let_go()
         _local.gives_back = before
 
 

@@ -80,14 +80,14 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    ("fun", "guard"),
+    ("way", "fun", "guard"),
     [
-        ("own", 'if __name__ == "__main__":'),
-        ("own", "if True:"),
-        ("Bowl()", "if True:"),
-        ("lambda x: own(x)", "if True:"),
+        ("script", "own", 'if __name__ == "__main__":'),
+        ("script", "lambda x: own(x)", "if True:"),
+        ("module", "Bowl()", "if True:"),
+        ("command", "lambda x: own(x)", "if True:"),
+        ("stdin", "own", "if True:"),
     ],
 )
 def test_the_main_module_is_sent_and_not_run_again(way, fun, guard, tmp_path):
