@@ -143,5 +143,7 @@ def _values(objective: Evaluator, points: Tensor, seed: NDArray[np.int64]) -> Te
     """Values that are all finite: a difference has none to spare."""
     values = objective.fun(points, seed=seed)
     if bool(torch.isnan(values).any()):
-        raise NonFiniteError("a finite difference needs all its values, and some are not finite; bound the parameters")
+        raise NonFiniteError(
+            "a finite difference needs all its values, and some evaluations failed; bound the parameters"
+        )
     return values

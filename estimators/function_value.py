@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -12,14 +13,16 @@ from invopt._estimator import Estimate, Estimator, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._seeds import SeedSource
-from invopt.exceptions import NonFiniteError
 
 __all__ = ["FunctionValue"]
 
 
 @frozen(kw_only=True)
 class FunctionValue(Estimator):
-    """One evaluation at x, for methods that use values only (`AdaptiveBFGS`, ``Scipy("nelder-mead")``)."""
+    """One evaluation at x, for methods that use values only (`AdaptiveBFGS`, ``Scipy("nelder-mead")``).
+
+    Where the objective is inf, or an evaluation has failed, `fun` is inf: worse than every finite value.
+    """
 
     provides: ClassVar[Order] = Order.FUN
 
@@ -33,7 +36,5 @@ class FunctionValue(Estimator):
 
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
-        value = float(objective.fun(x[None], seed=SeedSource(self.seeds, rng).draw(1))[0])
-        if value != value:
-            raise NonFiniteError(f"the value at x = {objective.unscale(x).tolist()} is not finite")
-        return Estimate(x=x, fun=value, nfev=1), None
+        value = float(objective.fun(x[None], seed=SeedSource(self.seeds, rng).draw(1), keep_inf=True)[0])
+        return Estimate(x=x, fun=math.inf if math.isnan(value) else value, nfev=1), None

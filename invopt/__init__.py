@@ -19,6 +19,7 @@ from invopt.exceptions import (
     BackendError,
     CheckpointError,
     EvaluationError,
+    EvaluationTimeoutError,
     IdentityError,
     IncompatibleError,
     InvoptError,
@@ -27,6 +28,7 @@ from invopt.exceptions import (
     NonFiniteError,
     SceneError,
     UnknownNameError,
+    WrongValueError,
 )
 from invopt.journal import Journal
 from invopt.snapshots import Checkpoint
@@ -42,6 +44,7 @@ __all__ = [
     "Estimate",
     "Estimator",
     "EvaluationError",
+    "EvaluationTimeoutError",
     "Exponential",
     "History",
     "IdentityError",
@@ -66,6 +69,7 @@ __all__ = [
     "Status",
     "StepDecay",
     "UnknownNameError",
+    "WrongValueError",
     "as_method",
     "differentiate",
     "estimators",

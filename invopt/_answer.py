@@ -202,6 +202,8 @@ def _verdict(
     status = ending.status
     if not status.success:
         return status, ""
+    if not math.isfinite(chosen.first):
+        return Status.NONFINITE, ""
     if base is not points[0] or _refutes(chosen, base, _drop(points, chosen), ending):
         return Status.UNSURE, _LOWER
     if probes and base.first > ending.least and all(is_same(point.first, base.first) for point in probes):

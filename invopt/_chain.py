@@ -135,13 +135,13 @@ class ChainEvaluator(Evaluator):
             return link
         return Link(link.x, lambda g: link.vjp(g) * self.x_scale, lambda v: link.jvp(v * self.x_scale))
 
-    def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
+    def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None, *, keep_inf: bool = False) -> Tensor:
         """Means over the minibatch, without any smoothing; of residuals, all of them in a row."""
-        found = []
+        found, options = [], {"keep_inf": keep_inf} if name == "fun" else {}
         for row, s in zip(x, seed, strict=True):
             outputs = self.link(row).x / self.item.x_scale
             parts = [
-                getattr(self.item.of(item), name)(point[None], seed=np.array([s]), spp=spp)
+                getattr(self.item.of(item), name)(point[None], seed=np.array([s]), spp=spp, **options)
                 for item, point in zip(self.items.tolist(), outputs, strict=True)
             ]
             found.append(torch.stack(parts).mean(0) if name == "fun" else torch.cat(parts, 1))

@@ -12,6 +12,7 @@ from invopt._arguments import resolve_problem
 from invopt._clock import Clock
 from invopt._estimator import Order
 from invopt._loop import open_evaluator
+from invopt._lost import Failures
 from invopt._minimize import prepare
 from invopt._reporting import as_array
 from invopt._validators import as_vector
@@ -61,6 +62,8 @@ def differentiate(
     x_scale: ArrayLike | None = None,
     rng: Any = None,
     max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
     workers: Any = None,
 ) -> Derivatives:
     """Derivatives of a black box at `x`, each with its standard error.
@@ -75,7 +78,7 @@ def differentiate(
         Where; by default the problem's start.
     p : array_like, shape (n,), optional
         A vector to multiply the Hessian with.
-    bounds, x_scale, rng, max_nonfinite, workers
+    bounds, x_scale, rng, max_nonfinite, failures, timeout, workers
         As in `minimize`.
 
     Returns
@@ -101,6 +104,8 @@ def differentiate(
         x_scale=x_scale,
         rng=rng,
         max_nonfinite=max_nonfinite,
+        failures=failures,
+        timeout=timeout,
         workers=workers,
         progress=False,
     )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import abc
 import concurrent.futures
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any
 
+from invopt._inbox import Inbox, Told
+from invopt._outcome import UNLIMITED, Limits
 from invopt._pool import PULSE, Pool
-from invopt._worker import Call, Payload, Reply, evaluate
-from invopt.exceptions import EvaluationError
+from invopt._worker import Call, Failure, Payload, Reply, evaluate
+from invopt.exceptions import EvaluationError, EvaluationTimeoutError
 
-__all__ = ["FutureEngine", "MapEngine", "PoolEngine"]
+__all__ = ["Engine", "ExecutorEngine", "MapEngine", "PoolEngine"]
 
-# Calls of a message: what is evaluated again if a process dies over it.
-_LONGEST = 8
+# Calls of a message to a process of ours, where evaluations take less than this many seconds: a message costs 0.1 ms.
+_LONGEST, _QUICK = 8, 1e-2
+_STALLED = (
+    "the evaluation did not end within 'timeout' = {:g} s after the last one that did; the executor in 'workers' may "
+    "still be at it"
+)
 
 
 class MapEngine:
@@ -30,16 +36,16 @@ class MapEngine:
 
     def start(self) -> Reply:
         """Have the problem opened, and described."""
-        return next(self.replies([Call()], math.inf))
+        return next(self.replies([Call()], UNLIMITED))
 
-    def replies(self, calls: Iterable[Call], deadline: float) -> Iterator[Reply]:
+    def replies(self, calls: Sequence[Call], limits: Limits, told: Told | None = None) -> Generator[Reply]:
         """Replies in order; fewer if the deadline passes before all calls are made."""
         given = 0
 
         def until_deadline() -> Iterator[Call]:
             nonlocal given
             for call in calls:
-                if time.perf_counter() >= deadline:
+                if time.perf_counter() >= limits.deadline:
                     return
                 given += 1
                 yield call
@@ -48,6 +54,8 @@ class MapEngine:
         for got, reply in enumerate(self._map(self._evaluate, until_deadline()), start=1):
             if not isinstance(reply, Reply) or reply.index != got - 1:
                 raise EvaluationError("'workers' must return the results of func, in the order of the iterable")
+            if told is not None and not reply.late:
+                told(reply)
             yield reply
         if got != given:
             raise EvaluationError(f"'workers' must return a result for each of {given} elements, got {got}")
@@ -56,84 +64,149 @@ class MapEngine:
         """Nothing of ours to close."""
 
 
-class FutureEngine:
-    """Calls through a function that takes several in one message, and returns a future."""
+class _FutureEngine(abc.ABC):
+    """Calls as futures, one each."""
 
-    def __init__(self, submit: Callable[[Sequence[Call]], Future[list[Reply]]]) -> None:
-        self._submit = submit
+    def __init__(self) -> None:
+        # What the last evaluation took.
+        self._seconds = math.inf
 
-    def start(self) -> Reply:
-        """Have the problem opened, and described."""
-        return next(self.replies([Call()], math.inf))
-
-    def replies(self, calls: Iterable[Call], deadline: float) -> Iterator[Reply]:
-        """Replies in order; fewer if the deadline passes before all calls are begun."""
-        futures: deque[Future[list[Reply]]] = deque()
+    def replies(self, calls: Sequence[Call], limits: Limits, told: Told | None = None) -> Generator[Reply]:
+        """Replies in order, each told of as soon as it is there; late ones where the deadline passes before."""
+        inbox, futures = Inbox(told), list[Future[Reply]]()
         try:
-            for message in self._messages(list(calls)):
-                if time.perf_counter() >= deadline:
+            for message in self._messages(calls):
+                if time.perf_counter() >= limits.deadline:
                     break
-                futures.append(self._begin(message))
-            while futures:
-                self._wait(futures, deadline)
-                yield from self._replies(futures.popleft(), deadline)
+                for future in self._submit(message):
+                    future.add_done_callback(partial(inbox.put, len(futures)))
+                    futures.append(future)
+            for i in range(len(futures)):
+                reply = self._wait(i, futures, inbox, limits)
+                self._seconds = reply.seconds
+                yield reply
         finally:
+            inbox.close()
             for future in reversed(futures):
                 future.cancel()
 
-    def _messages(self, calls: list[Call]) -> Iterable[Sequence[Call]]:
+    def _wait(self, i: int, futures: list[Future[Reply]], inbox: Inbox, limits: Limits) -> Reply:
+        pause = min(PULSE, limits.deadline - time.perf_counter())
+        while not inbox.wait(i, pause):
+            left = limits.deadline - time.perf_counter()
+            if left <= 0:
+                self._call_off(futures)
+                return Reply(i, late=True)
+            soonest = (
+                left if limits.timeout == math.inf else min(left, self._end_overdue(futures, inbox, limits.timeout))
+            )
+            pause = min(PULSE, soonest)
+        try:
+            return inbox.take(i)
+        except (concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError) as error:
+            if isinstance(error, concurrent.futures.CancelledError) and time.perf_counter() >= limits.deadline:
+                return Reply(i, late=True)
+            raise EvaluationError(f"the executor in 'workers' failed: {type(error).__name__}: {error}") from error
+
+    @abc.abstractmethod
+    def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
+        """Calls that are handed over together."""
+
+    @abc.abstractmethod
+    def _submit(self, message: Sequence[Call]) -> list[Future[Reply]]:
+        """Hand calls over; a future for each."""
+
+    @abc.abstractmethod
+    def _call_off(self, futures: list[Future[Reply]]) -> None:
+        """The deadline has passed: end what is at work, as far as that can be."""
+
+    @abc.abstractmethod
+    def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
+        """End what has taken too long, as far as that can be; in how many seconds to look again."""
+
+
+class ExecutorEngine(_FutureEngine):
+    """Calls through an executor of the user's, in which nothing can be ended.
+
+    Parameters
+    ----------
+    executor : Executor
+    payload : Payload
+        The problem.
+    """
+
+    def __init__(self, executor: Executor, payload: Payload) -> None:
+        super().__init__()
+        self._executor = executor
+        self._payload = payload
+
+    def start(self) -> Reply:
+        """Have the problem opened, and described."""
+        return next(self.replies([Call()], UNLIMITED))
+
+    def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
         """One call each: only the executor knows how many it answers at a time."""
         return [(call,) for call in calls]
 
-    def _begin(self, message: Sequence[Call]) -> Future[list[Reply]]:
+    def _submit(self, message: Sequence[Call]) -> list[Future[Reply]]:
         try:
-            return self._submit(message)
+            return [self._executor.submit(evaluate, self._payload, call) for call in message]
         except RuntimeError as error:
             # Shut down, or broken.
             raise EvaluationError(f"the executor in 'workers' takes no more: {error}") from error
 
-    @staticmethod
-    def _replies(future: Future[list[Reply]], deadline: float) -> list[Reply]:
-        if future.cancelled() and time.perf_counter() >= deadline:
-            return [Reply(late=True)]
-        try:
-            return future.result()
-        except (concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError) as error:
-            raise EvaluationError(f"the executor in 'workers' failed: {type(error).__name__}: {error}") from error
+    def _call_off(self, futures: list[Future[Reply]]) -> None:
+        for future in reversed(futures):
+            future.cancel()
 
-    def _wait(self, futures: deque[Future[list[Reply]]], deadline: float) -> None:
-        first, called_off = futures[0], False
-        while not first.done():
-            left = deadline - time.perf_counter()
-            if left <= 0 and not called_off:
-                # Those that wait are called off, the last first; those that run are counted when they end.
-                called_off = True
-                for future in reversed(futures):
-                    future.cancel()
-            concurrent.futures.wait([first], timeout=min(left, PULSE) if left > 0 else PULSE)
+    def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
+        """Give up the first call, and those that run, where none has ended for so long: when one began is not known."""
+        left = inbox.moved + timeout - time.monotonic()
+        if left > 0:
+            return left
+        waiting = [i for i in range(len(futures)) if not inbox.holds(i)]
+        for i in waiting:
+            if i == waiting[0] or futures[i].running():
+                failure = Failure.of(EvaluationTimeoutError(_STALLED.format(timeout)))
+                inbox.settle(i, Reply(i, failure=failure, seconds=timeout))
+        return timeout
 
     def close(self) -> None:
         """Leave the user's executor as it is."""
 
 
-class PoolEngine(FutureEngine):
+class PoolEngine(_FutureEngine):
     """Calls through a pool of our own."""
 
     def __init__(self, payload: Payload, k: int, environment: dict[str, str]) -> None:
+        super().__init__()
         self._pool = Pool(payload, k, environment)
         self._k = k
-        super().__init__(self._pool.submit)
 
     def start(self) -> Reply:
         """Start all processes, each opening the problem."""
         return self._pool.start()
 
-    def _messages(self, calls: list[Call]) -> Iterable[Sequence[Call]]:
-        """As few as keep all processes busy: each message takes time, while its process waits."""
-        size = max(math.ceil(len(calls) / self._k), 1)
+    def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
+        """As few as keep all processes busy, where a message takes time that counts, while its process waits."""
+        size = max(math.ceil(len(calls) / self._k), 1) if self._seconds < _QUICK else 1
         size = math.ceil(size / math.ceil(size / _LONGEST))
         return [calls[i : i + size] for i in range(0, len(calls), size)]
+
+    def _submit(self, message: Sequence[Call]) -> list[Future[Reply]]:
+        return self._pool.submit(message)
+
+    def _call_off(self, futures: list[Future[Reply]]) -> None:
+        for future in reversed(futures):
+            future.cancel()
+        self._pool.end_all()
+
+    def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
+        return self._pool.end_overdue(timeout)
 
     def close(self) -> None:
         """End all processes."""
         self._pool.close()
+
+
+Engine = MapEngine | ExecutorEngine | PoolEngine

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._clock import Clock
+from invopt._lost import Counts, Failures, counts_as_failed, finished
 from invopt._objective import ADJOINT, Adjoint, Capability, Objective
 from invopt._outcome import Chunk, Limits, Outcome
 from invopt._result import Status
 from invopt._seen import Seen
 from invopt._sides import Sides
 from invopt._sought import Sought
-from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
+from invopt.exceptions import EvaluationError, EvaluationTimeoutError, InvoptError, NonFiniteError, WrongValueError
 
 __all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
 
@@ -44,21 +45,13 @@ class StopRun(Exception):  # noqa: N818 - a signal to the loop, not an error
 
 @attrs.frozen
 class Budget:
-    """Limits that the evaluator keeps: never one evaluation over."""
+    """Limits that the evaluator keeps, never one evaluation over, and what it makes of failures."""
 
     maxfev: float = math.inf
     maxtime: float = math.inf
+    timeout: float = math.inf
     max_nonfinite: float = 0.5
-
-
-@attrs.define
-class Counts:
-    """What has been spent, for all evaluators of a run, and what of the budget is kept for the answer at the end."""
-
-    nfev: int = 0
-    n_nonfinite: int = 0
-    seconds: float = 0.0
-    reserved: int = 0
+    failures: Failures = "raise"
 
 
 class Evaluator:
@@ -198,12 +191,16 @@ class Evaluator:
         """What the objective is handed for the points `x`."""
         return self.unscale(x)
 
-    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Values of shape (k,) at the rows of `x`; a non-finite value becomes nan."""
-        return self._run("fun", x, seed, spp)
+    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None, keep_inf: bool = False) -> Tensor:
+        """Values of shape (k,) at the rows of `x`; of a failed evaluation nan.
+
+        Where the objective is inf, the value is the largest finite one of the run so far, from which a sampled slope
+        leads away; or, with `keep_inf`, inf.
+        """
+        return self._run("fun", x, seed, spp, keep_inf=keep_inf)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) at the rows of `x`; one evaluation a row."""
+        """Residuals of shape (k, m) at the rows of `x`; one evaluation a row; of a failed evaluation nan."""
         return self._run("residuals", x, seed, spp)
 
     def values_and_jacs(
@@ -217,8 +214,11 @@ class Evaluator:
         if affordable < len(seed):
             raise StopRun(Status.MAXFEV)
         rows = torch.cat(found)
-        if not bool(torch.isfinite(rows).all()):
-            raise NonFiniteError("the derivative is not finite; bound the parameters or repair the objective")
+        if lost := int((~torch.isfinite(rows).all(1)).sum()):
+            self.counts.n_nonfinite += lost
+            self.counts.n_failed += lost
+            last = f"; the last failure: {self.counts.last_failure}" if self.counts.last_failure else ""
+            raise NonFiniteError(f"the derivative is not finite; bound the parameters or repair the objective{last}")
         self._note(x.expand(len(rows), -1), rows[:, 0])
         jacs = rows[:, 1:] if self._sought is None else rows[:, 1:][:, self._sought.free]
         return rows[:, 0], jacs * self.x_scale
@@ -242,7 +242,7 @@ class Evaluator:
         """A derivative in the problem's own units, in units of `x_scale`."""
         return jac if self._unit else jac * self.x_scale
 
-    def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None) -> Tensor:
+    def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None, *, keep_inf: bool = False) -> Tensor:
         k, price = x.shape[0], price_of(spp, self.samples)
         self.check_budget(k * price)
         points, size = self.rows(x), self.objective.chunk_size or _BLOCK
@@ -251,8 +251,7 @@ class Evaluator:
         parts = self._gather(name, chunks, spp, price)
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
         self._note(x, values)
-        finite = torch.isfinite(values)
-        return values if bool(finite.all()) else self._mark_nonfinite(values, finite)
+        return finished(values, self.counts, self.budget.max_nonfinite, keep_inf=keep_inf)
 
     def _note(self, x: Tensor, values: Tensor) -> None:
         """Remember the lowest value among those at the rows of `x`, and where it was."""
@@ -267,59 +266,68 @@ class Evaluator:
         self, name: str, chunks: Sequence[Chunk], spp: int | None, price: int, adjoint: Adjoint = ADJOINT
     ) -> list[Tensor]:
         """Values of the chunks in order, each checked and counted; ends the run if the deadline cuts some off."""
-        limits, parts, began = Limits(deadline=self.deadline), [], self.clock()
+        limits, began = Limits(deadline=self.deadline, timeout=self.budget.timeout), self.clock()
         outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
+        parts: list[Tensor | None] = []
         with closing(outcomes):
             for chunk in chunks:
                 outcome = self._next(name, outcomes, chunk)
-                if outcome is not None:
-                    parts.append(outcome)
-                    self.spend(chunk.rows.shape[0] * price)
+                if outcome is None:
+                    continue
+                if outcome.failure is not None:
+                    self._count_failure(name, outcome.failure, chunk)
+                parts.append(outcome.values)
+                self.spend(chunk.rows.shape[0] * price)
         self.counts.seconds += self.clock() - began
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
-        return parts
+        return self._filled(name, parts, chunks)
 
-    def _next(self, name: str, outcomes: Generator[Outcome | None], chunk: Chunk) -> Tensor | None:
-        """Values of a chunk, checked; an exception says where it happened."""
+    def _next(self, name: str, outcomes: Generator[Outcome | None], chunk: Chunk) -> Outcome | None:
+        """What came of a chunk, checked; an exception says where it happened."""
         try:
             outcome = next(outcomes, None)
-            if outcome is None:
-                return None
-            if outcome.failure is not None:
-                raise outcome.failure
-            assert outcome.values is not None
-            _check_shape(outcome.values, chunk.rows, 1 if name == "fun" else 2)
-            if name == "residuals":
-                self._check_residuals(outcome.values.shape[1])
-            return outcome.values
+            if outcome is not None and outcome.failure is None:
+                assert outcome.values is not None
+                _check_shape(outcome.values, chunk.rows, 1 if name == "fun" else 2)
+                if name == "residuals":
+                    self._check_residuals(outcome.values.shape[1])
+            return outcome
         except Exception as error:
-            if name == "value_and_jac" and isinstance(error, InvoptError):
+            if isinstance(error, InvoptError) and not isinstance(error, EvaluationError):
                 raise
             raise self._described(name, error, chunk.rows) from error
+
+    def _count_failure(self, name: str, error: Exception, chunk: Chunk) -> None:
+        """Count an evaluation that failed, or raise."""
+        if not counts_as_failed(error) and name == "value_and_jac":
+            raise error
+        said = self._described(name, error, chunk.rows)
+        if not counts_as_failed(error):
+            raise said from error
+        if self.budget.failures == "raise":
+            raise type(said)(f"{said}; with failures='nan' it would count as a failed evaluation") from error
+        self.counts.note(str(said), chunk.rows.shape[0])
+
+    def _filled(self, name: str, parts: Sequence[Tensor | None], chunks: Sequence[Chunk]) -> list[Tensor]:
+        """Values with nan for the chunks that failed."""
+        width = {"fun": (), "residuals": (self._m or 1,), "value_and_jac": (self.n + 1,)}[name]
+        known = next((part.dtype for part in parts if part is not None), torch.float64)
+        return [
+            torch.full((len(chunk.rows), *width), math.nan, dtype=known) if part is None else part
+            for part, chunk in zip(parts, chunks, strict=True)
+        ]
 
     def _described(self, name: str, error: Exception, rows: Tensor) -> EvaluationError:
         subject = "the derivative of the objective" if name == "value_and_jac" else "the objective"
         what = str(error) if isinstance(error, EvaluationError) else f"{subject} raised {type(error).__name__}: {error}"
-        return EvaluationError(f"{what}; after {self.nfev} evaluations, at x = {_brief(rows)}")
+        kind = EvaluationTimeoutError if isinstance(error, EvaluationTimeoutError) else EvaluationError
+        return kind(f"{what}; after {self.nfev} evaluations, at x = {_brief(rows)}")
 
     def _check_residuals(self, m: int) -> None:
         self._m = m if self._m is None else self._m
         if m != self._m:
-            raise EvaluationError(f"there must be as many residuals at every point: {m} after {self._m}")
-
-    def _mark_nonfinite(self, values: Tensor, finite: Tensor) -> Tensor:
-        bad = ~(finite if values.ndim == 1 else finite.all(1))
-        self.counts.n_nonfinite += int(bad.sum())
-        share = float(bad.double().mean())
-        if share > self.budget.max_nonfinite or share == 1.0:
-            raise NonFiniteError(
-                f"{int(bad.sum())} of {values.shape[0]} values of one call are not finite, a share above "
-                f"'max_nonfinite' = {self.budget.max_nonfinite:g}; bound the parameters or repair the objective"
-            )
-        marked = values.clone()
-        marked[bad] = math.nan
-        return marked
+            raise WrongValueError(f"there must be as many residuals at every point: {m} after {self._m}")
 
 
 def price_of(spp: int | None, samples: int | None) -> int:
@@ -329,7 +337,7 @@ def price_of(spp: int | None, samples: int | None) -> int:
 
 def _check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:
     if values.ndim != ndim or values.shape[0] != rows.shape[0]:
-        raise EvaluationError(
+        raise WrongValueError(
             f"the objective must return {'(k, m)' if ndim == 2 else '(k,)'} values for points of shape "
             f"{tuple(rows.shape)}, got shape {tuple(values.shape)}"
         )

@@ -6,6 +6,7 @@ import contextlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import torch
 
 from invopt._clock import Clock
@@ -81,7 +82,9 @@ class Keeping:
         record = found.record
         self._run.rng.bit_generator.state = found.rng
         loop.history = History.from_columns(record["history"])
-        loop.evaluator.counts.nfev, loop.evaluator.counts.n_nonfinite = record["nfev"], record["n_nonfinite"]
+        for name, value in record["counts"].items():
+            # In place: behind a chain, all evaluators count here.
+            setattr(loop.evaluator.counts, name, value)
         loop.highest, loop.last, loop.best = (restored(record[name]) for name in ("highest", "last", "best"))
         plateau.flat, plateau.spent = record["flat"], record["spent"]
         self._clock.at_least(record["seconds"])
@@ -107,8 +110,7 @@ class Keeping:
             "step": step,
             "flat": plateau.flat,
             "spent": plateau.spent,
-            "nfev": loop.evaluator.nfev,
-            "n_nonfinite": loop.evaluator.n_nonfinite,
+            "counts": attrs.asdict(loop.evaluator.counts),
             "rows": len(loop.history),
             "seconds": self._clock(),
             "highest": loop.highest,

@@ -25,6 +25,7 @@ from invopt._result import History, OptimizeResult, Status
 from invopt._seeds import SeedSource
 from invopt._signals import terminated_like_interrupted
 from invopt._stopping import PlateauWatch, Point, surely
+from invopt._threads import own_threads
 from invopt.exceptions import NonFiniteError
 from invopt.report.progress import ProgressBar
 
@@ -44,7 +45,13 @@ def open_evaluator(run: Run, objective: Objective, clock: Clock) -> Evaluator:
     problem, box, sought = run.problem, run.bounds, run.sought
     scale = problem.as_tensor(sought.of(run.x_scale))
     limits = None if box is None else tuple(problem.as_tensor(sought.of(limit)) for limit in (box.lb, box.ub))
-    budget = Budget(maxfev=run.maxfev, maxtime=run.maxtime, max_nonfinite=run.max_nonfinite)
+    budget = Budget(
+        maxfev=run.maxfev,
+        maxtime=run.maxtime,
+        timeout=run.timeout,
+        max_nonfinite=run.max_nonfinite,
+        failures=run.failures,
+    )
     if Capability.CHAIN in problem.provides:
         return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain(), clock=clock)
     return Evaluator(objective, problem.provides, scale, limits, budget, problem.samples, sought, clock)
@@ -84,12 +91,13 @@ class Loop:
                 self.status = self._descend()
                 self.keeping.descended()
                 self.answer = self._measured()
-        except (Exception, SystemExit) as error:
-            # A callback's, or a method's own: whatever ends an expensive run, what it found is not lost.
-            self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
+        except BaseException as error:
+            # Of the objective, a callback, a method, or SystemExit: whatever ends a run, what it found is not lost.
+            if isinstance(error, Exception):
+                self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
             ending = self._ending()
             self.answer = None if ending is None else without_measuring(ending)
-            error.result = self.result().resolve()  # type: ignore[union-attr]
+            error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
         finally:
             self.keeping.close(self)
@@ -177,7 +185,8 @@ class Loop:
         record(self, point, step)
         if self.run.callback is not None:
             try:
-                self.run.callback(intermediate_result=self.result())
+                with own_threads():
+                    self.run.callback(intermediate_result=self.result())
             except StopIteration:
                 return Status.CALLBACK
         if verdict is not Status.RUNNING:

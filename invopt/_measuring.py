@@ -89,7 +89,7 @@ class Measuring:
                 for point, vector in zip(points, found, strict=True):
                     point.vectors.append(vector)
             else:
-                values = self._evaluator.fun(rows, seed=seeds).double().tolist()
+                values = self._evaluator.fun(rows, seed=seeds, keep_inf=True).double().tolist()
         except (NonFiniteError, EvaluationError):
             values = [math.nan] * len(points)
         for point, value in zip(points, values, strict=True):

@@ -21,6 +21,7 @@ from invopt._estimator import Estimator
 from invopt._identify import is_training, part_digests, rng_digest, subject_digests
 from invopt._kept import as_kept
 from invopt._loop import Loop
+from invopt._lost import Failures, as_failures
 from invopt._optimizer import Optimizer
 from invopt._problem import Objective, Problem
 from invopt._result import OptimizeResult
@@ -28,7 +29,7 @@ from invopt._resuming import Resumption, resume
 from invopt._sought import Sought
 from invopt._stopping import Tolerances
 from invopt._validators import as_real, require
-from invopt._workers import Workers, as_workers, check_shareable, open_objective
+from invopt._workers import Workers, as_timeout, as_workers, check_shareable, open_objective
 from invopt.identity import digest
 from invopt.journal import Journal
 from invopt.journal.claim import Claim
@@ -55,13 +56,14 @@ class Run:
     maxfev: float
     maxtime: float
     max_nonfinite: float
+    failures: Failures
+    timeout: float
     tolerances: Tolerances
     callback: Callback | None
     workers: Workers
     progress: bool
     sought: Sought
     training: bool
-    failures: str = "raise"
     checkpoint: Checkpoint | None = None
     journal: Journal | None = None
     # What tells it from others, where it is kept: digests by part, and those that a file must agree in.
@@ -74,7 +76,7 @@ class Run:
     def open(self) -> AbstractContextManager[Objective]:
         """Open the objective for the length of a block: here, or in the workers."""
         self.problem.prepare()
-        return open_objective(self.problem, self.workers)
+        return open_objective(self.problem, self.workers, self.timeout)
 
     def loop(self, objective: Objective) -> OptimizeResult:
         """Run the loop on an open objective."""
@@ -97,6 +99,8 @@ def minimize(
     xtol: float = 1e-8,
     ftol: float = 0.0,
     max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
@@ -128,7 +132,8 @@ def minimize(
     maxiter, maxfev : int, optional
         Iterations and evaluations, never exceeded. Without any budget, `maxiter` is ``min(200 n, 10000)``.
     maxtime : float, optional
-        Seconds after which no evaluation is begun.
+        Seconds after which no evaluation is begun. In ``workers=k`` those at work are ended then; in an executor they
+        are given up.
     gtol : float, default 1e-6
         Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
     xtol : float, default 1e-8
@@ -136,7 +141,18 @@ def minimize(
     ftol : float, default 0
         Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``; 0: never.
     max_nonfinite : float, default 0.5
-        Non-finite values are dropped and the rest re-weighted, up to this share of a call; then `NonFiniteError`.
+        Share of a call's evaluations that may fail: with nan, -inf, residuals that are not finite, or as `failures`
+        says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. Where a method asks for one
+        value at a time, it is the share of all evaluations so far, and a failed one is as bad as inf.
+    failures : {"raise", "nan"}, default "raise"
+        What an exception of `fun`, or a `timeout`, means: the end of the run, or a failed evaluation. The first one is
+        logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or
+        type is an error either way.
+    timeout : float, optional
+        Seconds that one call of `fun` may take in a worker, > 0. With ``workers=k`` its process is then ended and
+        replaced. Nothing can be ended in an executor, and it does not say when a call began: when no call has finished
+        for this long, the first unfinished one, and all that the executor says are running, have failed. The executor
+        goes on with them, and a worker that never returns stays occupied. Refused with a map and without workers.
     callback : callable, optional
         ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
     workers : int, map-like callable or Executor, optional
@@ -160,20 +176,30 @@ def minimize(
     TypeError, ValueError
         For bad arguments, before the first evaluation; `IncompatibleError` for parts that do not fit.
     EvaluationError, NonFiniteError
-        If the objective fails. Whatever ends a run by an error, a callback's too, the error's attribute ``result``
-        holds what was found.
+        If the objective fails. Whatever ends a run by an error, a callback's or SystemExit too, the error's attribute
+        ``result`` holds what was found.
 
     Notes
     -----
-    With `workers`, random numbers are still drawn here, and rows of points handed out in chunks that do not depend on
-    the number of workers: results are the same bits for every number, provided that the objective's own arithmetic does
-    not depend on the number of its threads. The problem is pickled, so its functions must be importable; a script needs
-    no ``if __name__ == "__main__"``, but without it a problem defined in the script runs the script up to here in every
-    worker. A worker that dies is started once more and its points evaluated again; the second time is an
-    `EvaluationError`. Where a GPU renders, one process owns it: a number is reduced to 1.
+    **inf** is worse than every finite value. Methods that compare values see inf. Estimators that sample see the
+    largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
+    ends with `NonFiniteError`, or with the status NONFINITE.
 
-    Workers of an executor or a map are yours: they keep the last objective open until they end or open another, and on
-    other machines ``maxtime`` cannot call off what they have queued.
+    **Threads.** A run keeps torch and BLAS to one thread, unless x is a network's weights: points are small, and
+    threads that wait for each other make a run slower. `fun` and the callback have the number of threads that the
+    program had before, and so has everything after the run. Workers have one thread each.
+
+    **Workers.** Random numbers are still drawn here. Rows of points are handed out in chunks that do not depend on the
+    number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its
+    number of threads. The problem travels by cloudpickle: lambdas, closures, and what a script, a notebook or
+    ``python -c`` defines are copied, together with the globals they use, as they are at the start of the run; what they
+    change is the copy, also in a map or in threads of this process. A script needs no
+    ``if __name__ == "__main__"`` and is not run again. A worker that dies is replaced and its points are evaluated
+    again; if that worker dies over the same points, the evaluation has failed. Where a GPU renders, one process owns
+    it: a number is reduced to 1. In processes started here stdin is empty, and what they print goes to stderr.
+
+    Workers of an executor or a map are yours: they keep the last objective open until they end or open another. On
+    other machines ``maxtime`` cannot call off what they have queued. A map is waited for until it returns.
 
     Examples
     --------
@@ -197,6 +223,8 @@ def minimize(
         xtol=xtol,
         ftol=ftol,
         max_nonfinite=max_nonfinite,
+        failures=failures,
+        timeout=timeout,
         callback=callback,
         workers=workers,
         progress=progress,
@@ -224,6 +252,8 @@ def prepare(
     xtol: float = 1e-8,
     ftol: float = 0.0,
     max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
     callback: Callback | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
@@ -267,6 +297,7 @@ def prepare(
     if callback is not None and not callable(callback):
         raise TypeError(f"'callback' must be callable as callback(*, intermediate_result): {callback!r}")
     shared = as_workers(workers)
+    limit = as_timeout(timeout, shared)
     if shared != 1:
         check_shareable(described, chosen.needs)
     optional = {name for name, given in {"start": x0, "rng": rng}.items() if given is None}
@@ -284,6 +315,8 @@ def prepare(
         maxfev=limits[1],
         maxtime=limits[2],
         max_nonfinite=share,
+        failures=as_failures(failures, chosen.needs),
+        timeout=math.inf if limit is None else limit,
         tolerances=Tolerances(gtol=gtol, xtol=xtol, ftol=ftol),
         callback=callback,
         workers=shared,

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome, in_order
 from invopt._sides import Sides
+from invopt.exceptions import WrongValueError
 
 __all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "ask"]
 
@@ -142,8 +143,9 @@ class Objective(abc.ABC):
         adjoint : Adjoint
             What a renderer differentiates with.
         arrived : callable, optional
-            ``arrived(i, outcome)`` as soon as chunk i is finished: in any order, and where workers evaluate, in any
-            thread. Not called for what is still under way when the iterator is closed.
+            ``arrived(i, outcome)`` as soon as chunk i is finished and before it is yielded: in any order, and where
+            workers evaluate, in any thread, but never twice at a time. Not called for what is still under way when the
+            iterator is closed.
 
         Yields
         ------
@@ -208,9 +210,16 @@ def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoi
     """What method `name` says to the points of a chunk; a value and its derivative in a row."""
     method = getattr(objective, name)
     if not name.endswith("value_and_jac"):
-        return torch.as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
+        return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
     found = []
     for row, seed in zip(chunk.rows, chunk.seeds.tolist(), strict=True):
         value, jac = method(row, seed=seed, spp=spp, adjoint=adjoint)
         found.append(torch.cat([torch.tensor([float(value)], dtype=torch.float64), jac.detach().cpu().double()]))
     return torch.stack(found)
+
+
+def _as_tensor(values: Any) -> Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise WrongValueError(f"the objective must return a Tensor, got {type(values).__name__}") from error

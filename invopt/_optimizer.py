@@ -74,12 +74,12 @@ class Oracle:
         return last if torch.equal(last.x, x) else None
 
     def fun(self, x: Tensor) -> Tensor:
-        """Values of shape (k,) at the rows of `x`, all with one seed for this step; a non-finite one becomes inf."""
+        """Values of shape (k,) at the rows of `x`, all with one seed for this step; of a failed evaluation inf."""
         if self._seed is None:
             self._seed = int(self._rng.integers(1, FIRST_REFERENCE_SEED))
         seeds = np.full(x.shape[0], self._seed)
         try:
-            values = self._evaluator.fun(x, seed=seeds)
+            values = self._evaluator.fun(x, seed=seeds, keep_inf=True)
         except NonFiniteError:
             return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
         return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)

@@ -12,6 +12,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._threads import own_threads
+
 __all__ = ["UNLIMITED", "Arrived", "Chunk", "Limits", "Outcome", "in_order"]
 
 
@@ -84,7 +86,8 @@ def in_order(
             return
         values, failure = None, None
         try:
-            values = ask(chunk)
+            with own_threads():
+                values = ask(chunk)
         except Exception as error:  # noqa: BLE001 - what it means is for the caller to say
             failure = error
         outcome = Outcome(values, failure, time.perf_counter() - began)

@@ -86,7 +86,7 @@ def _message(loop: Loop) -> str:
     if loop.last is None and loop.status is Status.MAXFEV:
         budget, cost = loop.evaluator.budget.maxfev, loop.run.estimator.cost(loop.evaluator.n)
         notes = [f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""]
-    notes.append(loop.keeping.note_of_result)
+    notes += [loop.evaluator.counts.summary, loop.keeping.note_of_result]
     return "; ".join([loop.status.value, *(note for note in notes if note)])
 
 

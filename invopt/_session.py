@@ -17,6 +17,8 @@ from invopt._minimize import prepare
 from invopt._problem import Objective
 from invopt._registry import find
 from invopt._result import OptimizeResult, Status
+from invopt._threads import one_thread
+from invopt._workers import has_weights
 
 __all__ = ["Request", "Session"]
 
@@ -44,7 +46,8 @@ class Session:
     problem : Problem, str or None
         What is minimised; its own objective is never opened. None where `x0` says enough.
     estimator, method, **options
-        As in `minimize`; `workers` is refused, since the owner evaluates.
+        As in `minimize`; `workers` and `timeout` are refused, since the owner evaluates. An evaluation that failed is
+        told as nan, whatever `failures` says.
 
     Examples
     --------
@@ -62,14 +65,15 @@ class Session:
             if options.get("x0") is None:
                 raise TypeError("'x0' is needed where 'problem' is None: Session(x0=[...])")
             problem = find("problems", "function")(fun=_never, x0=options["x0"])
-        if options.pop("workers", None) is not None:
-            raise TypeError("'workers' means nothing to a Session: its owner evaluates, in parallel or not")
+        for name in ("workers", "timeout"):
+            if options.pop(name, None) is not None:
+                raise TypeError(f"{name!r} means nothing to a Session: its owner evaluates, in parallel or not")
         options.setdefault("progress", False)
         run = prepare(problem, estimator, method, **options)
         self._request: Request | None = None
         # The thread must not hold the session, or one that is dropped would never be collected.
         loops: list[Loop] = []
-        self._inversion = Inversion(lambda ask: loops[0].run_to_end())
+        self._inversion = Inversion(lambda ask: _run(loops[0]))
         self._loop = Loop(run=run, objective=_AskedObjective(self._inversion))
         loops.append(self._loop)
         self._finalizer = weakref.finalize(self, self._inversion.close)
@@ -116,6 +120,13 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _run(loop: Loop) -> OptimizeResult:
+    problem = loop.run.problem
+    # Only while the loop works: the owner's code, between an ask and a tell, has its own threads.
+    with one_thread(renders=False, weights=has_weights(problem)):
+        return loop.run_to_end()
 
 
 class _AskedObjective(Objective):

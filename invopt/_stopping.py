@@ -58,8 +58,8 @@ class Tolerances:
     ) -> Status:
         """Verdict on `current`, reached from `previous` by a step of length `step`; `highest` is as of `surely`."""
         estimate = current.estimate
-        # What one minibatch says is no verdict on all of them.
-        if estimate.partial:
+        # What one minibatch says is no verdict on all of them; and inf is nobody's minimum.
+        if estimate.partial or not math.isfinite(estimate.fun):
             return Status.RUNNING
         # While the width still changes, the objective that is left to minimise is not yet this one.
         if is_flat(estimate) or (previous is not None and estimate.sigma != previous.estimate.sigma):

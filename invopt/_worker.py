@@ -1,25 +1,19 @@
-"""What runs in a worker process: one open objective, asked for values by a parent process."""
+"""What runs in a worker: one open objective a process, asked for values by a parent process."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import io
 import math
 import os
 import pickle
-import queue
 import socket
-import sys
 import threading
 import time
 import traceback
-import types
 import uuid
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
+import cloudpickle
 import numpy as np
 import torch
 from attrs import field, frozen
@@ -30,24 +24,12 @@ from invopt._outcome import Chunk
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
 
-__all__ = [
-    "Call",
-    "Failure",
-    "Main",
-    "Payload",
-    "Reply",
-    "StopMain",
-    "evaluate",
-    "evaluate_all",
-    "load",
-    "loading_main",
-    "release",
-]
+__all__ = ["Call", "Failure", "Payload", "Reply", "evaluate", "home", "release"]
 
 
 @frozen(eq=False)
 class Payload:
-    """The problem to open, and the process whose run it is."""
+    """The problem to open, by cloudpickle, and the process whose run it is."""
 
     problem: bytes
     home: tuple[str, int]
@@ -72,46 +54,63 @@ class Call:
 
 @frozen(eq=False)
 class Failure:
-    """An exception: itself where it can be pickled, what it says in any case."""
+    """An exception: itself where it can be pickled, what it says in any case; `trace` is empty for one of our own."""
 
     kind: str
     message: str
     trace: str
     error: bytes | None
 
-    def exception(self) -> Exception:
+    @classmethod
+    def of(cls, error: BaseException, trace: str = "") -> Failure:
+        """An exception ready to travel."""
+        try:
+            # By value where the parent's main module, or a function, defines its class.
+            pickled: bytes | None = cloudpickle.dumps(error)
+            pickle.loads(pickled)  # type: ignore[arg-type]
+        except Exception:  # noqa: BLE001 - many exceptions cannot be pickled, or made again
+            pickled = None
+        return cls(type(error).__name__, str(error), trace, pickled)
+
+    def exception(self) -> BaseException:
         """The exception, or one of the same name, with its traceback as a note."""
         error: Any = None
         if self.error is not None:
             with contextlib.suppress(Exception):
                 error = pickle.loads(self.error)
-        found: Exception = error if isinstance(error, Exception) else type(self.kind, (RuntimeError,), {})(self.message)
-        found.add_note(f"in a worker:\n{self.trace}")
+        known = isinstance(error, BaseException)
+        found: BaseException = error if known else type(self.kind, (RuntimeError,), {})(self.message)
+        if self.trace:
+            found.add_note(f"in a worker:\n{self.trace}")
         return found
 
 
 @frozen(eq=False)
 class Reply:
-    """Answer to the call of the same index."""
+    """Answer to the call of the same index.
+
+    Attributes
+    ----------
+    value : object
+        What was asked for.
+    failure : Failure or None
+        What was raised instead.
+    unopened : bool
+        Whether it was raised in opening the problem: then no evaluation can ever succeed there.
+    late : bool
+        Whether the call was not finished before the deadline.
+    seconds, worker, blind_spots
+        How long, where, and what a derivative leaves out.
+    """
 
     index: int = 0
     value: Any = None
     failure: Failure | None = None
+    unopened: bool = False
     late: bool = False
     seconds: float = 0.0
     worker: str = ""
     blind_spots: str = ""
-
-
-class Main(NamedTuple):
-    """Where the parent's main module came from: a module's name, else a script's path."""
-
-    name: str | None
-    path: str | None
-
-
-class StopMain(BaseException):
-    """Ends the main module, loaded a second time in a worker, where it would start workers of its own."""
 
 
 class _Held(NamedTuple):
@@ -122,10 +121,10 @@ class _Held(NamedTuple):
 # Executors may call from several threads, but one process has one open objective.
 _lock = threading.Lock()
 _held: _Held | None = None
+# The problem to close once the evaluation at work has ended: a run that has ended does not wait for it.
+_left: bytes | None = None
 _here = uuid.uuid4().hex
 _forked_with_renderer = False
-_main: Main | None = None
-_loading_main = False
 
 
 def home() -> tuple[str, int]:
@@ -138,42 +137,58 @@ def evaluate(payload: Payload, call: Call) -> Reply:
     with _lock:
         # Clocks of other machines may differ.
         if time.time() >= call.deadline and payload.host == socket.gethostname():
-            return Reply(call.index, late=True)
+            reply = Reply(call.index, late=True)
+        else:
+            reply = _replied(payload, call)
+        if _left is not None:
+            _close(_left)
+        return reply
+
+
+def _replied(payload: Payload, call: Call) -> Reply:
+    objective, began = None, time.perf_counter()
+    found: dict[str, Any] = {"worker": f"{socket.gethostname()}:{os.getpid()}"}
+    try:
+        objective = _opened(payload)
         began = time.perf_counter()
-        reply: dict[str, Any] = {}
-        try:
-            objective = _opened(payload)
-            began = time.perf_counter()
-            reply["value"] = _answer(objective, call)
-            if call.name is not None and call.name.endswith("value_and_jac"):
-                reply["blind_spots"] = objective.blind_spots
-        except Exception as error:  # noqa: BLE001 - it is the parent's to raise
-            reply["failure"] = _failure(error)
-        seconds = time.perf_counter() - began
-        return Reply(call.index, seconds=seconds, worker=f"{socket.gethostname()}:{os.getpid()}", **reply)
-
-
-def evaluate_all(payload: Payload, calls: Sequence[Call]) -> list[Reply]:
-    """Answer the calls of a message."""
-    return [evaluate(payload, call) for call in calls]
+        found["value"] = _answer(objective, call)
+        if call.name is not None and call.name.endswith("value_and_jac"):
+            found["blind_spots"] = objective.blind_spots
+    except BaseException as error:  # noqa: BLE001 - it is the parent's to raise, SystemExit too
+        trace = "".join(traceback.format_exception(error))
+        found |= {"failure": Failure.of(error, trace), "unopened": objective is None}
+    return Reply(call.index, seconds=time.perf_counter() - began, **found)
 
 
 def release(problem: bytes | None = None) -> None:
-    """Close the open objective of this process, if there is one (and it is that of `problem`)."""
-    global _held
-    with _lock:
-        if _held is not None and problem in (None, _held.problem):
-            held, _held = _held, None
-            held.objective.close()
+    """Close the open objective of this process, if there is one (and it is that of `problem`).
+
+    Where an evaluation is at work that nobody waits for any more, it is closed when that ends.
+    """
+    global _left
+    if not _lock.acquire(blocking=False):
+        _left = problem
+        return
+    try:
+        _close(problem)
+    finally:
+        _lock.release()
+
+
+def _close(problem: bytes | None) -> None:
+    global _held, _left
+    _left = None
+    if _held is not None and problem in (None, _held.problem):
+        held, _held = _held, None
+        held.objective.close()
 
 
 def _opened(payload: Payload) -> Objective:
-    global _held
+    global _held, _left
+    _left = None
     if _held is not None and _held.problem == payload.problem:
         return _held.objective
-    if _held is not None:
-        held, _held = _held, None
-        held.objective.close()
+    _close(None)
     if _forked_with_renderer:
         raise BackendError(
             "a process forked from one that renders cannot render; give ProcessPoolExecutor "
@@ -182,7 +197,7 @@ def _opened(payload: Payload) -> Objective:
     if payload.home != home():
         # As many processes as cores, each with as many threads, would wait for each other.
         set_threads(1, 1)
-    _held = _Held(payload.problem, load(payload.problem).open())
+    _held = _Held(payload.problem, pickle.loads(payload.problem).open())
     return _held.objective
 
 
@@ -199,99 +214,12 @@ def _answer(objective: Objective, call: Call) -> Any:
     return ask(objective, call.name, chunk, spp=call.spp, adjoint=call.adjoint).detach().cpu().numpy()
 
 
-def _failure(error: Exception) -> Failure:
-    try:
-        pickled: bytes | None = pickle.dumps(error)
-        pickle.loads(pickled)  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - many exceptions cannot be pickled, or made again
-        pickled = None
-    trace = "".join(traceback.format_exception(error))
-    return Failure(type(error).__name__, str(error), trace, pickled)
-
-
 def _note_fork() -> None:
-    global _held, _lock, _forked_with_renderer
+    global _held, _left, _lock, _forked_with_renderer
     # Another thread of the parent may have held the lock; its objective lives in the parent only.
-    _held, _lock = None, threading.Lock()
+    _held, _left, _lock = None, None, threading.Lock()
     _forked_with_renderer = active() is not None
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
-
-
-# The main module
-
-
-def load(problem: bytes) -> Any:
-    """Unpickle a problem; only one that needs the parent's main module has it loaded here."""
-    return _Unpickler(io.BytesIO(problem)).load()
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "__main__" and _main is not None:
-            _load_main(_main)
-        return super().find_class(module, name)
-
-
-def loading_main() -> bool:
-    """Whether the parent's main module is being loaded in this worker."""
-    return _loading_main
-
-
-def _load_main(main: Main) -> None:
-    """Run the parent's main module under the name that `multiprocessing` too gives it, so that guards hold."""
-    global _main, _loading_main
-    module = types.ModuleType("__mp_main__")
-    if main.name is not None:
-        spec = importlib.util.find_spec(main.name)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"the main module {main.name!r} cannot be found")
-        code = spec.loader.get_code(main.name)  # type: ignore[attr-defined]
-        module.__spec__, module.__package__, module.__file__ = spec, spec.parent, spec.origin
-    else:
-        assert main.path is not None
-        code = compile(Path(main.path).read_bytes(), main.path, "exec")
-        module.__file__ = main.path
-    sys.modules["__main__"] = sys.modules["__mp_main__"] = module
-    _main, _loading_main = None, True
-    try:
-        exec(code, module.__dict__)
-    except (StopMain, SystemExit):
-        # Whatever the run needs was defined before it began.
-        pass
-    finally:
-        _loading_main = False
-
-
-# The process
-
-
-def serve() -> None:
-    """Answer calls from stdin until it ends; what an objective prints goes to stderr."""
-    global _main
-    calls = sys.stdin.buffer
-    with os.fdopen(os.dup(1), "wb") as replies:
-        os.dup2(2, 1)
-        payload, _main = pickle.load(calls)
-        inbox: queue.Queue[Sequence[Call] | None] = queue.Queue()
-        threading.Thread(target=_listen, args=(calls, inbox), daemon=True).start()
-        # The parent gone, there is nobody to tell.
-        with contextlib.suppress(BrokenPipeError):
-            while (received := inbox.get()) is not None:
-                reply = pickle.dumps(evaluate_all(payload, received), protocol=pickle.HIGHEST_PROTOCOL)
-                inbox.task_done()
-                replies.write(reply)
-                replies.flush()
-        release()
-
-
-def _listen(calls: BinaryIO, inbox: queue.Queue[Sequence[Call] | None]) -> None:
-    """Hand calls over; end the process where the parent is gone and the call at work may never return."""
-    with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
-        while True:
-            inbox.put(pickle.load(calls))
-    if inbox.unfinished_tasks:
-        os._exit(1)
-    inbox.put(None)

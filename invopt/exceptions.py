@@ -13,6 +13,7 @@ __all__ = [
     "BackendError",
     "CheckpointError",
     "EvaluationError",
+    "EvaluationTimeoutError",
     "IdentityError",
     "IncompatibleError",
     "InvoptError",
@@ -21,6 +22,7 @@ __all__ = [
     "NonFiniteError",
     "SceneError",
     "UnknownNameError",
+    "WrongValueError",
     "suggest",
 ]
 
@@ -46,7 +48,15 @@ class IncompatibleError(InvoptError, TypeError):
 
 
 class EvaluationError(InvoptError, RuntimeError):
-    """The objective raised an exception or returned a value of the wrong shape."""
+    """The objective raised an exception, took too long or returned a value of the wrong shape; or a worker was lost."""
+
+
+class WrongValueError(EvaluationError):
+    """The objective returned a value of the wrong shape or type; unlike an exception, no failed evaluation."""
+
+
+class EvaluationTimeoutError(EvaluationError, TimeoutError):
+    """An evaluation took longer than `timeout`."""
 
 
 class NonFiniteError(InvoptError, FloatingPointError):

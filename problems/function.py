@@ -15,7 +15,7 @@ from torch import Tensor
 from invopt._arguments import as_bounds, check_start, eighths
 from invopt._problem import Capability, Objective, Problem
 from invopt._validators import as_vector, boolean, integer, real, require
-from invopt.exceptions import EvaluationError
+from invopt.exceptions import WrongValueError
 
 __all__ = ["Function"]
 
@@ -173,7 +173,7 @@ def _as_values(value: Any, shape: tuple[int | None, ...]) -> NDArray[np.float64]
     )
     if array.dtype.kind not in "biuf" or not fits:
         wanted = ", ".join("m" if length is None else str(length) for length in shape) + "," * (len(shape) == 1)
-        raise EvaluationError(
+        raise WrongValueError(
             f"'fun' must return {'one real number' if shape == () else f'real numbers of shape ({wanted})'}, "
             f"got {type(value).__name__} of shape {array.shape}, dtype {array.dtype}"
         )

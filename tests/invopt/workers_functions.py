@@ -1,12 +1,14 @@
 """Objectives that worker processes import; what dies leaves a file behind so that it can die once only."""
 
 import os
+import threading
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+FREED = threading.Event()
 A = np.random.default_rng(0).standard_normal((7, 7))
 
 
@@ -112,3 +114,23 @@ def _made_by(pid):
     if os.getpid() != pid:
         raise ModuleNotFoundError("no such module here")
     return OnlyHere()
+
+
+def slow_forever(x):
+    time.sleep(600)
+
+
+def dies_left_of_zero(x):
+    if x[0] < 0:
+        os._exit(3)
+    return float(np.sum(x**2))
+
+
+def waits_left_of_zero(x):
+    if x[0] < 0:
+        FREED.wait(600)
+    return float(np.sum(x**2))
+
+
+def walled(x):
+    return float("inf") if x[0] < 1.5 else float(np.sum(x**2))

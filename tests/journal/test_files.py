@@ -267,5 +267,3 @@ def test_two_threads_on_one_journal(tmp_path):
         thread.join()
     assert len({result.x.tobytes() for result in found}) == 1
     assert len(found) == 4
-
-

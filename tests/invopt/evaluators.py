@@ -1,0 +1,106 @@
+"""Whoever can evaluate: this process, processes of ours, maps and executors; and runs that compare them."""
+
+import multiprocessing
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+import invopt
+from invopt import estimators
+
+HERE = str(Path(__file__).parent)
+with pytest.MonkeyPatch.context() as patch:
+    # Importable here as in any worker, under one name.
+    patch.syspath_prepend(HERE)
+    import workers_functions as functions
+
+
+def children():
+    kept = ("resource_tracker", "forkserver")
+    return [c for c in psutil.Process().children(recursive=True) if not any(k in " ".join(c.cmdline()) for k in kept)]
+
+
+@contextmanager
+def stdlib_pool():
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+@contextmanager
+def stdlib_map():
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        yield pool.map
+        pool.close()
+        pool.join()
+
+
+@contextmanager
+def loky_pool():
+    loky = pytest.importorskip("loky", reason="loky is not installed: pip install invopt[dask]")
+    executor = loky.ProcessPoolExecutor(2)
+    yield executor
+    executor.shutdown(wait=True, kill_workers=True)
+    loky.backend.resource_tracker._resource_tracker._stop()
+
+
+@contextmanager
+def dask_cluster():
+    distributed = pytest.importorskip("distributed", reason="dask is not installed: pip install invopt[dask]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = dict(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None)
+        with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+            yield client.get_executor()
+
+
+@contextmanager
+def threads_here():
+    with ThreadPoolExecutor(3) as executor:
+        yield executor
+
+
+@contextmanager
+def value(workers):
+    yield workers
+
+
+EVALUATORS = {
+    "1": partial(value, 1),
+    "2": partial(value, 2),
+    "3": partial(value, 3),
+    "map": partial(value, map),
+    "threads": threads_here,
+    "stdlib": stdlib_pool,
+    "stdlib map": stdlib_map,
+    "loky": loky_pool,
+    "dask": dask_cluster,
+}
+
+
+FUNCTIONS = {
+    "one by one": dict(fun=functions.bowl, x0=[1.0, 2.0, 3.0]),
+    "seeded": dict(fun=functions.noisy, x0=[1.0, 2.0, 3.0], seeded=True),
+    "vectorized": dict(fun=functions.batched, x0=np.ones(7), vectorized=True, chunk_size=5),
+}
+
+
+def solve(problem, **options):
+    made = estimators.SharedSamples(n_samples=6)
+    return invopt.minimize(problem, made, rng=3, progress=False, **({"maxfev": 130} | options))
+
+
+def assert_same_bits(result, expected):
+    for name in ("x", "fun", "step", "nfev", "standard_error"):
+        np.testing.assert_array_equal(result.history[name], expected.history[name], err_msg=name)
+    assert (result.status, result.nfev) == (expected.status, expected.nfev)
+    np.testing.assert_array_equal(result.x, expected.x)
+
+
+def workers_of_ours():
+    return [child for child in children() if "invopt._serve" in " ".join(child.cmdline())]
