@@ -40,3 +40,12 @@ def test_the_problems_sigma_is_in_units_of_x_scale():
     invopt.differentiate(problem, estimator, rng=0)
     # 5000 independent draws: the standard error of a standard deviation of 5 is 0.05.
     assert np.std(seen[:5000]) == pytest.approx(5.0, abs=0.25)
+
+
+def test_step_decay():
+    schedule = invopt.StepDecay(0.9, factor=0.5, every=10)
+    assert [schedule.at(i, 7.0) for i in (0, 9, 10, 25)] == [0.9, 0.9, 0.45, 0.225]
+    assert invopt.StepDecay(every=2).at(2, 3.0) == pytest.approx(1.0)
+    for fields in ({"factor": 0}, {"factor": 1.5}, {"every": 0}, {"start": -1}):
+        with pytest.raises(ValueError, match=next(iter(fields))):
+            invopt.StepDecay(**fields)
