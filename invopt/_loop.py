@@ -103,9 +103,8 @@ class Loop:
                     return status
                 # Estimates can be free, and evaluations alone look at the clock.
                 self.evaluator.check_time()
-                oracle = Oracle(
-                    self.evaluator, partial(self._estimate, present), rng, partial(self._repeat, present, numbers)
-                )
+                repeat = partial(self._repeat, present, numbers)
+                oracle = Oracle(self.evaluator, partial(self._estimate, present), rng, repeat, estimator.seeds)
                 proposed, state = method.step(x, estimate, state, oracle)
                 proposed = self.evaluator.project(proposed)
                 verdict = _judged(method.status(state), estimate)
