@@ -142,6 +142,12 @@ class NewtonTarget(Estimator):
         """What the estimator does."""
         return self.estimator.needs
 
+    def why_not(self, problem: Problem) -> str:
+        """A Hessian is needed of every problem."""
+        if Order.HESS not in self.estimator.provided(problem):
+            return f"{type(self.estimator).__name__} provides no Hessian for it: give NewtonTarget another 'estimator'"
+        return self.estimator.why_not(problem)
+
     def init(self, problem: Problem) -> NewtonTargetState:
         """No target yet."""
         fresh = self.estimator.init(problem)

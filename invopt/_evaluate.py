@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from typing import Any
 
 import attrs
 import numpy as np
@@ -19,10 +20,12 @@ from invopt._sides import Sides
 from invopt._workers import Chunk, SharedObjective
 from invopt.exceptions import EvaluationError, InvoptError, NonFiniteError
 
-__all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
+__all__ = ["HESS_COST", "JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
 
 # Evaluations that a value with its derivative counts as: one pass forwards, one backwards.
 JAC_COST = 2
+# What a Hessian counts as on top: one call, of the user's or of a closed form.
+HESS_COST = 1
 # Rows of a chunk, where the objective has no wish of its own.
 _BLOCK = 256
 
@@ -180,11 +183,24 @@ class Evaluator:
             raise NonFiniteError("the derivative is not finite; bound the parameters or repair the objective")
         return found
 
+    def hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """The objective's own Hessian of shape (n, n) at one point."""
+        point = self.rows(self.project(x))
+        self.check_budget(HESS_COST)
+        self.check_time()
+        hess: Tensor = self._derivative("hess", point, seed=seed) * torch.outer(self.x_scale, self.x_scale)
+        self.spend(HESS_COST)
+        if not bool(torch.isfinite(hess).all()):
+            raise NonFiniteError("the Hessian is not finite; bound the parameters or repair the objective")
+        return hess
+
     def _value_and_jac(self, point: Tensor, seed: int, adjoint: Adjoint) -> tuple[float, Tensor]:
+        value, jac = self._derivative("value_and_jac", point, seed=seed, adjoint=adjoint)
+        return float(value), jac
+
+    def _derivative(self, name: str, point: Tensor, **options: Any) -> Any:
         try:
-            method = getattr(self.objective, f"{self.prefix}value_and_jac")
-            value, jac = method(point, seed=seed, adjoint=adjoint)
-            return float(value), jac
+            return getattr(self.objective, self.prefix + name)(point, **options)
         except InvoptError:
             raise
         except Exception as error:

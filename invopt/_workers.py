@@ -47,9 +47,10 @@ def as_workers(workers: Any) -> Workers:
         return shared
     if hasattr(workers, "get_executor"):
         raise TypeError(f"'workers' must be an executor: pass {type(workers).__name__}(...).get_executor()")
-    if isinstance(workers, bool) or not isinstance(workers, int | np.integer):
-        raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {workers!r}")
-    count = as_integer("workers", workers)
+    try:
+        count = as_integer("workers", workers)
+    except TypeError:
+        raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {workers!r}") from None
     require("workers", count >= 1, ">= 1", workers)
     return count
 
@@ -222,6 +223,10 @@ class SharedObjective(Objective):
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian, by one worker."""
         return torch.from_numpy(self._ask("hess", x, seed))
+
+    def item_hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """Hessian for one item of a chain, by one worker."""
+        return torch.from_numpy(self._ask("item_hess", x, seed))
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture, by one worker."""
