@@ -25,7 +25,7 @@ from invopt.exceptions import InvoptError, NonFiniteError
 from invopt.report.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from invopt._minimize import Run
+    from invopt._prepare import Run
 
 __all__ = ["Loop", "as_array", "open_evaluator"]
 
@@ -190,11 +190,8 @@ class Loop:
         if self.best is None or not point.estimate.fun >= self.best.estimate.fun:
             self.best = point
         self._record(point, step)
-        if self.run.callback is not None:
-            try:
-                self.run.callback(intermediate_result=self.result())
-            except StopIteration:
-                return Status.CALLBACK
+        if self.run.callback is not None and self.run.callback.ends(self.result()):
+            return Status.CALLBACK
         if verdict is not Status.RUNNING:
             return verdict
         for status in (

@@ -1,86 +1,51 @@
-"""`minimize`: composes and validates a run, then runs the loop."""
+"""`minimize`: a run from its parts to its result."""
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import frozen
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import Bounds
 
-from invopt._arguments import as_bounds, as_limit, check_pairing, check_start, resolve_problem
-from invopt._chained import chained
-from invopt._checkpoint import Checkpoint, as_checkpoint
-from invopt._choice import choose
+from invopt._checkpoint import Checkpoint
 from invopt._estimator import Estimator
-from invopt._loop import Loop
 from invopt._optimizer import Optimizer
-from invopt._problem import Objective, Problem
+from invopt._prepare import prepare
+from invopt._problem import Problem
 from invopt._result import OptimizeResult
-from invopt._stopping import Tolerances
-from invopt._validators import as_real, as_vector, require
-from invopt._workers import Workers, as_workers, check_shareable, open_objective
+from invopt._scipy_habits import by_position
+from invopt._workers import Workers
 
-__all__ = ["Run", "minimize", "prepare"]
-
-Callback = Callable[..., object]
-
-
-@frozen(kw_only=True, eq=False)
-class Run:
-    """Everything a run is made of, validated, before anything is opened."""
-
-    problem: Problem
-    estimator: Estimator
-    method: Optimizer
-    choice: str
-    x0: NDArray[np.float64]
-    bounds: Bounds | None
-    x_scale: NDArray[np.float64]
-    rng: np.random.Generator
-    maxiter: float
-    maxfev: float
-    maxtime: float
-    max_nonfinite: float
-    tolerances: Tolerances
-    callback: Callback | None
-    workers: Workers
-    progress: bool
-    checkpoint: Checkpoint | None = None
-
-    def open(self) -> AbstractContextManager[Objective]:
-        """Open the objective for the length of a block: here, or in the workers."""
-        self.problem.prepare()
-        return open_objective(self.problem, self.workers)
-
-    def loop(self, objective: Objective) -> OptimizeResult:
-        """Run the loop on an open objective."""
-        return Loop(run=self, objective=objective).run_to_end()
+__all__ = ["minimize"]
 
 
 def minimize(
     problem: Problem | str | Callable[..., Any],
+    *parts: Estimator | Optimizer | ArrayLike | tuple[Any, ...] | None,
     estimator: Estimator | str | None = None,
     method: Optimizer | str | None = None,
-    *,
     x0: ArrayLike | None = None,
-    bounds: Bounds | Sequence[tuple[float | None, float | None]] | None = None,
+    args: Any = (),
+    jac: Callable[..., Any] | bool | None = None,
+    hess: Callable[..., Any] | None = None,
+    hessp: None = None,
+    bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = None,
+    constraints: tuple[()] = (),
     x_scale: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
-    maxiter: int | None = None,
-    maxfev: int | None = None,
+    maxiter: float | None = None,
+    maxfev: float | None = None,
     maxtime: float | None = None,
-    gtol: float = 1e-6,
-    xtol: float = 1e-8,
-    ftol: float = 0.0,
+    tol: float | None = None,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
     max_nonfinite: float = 0.5,
-    callback: Callback | None = None,
+    callback: Callable[..., object] | None = None,
+    options: Mapping[str, Any] | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | str | Path | None = None,
@@ -91,35 +56,58 @@ def minimize(
     ----------
     problem : Problem, str or callable
         What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
+    *parts
+        By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args)``.
     estimator : Estimator or str, optional
-        How derivatives are got. By default, or for "auto", chosen for the problem: what it names itself; else
-        `GaussNewton` where residuals are known, `SampleHistory` for few parameters, `SharedSamples` for more.
-        ``res.choice`` says which and why. "paper": the paper's `AggregateHVP` with `FletcherReevesCG`, at its authors'
-        settings.
+        How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` where a
+        function has its own; what the problem names itself; else `GaussNewton` where residuals are known,
+        `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
+        paper's `AggregateHVP` with `FletcherReevesCG`, at its authors' settings.
     method : Optimizer or str, optional
-        How they become steps; by default the best match for what the estimator provides.
+        How they become steps; by default the best match for what the estimator provides. Names of scipy's methods, in
+        any case, stand for `optimizers.Scipy`, but for those that name one of ours: "bfgs", "cg", "newton-cg".
     x0 : array_like, shape (n,), optional
-        Start; by default the problem's.
-    bounds : Bounds or sequence of pairs, optional
-        Box that no evaluation leaves: points outside are projected. By default the problem's.
+        Start; by default the problem's. One number where n = 1.
+    args : tuple, optional
+        Further arguments of a callable, after x: ``f(x, *args)``, and of its `jac` and `hess`.
+    jac : callable or True, optional
+        Gradient of a callable, shape (n,); True: it returns (f, gradient). Estimators that sample do not use it.
+    hess : callable, optional
+        Its Hessian, shape (n, n), together with `jac`.
+    hessp, constraints
+        Refused: they are scipy's, and not supported.
+    bounds : Bounds or iterable of pairs, optional
+        Box that no evaluation leaves: points outside are projected. None or inf in a pair is no bound. By default the
+        problem's.
     x_scale : array_like, shape (n,), optional
         Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
     rng : Generator, int or None
         The one source of randomness (SPEC 7).
     maxiter, maxfev : int, optional
-        Iterations and evaluations, never exceeded. Without any budget, `maxiter` is ``min(200 n, 10000)``.
+        Iterations and evaluations, never exceeded; 1e4 is an integer. Without any budget, `maxiter` is
+        ``min(200 n, 10000)``. With a method of scipy's, an iteration is a point that it visits.
     maxtime : float, optional
         Seconds after which no evaluation is begun.
-    gtol : float, default 1e-6
-        Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
-    xtol : float, default 1e-8
-        Converged when the step is no longer than this, in units of `x_scale`.
-    ftol : float, default 0
-        Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``; 0: never.
+    tol : float, optional
+        Both `gtol` and `xtol`, where they are not given.
+    gtol : float, optional
+        By default 1e-6. Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of
+        `x_scale`).
+    xtol : float, optional
+        By default 1e-8. Converged when the step is no longer than this, in units of `x_scale`.
+    ftol : float, optional
+        By default 0, never. Converged when
+        ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
     max_nonfinite : float, default 0.5
         Non-finite values are dropped and the rest re-weighted, up to this share of a call; then `NonFiniteError`.
     callback : callable, optional
-        ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
+        Called after every iteration: ``callback(intermediate_result)``, by keyword, where a parameter has this name;
+        else ``callback(xk)`` with a copy of the point. Raising ``StopIteration`` ends the run. What it returns counts,
+        as in scipy, only for ``callback(xk, state)``, which is for the method "trust-constr": True ends the run.
+    options : dict, optional
+        scipy's: ``maxiter``, ``maxfev`` or ``maxfun``, ``maxtime``, ``gtol``, ``xtol``, ``ftol``, ``disp`` (`progress`)
+        stand for the arguments. With a method of scipy's all but ``maxfev``, ``maxtime`` and ``disp`` are that
+        method's own, as is `tol`; the run's tolerances are then only tightened by them.
     workers : int, map-like callable or Executor, optional
         Where evaluations happen. None or 1: in this process. An int k >= 2: in k processes of one thread each, started
         for this run, each with the objective open; two such beat one process on two cores. Or ``workers(func,
@@ -163,94 +151,30 @@ def minimize(
     >>> bool(abs(res.x[0] - 1) < 1e-2)
     True
     """
+    given = by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args})
     run = prepare(
         problem,
-        estimator,
-        method,
-        x0=x0,
+        **given,
+        jac=jac,
+        hess=hess,
+        hessp=hessp,
         bounds=bounds,
+        constraints=constraints,
         x_scale=x_scale,
         rng=rng,
         maxiter=maxiter,
         maxfev=maxfev,
         maxtime=maxtime,
+        tol=tol,
         gtol=gtol,
         xtol=xtol,
         ftol=ftol,
         max_nonfinite=max_nonfinite,
         callback=callback,
+        options=options,
         workers=workers,
         progress=progress,
         checkpoint=checkpoint,
     )
     with run.open() as objective:
         return run.loop(objective)
-
-
-def prepare(
-    problem: Any,
-    estimator: Any = None,
-    method: Any = None,
-    *,
-    x0: Any = None,
-    bounds: Any = None,
-    x_scale: Any = None,
-    rng: Any = None,
-    maxiter: int | None = None,
-    maxfev: int | None = None,
-    maxtime: float | None = None,
-    gtol: float = 1e-6,
-    xtol: float = 1e-8,
-    ftol: float = 0.0,
-    max_nonfinite: float = 0.5,
-    callback: Callback | None = None,
-    workers: Workers | None = None,
-    progress: bool | None = None,
-    checkpoint: Checkpoint | str | Path | None = None,
-) -> Run:
-    """Validate the arguments of `minimize`, without opening or evaluating anything."""
-    described = resolve_problem(problem, x0, bounds, x_scale)
-    n = described.n
-    scale = as_vector("x_scale", described.x_scale if x_scale is None else x_scale, size=n)
-    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
-    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
-    chosen, chosen_method, why = choose(described, estimator, method, limits[1], scale)
-    check_pairing(described, chosen, chosen_method)
-    # Where estimates can be free, no budget of evaluations ends a run.
-    unlimited = min(limits[0], limits[2]) == math.inf and (limits[1] == math.inf or chosen.endless)
-    chosen = chained(chosen, described)
-    check_pairing(described, chosen, chosen_method)
-    box = described.bounds if bounds is None else as_bounds(bounds, n)
-    share = as_real("max_nonfinite", max_nonfinite)
-    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"'callback' must be callable as callback(*, intermediate_result): {callback!r}")
-    shared = as_workers(workers)
-    if shared != 1:
-        check_shareable(described, chosen.needs)
-    return Run(
-        problem=described,
-        estimator=chosen,
-        method=chosen_method,
-        choice=why,
-        x0=check_start(described.x0 if x0 is None else x0, box, n),
-        bounds=box,
-        x_scale=scale,
-        rng=_as_rng(rng),
-        maxiter=min(200.0 * n, 10_000.0) if unlimited else limits[0],
-        maxfev=limits[1],
-        maxtime=limits[2],
-        max_nonfinite=share,
-        tolerances=Tolerances(gtol=gtol, xtol=xtol, ftol=ftol),
-        callback=callback,
-        workers=shared,
-        progress=sys.stderr.isatty() if progress is None else progress,
-        checkpoint=as_checkpoint(checkpoint),
-    )
-
-
-def _as_rng(rng: Any) -> np.random.Generator:
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None

@@ -109,6 +109,10 @@ class Optimizer(abc.ABC):
     """
 
     requires: ClassVar[Order] = Order.JAC
+    # Names by which `minimize` knows it too, each of which is its first argument.
+    stands_for: ClassVar[tuple[str, ...]] = ()
+    # Whether callbacks may take the point and the result, as those of one of scipy's methods do.
+    calls_back_with_state: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, x0: Tensor) -> Any:
