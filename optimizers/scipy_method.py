@@ -163,7 +163,7 @@ class Scipy(Inverted):
             try:
                 request = self._send(run.inversion, reply)
             except (np.linalg.LinAlgError, ArithmeticError):
-                # Noise has made a matrix that scipy cannot factor; there is no answer but the present point.
+                # Noise has made a matrix that scipy cannot use; there is no answer but the present point.
                 run.verdict = Status.LINE_SEARCH
                 return x, run
             if run.inversion.done:
@@ -205,6 +205,9 @@ class Scipy(Inverted):
             except (TypeError, ValueError) as error:
                 if isinstance(error, np.linalg.LinAlgError):
                     raise
+                if reply is not None and isinstance(error, ValueError):
+                    # Options are refused before the first question: this is about numbers, overflown or not finite.
+                    raise np.linalg.LinAlgError(str(error)) from error
                 raise ValueError(f"scipy's {self.name!r} refused 'options' {self.options!r}: {error}") from error
 
     def _verdict(self, result: scipy.optimize.OptimizeResult) -> Status:
