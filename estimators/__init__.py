@@ -5,6 +5,7 @@ from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
 from .autodiff import Autodiff
 from .dual_buffer import DualBuffer
+from .exact_derivative import ExactDerivative
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
 from .full_gradient import FullGradient
@@ -29,6 +30,7 @@ __all__ = [
     "AggregateHessian",
     "Autodiff",
     "DualBuffer",
+    "ExactDerivative",
     "FiniteDifference",
     "FullGradient",
     "FunctionValue",

@@ -15,7 +15,7 @@ from invopt._estimator import Estimate, Lowest, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
-from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt._seeds import SeedPolicy, SeedSource
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
@@ -128,7 +128,8 @@ class GaussNewton(HistoryEstimator):
         stay = self._is_plateau(seen.weights, seen.funs, state)
         state = evolve(self._stayed(state, stay), gram=gram)
         adaptive = isinstance(self.sigma, AdaptiveWidth)
-        estimate = mean_square_estimate(x, model, state, remembers=self.window > 1)
+        noisy = self.seeds is not SeedPolicy.FIXED
+        estimate = mean_square_estimate(x, model, state, remembers=self.window > 1, noisy=noisy)
         m, n = state.batches[-1].values.shape[1], len(x)
         note = _FEWER.format(m, n) if m < n else ""
         # In small units any gradient is small; while the width is not, it says nothing of the minimum.
@@ -171,9 +172,11 @@ class GaussNewton(HistoryEstimator):
     def _with_noise(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> HistoryState:
-        """With the noise at `x` measured, unless a value was not finite."""
+        """With the noise at `x` measured, unless a value was not finite; it is 0 where seeds do not vary."""
+        if self.seeds is SeedPolicy.FIXED:
+            return evolve(state, floor=state.floor.measured(0.0))
         few = state.batches[-1].values.shape[1] <= _FEW_RESIDUALS
-        seeds = rng.integers(1, FIRST_REFERENCE_SEED, _MANY_SEEDS if few else _SEEDS)
+        seeds = SeedSource(self.seeds, rng).repeat(_MANY_SEEDS if few else _SEEDS)
         residuals = self._evaluate(objective, x.expand(len(seeds), -1), seeds, state)
         noise = float(residuals.var(0).mean())
         if not math.isfinite(noise):
@@ -278,7 +281,7 @@ class GaussNewton(HistoryEstimator):
     @staticmethod
     def _best(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
         """No descent came down to the noise: the lowest of them is the answer, and not for noise alone."""
-        estimate, here = evolve(estimate, note=_ABOVE_NOISE), _clean(state)
+        estimate, here = evolve(estimate, note=state.floor.too_high), _clean(state)
         if state.best is None or here.fun <= state.best.fun:
             return estimate, state
         # Once; from there on the width goes on to shrink.
@@ -293,9 +296,6 @@ _HIDDEN = "noise that no seed repeats hides how the residuals depend on some par
 _LEFT_OVER = (
     "what is left of the residuals is still {:.0f} times the noise: a model that cannot match the target, "
     "or a wrong minimum"
-)
-_ABOVE_NOISE = (
-    "the residuals stay far above their noise: there may be a lower minimum elsewhere, or none that matches the target"
 )
 
 

@@ -16,7 +16,7 @@ from invopt._estimator import Estimate, Estimator
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._schedules import Schedule, as_schedule
-from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
+from invopt._seeds import SeedPolicy, SeedSource
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 from invopt.exceptions import NonFiniteError
@@ -147,7 +147,8 @@ class HistoryEstimator(Estimator):
     window : int, default 8
         Iterations whose samples are kept, at least 1.
     seeds : SeedPolicy or str, default "per_pair"
-        With "per_pair" the whole window shares one seed, so that noise drops out of all differences within it.
+        With "per_pair" the whole window shares one seed, so that noise drops out of all differences within it. With
+        "fixed" there is no noise to measure: the run is that of a function without any.
     """
 
     unbiased: ClassVar[bool] = False
@@ -228,13 +229,13 @@ class HistoryEstimator(Estimator):
         """Add a batch around `x`."""
         m = self.pairs(objective.n)
         t, directions = draw(rng, m, objective.n, state.directions)
-        seed = state.seed
+        seed, source = state.seed, SeedSource(self.seeds, rng)
         if self.seeds is SeedPolicy.PER_PAIR and seed is None:
-            seed = int(rng.integers(1, FIRST_REFERENCE_SEED))
+            seed = int(source.compare(1)[0])
         elif seed is not None and self.window == 1:
             # Nothing is compared with what was sampled before, and noise that is new each time averages out.
-            seed = (seed + 1) % FIRST_REFERENCE_SEED
-        seeds = SeedSource(self.seeds, rng).draw(m, 2) if seed is None else np.full(2 * m, seed)
+            seed = source.following(seed)
+        seeds = source.draw(m, 2) if seed is None else np.full(2 * m, seed)
         # What is fitted is what was evaluated: of a point outside the bounds, the one at them.
         points = objective.project(torch.cat([x - state.sigma * t, x + state.sigma * t]))
         points, values = _finite(points, self._evaluate(objective, points, seeds, state))

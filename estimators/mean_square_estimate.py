@@ -14,7 +14,9 @@ from .parameter_covariance import gradient_blocks
 __all__ = ["mean_square_estimate"]
 
 
-def mean_square_estimate(x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool) -> Estimate:
+def mean_square_estimate(
+    x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool, noisy: bool = True
+) -> Estimate:
     """Value, gradient and Hessian without what noise adds to them, each with its standard error."""
     sigma = state.sigma
     coefficients, products = model.coefficients, model.products
@@ -23,7 +25,7 @@ def mean_square_estimate(x: Tensor, model: LinearModel, state: HistoryState, *, 
     along, across = model.rests[:, 0], model.rests[:, 1:]
     moved = model.influence[1:] * along + model.influence[0] * across.T
     # Noise that the window shares is not in the spread of its samples; at the answer, noise is what residuals are.
-    shared = gradient_blocks(coefficients[1:], coefficients[0]).square().sum(1)
+    shared = gradient_blocks(coefficients[1:], coefficients[0]).square().sum(1) if noisy else 0.0
     jac = 2 * (products[1:, 0] - excess[1:, 0]) / (m * sigma)
     unknown = torch.full_like(x, torch.inf)
     funs = torch.cat([batch.funs for batch in state.batches])

@@ -8,19 +8,20 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 from attrs import evolve, field, frozen, validators
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._estimator import Estimate, Estimator, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
-from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy
+from invopt._seeds import SeedPolicy, SeedSource
 from invopt._validators import integer, real, require
 
 from .gauss_newton import GaussNewton
 
 __all__ = ["NewtonTarget"]
 
-# Under which two ends are compared.
+# Seeds under which two ends are compared, where seeds vary.
 _SEEDS = 2
 
 
@@ -98,7 +99,7 @@ class NewtonTarget(Estimator):
     Each input has its own memory, for `GaussNewton` the residuals of all samples of its window.
 
     One call costs what `estimator` does, Hessian included, and nothing once the target stays; the last step after a
-    restart costs four evaluations more, of both ends under the same two seeds.
+    restart costs four evaluations more, of both ends under the same two seeds; two where seeds are "fixed".
 
     References
     ----------
@@ -141,6 +142,12 @@ class NewtonTarget(Estimator):
         """What the estimator does."""
         return self.estimator.needs
 
+    def why_not(self, problem: Problem) -> str:
+        """A Hessian is needed of every problem."""
+        if Order.HESS not in self.estimator.provided(problem):
+            return f"{type(self.estimator).__name__} provides no Hessian for it: give NewtonTarget another 'estimator'"
+        return self.estimator.why_not(problem)
+
     def init(self, problem: Problem) -> NewtonTargetState:
         """No target yet."""
         fresh = self.estimator.init(problem)
@@ -148,7 +155,7 @@ class NewtonTarget(Estimator):
 
     def cost(self, n: int) -> int:
         """Evaluations of a step of the target, at most."""
-        return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * _SEEDS if self.restarts > 0 else 0)
+        return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * self._repeats if self.restarts > 0 else 0)
 
     def next_cost(self, n: int, state: NewtonTargetState) -> int:
         """Evaluations of the next call: none while the target stays."""
@@ -156,7 +163,12 @@ class NewtonTarget(Estimator):
         if not self._moves(descent, step):
             return 0
         weighed = descent > 0 and step + 1 == self.steps
-        return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * _SEEDS if weighed else 0)
+        return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * self._repeats if weighed else 0)
+
+    @property
+    def _repeats(self) -> int:
+        """Evaluations at each of two ends."""
+        return 1 if self.seeds is SeedPolicy.FIXED else _SEEDS
 
     def _phase(self, calls: int) -> tuple[int, int]:
         """Descents before this one, and steps taken in it."""
@@ -176,7 +188,7 @@ class NewtonTarget(Estimator):
                 state = state._replace(inner=state.fresh, target=None, rival=state.target)
             state = self._found(objective, x, state, rng)
             if descent > 0 and step + 1 == self.steps:
-                state = _lower(objective, state, rng)
+                state = _lower(objective, state, SeedSource(self.seeds, rng).repeat(self._repeats, 2))
         seen, target = state.seen, state.target
         assert seen is not None
         assert target is not None
@@ -216,14 +228,13 @@ class NewtonTarget(Estimator):
         return state._replace(inner=inner, seen=seen, target=objective.project(x + step))
 
 
-def _lower(objective: Evaluator, state: NewtonTargetState, rng: np.random.Generator) -> NewtonTargetState:
-    """The better end of the last two descents, under the same seeds."""
+def _lower(objective: Evaluator, state: NewtonTargetState, seeds: NDArray[np.int64]) -> NewtonTargetState:
+    """The better end of the last two descents; half of the seeds are for each."""
     assert state.seen is not None
     assert state.target is not None
     assert state.rival is not None
     ends, before = torch.stack([state.target, state.rival]), objective.nfev
-    seeds = rng.integers(1, FIRST_REFERENCE_SEED, _SEEDS)
-    values = objective.fun(ends.repeat_interleave(_SEEDS, 0), seed=np.tile(seeds, 2)).reshape(2, _SEEDS).mean(1)
+    values = objective.fun(ends.repeat_interleave(len(seeds) // 2, 0), seed=seeds).reshape(2, -1).mean(1)
     seen = evolve(state.seen, nfev=state.seen.nfev + objective.nfev - before)
     return state._replace(seen=seen, target=ends[int(values.nan_to_num(torch.inf).argmin())], rival=None)
 

@@ -22,6 +22,12 @@ _LEFT = 0.15
 _PAYS = 0.6
 RAISE = 4
 ONLY_NOISE = "values differ, but by no more than noise"
+_ABOVE_NOISE = (
+    "the residuals stay far above their noise: there may be a lower minimum elsewhere, or none that matches the target"
+)
+_ABOVE_ZERO = (
+    "residuals remain that no noise explains: there may be a lower minimum elsewhere, or none that matches the target"
+)
 # Standard errors of a mean square that noise alone does not come to.
 _CERTAIN = 4.0
 
@@ -60,6 +66,11 @@ class NoiseFloor:
         """Mean square of the noise with as many samples per pixel as there now are."""
         assert self.noise is not None
         return self.noise / self.factor
+
+    @property
+    def too_high(self) -> str:
+        """What to say of a run whose descents have all ended above the noise."""
+        return _ABOVE_NOISE if self.level > 0 else _ABOVE_ZERO
 
     def is_above(self, lowest: float, top: float) -> bool:
         """Whether a descent from `top`, with the problem's own samples, to `lowest` ended above the noise."""

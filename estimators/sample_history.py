@@ -15,7 +15,7 @@ from invopt._estimator import Estimate, Lowest, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Problem
 from invopt._result import Status
-from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt._seeds import SeedPolicy, SeedSource
 from invopt._validators import integer
 from invopt._width import AdaptiveWidth
 
@@ -146,14 +146,19 @@ class SampleHistory(HistoryEstimator):
         return self._at_the_end(objective, estimate, model, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
-        """With the noise measured, once more if it was before, unless a value was not finite."""
+        """With the noise measured, once more if it was before, unless a value was not finite.
+
+        Where seeds do not vary, there is none.
+        """
+        if self.seeds is SeedPolicy.FIXED:
+            return evolve(state, floor=evolve(state.floor, noise=0.0), probed=state.sigma)
         assert state.lowest is not None
         x, times = state.lowest.x, state.probes
         aside = state.sigma * torch.nn.functional.normalize(torch.from_numpy(rng.standard_normal(objective.n)), dim=0)
         points = objective.project(torch.stack([x, x + aside, x - aside]))
         # Of two points aside, the one that the bounds leave there.
         points = points[[0, 1 if not torch.equal(points[1], x) else 2]]
-        seeds = np.tile(rng.integers(1, FIRST_REFERENCE_SEED, 2), 2)
+        seeds = SeedSource(self.seeds, rng).repeat(2, 2)
         values = self._evaluate(objective, points.repeat_interleave(2, 0), seeds, state).reshape(2, 2)
         if not bool(torch.isfinite(values).all()):
             return state

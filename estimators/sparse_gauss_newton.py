@@ -14,8 +14,8 @@ from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._result import Status
-from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy
-from invopt._validators import integer, real
+from invopt._seeds import SeedPolicy, SeedSource
+from invopt._validators import integer, real, require
 from invopt.exceptions import NonFiniteError
 
 from .parameter_covariance import sparse_parameter_covariance
@@ -71,6 +71,9 @@ class SparseGaussNewton(Estimator):
         Parameters that a residual may depend on, at least 1.
     max_spp_factor : int, default 64
         Samples per pixel double with every iteration up to this factor, >= 1.
+    seeds : SeedPolicy or str, default "per_pair"
+        The perturbations share one, and every later estimate has another; "per_iteration" is the same. "fresh" is
+        refused, for perturbations are compared.
 
     Notes
     -----
@@ -79,7 +82,8 @@ class SparseGaussNewton(Estimator):
     hold, and the message of the result says so.
 
     The run ends once, at the most samples per pixel, the residuals no longer fall: with `Status.NOISE_FLOOR`, or, where
-    they have not fallen since the start or locality does not hold, with `Status.UNSURE` and without error bars.
+    they have not fallen since the start or locality does not hold, with `Status.UNSURE` and without error bars. With
+    ``seeds="fixed"`` there is no noise: standard errors are 0, and the tolerances end the run.
 
     See Also
     --------
@@ -99,8 +103,8 @@ class SparseGaussNewton(Estimator):
     def __attrs_post_init__(self) -> None:
         if self.sigma is not None:
             real(above=0)(self, self.__attrs_attrs__.sigma, self.sigma)
-        if self.seeds is not SeedPolicy.PER_PAIR:
-            raise ValueError(f"'seeds' must be per_pair, the perturbations being compared: {self.seeds.value!r}")
+        compared = self.seeds is not SeedPolicy.FRESH
+        require("seeds", compared, "per_pair, per_iteration or fixed: perturbations are compared", self.seeds.value)
         if self.neighbours > self.n_samples - _HELD_BACK - 1:
             raise ValueError(f"'neighbours' must be at most n_samples - {_HELD_BACK + 1}: {self.neighbours!r}")
 
@@ -123,7 +127,7 @@ class SparseGaussNewton(Estimator):
             if state.spp is not None:
                 state = evolve(state, factor=min(state.factor * _RAISE, self.max_spp_factor))
             spp = None if state.spp is None else state.spp * state.factor
-            seed = rng.integers(1, FIRST_REFERENCE_SEED, 1)
+            seed = SeedSource(self.seeds, rng).draw(1)
             residual = objective.residuals(x[None], seed=seed, spp=spp)[0].double()
         estimate = evolve(self._describe(x, residual, state), nfev=objective.nfev - spent)
         highest = state.spp is None or state.factor >= self.max_spp_factor
@@ -139,8 +143,7 @@ class SparseGaussNewton(Estimator):
         signs = torch.from_numpy(rng.choice([-1.0, 1.0], (k, n)))
         sigma = min(state.sigma, objective.sigma_limit)
         points = objective.project(torch.cat([x[None], x + sigma * signs]))
-        seeds = np.full(k + 1, int(rng.integers(1, FIRST_REFERENCE_SEED)))
-        residuals = objective.residuals(points, seed=seeds).double().numpy()
+        residuals = objective.residuals(points, seed=SeedSource(self.seeds, rng).compare(k + 1)).double().numpy()
         keep = np.isfinite(residuals).all(1)
         if not keep[0] or keep.sum() <= _HELD_BACK + self.neighbours + 1:
             raise NonFiniteError(
@@ -166,23 +169,36 @@ class SparseGaussNewton(Estimator):
             return Measurement(torch.from_numpy(2 * turned / m), torch.zeros_like(p))
 
         contributions = jacobian.multiply(residual.numpy()[:, None])
-        done = state.before is not None and value > _PAYS * state.before
-        # The residuals of a step that went wrong do not fall either.
-        rose = state.first is not None and value > _PAYS * state.first
-        wrong = bool(state.note) or rose
-        return Estimate(
+        # Residuals as independent noise: what is left of them at the answer.
+        error = 2 * np.sqrt(np.asarray(contributions.power(2).sum(0)).ravel()) / m
+        estimate = Estimate(
             x=x,
             fun=value,
             jac=torch.from_numpy(2 * np.asarray(contributions.sum(0)).ravel() / m),
-            # Residuals as independent noise: what is left of them at the answer.
-            standard_error=torch.from_numpy(2 * np.sqrt(np.asarray(contributions.power(2).sum(0)).ravel()) / m),
+            standard_error=torch.from_numpy(error if self._noisy else np.zeros_like(error)),
             product=product,
             nfev=0,
-            note=state.note or (_ROSE if done and rose else ""),
+            note=state.note,
             blind=not jacobian.count_nonzero(),
-            x_standard_error=_error_bars(jacobian, residual) if done and not wrong else None,
-            status=Status.RUNNING if not done else Status.UNSURE if wrong else Status.NOISE_FLOOR,
         )
+        return self._judged(estimate, residual, state)
+
+    @property
+    def _noisy(self) -> bool:
+        return self.seeds is not SeedPolicy.FIXED
+
+    def _judged(self, estimate: Estimate, residual: Tensor, state: _State) -> Estimate:
+        """The end, with error bars where it deserves them, once the residuals no longer fall."""
+        if state.before is None or estimate.fun <= _PAYS * state.before:
+            return estimate
+        # The residuals of a step that went wrong do not fall either.
+        rose = state.first is not None and estimate.fun > _PAYS * state.first
+        if rose or state.note:
+            return evolve(estimate, note=state.note or _ROSE, status=Status.UNSURE)
+        if not self._noisy:
+            return estimate
+        assert state.jacobian is not None
+        return evolve(estimate, x_standard_error=_error_bars(state.jacobian, residual), status=Status.NOISE_FLOOR)
 
 
 _ROSE = "the residuals did not fall: they are not linear over the steps"

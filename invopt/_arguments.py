@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,35 @@ from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
 from invopt._problem import Problem
 from invopt._registry import find, resolve
+from invopt._scipy_habits import is_function, is_given, with_arguments
 from invopt._validators import as_integer, as_real, as_vector, require
 from invopt.exceptions import IncompatibleError
 
-__all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "resolve_problem"]
+__all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "listed", "resolve_problem"]
 
 
-def resolve_problem(problem: Any, x0: Any, bounds: Any, x_scale: Any) -> Problem:
+def resolve_problem(
+    problem: Any, x0: Any, bounds: Any, x_scale: Any, *, args: Any = (), jac: Any = None, hess: Any = None
+) -> Problem:
     """Return the problem that an object, a name or a callable with `x0` stands for."""
-    if not callable(problem) or isinstance(problem, Problem | type):
+    if not is_function(problem):
+        for name, value in {"args": args, "jac": jac, "hess": hess}.items():
+            if is_given(value):
+                raise TypeError(f"'{name}' is for callables; a problem has its own: Function(fun=..., {name}=...)")
         resolved = resolve("problems", problem, "problem")
         assert isinstance(resolved, Problem)
         return resolved
     if x0 is None:
         raise TypeError("'x0' is needed where 'problem' is a callable: minimize(f, x0=[...])")
-    made: Problem = find("problems", "function")(fun=problem, x0=x0, bounds=bounds, x_scale=x_scale)
+    own = {"fun": problem, "jac": jac, "hess": hess}
+    functions = {name: with_arguments(function, args) for name, function in own.items()}
+    made: Problem = find("problems", "function")(**functions, x0=x0, bounds=bounds, x_scale=x_scale)
     return made
+
+
+def listed(values: Any) -> Any:
+    """What an iterator gives, which it does only once; anything else as it is."""
+    return list(values) if isinstance(values, Iterator) else values
 
 
 def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> None:
@@ -39,10 +53,13 @@ def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> 
             f"{type(estimator).__name__} needs {missing.name}, but {type(problem).__name__} provides "
             f"{problem.provides.name}{why and ': '}{why}"
         )
-    if missing_order := method.requires & ~estimator.provides:
+    if why := estimator.why_not(problem):
+        raise IncompatibleError(f"{type(estimator).__name__} does not serve {type(problem).__name__}: {why}")
+    provided = estimator.provided(problem)
+    if missing_order := method.requires & ~provided:
         raise IncompatibleError(
             f"{type(method).__name__} needs {missing_order.name}, but {type(estimator).__name__} provides "
-            f"{estimator.provides.name}"
+            f"{provided.name}{'' if provided == estimator.provides else f' for this {type(problem).__name__}'}"
         )
 
 
@@ -51,6 +68,8 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
     if bounds is None:
         return None
     given: tuple[Any, Any]
+    if hasattr(bounds, "detach"):
+        bounds = bounds.detach().cpu().numpy()
     if isinstance(bounds, Bounds):
         given = _broadcast(bounds.lb, n), _broadcast(bounds.ub, n)
     else:
@@ -110,7 +129,7 @@ def _from_pairs(bounds: Any, n: int) -> tuple[list[float], list[float]]:
 
 def check_start(x0: Any, bounds: Bounds | None, n: int, name: str = "x0") -> NDArray[np.float64]:
     """Return `x0` as a fresh float64 vector inside the bounds, or raise."""
-    start = as_vector(name, x0, size=n)
+    start = as_vector(name, x0, size=n, scalar=True)
     if bounds is not None:
         for i in np.flatnonzero((start < bounds.lb) | (start > bounds.ub)):
             raise ValueError(

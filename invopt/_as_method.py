@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from invopt._minimize import minimize
 from invopt._result import OptimizeResult
-from invopt.exceptions import IncompatibleError
 
 __all__ = ["as_method"]
+
+_ARGUMENTS = frozenset(inspect.signature(minimize).parameters)
 
 
 def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Callable[..., OptimizeResult]:
@@ -30,8 +28,8 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
     Returns
     -------
     callable
-        Takes scipy's objective, start, bounds and callback. A `jac` or `hess` given to scipy is not used, and
-        constraints are refused.
+        Takes scipy's objective, start, bounds, callback, and a `jac` and `hess` that are callable; by default
+        `ExactDerivative` uses these. A `hessp` and constraints are refused.
 
     Examples
     --------
@@ -47,52 +45,24 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         x0: Any,
         args: tuple[Any, ...] = (),
         *,
-        jac: Any = None,
-        hess: Any = None,
-        hessp: Any = None,
-        bounds: Any = None,
-        constraints: Any = (),
         callback: Any = None,
         tol: float | None = None,
-        **scipy_options: Any,
+        **scipys: Any,
     ) -> OptimizeResult:
-        if np.size(constraints) > 0:
-            raise IncompatibleError("constraints other than bounds are not supported")
-        if "disp" in scipy_options:
-            scipy_options["progress"] = bool(scipy_options.pop("disp"))
-        if tol is not None:
-            scipy_options = {"gtol": tol, "xtol": tol} | scipy_options
-        # With jac=True scipy's objective returns (f, gradient); the gradient is not wanted here.
-        objective: Any = _Objective(fun, args, jac is True)
+        ours = options | {name: scipys.pop(name) for name in _ARGUMENTS & scipys.keys()}
+        if "disp" not in scipys:
+            ours.setdefault("progress", False)
+        # What remains are options that scipy has taken out of their dictionary.
         return minimize(
-            objective,
-            estimator,
-            method,
+            fun,
+            estimator=estimator,
+            method=method,
             x0=x0,
-            bounds=bounds,
-            callback=_our_callback(callback),
-            **({"progress": False} | options | scipy_options),
+            args=args,
+            callback=callback,
+            tol=tol,
+            options=scipys,
+            **ours,
         )
 
     return custom
-
-
-class _Objective(NamedTuple):
-    """Scipy's objective as ours; not a closure, so that it can be sent to workers."""
-
-    fun: Callable[..., Any]
-    args: tuple[Any, ...]
-    with_gradient: bool
-
-    def __call__(self, x: NDArray[np.float64]) -> Any:
-        value = self.fun(x, *self.args)
-        return value[0] if self.with_gradient else value
-
-
-def _our_callback(callback: Any) -> Callable[..., object] | None:
-    """Scipy's two kinds of callback, told apart as scipy does: by the name of the only parameter."""
-    if callback is None:
-        return None
-    if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
-        return lambda *, intermediate_result: callback(intermediate_result=intermediate_result)
-    return lambda *, intermediate_result: callback(intermediate_result.x)

@@ -41,8 +41,9 @@ class Link(NamedTuple):
 class Chain(abc.ABC):
     """The differentiable part of a problem with the CHAIN capability: weights w to points x of an inner problem.
 
-    The objective that such a problem opens has methods ``item_fun``, ``item_residuals`` and ``item_value_and_jac``.
-    They are those of an ordinary objective, but for points that begin with the number of an item and go on with x.
+    The objective that such a problem opens has methods ``item_fun``, ``item_residuals``, ``item_value_and_jac`` and
+    ``item_hess``. They are those of an ordinary objective, but for points that begin with the number of an item and go
+    on with x.
 
     Attributes
     ----------

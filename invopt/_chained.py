@@ -76,8 +76,11 @@ class Chained(Estimator):
     @property
     def provides(self) -> Order:  # type: ignore[override]
         """What the inner estimator does, but for a Hessian of N x N."""
-        inner = self.estimator.provides
-        return (inner | Order.HESSP if Order.HESS in inner else inner) & ~Order.HESS
+        return _carried(self.estimator.provides)
+
+    def provided(self, problem: Problem) -> Order:
+        """Likewise of what the inner estimator provides for the inner problem."""
+        return _carried(self.estimator.provided(problem.chain().inner))
 
     @property
     def needs(self) -> Capability:  # type: ignore[override]
@@ -164,6 +167,10 @@ class Chained(Estimator):
             partial=partial,
             unit=None if jac is None else lambda: back.unit(found, jac),
         )
+
+
+def _carried(inner: Order) -> Order:
+    return (inner | Order.HESSP if Order.HESS in inner else inner) & ~Order.HESS
 
 
 def _nothing(x: Tensor) -> Estimate:

@@ -21,6 +21,12 @@ __all__ = ["Choice", "choose"]
 # Above these, samples are too few for the model that each fits.
 _MOST_FOR_GAUSS_NEWTON = 20
 _MOST_FOR_HISTORY = 6
+# Above this a matrix of n x n, updated every iteration, costs more than it is worth.
+_MOST_FOR_BFGS = 200
+# Longest step of Newton's method on exact derivatives, whose radius follows the run: no limit in practice.
+_LONGEST_STEP = 1e6
+# Estimator of what has derivatives of its own.
+_EXACT = "exact-derivative"
 # Iterations that a budget should hold; share of a period that a kernel may be wide, and still tell its halves apart.
 _ITERATIONS, _OF_A_PERIOD = 10, 0.25
 
@@ -62,8 +68,9 @@ def choose(
     chosen, why = _estimator_for(problem, maxfev, scale, problem.n if n is None else max(n, 1))
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
-    elif asked is not None and asked.requires & ~chosen.provides:
-        chosen, why = find("estimators", "shared-samples")(), "it provides what the method requires"
+    elif asked is not None and asked.requires & ~chosen.provided(problem):
+        unused = "; 'jac' is not used: give 'hess' too" if kebab(type(chosen).__name__) == _EXACT else ""
+        chosen, why = find("estimators", "shared-samples")(), f"it provides what the method requires{unused}"
     made = _method_for(problem, chosen) if asked is None else asked
     return Choice(chosen, made, f"{type(chosen).__name__} with {type(made).__name__}: {why}")
 
@@ -77,7 +84,11 @@ def _paper(asked: Optimizer | None) -> Choice:
 
 def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64], n: int) -> tuple[Estimator, str]:
     if problem.default_estimator is not None:
-        return find("estimators", problem.default_estimator)(), f"{type(problem).__name__} names it as what serves it"
+        exact = problem.default_estimator == _EXACT
+        why = (
+            "the problem's own derivatives are given" if exact else f"{type(problem).__name__} names it as its default"
+        )
+        return find("estimators", problem.default_estimator)(), why
     width = _width(problem, x_scale)
     if Capability.RESIDUALS in problem.provides and n <= _MOST_FOR_GAUSS_NEWTON:
         why = f"residuals are known, and n = {n} is at most {_MOST_FOR_GAUSS_NEWTON}"
@@ -106,11 +117,13 @@ def _within(estimator: Any, n: int, maxfev: float, why: str) -> tuple[Estimator,
 
 
 def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
-    provides = estimator.provides
+    provides = estimator.provided(problem)
     if problem.default_method is not None:
         own: Optimizer = resolve("optimizers", problem.default_method, "method")
         if not own.requires & ~provides:
             return own
+    if kebab(type(estimator).__name__) == _EXACT:
+        return _for_exact(problem.n, Order.HESS in provides)
     if not estimator.unbiased and Order.HESS in provides:
         name = "newton"
     elif Order.HESSP in provides:
@@ -120,4 +133,14 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
     else:
         name = "adaptive-bfgs"
     made: Optimizer = find("optimizers", name)(**_OPTIONS.get(kebab(type(estimator).__name__), {}))
+    return made
+
+
+def _for_exact(n: int, curved: bool) -> Optimizer:
+    """Methods that compare values, which exact ones allow."""
+    made: Optimizer
+    if curved:
+        made = find("optimizers", "newton")(max_trust_radius=_LONGEST_STEP)
+    else:
+        made = find("optimizers", "bfgs" if n <= _MOST_FOR_BFGS else "lbfgs")()
     return made

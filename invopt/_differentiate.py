@@ -8,12 +8,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
-from invopt._arguments import resolve_problem
+from invopt._arguments import listed, resolve_problem
 from invopt._clock import Clock
 from invopt._estimator import Order
 from invopt._loop import open_evaluator
 from invopt._lost import Failures
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt._reporting import as_array
 from invopt._validators import as_vector
 
@@ -92,6 +92,7 @@ def differentiate(
     >>> round(float(found.jac[0]), 6), round(float(found.hess[0, 0]), 3)
     (6.0, 2.0)
     """
+    bounds = listed(bounds)
     described = resolve_problem(problem, x, bounds, x_scale)
     # One point leaves an estimator that remembers with nothing to remember.
     default = described.default_estimator or "shared-samples"
@@ -109,7 +110,7 @@ def differentiate(
         workers=workers,
         progress=False,
     )
-    scale, provides = run.x_scale, run.estimator.provides
+    scale, provides = run.x_scale, run.estimator.provided(run.problem)
     vector = None if p is None else run.problem.as_tensor(as_vector("p", p, size=run.problem.n) / scale)
     if vector is not None and Order.HESSP not in provides:
         raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")

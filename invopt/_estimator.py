@@ -194,6 +194,14 @@ class Estimator(abc.ABC):
 
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 
+    def provided(self, problem: Problem) -> Order:
+        """What an estimate of a problem holds: `provides`, unless it depends on the problem."""
+        return self.provides
+
+    def why_not(self, problem: Problem) -> str:
+        """Why it does not serve a problem that has what it needs, and what does; empty if it does."""
+        return ""
+
     @abc.abstractmethod
     def init(self, problem: Problem) -> Any:
         """State before the first estimate."""

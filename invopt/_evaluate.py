@@ -23,7 +23,7 @@ from invopt._sides import Sides
 from invopt._sought import Sought
 from invopt.exceptions import EvaluationError, EvaluationTimeoutError, InvoptError, NonFiniteError, WrongValueError
 
-__all__ = ["JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
+__all__ = ["HESS_COST", "JAC_COST", "Budget", "Evaluator", "StopRun", "price_of"]
 
 # Evaluations that a value with its derivative counts as: one pass forwards, one backwards.
 JAC_COST = 2
@@ -31,6 +31,8 @@ JAC_COST = 2
 _MOST_TIME_KEPT = 0.2
 # Share of their size by which values differ for rounding alone.
 _ROUNDING = 1e-12
+# What a Hessian counts as on top: one call, of the user's or of a closed form.
+HESS_COST = 1
 # Rows of a chunk, where the objective has no wish of its own.
 _BLOCK = 256
 
@@ -102,7 +104,9 @@ class Evaluator:
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
         self.budget = budget
         self.samples = samples
-        self._sought = sought
+        # Which parameters are sought, and how many there are in all.
+        self._sought = None if sought is None or sought.all else sought
+        self._whole = self.n if sought is None else sought.free.size
         self.clock = Clock() if clock is None else clock
         self.seen = Seen()
         # Whether values at one point were seen to differ.
@@ -214,14 +218,32 @@ class Evaluator:
         if affordable < len(seed):
             raise StopRun(Status.MAXFEV)
         rows = torch.cat(found)
-        if lost := int((~torch.isfinite(rows).all(1)).sum()):
-            self.counts.n_nonfinite += lost
-            self.counts.n_failed += lost
-            last = f"; the last failure: {self.counts.last_failure}" if self.counts.last_failure else ""
-            raise NonFiniteError(f"the derivative is not finite; bound the parameters or repair the objective{last}")
+        self._check_derivative(rows)
         self._note(x.expand(len(rows), -1), rows[:, 0])
         jacs = rows[:, 1:] if self._sought is None else rows[:, 1:][:, self._sought.free]
         return rows[:, 0], jacs * self.x_scale
+
+    def hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """The objective's own Hessian of shape (n, n) at one point."""
+        self.check_budget(HESS_COST)
+        point = self.rows(self.project(x))
+        chunk = Chunk(point[None].clone(), np.array([seed]))
+        (found,) = self._gather("hess", [chunk], None, HESS_COST)
+        self._check_derivative(found)
+        hess = found.reshape(self._whole, self._whole)
+        if self._sought is not None:
+            hess = hess[self._sought.free][:, self._sought.free]
+        return hess * torch.outer(self.x_scale, self.x_scale)
+
+    def _check_derivative(self, rows: Tensor) -> None:
+        """Count the rows that are not finite, and raise if there are any: nothing can stand for a derivative."""
+        lost = int((~torch.isfinite(rows).all(1)).sum())
+        if lost == 0:
+            return
+        self.counts.n_nonfinite += lost
+        self.counts.n_failed += lost
+        last = f"; the last failure: {self.counts.last_failure}" if self.counts.last_failure else ""
+        raise NonFiniteError(f"the derivative is not finite; bound the parameters or repair the objective{last}")
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
@@ -300,7 +322,7 @@ class Evaluator:
 
     def _count_failure(self, name: str, error: Exception, chunk: Chunk) -> None:
         """Count an evaluation that failed, or raise."""
-        if not counts_as_failed(error) and name == "value_and_jac":
+        if not counts_as_failed(error) and name in ("value_and_jac", "hess"):
             raise error
         said = self._described(name, error, chunk.rows)
         if not counts_as_failed(error):
@@ -311,7 +333,9 @@ class Evaluator:
 
     def _filled(self, name: str, parts: Sequence[Tensor | None], chunks: Sequence[Chunk]) -> list[Tensor]:
         """Values with nan for the chunks that failed."""
-        width = {"fun": (), "residuals": (self._m or 1,), "value_and_jac": (self.n + 1,)}[name]
+        whole = self._whole
+        widths = {"fun": (), "residuals": (self._m or 1,), "value_and_jac": (whole + 1,), "hess": (whole**2,)}
+        width = widths[name]
         known = next((part.dtype for part in parts if part is not None), torch.float64)
         return [
             torch.full((len(chunk.rows), *width), math.nan, dtype=known) if part is None else part
@@ -319,7 +343,7 @@ class Evaluator:
         ]
 
     def _described(self, name: str, error: Exception, rows: Tensor) -> EvaluationError:
-        subject = "the derivative of the objective" if name == "value_and_jac" else "the objective"
+        subject = "the derivative of the objective" if name in ("value_and_jac", "hess") else "the objective"
         what = str(error) if isinstance(error, EvaluationError) else f"{subject} raised {type(error).__name__}: {error}"
         kind = EvaluationTimeoutError if isinstance(error, EvaluationTimeoutError) else EvaluationError
         return kind(f"{what}; after {self.nfev} evaluations, at x = {_brief(rows)}")

@@ -11,7 +11,6 @@ import torch
 
 from invopt._clock import Clock
 from invopt._estimator import Estimate
-from invopt._identify import subject_digests
 from invopt._objective import Objective
 from invopt._result import History, OptimizeResult
 from invopt._stopping import PlateauWatch, Point
@@ -25,7 +24,7 @@ from invopt.snapshots.snapshot import Snapshot, reduced, restored
 
 if TYPE_CHECKING:
     from invopt._loop import Loop
-    from invopt._minimize import Run
+    from invopt._prepare import Run
 
 __all__ = ["Keeping"]
 
@@ -45,12 +44,15 @@ class Keeping:
 
     def __init__(self, run: Run, clock: Clock) -> None:
         self._run, self._clock = run, clock
-        self._recorder = None if run.claim is None else Recorder(run.claim)
+        self._recorder = None if run.kept.claim is None else Recorder(run.kept.claim)
         self._journaled: Journaled | None = None
         self._descended = 0.0
         parts = (run.problem, run.estimator, run.method)
-        self._keeper = run.checkpoint and Keeper(
-            run.checkpoint, run.identity, set(run.given), parts, comparable=run.estimator.comparable
+        checkpoint, comparable = run.kept.files.checkpoint, run.estimator.comparable
+        self._keeper = (
+            None
+            if checkpoint is None
+            else Keeper(checkpoint, run.kept.digests, set(run.kept.given), parts, comparable=comparable)
         )
 
     def kept(self, objective: Objective) -> Objective:
@@ -135,14 +137,14 @@ class Keeping:
             return ""
         return (
             f"{recorder.inexact} of {recorder.replayed} evaluations in the journal were at points that differ from "
-            f"these in the last bits: it was written under {_changes(self._run.claim_environment)}"
+            f"these in the last bits: it was written under {_changes(self._run.kept.environment)}"
         )
 
     def close(self, loop: Loop) -> None:
         """Write what is not yet written, and let go of the files."""
         if self._keeper:
             self._keeper.write()
-        if self._recorder is None or self._run.claim is None:
+        if self._recorder is None:
             return
         result = loop.result().resolve()
         self._recorder.close(
@@ -158,19 +160,21 @@ class Keeping:
             },
             self._subject_now(),
         )
-        if self._run.journal is not None and not self._recorder.trouble:
+        journal = self._run.kept.files.journal
+        if journal is not None and not self._recorder.trouble:
             with contextlib.suppress(JournalError, OSError):
-                trim(self._run.journal)
+                trim(journal)
 
     def _subject_now(self) -> str | None:
         """Digest of the problem as the run leaves it, if that is another one than at its start."""
-        run = self._run
+        kept = self._run.kept
+        assert kept.subject is not None
+        assert kept.claim is not None
         try:
-            now = subject_digests(run.problem, run.bounds, run.x_scale, run.identity_name)
+            subject = subject_of(kept.subject.digests())
         except InvoptError:
             return None
-        subject = subject_of(now | {"start": run.identity["start"]})
-        return None if run.claim is None or subject == run.claim.subject else subject
+        return None if subject == kept.claim.subject else subject
 
     def warn(self, result: OptimizeResult) -> None:
         """Warn of files that could not be written; where warnings are errors, the error carries the result."""

@@ -30,7 +30,7 @@ from invopt.exceptions import NonFiniteError
 from invopt.report.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from invopt._minimize import Run
+    from invopt._prepare import Run
 
 __all__ = ["Loop", "open_evaluator"]
 
@@ -144,9 +144,8 @@ class Loop:
                     return status
                 # Estimates can be free, and evaluations alone look at the clock.
                 self.evaluator.check_time()
-                oracle = Oracle(
-                    self.evaluator, partial(self._estimate, present), rng, partial(self._repeat, present, numbers)
-                )
+                repeat = partial(self._repeat, present, numbers)
+                oracle = Oracle(self.evaluator, partial(self._estimate, present), rng, repeat, estimator.seeds)
                 proposed, state = method.step(x, estimate, state, oracle)
                 proposed = self.evaluator.project(proposed)
                 verdict = _judged(method.status(state), estimate)
@@ -162,7 +161,7 @@ class Loop:
         """Value at `x` if no noise was seen so far, nor is there; else inf."""
         if self.run.training or self.evaluator.is_noisy:
             return math.inf
-        seeds = SeedSource(self.run.estimator.seeds, self.run.rng).draw(2)
+        seeds = SeedSource(self.run.estimator.seeds, self.run.rng).repeat(2)
         first, _ = self.evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
         return math.inf if self.evaluator.is_noisy else float(first)
 
@@ -184,10 +183,9 @@ class Loop:
             self.best = point
         record(self, point, step)
         if self.run.callback is not None:
-            try:
-                with own_threads():
-                    self.run.callback(intermediate_result=self.result())
-            except StopIteration:
+            with own_threads():
+                ends = self.run.callback.ends(self.result())
+            if ends:
                 return Status.CALLBACK
         if verdict is not Status.RUNNING:
             return verdict

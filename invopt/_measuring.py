@@ -81,7 +81,7 @@ class Measuring:
             return
         self.left -= len(points)
         rows = torch.stack([point.x for point in points])
-        seeds = self._seeds.draw(1, len(points))
+        seeds = self._seeds.repeat(1, len(points))
         try:
             if self._residuals:
                 found = self._evaluator.residuals(rows, seed=seeds).double()

@@ -1,107 +1,55 @@
-"""`minimize`: composes and validates a run, then runs the loop."""
+"""`minimize`: a run from its parts to its result."""
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import Bounds
 
-from invopt._arguments import as_bounds, as_limit, as_scale, check_pairing, check_start, resolve_problem
-from invopt._chained import chained
-from invopt._choice import Choice, choose
 from invopt._estimator import Estimator
-from invopt._identify import is_training, part_digests, rng_digest, subject_digests
-from invopt._kept import as_kept
-from invopt._loop import Loop
-from invopt._lost import Failures, as_failures
+from invopt._lost import Failures
 from invopt._optimizer import Optimizer
-from invopt._problem import Objective, Problem
+from invopt._prepare import prepare
+from invopt._problem import Problem
 from invopt._result import OptimizeResult
-from invopt._resuming import Resumption, resume
-from invopt._sought import Sought
-from invopt._stopping import Tolerances
-from invopt._validators import as_real, require
-from invopt._workers import Workers, as_timeout, as_workers, check_shareable, open_objective
-from invopt.identity import digest
+from invopt._scipy_habits import by_position
+from invopt._workers import Workers
 from invopt.journal import Journal
-from invopt.journal.claim import Claim
 from invopt.snapshots import Checkpoint
 
-__all__ = ["Run", "minimize", "prepare"]
-
-Callback = Callable[..., object]
-
-
-@frozen(kw_only=True, eq=False)
-class Run:
-    """Everything a run is made of, validated, before anything is opened."""
-
-    problem: Problem
-    estimator: Estimator
-    method: Optimizer
-    choice: str
-    x0: NDArray[np.float64]
-    bounds: Bounds | None
-    x_scale: NDArray[np.float64]
-    rng: np.random.Generator
-    maxiter: float
-    maxfev: float
-    maxtime: float
-    max_nonfinite: float
-    failures: Failures
-    timeout: float
-    tolerances: Tolerances
-    callback: Callback | None
-    workers: Workers
-    progress: bool
-    sought: Sought
-    training: bool
-    checkpoint: Checkpoint | None = None
-    journal: Journal | None = None
-    # What tells it from others, where it is kept: digests by part, and those that a file must agree in.
-    identity: dict[str, str] = field(factory=dict)
-    identity_name: str | None = None
-    given: frozenset[str] = frozenset()
-    claim: Claim | None = None
-    claim_environment: dict[str, str] = field(factory=dict)
-
-    def open(self) -> AbstractContextManager[Objective]:
-        """Open the objective for the length of a block: here, or in the workers."""
-        self.problem.prepare()
-        return open_objective(self.problem, self.workers, self.timeout)
-
-    def loop(self, objective: Objective) -> OptimizeResult:
-        """Run the loop on an open objective."""
-        return Loop(run=self, objective=objective).run_to_end()
+__all__ = ["minimize"]
 
 
 def minimize(
     problem: Problem | str | Callable[..., Any],
+    *parts: Estimator | Optimizer | ArrayLike | tuple[Any, ...] | None,
     estimator: Estimator | str | None = None,
     method: Optimizer | str | None = None,
-    *,
     x0: ArrayLike | None = None,
-    bounds: Bounds | Sequence[tuple[float | None, float | None]] | None = None,
+    args: Any = (),
+    jac: Callable[..., Any] | bool | None = None,
+    hess: Callable[..., Any] | None = None,
+    hessp: None = None,
+    bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = None,
+    constraints: tuple[()] = (),
     x_scale: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
-    maxiter: int | None = None,
-    maxfev: int | None = None,
+    maxiter: float | None = None,
+    maxfev: float | None = None,
     maxtime: float | None = None,
-    gtol: float = 1e-6,
-    xtol: float = 1e-8,
-    ftol: float = 0.0,
+    tol: float | None = None,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
     max_nonfinite: float = 0.5,
     failures: Failures = "raise",
     timeout: float | None = None,
-    callback: Callback | None = None,
+    callback: Callable[..., object] | None = None,
+    options: Mapping[str, Any] | None = None,
     workers: Workers | None = None,
     progress: bool | None = None,
     journal: Journal | str | Path | None = None,
@@ -114,32 +62,49 @@ def minimize(
     ----------
     problem : Problem, str or callable
         What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
+    *parts
+        By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args)``.
     estimator : Estimator or str, optional
-        How derivatives are got. By default, or for "auto", chosen for the problem: what it names itself; else
-        `GaussNewton` where residuals are known, `SampleHistory` for few parameters, `SharedSamples` for more.
-        ``res.choice`` says which and why. "paper": the paper's `AggregateHVP` with `FletcherReevesCG`, at its authors'
-        settings.
+        How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` where a
+        function has its own; what the problem names itself; else `GaussNewton` where residuals are known,
+        `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
+        paper's `AggregateHVP` with `FletcherReevesCG`, at its authors' settings.
     method : Optimizer or str, optional
-        How they become steps; by default the best match for what the estimator provides.
+        How they become steps; by default the best match for what the estimator provides. Names of scipy's methods, in
+        any case, stand for `optimizers.Scipy`, but for those that name one of ours: "bfgs", "cg", "newton-cg".
     x0 : array_like, shape (n,), optional
-        Start; by default the problem's.
-    bounds : Bounds or sequence of pairs, optional
-        Box that no evaluation leaves: points outside are projected. By default the problem's.
+        Start; by default the problem's. One number where n = 1.
+    args : tuple, optional
+        Further arguments of a callable, after x: ``f(x, *args)``, and of its `jac` and `hess`.
+    jac : callable or True, optional
+        Gradient of a callable, shape (n,); True: it returns (f, gradient). Estimators that sample do not use it.
+    hess : callable, optional
+        Its Hessian, shape (n, n), together with `jac`.
+    hessp, constraints
+        Refused: they are scipy's, and not supported.
+    bounds : Bounds or iterable of pairs, optional
+        Box that no evaluation leaves: points outside are projected. None or inf in a pair is no bound. By default the
+        problem's.
     x_scale : array_like, shape (n,), optional
         Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
     rng : Generator, int or None
         The one source of randomness (SPEC 7).
     maxiter, maxfev : int, optional
-        Iterations and evaluations, never exceeded. Without any budget, `maxiter` is ``min(200 n, 10000)``.
+        Iterations and evaluations, never exceeded; 1e4 is an integer. Without any budget, `maxiter` is
+        ``min(200 n, 10000)``. With a method of scipy's, an iteration is a point that it visits.
     maxtime : float, optional
         Seconds after which no evaluation is begun. In ``workers=k`` those at work are ended then; in an executor they
         are given up.
-    gtol : float, default 1e-6
-        Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
-    xtol : float, default 1e-8
-        Converged when the step is no longer than this, in units of `x_scale`.
-    ftol : float, default 0
-        Converged when ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``; 0: never.
+    tol : float, optional
+        Both `gtol` and `xtol`, where they are not given.
+    gtol : float, optional
+        By default 1e-6. Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of
+        `x_scale`).
+    xtol : float, optional
+        By default 1e-8. Converged when the step is no longer than this, in units of `x_scale`.
+    ftol : float, optional
+        By default 0, never. Converged when
+        ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
     max_nonfinite : float, default 0.5
         Share of a call's evaluations that may fail: with nan, -inf, residuals that are not finite, or as `failures`
         says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. Where a method asks for one
@@ -154,7 +119,13 @@ def minimize(
         for this long, the first unfinished one, and all that the executor says are running, have failed. The executor
         goes on with them, and a worker that never returns stays occupied. Refused with a map and without workers.
     callback : callable, optional
-        ``callback(*, intermediate_result)`` after every iteration; raising ``StopIteration`` ends the run.
+        Called after every iteration: ``callback(intermediate_result)``, by keyword, where a parameter has this name;
+        else ``callback(xk)`` with a copy of the point. Raising ``StopIteration`` ends the run. What it returns counts,
+        as in scipy, only for ``callback(xk, state)``, which is for the method "trust-constr": True ends the run.
+    options : dict, optional
+        scipy's: ``maxiter``, ``maxfev`` or ``maxfun``, ``maxtime``, ``gtol``, ``xtol``, ``ftol``, ``disp`` (`progress`)
+        stand for the arguments. With a method of scipy's all but ``maxfev``, ``maxtime`` and ``disp`` are that
+        method's own, as is `tol`; the run's tolerances are then only tightened by them.
     workers : int, map-like callable or Executor, optional
         Where evaluations happen. None or 1: in this process. An int k >= 2: in k processes of one thread each, started
         for this run, each with the objective open; two such beat one process on two cores. Or ``workers(func,
@@ -162,9 +133,18 @@ def minimize(
         ``dask.distributed.Client(...).get_executor()``. See Notes.
     progress : bool, optional
         Show a progress bar; by default where stderr is a terminal.
+    journal : Journal, str or Path, optional
+        File that every evaluation is committed to before a method sees it; cheap ones within a second, together. A call
+        with the same problem, start, bounds, scales, estimator and method goes on with the run that is there, to the
+        bits of one that never stopped, and evaluates nothing twice; without an `rng`, with the run's own. Budgets and
+        tolerances may be others. Many runs of many problems share one file; see `Journal`.
     checkpoint : Checkpoint, str or Path, optional
-        File that the run is kept in, every 1000 iterations and at its end. If it is there, the run goes on from it, and
-        comes to the same bits as one that never stopped; `x0` and `rng` then count for nothing.
+        The same for the training of a network, which has no evaluations worth keeping: its state is written every
+        minute and at its end, and `x0` and `rng` count only where they are given. For any other problem this is
+        `journal`.
+    identity : str, optional
+        Name of the problem in that file, in place of its content: for what cannot be told by content. Change it
+        whenever the problem changes.
 
     Returns
     -------
@@ -178,9 +158,18 @@ def minimize(
     EvaluationError, NonFiniteError
         If the objective fails. Whatever ends a run by an error, a callback's or SystemExit too, the error's attribute
         ``result`` holds what was found.
+    IdentityError, JournalError, CheckpointError
+        If a run that is to be kept cannot be told from others, or its file is none of ours, damaged or of another run.
 
     Notes
     -----
+    **The answer.** ``res.fun`` is measured at ``res.x``, with a standard error, by at most 24 evaluations when the
+    descent has ended; an eighth of `maxfev` at most is kept for them. The last point, the lowest one that an estimate
+    or an evaluation found, and the start are compared under the same seeds: the answer is never worse than any of them
+    by more than the noise. Two evaluations a typical change away see whether the objective depends on x there. A status
+    of success that these values do not bear out becomes UNSURE, PLATEAU or MISMATCH. After Ctrl-C, SIGTERM, which acts
+    like it, or an error, the answer of an expensive objective is the lowest value there is.
+
     **inf** is worse than every finite value. Methods that compare values see inf. Estimators that sample see the
     largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
     ends with `NonFiniteError`, or with the status NONFINITE.
@@ -208,17 +197,21 @@ def minimize(
     >>> bool(abs(res.x[0] - 1) < 1e-2)
     True
     """
+    given = by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args})
     run = prepare(
         problem,
-        estimator,
-        method,
-        x0=x0,
+        **given,
+        jac=jac,
+        hess=hess,
+        hessp=hessp,
         bounds=bounds,
+        constraints=constraints,
         x_scale=x_scale,
         rng=rng,
         maxiter=maxiter,
         maxfev=maxfev,
         maxtime=maxtime,
+        tol=tol,
         gtol=gtol,
         xtol=xtol,
         ftol=ftol,
@@ -226,6 +219,7 @@ def minimize(
         failures=failures,
         timeout=timeout,
         callback=callback,
+        options=options,
         workers=workers,
         progress=progress,
         journal=journal,
@@ -234,106 +228,3 @@ def minimize(
     )
     with run.open() as objective:
         return run.loop(objective)
-
-
-def prepare(
-    problem: Any,
-    estimator: Any = None,
-    method: Any = None,
-    *,
-    x0: Any = None,
-    bounds: Any = None,
-    x_scale: Any = None,
-    rng: Any = None,
-    maxiter: int | None = None,
-    maxfev: int | None = None,
-    maxtime: float | None = None,
-    gtol: float = 1e-6,
-    xtol: float = 1e-8,
-    ftol: float = 0.0,
-    max_nonfinite: float = 0.5,
-    failures: Failures = "raise",
-    timeout: float | None = None,
-    callback: Callback | None = None,
-    workers: Workers | None = None,
-    progress: bool | None = None,
-    journal: Journal | str | Path | None = None,
-    checkpoint: Checkpoint | str | Path | None = None,
-    identity: str | None = None,
-) -> Run:
-    """Validate the arguments of `minimize`, without opening or evaluating anything."""
-    described = resolve_problem(problem, x0, bounds, x_scale)
-    n = described.n
-    box = described.bounds if bounds is None else as_bounds(bounds, n)
-    scale = as_scale(described, x_scale, None if bounds is None else box)
-    limits = as_limit("maxiter", maxiter), as_limit("maxfev", maxfev), as_limit("maxtime", maxtime, whole=False)
-    start = check_start(described.x0 if x0 is None else x0, box, n)
-    sought = Sought.within(box, start)
-    generator = _as_rng(rng)
-    kept = as_kept(described, journal, checkpoint, identity)
-
-    def parts(budget: float) -> Choice:
-        found = choose(described, estimator, method, budget, scale, sought.n)
-        check_pairing(described, found.estimator, found.method)
-        return found
-
-    found, identified = parts(limits[1]), {}
-    resumption: Resumption | None = None
-    if kept.any:
-        identified = subject_digests(described, box, scale, identity) | {"start": digest(start, "x0")}
-    if kept.journal is not None:
-        resumption = resume(
-            kept.journal, described, identified, parts, limits[1], generator, rng_given=rng is not None, x_scale=scale
-        )
-        found, generator = resumption.choice, resumption.rng
-    if kept.checkpoint is not None:
-        identified |= part_digests(found.estimator, found.method) | {"rng": rng_digest(generator)}
-    chosen = chained(found.estimator, described)
-    check_pairing(described, chosen, found.method)
-    # Where estimates can be free, no budget of evaluations ends a run.
-    unlimited = min(limits[0], limits[2]) == math.inf and (limits[1] == math.inf or found.estimator.endless)
-    share = as_real("max_nonfinite", max_nonfinite)
-    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"'callback' must be callable as callback(*, intermediate_result): {callback!r}")
-    shared = as_workers(workers)
-    limit = as_timeout(timeout, shared)
-    if shared != 1:
-        check_shareable(described, chosen.needs)
-    optional = {name for name, given in {"start": x0, "rng": rng}.items() if given is None}
-    return Run(
-        problem=described,
-        estimator=chosen,
-        method=found.method,
-        choice=found.why,
-        x0=start,
-        bounds=box,
-        x_scale=scale,
-        sought=sought,
-        rng=generator,
-        maxiter=min(200.0 * n, 10_000.0) if unlimited else limits[0],
-        maxfev=limits[1],
-        maxtime=limits[2],
-        max_nonfinite=share,
-        failures=as_failures(failures, chosen.needs),
-        timeout=math.inf if limit is None else limit,
-        tolerances=Tolerances(gtol=gtol, xtol=xtol, ftol=ftol),
-        callback=callback,
-        workers=shared,
-        progress=sys.stderr.isatty() if progress is None else progress,
-        training=is_training(described),
-        checkpoint=kept.checkpoint,
-        journal=kept.journal,
-        identity=identified,
-        identity_name=identity,
-        given=frozenset(identified.keys() - optional),
-        claim=None if resumption is None else resumption.claim,
-        claim_environment={} if resumption is None else resumption.environment,
-    )
-
-
-def _as_rng(rng: Any) -> np.random.Generator:
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None

@@ -133,7 +133,8 @@ class Objective(abc.ABC):
         Parameters
         ----------
         name : str
-            Method to ask: ``"fun"``, ``"residuals"``, ``"value_and_jac"``; behind a chain with ``"item_"`` in front.
+            Method to ask: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``; behind a chain with ``"item_"``
+            in front.
         chunks : sequence of Chunk
             Points and seeds.
         spp : int, optional
@@ -150,9 +151,9 @@ class Objective(abc.ABC):
         Yields
         ------
         Outcome or None
-            In the order of the chunks, ``values`` of shape (k,), (k, m), or (k, 1 + n) for values beside derivatives.
-            None, or none any more, for chunks not finished before the deadline. An exception here is none of the
-            evaluation's: the workers are gone, say.
+            In the order of the chunks, ``values`` of shape (k,), (k, m), (k, 1 + n) for values beside derivatives, or
+            (k, n n). None, or none any more, for chunks not finished before the deadline. An exception here is none of
+            the evaluation's: the workers are gone, say.
         """
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
@@ -209,6 +210,9 @@ class Objective(abc.ABC):
 def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
     """What method `name` says to the points of a chunk; a value and its derivative in a row."""
     method = getattr(objective, name)
+    if name.endswith("hess"):
+        rows = zip(chunk.rows, chunk.seeds.tolist(), strict=True)
+        return torch.stack([method(row, seed=seed).detach().cpu().double().reshape(-1) for row, seed in rows])
     if not name.endswith("value_and_jac"):
         return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
     found = []

@@ -14,7 +14,7 @@ from torch import Tensor
 from invopt._estimator import Estimate, Order
 from invopt._evaluate import Evaluator
 from invopt._result import Status
-from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt._seeds import SeedPolicy, SeedSource
 from invopt.exceptions import NonFiniteError
 
 __all__ = ["Optimizer", "Oracle"]
@@ -33,6 +33,8 @@ class Oracle:
         The run's rng.
     repeat : callable, optional
         The same as `estimate`, with the random numbers of the estimate that the step is given.
+    seeds : SeedPolicy, default PER_PAIR
+        The estimator's, which holds for the values of the step too.
     """
 
     def __init__(
@@ -41,12 +43,13 @@ class Oracle:
         estimate: Callable[[Tensor], Estimate],
         rng: np.random.Generator,
         repeat: Callable[[Tensor], Estimate] | None = None,
+        seeds: SeedPolicy = SeedPolicy.PER_PAIR,
     ) -> None:
         self._evaluator = evaluator
         self._repeat = estimate if repeat is None else repeat
         self._estimate = estimate
         self._rng = rng
-        self._seed: int | None = None
+        self._seeds = SeedSource(seeds, rng)
         self._last: Estimate | None = None
 
     @property
@@ -74,12 +77,12 @@ class Oracle:
         return last if torch.equal(last.x, x) else None
 
     def fun(self, x: Tensor) -> Tensor:
-        """Values of shape (k,) at the rows of `x`, all with one seed for this step; of a failed evaluation inf."""
-        if self._seed is None:
-            self._seed = int(self._rng.integers(1, FIRST_REFERENCE_SEED))
-        seeds = np.full(x.shape[0], self._seed)
+        """Values of shape (k,) at the rows of `x`; of a failed evaluation inf.
+
+        All of a step have one seed, unless the policy of seeds says otherwise.
+        """
         try:
-            values = self._evaluator.fun(x, seed=seeds, keep_inf=True)
+            values = self._evaluator.fun(x, seed=self._seeds.compare(x.shape[0]), keep_inf=True)
         except NonFiniteError:
             return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
         return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)
@@ -115,6 +118,10 @@ class Optimizer(abc.ABC):
     requires: ClassVar[Order] = Order.JAC
     # Whether its own rule to end holds for noisy values.
     noise_aware: ClassVar[bool] = False
+    # Names by which `minimize` knows it too, each of which is its first argument.
+    stands_for: ClassVar[tuple[str, ...]] = ()
+    # Whether callbacks may take the point and the result, as those of one of scipy's methods do.
+    calls_back_with_state: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, x0: Tensor) -> Any:

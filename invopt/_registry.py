@@ -48,6 +48,12 @@ def names(wing: str) -> dict[str, type[Any]]:
     return found
 
 
+@cache
+def _stand_ins(wing: str) -> dict[str, type[Any]]:
+    """Names that are the first argument of a class of the wing: methods of scipy."""
+    return {name: cls for cls in names(wing).values() for name in getattr(cls, "stands_for", ())}
+
+
 def find(wing: str, name: str) -> type[Any]:
     """Class registered under `name`; an unknown one is an error that lists near names."""
     known = names(wing)
@@ -55,13 +61,16 @@ def find(wing: str, name: str) -> type[Any]:
         return known[name.lower().replace("_", "-")]
     except KeyError:
         kind = wing.removesuffix("s")
-        raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, known)}") from None
+        raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, [*known, *_stand_ins(wing)])}") from None
 
 
 def resolve(wing: str, value: Any, argument: str) -> Any:
     """Return an object as it is, make one from a name; anything else is a ``TypeError``."""
     base = BASES[wing]
     if isinstance(value, str):
+        name = value.lower().replace("_", "-")
+        if name not in names(wing) and name in _stand_ins(wing):
+            return _stand_ins(wing)[name](name)
         value = find(wing, value)
         try:
             return value()

@@ -15,10 +15,17 @@ FIRST_REFERENCE_SEED = 2**31
 
 
 class SeedPolicy(enum.Enum):
-    """Policy of seeds.
+    """Policy of seeds: of an estimator, and of the values that a method asks for in a step.
 
-    PER_PAIR: the halves of an antithetic pair (and of a difference of gradients) share one, pairs differ.
-    PER_ITERATION: all evaluations of one estimate share one. FIXED: seed 0 throughout. FRESH: no two share one.
+    PER_PAIR: the halves of an antithetic pair (and of a difference of gradients) share one, pairs differ; the values
+    that a step compares share one. PER_ITERATION: all evaluations of one estimate share one, and so do the values of
+    one step. Under both, noise is measured by evaluations at the same point with different seeds.
+
+    FIXED: seed 0 throughout. An evaluation repeated gives the same value, so that there is no noise: none is measured,
+    and no error bar or status speaks of it.
+
+    FRESH: no two evaluations share one, and no noise cancels in a difference. The exception is an estimate that a
+    method has repeated (`Oracle.repeat`), which by definition has the seeds of the first.
     """
 
     PER_PAIR = "per_pair"
@@ -37,7 +44,7 @@ def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
 
 
 class SeedSource:
-    """Seeds of one estimate, drawn from the one rng.
+    """Seeds of one estimate, or of the values of one step, drawn from the one rng; nothing else draws them.
 
     Parameters
     ----------
@@ -51,18 +58,48 @@ class SeedSource:
         self._policy = policy
         self._rng = rng
         self._shared: NDArray[np.int64] | None = None
+        # What FRESH has drawn.
+        self._drawn: set[int] = set()
 
     def draw(self, m: int, copies: int = 1) -> NDArray[np.int64]:
         """Seeds for `copies` stacked blocks of `m` evaluations, row i of each block belonging together."""
         if self._policy is SeedPolicy.FIXED:
             return np.zeros(m * copies, dtype=np.int64)
         if self._policy is SeedPolicy.PER_ITERATION:
-            if self._shared is None:
-                self._shared = self._integers(1)
-            return np.repeat(self._shared, m * copies)
-        if self._policy is SeedPolicy.PER_PAIR:
-            return np.tile(self._integers(m), copies)
-        return self._integers(m * copies)
+            return self.compare(m * copies)
+        return self.repeat(m, copies)
+
+    def compare(self, m: int) -> NDArray[np.int64]:
+        """Seeds for `m` evaluations to be compared: one for all that this source is asked for; under FRESH, none."""
+        if self._policy is SeedPolicy.FIXED:
+            return np.zeros(m, dtype=np.int64)
+        if self._policy is SeedPolicy.FRESH:
+            return self._distinct(m)
+        if self._shared is None:
+            self._shared = self._integers(1)
+        return np.repeat(self._shared, m)
+
+    def repeat(self, k: int, points: int = 1) -> NDArray[np.int64]:
+        """`k` seeds for each of `points` points, block by block: the same ones, or under FRESH others."""
+        if self._policy is SeedPolicy.FIXED:
+            return np.zeros(k * points, dtype=np.int64)
+        if self._policy is SeedPolicy.FRESH:
+            return self._distinct(k * points)
+        return np.tile(self._integers(k), points)
+
+    @staticmethod
+    def following(seed: int) -> int:
+        """The seed after another, for noise that is to change without a draw."""
+        return (seed + 1) % FIRST_REFERENCE_SEED
 
     def _integers(self, size: int) -> NDArray[np.int64]:
         return self._rng.integers(1, FIRST_REFERENCE_SEED, size)
+
+    def _distinct(self, size: int) -> NDArray[np.int64]:
+        """Integers that this source has not drawn before: of thousands, two would be equal by chance."""
+        found = self._integers(size)
+        for i, seed in enumerate(found.tolist()):
+            while seed in self._drawn:
+                found[i] = seed = int(self._integers(1)[0])
+            self._drawn.add(seed)
+        return found

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from invopt._inversion import Inversion
 from invopt._loop import Loop
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt._problem import Objective
 from invopt._registry import find
 from invopt._result import OptimizeResult, Status

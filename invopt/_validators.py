@@ -24,10 +24,19 @@ def require(name: str, condition: bool, rule: str, value: object) -> None:
 
 
 def as_integer(name: str, value: object) -> int:
-    """Return `value` as an int; a bool, a fraction or a non-number is a ``TypeError``."""
+    """Return `value` as an int; 10.0 and 1e4 are some; a bool, a fraction or a non-number is a ``TypeError``."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"'{name}' must be an integer: {value!r}")
     return int(value)
+
+
+def as_flag(name: str, value: object) -> bool:
+    """Return `value` as a bool; anything but True and False is a ``TypeError``."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"'{name}' must be a bool: {value!r}")
+    return bool(value)
 
 
 def as_real(name: str, value: object) -> float:
@@ -46,13 +55,16 @@ def _said(attribute: Attribute[Any]) -> str:
 
 
 def integer(minimum: int, maximum: float = math.inf) -> Validator:
-    """Field must be an integer in a closed range."""
+    """Field must be an integer in a closed range; whatever type it is given in, it is kept as an int."""
 
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    def check(item: Any, attribute: Attribute[Any], value: Any) -> None:
         name = _said(attribute)
         number = as_integer(name, value)
         require(name, number >= minimum, f">= {minimum}", value)
         require(name, number <= maximum, f"<= {maximum:g}", value)
+        if type(value) is not int:
+            # The fields of a frozen class can be set by its own parts alone, which a validator is.
+            object.__setattr__(item, attribute.name, number)
 
     return check
 
@@ -99,7 +111,9 @@ def one_of(*names: str) -> Validator:
     return check
 
 
-def as_vector(name: str, value: object, *, size: int | None = None, finite: bool = True) -> NDArray[np.float64]:
+def as_vector(
+    name: str, value: object, *, size: int | None = None, finite: bool = True, scalar: bool = False
+) -> NDArray[np.float64]:
     """Copy `value` into a float64 array of shape (n,), or raise naming the field, rule and value.
 
     Parameters
@@ -112,6 +126,8 @@ def as_vector(name: str, value: object, *, size: int | None = None, finite: bool
         The required n.
     finite : bool, default True
         Refuse nan and infinity; otherwise refuse nan only.
+    scalar : bool, default False
+        Take one number for a vector of one.
     """
     try:
         raw = np.asarray(value.detach().cpu().double().numpy() if hasattr(value, "detach") else value)
@@ -120,8 +136,11 @@ def as_vector(name: str, value: object, *, size: int | None = None, finite: bool
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {value!r}")
     array = np.array(raw, dtype=np.float64)
+    if scalar and array.ndim == 0:
+        array = array[None]
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"'{name}' must have shape (n,) with n >= 1, got shape {array.shape}: {value!r}")
+        flat = "; flatten it, and reshape the point inside 'fun'" if array.ndim > 1 and scalar else ""
+        raise ValueError(f"'{name}' must have shape (n,) with n >= 1, got shape {array.shape}{flat}: {value!r}")
     if size is not None and array.size != size:
         raise ValueError(f"'{name}' must have {size} elements, got {array.size}: {value!r}")
     if np.isnan(array).any() or (finite and not np.isfinite(array).all()):

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import attrs
 import cloudpickle
-import numpy as np
 
 from invopt import _worker
 from invopt._engines import ExecutorEngine, MapEngine, PoolEngine
@@ -42,9 +41,10 @@ def as_workers(workers: Any) -> Workers:
         return shared
     if hasattr(workers, "get_executor"):
         raise TypeError(f"'workers' must be an executor: pass {type(workers).__name__}(...).get_executor()")
-    if isinstance(workers, bool) or not isinstance(workers, int | np.integer):
-        raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {workers!r}")
-    count = as_integer("workers", workers)
+    try:
+        count = as_integer("workers", workers)
+    except TypeError:
+        raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {workers!r}") from None
     require("workers", count >= 1, ">= 1", workers)
     return count
 

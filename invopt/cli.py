@@ -18,8 +18,8 @@ from rich.console import Console
 
 from invopt._choice import choose
 from invopt._estimator import Estimator
-from invopt._minimize import prepare
 from invopt._optimizer import Optimizer
+from invopt._prepare import prepare
 from invopt._problem import Capability, Objective, Problem
 from invopt._registry import find, kebab, resolve
 from invopt._result import History, OptimizeResult

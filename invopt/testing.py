@@ -20,15 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from torch import Tensor
 
+from invopt._derivative_check import problem_differentiates
 from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import JAC_COST, Evaluator
+from invopt._evaluate import HESS_COST, JAC_COST, Evaluator
 from invopt._optimizer import Optimizer, Oracle
 from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
 from invopt._registry import find
 from invopt._result import Status
 from invopt._sides import ResidualLoss, Sides
 
-__all__ = ["ESTIMATOR_CHECKS", "OPTIMIZER_CHECKS", "PROBLEM_CHECKS", "assert_mean"]
+__all__ = ["ESTIMATOR_CHECKS", "OPTIMIZER_CHECKS", "PROBLEM_CHECKS", "assert_mean", "problem_differentiates"]
 
 _HESS = torch.tensor([[10.0, 7.5], [7.5, 10.0]], dtype=torch.float64)
 _X = torch.tensor([1.0, -0.5], dtype=torch.float64)
@@ -133,6 +134,10 @@ class _Counting(Objective):
         self.nfev += JAC_COST
         return float(0.5 * x @ _HESS @ x) + 0.25, _HESS @ x
 
+    def hess(self, x: Tensor, *, seed: int) -> Tensor:
+        self.nfev += HESS_COST
+        return _HESS.clone()
+
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """The same quadratic as the mean square of a left side, the right one being zero."""
         self.nfev += 1
@@ -152,7 +157,7 @@ class _Squares(ResidualLoss):
 
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, _Counting]:
     objective = _Counting()
-    provides = Capability.FUN | Capability.JAC | Capability.RESIDUALS | Capability.SIDES
+    provides = Capability.FUN | Capability.JAC | Capability.HESS | Capability.RESIDUALS | Capability.SIDES
     evaluator = Evaluator(objective, provides, torch.ones(2, dtype=torch.float64))
     state = estimator.init(find("problems", "quadratic")())
     return estimator.estimate(evaluator, _X, state, np.random.default_rng(seed))[0], objective
@@ -314,6 +319,7 @@ PROBLEM_CHECKS: tuple[Callable[[Any], None], ...] = (
     problem_describes_itself,
     problem_starts_inside,
     problem_evaluates,
+    problem_differentiates,
 )
 ESTIMATOR_CHECKS: tuple[Callable[[Any], None], ...] = (
     estimator_provides_what_it_says,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.optimize
 import torch
-from attrs import field, frozen
+from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from invopt._estimator import Estimate, Order
 from invopt._inversion import Inversion
 from invopt._optimizer import Oracle
 from invopt._result import Status
-from invopt._validators import boolean
+from invopt._validators import boolean, real
 from invopt.exceptions import UnknownNameError, suggest
 
 from .inverted import Inverted, InvertedRun
@@ -94,6 +94,8 @@ class Scipy(Inverted):
         ``"trust-constr"`` products as well; ``"dogleg"``, ``"trust-exact"`` Hessians.
     options : dict, optional
         The method's own options. Their tolerances and limits hold besides those of the run, whichever ends first.
+    tol : float, optional
+        scipy's `tol`, which stands for those tolerances of the method that `options` leave open.
     differences : bool, default False
         Have scipy take differences of values, as it does when it is given no gradient; only for methods that need
         gradients and no products. Then values are all the method requires.
@@ -126,8 +128,11 @@ class Scipy(Inverted):
     <Order.JAC: 2>
     """
 
+    stands_for: ClassVar[tuple[str, ...]] = tuple(_REQUIRES)
+
     name: str = field(converter=_name)
     options: dict[str, Any] = field(default=None, converter=_options)
+    tol: float | None = field(default=None, validator=validators.optional(real(minimum=0)), kw_only=True)
     differences: bool = field(default=False, validator=boolean)
 
     def __attrs_post_init__(self) -> None:
@@ -141,6 +146,11 @@ class Scipy(Inverted):
         """What the method needs of the estimator."""
         return _FUN if self.differences else _REQUIRES[self.name]
 
+    @property
+    def calls_back_with_state(self) -> bool:  # type: ignore[override]
+        """Whether a callback may be ``callback(xk, state)``."""
+        return self.name == "trust-constr"
+
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """Answer scipy until it asks about another point; costs what products cost."""
         run: InvertedRun = state
@@ -153,7 +163,7 @@ class Scipy(Inverted):
             try:
                 request = self._send(run.inversion, reply)
             except (np.linalg.LinAlgError, ArithmeticError):
-                # Noise has made a matrix that scipy cannot factor; there is no answer but the present point.
+                # Noise has made a matrix that scipy cannot use; there is no answer but the present point.
                 run.verdict = Status.LINE_SEARCH
                 return x, run
             if run.inversion.done:
@@ -182,7 +192,7 @@ class Scipy(Inverted):
                 arguments["hess"] = answers.hess
             if self.requires & Order.HESSP:
                 arguments["hessp"] = answers.hessp
-            return scipy.optimize.minimize(answers.fun, start, bounds=bounds, **arguments)
+            return scipy.optimize.minimize(answers.fun, start, bounds=bounds, tol=self.tol, **arguments)
 
         return target
 
@@ -195,6 +205,9 @@ class Scipy(Inverted):
             except (TypeError, ValueError) as error:
                 if isinstance(error, np.linalg.LinAlgError):
                     raise
+                if reply is not None and isinstance(error, ValueError):
+                    # Options are refused before the first question: this is about numbers, overflown or not finite.
+                    raise np.linalg.LinAlgError(str(error)) from error
                 raise ValueError(f"scipy's {self.name!r} refused 'options' {self.options!r}: {error}") from error
 
     def _verdict(self, result: scipy.optimize.OptimizeResult) -> Status:

@@ -13,15 +13,29 @@ from scipy.optimize import Bounds
 from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start, eighths
-from invopt._problem import Capability, Objective, Problem
+from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
 from invopt._validators import as_vector, boolean, integer, real, require
-from invopt.exceptions import WrongValueError
+
+from .function_derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
+from .function_values import as_values
 
 __all__ = ["Function"]
 
+_MISSING = {
+    Capability.RESIDUALS: "residuals=True, and return them",
+    Capability.JAC: "jac=..., its gradient",
+    Capability.HESS: "hess=..., its Hessian",
+}
+# Fields that are functions.
+_FUNCTIONS = ("fun", "jac", "hess")
+
+
+def _name(function: Any) -> str:
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+
 
 def _as_start(value: ArrayLike) -> NDArray[np.float64]:
-    return as_vector("x0", value)
+    return as_vector("x0", value, scalar=True)
 
 
 def _as_periods(value: ArrayLike | None, n: int) -> NDArray[np.float64]:
@@ -62,6 +76,12 @@ class Function(Problem):
     residuals : bool, default False
         Whether `fun` returns m residuals a point, simulated minus measured; their mean square is then the objective.
         They tell which way each measurement changes, and `GaussNewton` needs far fewer evaluations.
+    jac : callable or True, optional
+        The gradient, ``jac(x)`` of shape (n,), with the keywords that `fun` takes; with `vectorized`, (k, n). With
+        `residuals` it is their Jacobian, (m, n) or (k, m, n). True: `fun` returns a pair, its values and this.
+        `ExactDerivative` uses it, and is then chosen automatically.
+    hess : callable, optional
+        The Hessian likewise, (n, n) or (k, n, n), symmetric; only with `jac`, and not with `residuals`.
     periods : array_like, shape (n,), optional
         Period of each parameter, > 0, inf where it has none, as most have: what counts as a distance, and how wide a
         kernel may be.
@@ -96,6 +116,8 @@ class Function(Problem):
     residuals: bool = field(default=False, validator=boolean)
     periods: NDArray[np.float64] = field(default=None)
     sparse: bool = field(default=False, validator=boolean)  # type: ignore[misc]
+    jac: Any = field(default=None, converter=as_jac)
+    hess: Any = field(default=None, converter=as_hess)
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.fun):
@@ -111,21 +133,37 @@ class Function(Problem):
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
         object.__setattr__(self, "periods", _as_periods(self.periods, n))
         require("sparse", self.residuals or not self.sparse, "False where there are no residuals", self.sparse)
+        check_derivatives(self.jac, self.hess, residuals=self.residuals)
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
-        """Values, residuals where `fun` returns them, and a target where it takes one."""
+        """Values, residuals where `fun` returns them, a target where it takes one, and the derivatives given."""
         provided = Capability.FUN
         if self.residuals:
             provided |= Capability.RESIDUALS
         if self.targeted:
             provided |= Capability.TARGET
+        if self.jac is not None:
+            provided |= Capability.JAC
+        if self.hess is not None:
+            provided |= Capability.HESS
         return provided
 
     def identity_content(self) -> dict[str, Any]:
-        """The callable, by its code and all that it refers to, and the fields."""
-        kept = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name not in ("fun", "x0")}
-        return {"problem": [type(self), kept], "function": self.fun}
+        """The callables, by their code and all that they refer to, and the fields."""
+        named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "x0"}
+        functions = [named.pop(name) for name in _FUNCTIONS]
+        return {"problem": [type(self), named], "function": functions}
+
+    @property
+    def default_estimator(self) -> str | None:  # type: ignore[override]
+        """`ExactDerivative` where derivatives are given."""
+        return None if self.jac is None else "exact-derivative"
+
+    def why_not(self, missing: Capability) -> str:
+        """What to give for it to provide something."""
+        found = [text for flag, text in _MISSING.items() if flag in missing]
+        return f"give {' and '.join(found)}" if found else ""
 
     def open(self) -> Objective:
         """Return the callable as a live objective."""
@@ -137,6 +175,7 @@ class _FunctionObjective(Objective):
         self._problem = problem
         self.chunk_size = problem.chunk_size if problem.vectorized else 1
         self._fixed: dict[str, Any] = {"target": None} if problem.targeted else {}
+        self._derivatives = FunctionDerivatives(problem, self._call)
 
     def set_target(self, target: NDArray[Any]) -> None:
         self._fixed["target"] = target
@@ -151,30 +190,26 @@ class _FunctionObjective(Objective):
         """What `fun` returns at the rows of `x`, of this shape each."""
         points = x.numpy().copy()
         if self._problem.vectorized:
-            return torch.from_numpy(_as_values(self._call(points, seed), (len(points), *shape)))
+            return torch.from_numpy(as_values(self._value(points, seed), (len(points), *shape)))
         rows = zip(points, seed, strict=True)
-        return torch.from_numpy(np.stack([_as_values(self._call(row, int(s)), shape) for row, s in rows]))
+        return torch.from_numpy(np.stack([as_values(self._value(row, int(s)), shape) for row, s in rows]))
 
-    def _call(self, x: NDArray[np.float64], seed: Any) -> Any:
+    def value_and_jac(
+        self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
+    ) -> tuple[float, Tensor]:
+        value, jac = self._derivatives.value_and_jac(x.numpy(), seed)
+        return value, torch.from_numpy(jac)
+
+    def jac(self, x: Tensor, *, seed: int) -> Tensor:
+        return self.value_and_jac(x, seed=seed)[1]
+
+    def hess(self, x: Tensor, *, seed: int) -> Tensor:
+        return torch.from_numpy(self._derivatives.hess(x.numpy(), seed))
+
+    def _value(self, x: NDArray[np.float64], seed: Any) -> Any:
+        returned = self._call(self._problem.fun, x, seed)
+        return pair(returned)[0] if self._problem.jac is True else returned
+
+    def _call(self, function: Callable[..., Any], x: NDArray[np.float64], seed: Any) -> Any:
         named = {**self._fixed, "seed": seed} if self._problem.seeded else self._fixed
-        return self._problem.fun(x, **named)
-
-
-def _as_values(value: Any, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
-    """Numbers of a shape, of which None stands for any length but 0."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    array = np.asarray(value)
-    # One number in an array of one element is what many functions return; it is not ambiguous.
-    if shape == () and array.size == 1:
-        array = array.reshape(())
-    fits = array.ndim == len(shape) and all(
-        found == wanted or (wanted is None and found > 0) for found, wanted in zip(array.shape, shape, strict=True)
-    )
-    if array.dtype.kind not in "biuf" or not fits:
-        wanted = ", ".join("m" if length is None else str(length) for length in shape) + "," * (len(shape) == 1)
-        raise WrongValueError(
-            f"'fun' must return {'one real number' if shape == () else f'real numbers of shape ({wanted})'}, "
-            f"got {type(value).__name__} of shape {array.shape}, dtype {array.dtype}"
-        )
-    return array.astype(np.float64)
+        return function(x, **named)

@@ -57,6 +57,11 @@ class GreyBoxObjective(Objective):
         self._aim(int(x[0]))
         return self._inner.value_and_jac(x[1:], seed=seed, spp=spp, adjoint=adjoint)
 
+    def item_hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """Hessian of shape (n, n) at a point of shape (1 + n,)."""
+        self._aim(int(x[0]))
+        return self._inner.hess(x[1:], seed=seed)
+
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Means over all items, shape (k,), at weights of shape (k, N)."""
         return torch.stack([self.item_fun(rows, seed=s, spp=spp).mean() for rows, s in self._all(x, seed)])

@@ -75,7 +75,7 @@ class GreyBoxProblem(Problem):
     @property
     def provides(self) -> Capability:  # type: ignore[override]
         """What the inner problem provides to estimators, and the chain."""
-        known = Capability.FUN | Capability.RESIDUALS | Capability.JAC
+        known = Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.HESS
         return self.inner.provides & known | Capability.CHAIN
 
     @property

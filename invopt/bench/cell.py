@@ -14,8 +14,8 @@ from invopt._arguments import check_pairing
 from invopt._chained import chained
 from invopt._estimator import Estimator, Order
 from invopt._loop import Loop
-from invopt._minimize import prepare
 from invopt._optimizer import Optimizer
+from invopt._prepare import prepare
 from invopt._problem import Objective, Problem
 from invopt._registry import resolve
 from invopt._result import OptimizeResult, Status

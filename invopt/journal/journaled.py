@@ -22,7 +22,7 @@ from invopt.journal.rows import Evaluation
 
 __all__ = ["Journaled"]
 
-_KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative"}
+_KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian"}
 
 
 @frozen(eq=False)
@@ -197,6 +197,8 @@ def _split(name: str, row: Tensor) -> tuple[float, NDArray[np.floating] | None]:
         return float(row), None
     if name == "residuals":
         return float(row.double().square().mean()), row.detach().cpu().numpy()
+    if name == "hess":
+        return math.nan, row.numpy()
     return float(row[0]), row[1:].numpy()
 
 
@@ -206,7 +208,9 @@ def _value(name: str, item: Evaluation) -> Tensor:
         return torch.tensor(item.value, dtype=torch.float64)
     assert item.vector is not None
     vector = torch.from_numpy(item.vector)
-    return vector if name == "residuals" else torch.cat([torch.tensor([item.value], dtype=torch.float64), vector])
+    if name in ("residuals", "hess"):
+        return vector
+    return torch.cat([torch.tensor([item.value], dtype=torch.float64), vector])
 
 
 def _double(outcome: Outcome) -> Outcome:

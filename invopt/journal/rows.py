@@ -26,7 +26,7 @@ class Evaluation(NamedTuple):
     number : int
         In the order in which the method asked.
     purpose : {"descent", "answer"}
-    kind : {"fun", "residuals", "derivative"}
+    kind : {"fun", "residuals", "derivative", "hessian"}
     x : ndarray, shape (n,)
         Point, in the problem's own units.
     seed, spp : int
@@ -34,7 +34,7 @@ class Evaluation(NamedTuple):
     value : float
         The objective; of residuals, their mean square; nan for a failed evaluation.
     vector : ndarray or None
-        Residuals of shape (m,), or the derivative of shape (n,).
+        Residuals of shape (m,), the derivative of shape (n,), or the Hessian of shape (n n,).
     failure : str or None
         What a failed evaluation raised.
     seconds, clock : float

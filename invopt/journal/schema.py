@@ -53,13 +53,13 @@ CREATE TABLE evaluation (
     serial INTEGER NOT NULL,   -- in the order of writing
     number INTEGER NOT NULL,   -- in the order in which the method asked
     purpose TEXT NOT NULL,     -- "descent", or "answer" for the measurement at the end
-    kind TEXT NOT NULL,        -- "fun", "residuals" or "derivative"
+    kind TEXT NOT NULL,        -- "fun", "residuals", "derivative" or "hessian"
     x BLOB NOT NULL,           -- float64
     seed INTEGER NOT NULL,
     spp INTEGER,
     value REAL,                -- NULL for nan
     coding TEXT,               -- of data: its dtype, how it is stored
-    data BLOB,                 -- residuals, or the derivative
+    data BLOB,                 -- residuals, derivative or Hessian
     failure TEXT,
     seconds REAL NOT NULL,     -- that the evaluation took
     clock REAL NOT NULL,       -- seconds since the run began

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 if TYPE_CHECKING:
     from invopt._estimator import Estimate
-    from invopt._minimize import Run
+    from invopt._prepare import Run
 
 __all__ = ["ProgressBar"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt._result import OptimizeResult
 
 from .metrics import compare, flip, has_flip

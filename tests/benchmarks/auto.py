@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from invopt import problems
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt.bench.measures import evaluations_to
 
 TASKS = {

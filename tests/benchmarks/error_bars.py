@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 
 from invopt import problems
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt._seeds import FIRST_REFERENCE_SEED
 
 TASKS = {"MUG": problems.Mug, "SHADOW": problems.Shadow, "BUNNY": problems.Bunny}

@@ -18,6 +18,7 @@ from invopt.estimators import (
     AggregateHVP,
     Autodiff,
     DualBuffer,
+    ExactDerivative,
     FiniteDifference,
     FullGradient,
     FunctionValue,
@@ -164,6 +165,7 @@ def test_budget_is_never_overrun_by_a_product():
 OTHERS = {
     Autodiff,
     DualBuffer,
+    ExactDerivative,
     FiniteDifference,
     FullGradient,
     FunctionValue,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import attrs
 import numpy as np
 import pytest
 import torch
 
+import invopt
 from invopt._estimator import Order
 from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.estimators import FiniteDifference, FunctionValue
@@ -135,6 +139,44 @@ def test_draws_cover_the_range():
     assert drawn.min() >= 1
     assert drawn.min() < 2**31 * 1e-3
     assert 2**31 * 0.999 < drawn.max() < 2**31
+
+
+class Few:
+    """A generator that repeats itself much sooner."""
+
+    def __init__(self):
+        self._rng = np.random.default_rng(0)
+
+    def integers(self, low, high, size):
+        return self._rng.integers(1, 200, size)
+
+
+def test_fresh_seeds_differ_where_draws_do_not():
+    source = SeedSource(SeedPolicy.FRESH, Few())
+    drawn = np.concatenate([source.draw(40, 2), source.compare(30), source.repeat(10, 5)])
+    assert len(set(drawn)) == len(drawn) == 160
+
+
+@pytest.mark.parametrize("policy", list(SeedPolicy))
+def test_what_is_compared_shares_a_seed_and_what_is_repeated_does_not(policy):
+    source = SeedSource(policy, np.random.default_rng(0))
+    compared = np.concatenate([source.compare(3), source.compare(2)])
+    repeated = source.repeat(3, 2)
+    assert len(set(compared)) == (5 if policy is SeedPolicy.FRESH else 1)
+    assert len(set(repeated)) == {SeedPolicy.FIXED: 1, SeedPolicy.FRESH: 6}.get(policy, 3)
+    if policy is not SeedPolicy.FRESH:
+        np.testing.assert_array_equal(repeated[:3], repeated[3:])
+    if policy is SeedPolicy.FIXED:
+        assert not compared.any()
+        assert not repeated.any()
+
+
+def test_nothing_else_draws_seeds():
+    """A draw from all seeds, written out anywhere else, would not know the policy."""
+    for package in (invopt, invopt.estimators, invopt.optimizers, invopt.problems):
+        for path in Path(package.__path__[0]).rglob("*.py"):
+            if path.name != "_seeds.py":
+                assert not re.search(r"integers\([^)]*(FIRST_REFERENCE_SEED|2\*\*31\))", path.read_text()), path
 
 
 def test_unknown_policy_is_refused_with_a_suggestion():

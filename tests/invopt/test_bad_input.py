@@ -23,8 +23,7 @@ CASES = {
     "a huge bound": (dict(x0=[0.5], bounds=[(0, 10**400)]), ValueError, "'bounds' must be finite"),
     "Bounds of another length": (dict(x0=[0.5], bounds=Bounds([0, 0], [1, 1])), ValueError, "'bounds' must have 1"),
     "a sparse x0": (dict(x0=torch.ones(2).to_sparse()), TypeError, "'x0' must be an array"),
-    "x0 of rank 2": (dict(x0=[[1.0]]), ValueError, r"'x0' must have shape \(n,\)"),
-    "scalar x0": (dict(x0=1.0), ValueError, "'x0' must have shape"),
+    "x0 of rank 2": (dict(x0=[[1.0]]), ValueError, r"'x0' must have shape \(n,\).*; flatten it, and reshape the point"),
     "empty x0": (dict(x0=[]), ValueError, "'x0' must have shape"),
     "nan in x0": (dict(x0=[1.0, math.nan]), ValueError, "'x0' must be finite"),
     "inf in x0": (dict(x0=[math.inf]), ValueError, "'x0' must be finite"),
@@ -148,6 +147,30 @@ def test_a_method_that_needs_more_than_the_problem_has():
 def test_a_callable_that_returns_something_else(returned, shown):
     with pytest.raises(InvoptError, match=f"'fun' must return one real number, got .*{shown}"):
         invopt.minimize(lambda x: returned, x0=[1.0, 2.0])
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_values_and_residuals_taken_for_each_other_are_told_apart(vectorized):
+    def several(x):
+        return np.stack([x.sum(-1), x.sum(-1)], -1)
+
+    def one(x):
+        return x.sum(-1)
+
+    options = dict(x0=[1.0, 2.0], vectorized=vectorized)
+    with pytest.raises(InvoptError, match="'fun' must return .*; for a vector of residuals: .*residuals=True"):
+        invopt.minimize(problems.Function(fun=several, **options))
+    with pytest.raises(InvoptError, match="'fun' must return .*; for one value a point leave out residuals=True"):
+        invopt.minimize(problems.Function(fun=one, residuals=True, **options))
+    with pytest.raises(
+        InvoptError, match=r"'fun' must return .* problems\.Function\(fun=\.\.\., x0=\.\.\., residuals=True\)"
+    ):
+        invopt.minimize(lambda x: x, [1.0, 2.0])
+
+
+def test_masked_values_are_none():
+    with pytest.raises(InvoptError, match="'fun' must return real numbers, got masked ones"):
+        invopt.minimize(lambda x: np.ma.array([1.0], mask=[True]), x0=[1.0])
 
 
 def test_a_vectorized_callable_of_the_wrong_shape():

@@ -5,7 +5,7 @@ import pytest
 
 from invopt import minimize, problems
 from invopt._choice import choose
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt.exceptions import UnknownNameError
 
 

@@ -23,8 +23,10 @@ from invopt.optimizers import (
     Scipy,
 )
 
+TRUSTED = Newton(max_trust_radius=100.0)
 SECOND_ORDER = [
     Newton(),
+    TRUSTED,
     HessianFree(),
     NewtonCG(),
     FletcherReevesCG(),
@@ -101,7 +103,16 @@ def box_problem(exact, seed, n, condition):
 @pytest.mark.parametrize(("n", "condition"), [(2, 10.0), (2, 1e3), (5, 1e2), (20, 1e2)])
 @pytest.mark.parametrize(
     "method",
-    [Newton(), NewtonCG(), FletcherReevesCG(), BFGS(), BFGS(line_search=Armijo()), LBFGS(), DampedBFGS()],
+    [
+        Newton(),
+        TRUSTED,
+        NewtonCG(),
+        FletcherReevesCG(),
+        BFGS(),
+        BFGS(line_search=Armijo()),
+        LBFGS(),
+        DampedBFGS(),
+    ],
     ids=repr,
 )
 def test_box_constrained_quadratics_reach_the_right_face(exact, method, n, condition):
@@ -130,7 +141,9 @@ def test_units_are_those_of_x_scale(exact, method):
     assert np.abs(res.x / scale - [3.0, -2.0]).max() < 1e-6
 
 
-@pytest.mark.parametrize("method", [Newton(), NewtonCG(), FletcherReevesCG(nonpositive_curvature="boundary")], ids=repr)
+@pytest.mark.parametrize(
+    "method", [Newton(), TRUSTED, NewtonCG(), FletcherReevesCG(nonpositive_curvature="boundary")], ids=repr
+)
 def test_negative_curvature_leads_away_from_a_saddle(exact, method):
     landscape = exact.Landscape(
         fun=lambda x: float(x[0] ** 2 - x[1] ** 2 + 0.25 * x[1] ** 4),
@@ -142,7 +155,7 @@ def test_negative_curvature_leads_away_from_a_saddle(exact, method):
     assert np.abs(res.x - [0.0, np.sqrt(2)]).max() < 1e-6
 
 
-@pytest.mark.parametrize("method", [BFGS(), BFGS(line_search=Armijo()), LBFGS(), DampedBFGS()], ids=repr)
+@pytest.mark.parametrize("method", [BFGS(), BFGS(line_search=Armijo()), LBFGS(), DampedBFGS(), TRUSTED], ids=repr)
 def test_a_search_that_fails_along_steepest_descent_ends_the_run_where_it_stands(exact, method):
     # The gradient points the wrong way, so that every step goes up.
     landscape = exact.quadratic(2, 10.0)
@@ -153,7 +166,7 @@ def test_a_search_that_fails_along_steepest_descent_ends_the_run_where_it_stands
     assert res.x.tolist() == landscape.x0.tolist()
 
 
-@pytest.mark.parametrize("method", [BFGS(), LBFGS(), DampedBFGS()], ids=repr)
+@pytest.mark.parametrize("method", [BFGS(), LBFGS(), DampedBFGS(), TRUSTED], ids=repr)
 def test_infinite_values_are_backed_away_from(exact, method):
     landscape = exact.Landscape(
         fun=lambda x: float(x[0] - np.log(x[0])) if x[0] > 0 else np.inf,
@@ -163,3 +176,29 @@ def test_infinite_values_are_backed_away_from(exact, method):
     res = exact.solve(landscape, method, x0=[8.0], x_scale=[20.0])
     assert res.status is Status.CONVERGED
     assert res.x[0] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_radius_that_follows_the_run_goes_far_and_comes_to_rest(exact):
+    far = exact.quadratic(2, 10.0, centre=1e4)
+    fixed, following = (
+        exact.solve(far, m, x0=[0.0, 0.0], maxiter=40) for m in (Newton(), Newton(max_trust_radius=1e5))
+    )
+    assert np.linalg.norm(fixed.x) < 50
+    assert following.status is Status.CONVERGED
+    np.testing.assert_allclose(following.x, 1e4)
+    # A fixed radius goes to and fro for ever where every Newton step is twice too long.
+    bent = exact.Landscape(
+        fun=lambda x: float(np.abs(x[0]) ** 1.5),
+        jac=lambda x: 1.5 * np.sign(x) * np.abs(x) ** 0.5,
+        hess=lambda x: np.array([[0.75 * max(np.abs(x[0]), 1e-300) ** -0.5]]),
+    )
+    fixed, following = (exact.solve(bent, m, x0=[0.4], maxiter=60) for m in (Newton(), TRUSTED))
+    assert abs(fixed.x[0]) == pytest.approx(0.4)
+    assert following.success
+    assert abs(following.x[0]) < 1e-6
+
+
+def test_a_trial_that_is_taken_is_not_paid_twice(exact):
+    res = exact.solve(exact.quadratic(2, 10.0, centre=0.0), TRUSTED, x0=[0.5, 0.5])
+    # The start, and the trial that is the next point.
+    assert (res.nit, res.nfev) == (1, 2)

@@ -28,6 +28,7 @@ from invopt.optimizers import (
 SCALE_FREE = [
     Adam(lr=0.1, eps=0.0),
     Newton(),
+    Newton(max_trust_radius=100.0),
     HessianFree(),
     NewtonCG(),
     FletcherReevesCG(nonpositive_curvature="boundary"),
@@ -90,6 +91,7 @@ def test_scaling_f_leaves_the_iterates(exact, method, factor):
         (lambda: Adam(betas=0.9), r"'betas' must be two numbers in \[0, 1\): 0.9"),
         (lambda: Adam(eps=-1.0), "'eps' must be >= 0"),
         (lambda: Newton(trust_radius=0.0), "'trust_radius' must be > 0"),
+        (lambda: Newton(max_trust_radius=0.5), "'max_trust_radius' must be >= trust_radius = 1: 0.5"),
         (lambda: NewtonCG(trust_radius=float("inf")), "'trust_radius' must be finite"),
         (lambda: NewtonCG(forcing=1.0), "'forcing' must be < 1"),
         (lambda: NewtonCG(maxinner=0), "'maxinner' must be >= 1"),

@@ -168,3 +168,13 @@ def test_options_that_scipy_refuses_name_themselves(exact):
         exact.solve(landscape, Scipy("nelder-mead", options={"initial_simplex": np.zeros((7, 3))}))
     with pytest.raises(TypeError, match="'options' must map names to values"):
         Scipy("bfgs", options=[("gtol", 1)])
+
+
+def test_numbers_that_scipy_cannot_use_are_not_taken_for_bad_options(exact):
+    landscape = exact.quadratic(2, 10.0)
+    holed = exact.Landscape(
+        fun=landscape.fun, jac=landscape.jac, hess=lambda x: np.full((2, 2), np.nan), x0=landscape.x0
+    )
+    assert exact.solve(holed, Scipy("trust-exact")).status is Status.LINE_SEARCH
+    with pytest.raises(ValueError, match="scipy's 'nelder-mead' refused 'options'"):
+        exact.solve(landscape, Scipy("nelder-mead", options={"initial_simplex": [[1.0]]}))

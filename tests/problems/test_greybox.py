@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import invopt
 from invopt import Capability, Objective, Problem, estimators, optimizers, problems, testing
 from invopt._loop import open_evaluator
-from invopt._minimize import prepare
+from invopt._prepare import prepare
 from invopt.problems.mug_network import PictureNetwork
 
 RNG = np.random.default_rng(3)

@@ -18,6 +18,7 @@ from invopt.exceptions import (
     InvoptError,
     NonFiniteError,
 )
+from invopt.identity import digests
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2, metrics
 from invopt.problems.radiosity.camera_path import path_between, write_frames
@@ -221,7 +222,7 @@ def test_field_of_exponentials(tmp_path):
         RadianceField.of(other, problem.x0).save(tmp_path / "field.safetensors")
     np.testing.assert_allclose(found[~lit], np.exp(linear[~lit]), rtol=1e-4)
     assert RadianceField.load(tmp_path / "field.safetensors").field == exponential.field
-    assert problem.fingerprints["field"] != exponential.fingerprints["field"]
+    assert digests(problem.identity_content())["field"] != digests(exponential.identity_content())["field"]
 
 
 def test_encoders_agree():
@@ -260,7 +261,7 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
     field = RadianceField.load(path)
     found = field.radiance(p, query.direction.t(), query.normal.t(), query.albedo.t())
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    assert field.scene == problem.fingerprints["scene"]
+    assert field.scene == problem.scene_label
     with pytest.raises(ValueError, match="'w' must have shape"):
         field.radiance(p, p[:3], p, p)
 

@@ -1,0 +1,198 @@
+"""A run, composed and validated before anything is opened."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+
+from invopt._arguments import as_bounds, as_limit, as_scale, check_pairing, check_start, listed, resolve_problem
+from invopt._callback import Callback, as_callback
+from invopt._chained import chained
+from invopt._choice import Choice, choose
+from invopt._estimator import Estimator
+from invopt._identify import is_training
+from invopt._kept import Kept, Subject, as_files, compose
+from invopt._loop import Loop
+from invopt._lost import Failures, as_failures
+from invopt._optimizer import Optimizer
+from invopt._problem import Objective, Problem
+from invopt._result import OptimizeResult
+from invopt._scipy_habits import check_habits
+from invopt._scipy_options import settled
+from invopt._sought import Sought
+from invopt._stopping import Tolerances
+from invopt._validators import as_flag, as_integer, as_real, require
+from invopt._workers import Workers, as_timeout, as_workers, check_shareable, open_objective
+from invopt.journal import Journal
+from invopt.snapshots import Checkpoint
+
+__all__ = ["Run", "prepare"]
+
+
+@frozen(kw_only=True, eq=False)
+class Run:
+    """Everything a run is made of, validated, before anything is opened."""
+
+    problem: Problem
+    estimator: Estimator
+    method: Optimizer
+    choice: str
+    x0: NDArray[np.float64]
+    bounds: Bounds | None
+    x_scale: NDArray[np.float64]
+    rng: np.random.Generator
+    maxiter: float
+    maxfev: float
+    maxtime: float
+    max_nonfinite: float
+    failures: Failures
+    timeout: float
+    tolerances: Tolerances
+    callback: Callback | None
+    workers: Workers
+    progress: bool
+    sought: Sought
+    kept: Kept
+
+    @property
+    def training(self) -> bool:
+        """Whether x is the weights of a network."""
+        return is_training(self.problem)
+
+    def open(self) -> AbstractContextManager[Objective]:
+        """Open the objective for the length of a block: here, or in the workers."""
+        self.problem.prepare()
+        return open_objective(self.problem, self.workers, self.timeout)
+
+    def loop(self, objective: Objective) -> OptimizeResult:
+        """Run the loop on an open objective."""
+        return Loop(run=self, objective=objective).run_to_end()
+
+
+def prepare(
+    problem: Any,
+    estimator: Any = None,
+    method: Any = None,
+    *,
+    x0: Any = None,
+    args: Any = (),
+    jac: Any = None,
+    hess: Any = None,
+    hessp: Any = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    x_scale: Any = None,
+    rng: Any = None,
+    maxiter: float | None = None,
+    maxfev: float | None = None,
+    maxtime: float | None = None,
+    tol: float | None = None,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
+    max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
+    callback: Any = None,
+    options: Any = None,
+    workers: Workers | None = None,
+    progress: bool | None = None,
+    journal: Journal | str | Path | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
+    identity: str | None = None,
+) -> Run:
+    """Validate the arguments of `minimize`, without opening or evaluating anything."""
+    check_habits(estimator=estimator, hessp=hessp, constraints=constraints)
+    bounds = listed(bounds)
+    described = resolve_problem(problem, x0, bounds, x_scale, args=args, jac=jac, hess=hess)
+    asked, settings = settled(
+        method,
+        tol=tol,
+        options=options,
+        arguments=_ARGUMENTS,
+        maxiter=maxiter,
+        maxfev=maxfev,
+        maxtime=maxtime,
+        gtol=gtol,
+        xtol=xtol,
+        ftol=ftol,
+        progress=progress,
+    )
+    n = described.n
+    box = described.bounds if bounds is None else as_bounds(bounds, n)
+    scale = as_scale(described, x_scale, None if bounds is None else box)
+    start = check_start(described.x0 if x0 is None else x0, box, n)
+    sought = Sought.within(box, start)
+    maxfevs = as_limit("maxfev", settings["maxfev"])
+
+    def parts(budget: float) -> Choice:
+        found = choose(described, estimator, asked, budget, scale, sought.n)
+        check_pairing(described, found.estimator, found.method)
+        return found
+
+    choice, generator, kept = compose(
+        Subject(problem=described, x0=start, bounds=box, x_scale=scale, identity=identity),
+        parts,
+        maxfevs,
+        _as_rng(rng),
+        as_files(described, journal, checkpoint, identity),
+        {"start": x0 is not None, "rng": rng is not None},
+    )
+    limits = _limits(settings, n, endless=choice.estimator.endless)
+    chosen, chosen_method = chained(choice.estimator, described), choice.method
+    check_pairing(described, chosen, chosen_method)
+    share = as_real("max_nonfinite", max_nonfinite)
+    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
+    shared = as_workers(workers)
+    limit = as_timeout(timeout, shared)
+    if shared != 1:
+        check_shareable(described, chosen.needs)
+    shown = settings["progress"]
+    return Run(
+        problem=described,
+        estimator=chosen,
+        method=chosen_method,
+        choice=choice.why,
+        x0=start,
+        bounds=box,
+        x_scale=scale,
+        sought=sought,
+        rng=generator,
+        **limits,
+        max_nonfinite=share,
+        failures=as_failures(failures, chosen.needs),
+        timeout=math.inf if limit is None else limit,
+        tolerances=Tolerances(gtol=settings["gtol"], xtol=settings["xtol"], ftol=settings["ftol"]),
+        callback=as_callback(callback, with_state=chosen_method.calls_back_with_state),
+        workers=shared,
+        progress=sys.stderr.isatty() if shown is None else as_flag("progress", shown),
+        kept=kept,
+    )
+
+
+_ARGUMENTS = frozenset(inspect.signature(prepare).parameters)
+
+
+def _limits(settings: dict[str, Any], n: int, *, endless: bool) -> dict[str, float]:
+    """Budgets; without any, iterations have a default. Where estimates can be free, evaluations alone end no run."""
+    maxiter, maxfev = as_limit("maxiter", settings["maxiter"]), as_limit("maxfev", settings["maxfev"])
+    maxtime = as_limit("maxtime", settings["maxtime"], whole=False)
+    if min(maxiter, maxtime) == math.inf and (maxfev == math.inf or endless) and not settings["limited"]:
+        maxiter = min(200.0 * n, 10_000.0)
+    return {"maxiter": maxiter, "maxfev": maxfev, "maxtime": maxtime}
+
+
+def _as_rng(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None

@@ -1,0 +1,390 @@
+"""What users of scipy.optimize.minimize write: it works here, or the error says the way."""
+
+import inspect
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from scipy.optimize import Bounds, rosen, rosen_der, rosen_hess
+
+import invopt
+from invopt import IncompatibleError, UnknownNameError, as_method, estimators, minimize, optimizers, problems
+from invopt._prepare import prepare
+
+START = [-1.2, 1.0]
+
+
+def shifted(x, a, b=0.0):
+    return float(((x - a) ** 2).sum() + b)
+
+
+def shifted_jac(x, a, b=0.0):
+    return 2 * (x - a)
+
+
+def never(x, *args):
+    pytest.fail("evaluated before the arguments were checked")
+
+
+def same(first, second):
+    np.testing.assert_array_equal(first.history.x, second.history.x)
+    assert first.nfev == second.nfev
+    assert first.fun == second.fun
+
+
+# The start, and further arguments, by position.
+
+
+def test_x0_by_position():
+    expected = minimize(rosen, x0=START, rng=0, maxfev=60)
+    same(minimize(rosen, START, rng=0, maxfev=60), expected)
+    same(minimize(rosen, np.array(START), rng=0, maxfev=60), expected)
+    same(minimize(rosen, tuple(START), None, rng=0, maxfev=60), expected)
+
+
+def test_x0_by_position_with_parts_by_name():
+    expected = minimize(rosen, "finite-difference", "bfgs", x0=START)
+    same(minimize(rosen, START, estimator="finite-difference", method="bfgs"), expected)
+    same(minimize(rosen, START, "bfgs", estimator="finite-difference"), expected)
+    same(minimize(rosen, START, optimizers.BFGS(), estimator="finite-difference"), expected)
+
+
+@pytest.mark.parametrize("args", [(1.5,), (1.5, 2.0), 1.5, np.float64(1.5)], ids=str)
+def test_further_arguments(args):
+    options = dict(rng=0, maxfev=200)
+    in_tuple = args if isinstance(args, tuple) else (args,)
+    expected = minimize(lambda x: shifted(x, *in_tuple), x0=[0.5, 3.0], **options)
+    same(minimize(shifted, [0.5, 3.0], args, **options), expected)
+    same(minimize(shifted, [0.5, 3.0], args=args, **options), expected)
+    same(minimize(shifted, x0=[0.5, 3.0], args=args, **options), expected)
+
+
+def test_further_arguments_reach_the_derivatives():
+    res = minimize(shifted, [0.5, 3.0], args=(1.5,), jac=shifted_jac, hess=lambda x, a: 2 * np.eye(2))
+    assert res.choice.startswith("ExactDerivative with Newton")
+    np.testing.assert_allclose(res.x, 1.5)
+
+
+def test_further_arguments_that_are_arrays_and_none():
+    res = minimize(shifted, [0.0, 0.0], args=(np.array([1.0, 2.0]),), jac=shifted_jac)
+    np.testing.assert_allclose(res.x, [1.0, 2.0])
+    assert minimize(rosen, START, args=None, rng=0, maxfev=20).nfev == 20
+
+
+def test_further_arguments_travel_to_workers():
+    alone, shared = (minimize(shifted, [0.5, 3.0], (1.5,), rng=0, maxfev=40, workers=k) for k in (1, 2))
+    same(alone, shared)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "message"),
+    [
+        ((never, START, (), "bfgs"), {}, r"by position there is minimize\(fun, x0, args\)"),
+        ((never, "fr22", "adam", 3), {"x0": START}, r"by position there is minimize\(problem, estimator, method\)"),
+        ((never, START), {"x0": START}, "'x0' is given twice"),
+        ((never, START, (1,)), {"args": (1,)}, "'args' is given twice"),
+        ((never, "fr22"), {"estimator": "fr22", "x0": START}, "'estimator' is given twice"),
+        ((never, START, "bfgs"), {"method": "adam"}, "'method' is given twice"),
+        (("quad", START), {}, r"'estimator' must be a name or an instance of Estimator; a start is x0=\.\.\."),
+        (("quad",), {"args": (1.0,)}, "'args' is for callables"),
+        ((problems.Quadratic(),), {"jac": rosen_der}, "'jac' is for callables"),
+        ((problems.Quadratic(),), {"hess": rosen_hess}, "'hess' is for callables"),
+        ((never, START), {"jac": "2-point"}, "'jac' must be callable, or True"),
+        ((never, START), {"jac": rosen_der, "hess": scipy.optimize.BFGS()}, "'hess' must be callable"),
+        ((never, START), {"options": [1]}, "'options' must map names to values"),
+    ],
+)
+def test_what_is_said_twice_or_in_the_wrong_place(arguments, named, message):
+    with pytest.raises(TypeError, match=message):
+        minimize(*arguments, **named)
+
+
+# Starts and bounds.
+
+
+@pytest.mark.parametrize(
+    "x0",
+    [
+        [3, -2],
+        np.array([3, -2]),
+        (3.0, -2.0),
+        np.float32([3, -2]),
+        range(3, -7, -5),
+        torch.tensor([3.0, -2.0]),
+        torch.tensor([3.0, -2.0], requires_grad=True),
+        [np.float64(3.0), torch.tensor(-2.0)],
+    ],
+    ids=lambda x0: type(x0).__name__,
+)
+def test_starts_of_every_kind(x0):
+    same(minimize(rosen, x0, rng=0, maxfev=40), minimize(rosen, x0=[3.0, -2.0], rng=0, maxfev=40))
+
+
+@pytest.mark.parametrize("x0", [3, 3.0, np.float64(3.0), np.array(3.0), torch.tensor(3.0)], ids=repr)
+def test_one_number_is_a_start_of_one(x0):
+    def bowl(x):
+        assert x.shape == (1,)
+        return float((x[0] - 1) ** 2)
+
+    same(minimize(bowl, x0, rng=0, maxfev=40), minimize(bowl, x0=[3.0], rng=0, maxfev=40))
+    assert problems.Function(fun=bowl, x0=x0).n == 1
+
+
+def test_a_matrix_is_no_start():
+    with pytest.raises(
+        ValueError, match=r"'x0' must have shape \(n,\) .* flatten it, and reshape the point inside 'fun'"
+    ):
+        minimize(never, np.zeros((2, 2)))
+
+
+def pairs():
+    yield from zip([-2.0, -1.0], [0.5, 3.0], strict=True)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        lambda: zip([-2.0, -1.0], [0.5, 3.0], strict=True),
+        pairs,
+        lambda: iter([(-2, 0.5), (-1, 3)]),
+        lambda: [(-2.0, 0.5), (-1.0, 3.0)],
+        lambda: ((-2.0, 0.5), (-1.0, 3.0)),
+        lambda: np.array([(-2.0, 0.5), (-1.0, 3.0)]),
+        lambda: torch.tensor([(-2.0, 0.5), (-1.0, 3.0)]),
+        lambda: Bounds([-2.0, -1.0], [0.5, 3.0]),
+        lambda: Bounds([-2, -1], [0.5, 3], keep_feasible=True),
+        lambda: map(tuple, [[-2.0, 0.5], [-1.0, 3.0]]),
+    ],
+    ids=["zip", "generator", "iterator", "list", "tuple", "array", "tensor", "Bounds", "keep_feasible", "map"],
+)
+def test_bounds_of_every_kind(bounds):
+    expected = minimize(rosen, x0=START, bounds=[(-2.0, 0.5), (-1.0, 3.0)], rng=0, maxfev=60)
+    same(minimize(rosen, START, bounds=bounds(), rng=0, maxfev=60), expected)
+    problem = problems.Function(fun=rosen, x0=START)
+    same(minimize(problem, bounds=bounds(), rng=0, maxfev=60), expected)
+    found = invopt.differentiate(rosen, "finite-difference", [0.5, 0.0], bounds=bounds())
+    assert found.x.tolist() == [0.5, 0.0]
+    assert abs(found.jac[0]) < abs(rosen_der([0.5, 0.0])[0])
+
+
+def test_open_bounds():
+    for pair in ((None, None), (-np.inf, np.inf), (None, np.inf)):
+        same(
+            minimize(rosen, START, bounds=[pair, (0, None)], rng=0, maxfev=40),
+            minimize(rosen, START, bounds=Bounds([-np.inf, 0], np.inf), rng=0, maxfev=40),
+        )
+
+
+# Methods by scipy's names.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Nelder-Mead",
+        "nelder_mead",
+        "POWELL",
+        "L-BFGS-B",
+        "TNC",
+        "COBYLA",
+        "cobyqa",
+        "SLSQP",
+        "trust-constr",
+        "dogleg",
+        "TRUST_EXACT",
+        "trust-krylov",
+    ],
+)
+def test_scipys_methods_by_name(name):
+    method = prepare(never, x0=START, method=name).method
+    assert method == optimizers.Scipy(name.lower().replace("_", "-"))
+
+
+@pytest.mark.parametrize(("name", "ours"), [("BFGS", "BFGS"), ("CG", "FletcherReevesCG"), ("Newton-CG", "NewtonCG")])
+def test_names_of_ours_stay_ours(name, ours):
+    assert type(prepare(never, x0=START, method=name).method).__name__ == ours
+
+
+def test_a_misspelt_method_of_scipys():
+    with pytest.raises(UnknownNameError, match="unknown optimizer 'nelder-meat'; did you mean 'nelder-mead'"):
+        minimize(never, START, method="nelder-meat")
+
+
+def test_nelder_mead_is_scipys_own():
+    theirs = scipy.optimize.minimize(rosen, START, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6})
+    ours = minimize(rosen, START, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6})
+    assert ours.success
+    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-12)
+    assert abs(ours.history.nfev[-1] - theirs.nfev) <= 1
+
+
+def test_lbfgsb_with_a_gradient_is_scipys_own():
+    theirs = scipy.optimize.minimize(rosen, START, jac=rosen_der, method="L-BFGS-B")
+    ours = minimize(rosen, START, jac=rosen_der, method="L-BFGS-B")
+    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-10)
+    assert abs(ours.history.nfev[-1] - 2 * theirs.nfev) <= 4
+
+
+# Options and tolerances.
+
+
+def settings(**arguments):
+    run = prepare(never, x0=START, progress=arguments.pop("progress", False), **arguments)
+    return run, (run.maxiter, run.maxfev, run.tolerances.gtol, run.tolerances.xtol, run.tolerances.ftol)
+
+
+def test_options_are_the_arguments_of_a_run():
+    options = {"maxiter": 7, "maxfev": 90.0, "gtol": 1e-3, "xtol": 1e-4, "ftol": 1e-5}
+    assert settings(options=options)[1] == settings(**options)[1] == (7, 90, 1e-3, 1e-4, 1e-5)
+    assert settings(options={"maxfun": 90})[0].maxfev == 90
+    assert settings(options={"disp": True}, progress=None)[0].progress is True
+    assert settings(options={"disp": 0}, progress=None)[0].progress is False
+
+
+def test_tol_stands_for_the_tolerances_that_are_not_given():
+    assert settings()[1][2:] == (1e-6, 1e-8, 0.0)
+    assert settings(tol=1e-3)[1][2:] == (1e-3, 1e-3, 0.0)
+    assert settings(tol=1e-3, gtol=1e-6)[1][2:] == (1e-6, 1e-3, 0.0)
+    assert settings(tol=1e-3, options={"xtol": 1e-5})[1][2:] == (1e-3, 1e-5, 0.0)
+
+
+def test_a_method_of_scipys_has_options_of_its_own():
+    own = {"xatol": 1e-10, "adaptive": True}
+    run, limits = settings(method="nelder-mead", options={"maxfev": 50, "disp": False, **own}, progress=None)
+    assert run.progress is False
+    assert run.method == optimizers.Scipy("nelder-mead", options=own)
+    # The run must not end before what was asked of the method is reached, nor sooner for being loose.
+    assert limits == (np.inf, 50, 1e-10, 1e-10, 0.0)
+    run, limits = settings(method="l-bfgs-b", options={"gtol": 1e-2, "ftol": 1e-3, "maxiter": 4})
+    assert run.method.options == {"gtol": 1e-2, "ftol": 1e-3, "maxiter": 4}
+    assert limits == (np.inf, np.inf, 1e-6, 1e-8, 0.0)
+
+
+def test_tol_reaches_a_method_of_scipys():
+    loose, close = (minimize(rosen, START, method="Nelder-Mead", tol=tol) for tol in (1e-1, 1e-12))
+    assert loose.status is close.status is invopt.Status.FINISHED
+    assert loose.nfev < 0.5 * close.nfev
+    np.testing.assert_allclose(close.x, 1.0, atol=1e-9)
+    assert settings(method=optimizers.Scipy("powell", tol=1e-9), tol=1e-3)[0].method.tol == 1e-9
+
+
+def test_iterations_of_a_method_of_scipys_are_its_own():
+    theirs = scipy.optimize.minimize(rosen, START, method="Powell", options={"maxiter": 30})
+    ours = minimize(rosen, START, method="Powell", options={"maxiter": 30})
+    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (dict(options={"eps": 1e-3}), UnknownNameError, r"'eps', .* FiniteDifference\(abs_step=\.\.\.\)"),
+        (dict(options={"maxcor": 5}), UnknownNameError, r"optimizers\.LBFGS\(maxcor=\.\.\.\)"),
+        (dict(options={"maxls": 5}), UnknownNameError, r"ArmijoWolfe\(maxls=\.\.\.\)"),
+        (dict(options={"rng": 0}), UnknownNameError, r"an argument of its own, rng=\.\.\."),
+        (dict(options={"max_iter": 0}), UnknownNameError, "did you mean 'maxiter'"),
+        (dict(options={"adaptive": True}), UnknownNameError, "method='nelder-mead'"),
+        (dict(options={"maxcor": 5}, method="nelder-mead"), UnknownNameError, "does not take these 'options'"),
+        (dict(options={"maxiter": 1.5}), TypeError, "'maxiter' must be an integer"),
+        (dict(options={"maxiter": 5}, maxiter=5), TypeError, "'maxiter' is given twice"),
+        (dict(options={"maxfev": 5, "maxfun": 5}), TypeError, "'maxfev' is given twice"),
+        (dict(options={"gtol": 1e-3}, gtol=1e-3), TypeError, "'gtol' is given twice"),
+        (
+            dict(method=optimizers.Scipy("powell", options={"xtol": 1e-3}), options={"xtol": 1e-3}),
+            TypeError,
+            "'xtol' is given twice",
+        ),
+        (dict(tol=-1.0), ValueError, "'tol' must be >= 0"),
+        (dict(tol="tight"), TypeError, "'tol' must be a real number"),
+        (dict(tol=np.nan), ValueError, "'tol' must be >= 0 and finite"),
+        (dict(constraints=[{"type": "eq", "fun": np.sum}]), IncompatibleError, "'constraints' .* add a penalty"),
+        (dict(constraints={"type": "eq", "fun": np.sum}), IncompatibleError, "'constraints' other than bounds"),
+        (dict(constraints=scipy.optimize.LinearConstraint([[1, 1]], 0, 1)), IncompatibleError, "'constraints'"),
+        (dict(hessp=rosen), IncompatibleError, "'hessp' is not supported: give the whole Hessian as 'hess'"),
+        (dict(progress=torch.tensor(1.0)), TypeError, "'progress' must be a bool"),
+        (dict(progress=torch.tensor([1.0, 2.0])), TypeError, "'progress' must be a bool"),
+        (dict(progress="yes"), TypeError, "'progress' must be a bool"),
+        (dict(progress=1), TypeError, "'progress' must be a bool"),
+    ],
+)
+def test_an_error_says_the_way(arguments, error, message):
+    with pytest.raises(error, match=message):
+        minimize(never, START, **arguments)
+
+
+def test_no_constraints_are_fine():
+    for none in ((), [], None):
+        assert minimize(rosen, START, constraints=none, rng=0, maxfev=20).nfev == 20
+
+
+# Integers.
+
+
+@pytest.mark.parametrize("ten", [10, 10.0, np.int64(10), np.int8(10), np.float32(10), np.float64(10)], ids=repr)
+def test_an_integral_number_is_an_integer_everywhere(ten):
+    first = minimize(rosen, START, maxiter=ten, maxfev=1e4, rng=0)
+    same(first, minimize(rosen, START, maxiter=10, maxfev=10_000, rng=0))
+    estimator = estimators.SharedSamples(n_samples=ten)
+    assert repr(estimator) == repr(estimators.SharedSamples(n_samples=10))
+    assert type(estimator.n_samples) is int
+    same(
+        minimize("quad", estimator, rng=0, maxiter=2),
+        minimize("quad", estimators.SharedSamples(n_samples=10), rng=0, maxiter=2),
+    )
+    assert type(optimizers.LBFGS(maxcor=ten).maxcor) is int
+    assert type(estimators.GaussNewton(n_samples=ten).n_samples) is int
+    assert type(problems.Function(fun=rosen, x0=START, chunk_size=ten).chunk_size) is int
+
+
+def test_integral_numbers_of_workers_and_seeds():
+    same(minimize(rosen, START, workers=1.0, rng=3.0, maxfev=20), minimize(rosen, START, rng=3, maxfev=20))
+
+
+@pytest.mark.parametrize(
+    "bad", [1.5, np.float32(1.5), np.nan, -np.inf, True, np.bool_(True), "10", [10], 10 + 0j], ids=repr
+)
+@pytest.mark.parametrize("name", ["maxiter", "maxfev"])
+def test_a_fraction_is_none(name, bad):
+    with pytest.raises(TypeError, match=f"'{name}' must be an integer"):
+        minimize(never, START, **{name: bad})
+    with pytest.raises(TypeError, match="'n_samples' must be an integer"):
+        estimators.FR22(n_samples=bad)
+
+
+# Behind scipy's own call.
+
+
+def test_as_method_uses_derivatives():
+    method = as_method()
+    for jac, fun in ((rosen_der, rosen), (True, lambda x: (rosen(x), rosen_der(x)))):
+        res = scipy.optimize.minimize(fun, START, jac=jac, hess=rosen_hess, method=method)
+        assert res.choice.startswith("ExactDerivative with Newton")
+        np.testing.assert_allclose(res.x, 1.0, atol=1e-6)
+    res = scipy.optimize.minimize(shifted, [0.0, 0.0], args=(2.0,), jac=shifted_jac, method=method)
+    assert res.choice.startswith("ExactDerivative with BFGS")
+    np.testing.assert_allclose(res.x, 2.0, atol=1e-6)
+
+
+def test_as_method_keeps_what_it_was_made_with():
+    method = as_method("finite-difference", "bfgs", maxfev=30)
+    res = scipy.optimize.minimize(rosen, START, jac=rosen_der, method=method)
+    assert type(res.estimator).__name__ == "FiniteDifference"
+    assert res.nfev <= 30
+
+
+def test_as_method_refuses_what_minimize_does():
+    with pytest.raises(IncompatibleError, match="'hessp'"):
+        scipy.optimize.minimize(rosen, START, jac=rosen_der, hessp=lambda x, p: p, method=as_method())
+    with pytest.raises(UnknownNameError, match="'options' has 'maxcor'"):
+        scipy.optimize.minimize(rosen, START, method=as_method(), options={"maxcor": 3})
+
+
+def test_as_method_passes_options_on():
+    method = as_method("finite-difference", "bfgs")
+    res = scipy.optimize.minimize(rosen, START, method=method, tol=1e-2, options={"maxfun": 40, "rng": 0})
+    assert res.nfev <= 40
+
+
+def test_every_argument_of_minimize_is_one_of_a_run():
+    ours = {name for name in inspect.signature(minimize).parameters if name != "parts"}
+    assert ours == set(inspect.signature(prepare).parameters)
