@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from invopt._problem import ADJOINT, Adjoint, Objective
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
+from invopt.rendering.turn import Ticket, one_at_a_time, using
 
 __all__ = [
     "Call",
@@ -46,10 +47,12 @@ __all__ = [
 
 @frozen(eq=False)
 class Payload:
-    """The problem to open, and the process whose run it is."""
+    """The problem to open, the process whose run it is, and the run's turn with the renderer, if it holds it."""
 
     problem: bytes
     home: tuple[str, int]
+    ticket: Ticket | None = None
+    renders: bool = False
     host: str = field(factory=socket.gethostname)
 
 
@@ -131,7 +134,10 @@ def home() -> tuple[str, int]:
 
 def evaluate(payload: Payload, call: Call) -> Reply:
     """Answer a call in this process; its objective stays open for the next one."""
-    with _lock:
+    # The turn first and then the lock, everywhere: a call that a finished run left behind waits for its turn, and must
+    # not keep the run whose turn it is from its objective.
+    turn = one_at_a_time() if payload.renders else contextlib.nullcontext()
+    with using(payload.ticket if payload.home == home() else None), turn, _lock:
         # Clocks of other machines may differ.
         if time.time() >= call.deadline and payload.host == socket.gethostname():
             return Reply(call.index, late=True)

@@ -27,6 +27,7 @@ from invopt._validators import as_integer, require
 from invopt._worker import Call, Payload, Reply
 from invopt.exceptions import IncompatibleError
 from invopt.rendering.backend import ENVIRONMENT, Backend, foresee
+from invopt.rendering.turn import one_at_a_time, ticket
 
 __all__ = ["Chunk", "SharedObjective", "Workers", "as_workers", "check_shareable", "open_objective"]
 
@@ -110,26 +111,34 @@ def _names_main(pickled: bytes) -> bool:
 @contextmanager
 def open_objective(problem: Problem, workers: Workers = 1) -> Iterator[Objective]:
     """Open a problem's objective in this process, or one a worker, until the end of the block."""
+    environment = {}
     with ExitStack() as stack:
         if problem.renders:
+            if isinstance(workers, int) and workers > 1:
+                workers, environment = _on_backend(problem, workers)
+            if workers == 1 or not isinstance(workers, int):
+                # An executor or a map may be one of threads. Processes of our own render for several runs at once.
+                stack.enter_context(one_at_a_time())
             stack.enter_context(_one_torch_thread())
-        yield stack.enter_context(_open(problem, workers))
+        problem.prepare()
+        yield stack.enter_context(_open(problem, workers, environment))
 
 
-def _open(problem: Problem, workers: Workers) -> Objective:
-    environment = {}
-    if isinstance(workers, int):
-        if workers > 1 and problem.renders:
-            backend = foresee(getattr(problem, "backend", None))
-            environment[ENVIRONMENT] = backend.value
-            if backend is Backend.CUDA:
-                _logger.warning("invopt: one process owns the GPU: workers=%d is reduced to 1", workers)
-                workers = 1
-        if workers == 1:
-            return problem.open()
+def _on_backend(problem: Problem, workers: int) -> tuple[int, dict[str, str]]:
+    """Number of processes that render, and what tells them the backend."""
+    backend = foresee(getattr(problem, "backend", None))
+    if backend is Backend.CUDA:
+        _logger.warning("invopt: one process owns the GPU: workers=%d is reduced to 1", workers)
+        workers = 1
+    return workers, {ENVIRONMENT: backend.value}
+
+
+def _open(problem: Problem, workers: Workers, environment: dict[str, str]) -> Objective:
+    if isinstance(workers, int) and workers == 1:
+        return problem.open()
     if _worker.loading_main():
         raise _worker.StopMain
-    payload = Payload(pickle.dumps(problem), _worker.home())
+    payload = Payload(pickle.dumps(problem), _worker.home(), ticket(), problem.renders)
     if isinstance(workers, int):
         return SharedObjective(payload, PoolEngine(payload, workers, environment))
     if isinstance(workers, Executor):
@@ -233,8 +242,9 @@ class SharedObjective(Objective):
         try:
             self._engine.close()
         finally:
-            # A map or an executor of threads had it opened in this very process.
-            _worker.release(self._payload.problem)
+            if not isinstance(self._engine, PoolEngine):
+                # A map or an executor of threads had it opened in this very process.
+                _worker.release(self._payload.problem)
 
 
 def _value(reply: Reply) -> Any:
