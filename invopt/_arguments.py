@@ -13,7 +13,7 @@ from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
 from invopt._problem import Problem
 from invopt._registry import find, resolve
-from invopt._validators import as_integer, as_real, as_vector, require
+from invopt._validators import as_integer, as_real, as_vector, has_masked, require
 from invopt.exceptions import IncompatibleError
 
 __all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "resolve_problem"]
@@ -63,6 +63,8 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
 
 
 def _broadcast(limit: Any, n: int) -> NDArray[Any]:
+    if has_masked(limit):
+        raise ValueError(f"'bounds' must have no masked elements: {limit!r}")
     try:
         return np.broadcast_to(limit, (n,))
     except ValueError:

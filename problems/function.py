@@ -14,7 +14,7 @@ from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start
 from invopt._problem import Capability, Objective, Problem
-from invopt._validators import as_vector, boolean, integer, real, require
+from invopt._validators import as_vector, boolean, has_masked, integer, real, require
 from invopt.exceptions import EvaluationError
 
 __all__ = ["Function"]
@@ -165,6 +165,11 @@ class _FunctionObjective(Objective):
 
 def _as_values(value: Any, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
     """Numbers of a shape, of which None stands for any length but 0."""
+    if has_masked(value):
+        raise EvaluationError(
+            "'fun' returned masked elements, whose values mean nothing: fill them, or leave the same residuals out at "
+            "every point"
+        )
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     array = np.asarray(value)

@@ -21,8 +21,9 @@ from invopt._sides import ResidualLoss
 from invopt._validators import instance, integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
 from invopt.rendering.backend import Backend, activate
-from invopt.rendering.dictionaries import Description, as_description
+from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.loading import Blueprint
+from invopt.rendering.turn import one_at_a_time
 
 from .field import Field, Shapes, as_field
 from .fingerprint import fingerprint
@@ -46,12 +47,6 @@ def _as_scene(value: Any) -> Description | str:
         return as_description(value)
     except TypeError as error:
         raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
-
-
-def _as_variables(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"'variables' must be a mapping of names to values: {value!r}")
-    return {name: str(item) for name, item in value.items()}
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -147,10 +142,11 @@ class NeuralRadiosity(Problem):
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
-    variables: Mapping[str, str] = attrs.field(factory=dict, converter=_as_variables)
-    backend: str | None = attrs.field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))
+    variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
+    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
 
     def __attrs_post_init__(self) -> None:
+        check_variables(self.variables, self.scene)
         if self.sampling == "guided" and self.guide is None:
             object.__setattr__(self, "guide", Guide())
         if self.sampling != "guided" and self.guide is not None:
@@ -217,6 +213,7 @@ class NeuralRadiosity(Problem):
         """Weights in single precision, on the device of the backend."""
         return torch.tensor(x, dtype=DTYPE, device=device_of(activate(self.backend)))
 
+    @one_at_a_time()
     def open(self) -> RadiosityObjective:
         """Load the scene and check that it can be learned."""
         activate(self.backend)
