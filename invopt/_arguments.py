@@ -11,9 +11,9 @@ from scipy.optimize import Bounds
 
 from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
-from invopt._problem import Problem
-from invopt._registry import find, resolve
-from invopt._validators import as_integer, as_real, as_vector, has_masked, require
+from invopt._problem import Capability, Problem
+from invopt._registry import find, names, resolve
+from invopt._validators import as_integer, as_real, as_vector, require
 from invopt.exceptions import IncompatibleError
 
 __all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "resolve_problem"]
@@ -39,6 +39,14 @@ def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> 
             f"{type(estimator).__name__} needs {missing.name}, but {type(problem).__name__} provides "
             f"{problem.provides.name}{why and ': '}{why}"
         )
+    if Capability.SIDES in problem.provides & ~estimator.needs:
+        # Of some classes, what they need depends on the instance.
+        known = [cls for cls in names("estimators").values() if isinstance(cls.needs, Capability)]
+        fit = ", ".join(sorted({cls.__name__ for cls in known if Capability.SIDES in cls.needs}))
+        raise IncompatibleError(
+            f"{type(estimator).__name__} samples values around x, and x is the {problem.n} weights of "
+            f"{type(problem).__name__}, of which a step of training tells more: use one of {fit}"
+        )
     if missing_order := method.requires & ~estimator.provides:
         raise IncompatibleError(
             f"{type(method).__name__} needs {missing_order.name}, but {type(estimator).__name__} provides "
@@ -63,8 +71,6 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
 
 
 def _broadcast(limit: Any, n: int) -> NDArray[Any]:
-    if has_masked(limit):
-        raise ValueError(f"'bounds' must have no masked elements: {limit!r}")
     try:
         return np.broadcast_to(limit, (n,))
     except ValueError:

@@ -14,6 +14,7 @@ from invopt._problem import Adjoint
 from invopt.exceptions import BackendError, SceneError
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
+from invopt.rendering.bindings.custom import Custom
 from invopt.rendering.bindings.effect import check_effect
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bindings.motion import Motion
@@ -176,7 +177,7 @@ class BoundScene:
         for group, _ in self._groups:
             for key, value in self._values(group, x).items():
                 name, label = self.live.resolve(key), group[0][0].label
-                if not bool(torch.isfinite(value).all()):
+                if isinstance(group[0][0], Custom) and not bool(torch.isfinite(value).all()):
                     raise SceneError(f"{label!r} sets {key!r} to what is not finite, at its start: {value.tolist()}")
                 if name in owners:
                     raise SceneError(f"two bindings set {name!r}: {owners[name]!r} and {label!r}")

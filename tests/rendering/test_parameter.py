@@ -131,9 +131,7 @@ OUTSIDE = {
         r"'bulb.intensity.r' is 18 in the scene, outside its bounds \[0, 1\], as are 2 more of its numbers: widen "
         r"'bounds', or give the start of 'bulb.intensity' in 'x0'"
     ),
-    Texels(
-        "screen.emitter.radiance", bounds=(0, 1)
-    ): r"\[2,0,b\]' is 8.* outside its bounds \[0, 1\], as are 46 more",
+    Texels("screen.emitter.radiance", bounds=(0, 1)): r"\[2,0,b\]' is 8.* outside its bounds \[0, 1\], as are 46 more",
     Value(
         "bulb.intensity", log=True, bounds=(1, 5)
     ): r"'bulb.intensity' is 13 in the scene, outside its bounds \[1, 5\]",
