@@ -14,7 +14,7 @@ from invopt._estimator import Estimate, Estimator, Order
 from invopt._evaluate import JAC_COST, Evaluator
 from invopt._problem import Adjoint, Capability, Problem
 from invopt._seeds import SeedSource
-from invopt._validators import integer
+from invopt._validators import integer, one_of
 
 __all__ = ["Autodiff"]
 
@@ -59,7 +59,7 @@ class Autodiff(Estimator):
     provides: ClassVar[Order] = Order.FUN | Order.JAC
     needs: ClassVar[Capability] = Capability.FUN | Capability.JAC
 
-    integrator: str = field(default="prb", validator=validators.in_(("prb", "prb_projective")))
+    integrator: str = field(default="prb", validator=one_of("prb", "prb_projective"))
     max_depth: int | None = field(default=None, validator=validators.optional(integer(1)))
     n_samples: int = field(default=1, validator=integer(1))
 

@@ -12,8 +12,8 @@ from scipy.optimize import Bounds
 
 from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
-from invopt._problem import Problem
-from invopt._registry import find, resolve
+from invopt._problem import Capability, Problem
+from invopt._registry import find, names, resolve
 from invopt._scipy_habits import is_function, is_given, with_arguments
 from invopt._validators import as_integer, as_real, as_vector, require
 from invopt.exceptions import IncompatibleError
@@ -55,6 +55,14 @@ def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> 
         )
     if why := estimator.why_not(problem):
         raise IncompatibleError(f"{type(estimator).__name__} does not serve {type(problem).__name__}: {why}")
+    if Capability.SIDES in problem.provides & ~estimator.needs:
+        # Of some classes, what they need depends on the instance.
+        known = [cls for cls in names("estimators").values() if isinstance(cls.needs, Capability)]
+        fit = ", ".join(sorted({cls.__name__ for cls in known if Capability.SIDES in cls.needs}))
+        raise IncompatibleError(
+            f"{type(estimator).__name__} samples values around x, and x is the {problem.n} weights of "
+            f"{type(problem).__name__}, of which a step of training tells more: use one of {fit}"
+        )
     provided = estimator.provided(problem)
     if missing_order := method.requires & ~provided:
         raise IncompatibleError(

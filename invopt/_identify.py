@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.optimize import Bounds
 from invopt._problem import Capability, Problem
 from invopt.identity import digest, digests
 from invopt.rendering.backend import Backend, foresee
+from invopt.rendering.turn import one_at_a_time
 
 __all__ = ["is_training", "part_digests", "rng_digest", "subject_digests"]
 
@@ -25,7 +27,9 @@ def subject_digests(
 ) -> dict[str, str]:
     """Digests of what is minimised, within which bounds, in which scales; `identity` stands for the problem's own."""
     if identity is None:
-        found = digests(problem.identity_content())
+        # Of a scene, its content is what Mitsuba's parser reads.
+        with one_at_a_time() if problem.renders else nullcontext():
+            found = digests(problem.identity_content())
     else:
         found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
     if problem.renders:

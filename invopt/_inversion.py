@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from invopt.rendering import turn
+
 __all__ = ["Inversion"]
 
 
@@ -16,7 +18,8 @@ class _Abandoned(BaseException):
 class Inversion:
     """Runs ``target(ask)`` in a thread; each ``ask(request)`` in it hands the request out and waits for the reply.
 
-    Owner and thread strictly alternate, so nothing runs concurrently and no lock is needed.
+    Owner and thread strictly alternate, so nothing runs concurrently and no lock is needed. The thread works in the
+    owner's turn with the renderer, if the owner holds it.
 
     Parameters
     ----------
@@ -29,6 +32,7 @@ class Inversion:
         self._yielded = threading.Semaphore(0)
         self._request: Any = None
         self._reply: Any = None
+        self._ticket: turn.Ticket | None = None
         self._abandoned = False
         self.done = False
         self._result: Any = None
@@ -37,9 +41,8 @@ class Inversion:
 
     def _run(self, target: Callable[[Callable[[Any], Any]], Any]) -> None:
         try:
-            self._turn.acquire()
-            if not self._abandoned:
-                self._result = target(self.ask)
+            self._resume()
+            self._result = target(self.ask)
         except _Abandoned:
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the owner
@@ -52,16 +55,21 @@ class Inversion:
         """In the thread: hand out a request and wait for the reply."""
         self._request = request
         self._yielded.release()
+        self._resume()
+        return self._reply
+
+    def _resume(self) -> None:
+        """In the thread: wait for the owner."""
         self._turn.acquire()
         if self._abandoned:
             raise _Abandoned
-        return self._reply
+        turn.use(self._ticket)
 
     def send(self, reply: Any = None) -> Any:
         """Answer the last request (None at first) and return the next; None once `done`."""
         if self._thread.ident is None:
             self._thread.start()
-        self._reply = reply
+        self._reply, self._ticket = reply, turn.ticket()
         self._turn.release()
         self._yielded.acquire()
         if self._error is not None:

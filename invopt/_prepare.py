@@ -70,7 +70,6 @@ class Run:
 
     def open(self) -> AbstractContextManager[Objective]:
         """Open the objective for the length of a block: here, or in the workers."""
-        self.problem.prepare()
         return open_objective(self.problem, self.workers, self.timeout)
 
     def loop(self, objective: Objective) -> OptimizeResult:

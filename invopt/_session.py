@@ -18,6 +18,7 @@ from invopt._problem import Objective
 from invopt._registry import find
 from invopt._result import OptimizeResult, Status
 from invopt._threads import one_thread
+from invopt._validators import has_masked
 from invopt._workers import has_weights
 
 __all__ = ["Request", "Session"]
@@ -101,6 +102,8 @@ class Session:
     def tell(self, values: ArrayLike) -> None:
         """Hand in the values of the points asked for, shape (k,); nan where an evaluation failed."""
         request = self.ask()
+        if has_masked(values):
+            raise ValueError(f"'values' must have no masked elements: give nan where an evaluation failed: {values!r}")
         array = np.array(values, dtype=np.float64)
         if array.shape != (len(request.x),):
             raise ValueError(f"'values' must have shape ({len(request.x)},), got {array.shape}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt import _worker
-from invopt._engines import Engine
+from invopt._engines import Engine, PoolEngine
 from invopt._objective import ADJOINT, Adjoint, Objective
 from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt._worker import Call, Payload, Reply
@@ -124,8 +124,9 @@ class SharedObjective(Objective):
         try:
             self._engine.close()
         finally:
-            # A map or an executor of threads had it opened in this very process.
-            _worker.release(self._payload.problem)
+            if not isinstance(self._engine, PoolEngine):
+                # A map or an executor of threads had it opened in this very process.
+                _worker.release(self._payload.problem)
 
 
 def _value(reply: Reply) -> Any:

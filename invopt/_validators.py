@@ -111,6 +111,15 @@ def one_of(*names: str) -> Validator:
     return check
 
 
+def has_masked(value: object) -> bool:
+    """Whether anything is masked in an array, or in one of a list of arrays: NumPy drops masks without a word."""
+    if isinstance(value, np.ma.MaskedArray):
+        return bool(np.ma.getmaskarray(value).any())
+    return isinstance(value, list | tuple) and any(
+        has_masked(item) for item in value if isinstance(item, np.ma.MaskedArray | list | tuple)
+    )
+
+
 def as_vector(
     name: str, value: object, *, size: int | None = None, finite: bool = True, scalar: bool = False
 ) -> NDArray[np.float64]:
@@ -129,6 +138,8 @@ def as_vector(
     scalar : bool, default False
         Take one number for a vector of one.
     """
+    if has_masked(value):
+        raise ValueError(f"'{name}' must have no masked elements: fill them, or leave them out: {value!r}")
     try:
         raw = np.asarray(value.detach().cpu().double().numpy() if hasattr(value, "detach") else value)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -23,16 +23,19 @@ from invopt._objective import ADJOINT, Adjoint, Objective, ask
 from invopt._outcome import Chunk
 from invopt.exceptions import BackendError
 from invopt.rendering.backend import active, set_threads
+from invopt.rendering.turn import Ticket, one_at_a_time, using
 
 __all__ = ["Call", "Failure", "Payload", "Reply", "evaluate", "home", "release"]
 
 
 @frozen(eq=False)
 class Payload:
-    """The problem to open, by cloudpickle, and the process whose run it is."""
+    """The problem to open, by cloudpickle, and the process whose run it is, with its turn with the renderer, if any."""
 
     problem: bytes
     home: tuple[str, int]
+    ticket: Ticket | None = None
+    renders: bool = False
     host: str = field(factory=socket.gethostname)
 
 
@@ -134,7 +137,10 @@ def home() -> tuple[str, int]:
 
 def evaluate(payload: Payload, call: Call) -> Reply:
     """Answer a call in this process; its objective stays open for the next one."""
-    with _lock:
+    # The turn first and then the lock, everywhere: a call that a finished run left behind waits for its turn, and must
+    # not keep the run whose turn it is from its objective.
+    turn = one_at_a_time() if payload.renders else contextlib.nullcontext()
+    with using(payload.ticket if payload.home == home() else None), turn, _lock:
         # Clocks of other machines may differ.
         if time.time() >= call.deadline and payload.host == socket.gethostname():
             reply = Reply(call.index, late=True)

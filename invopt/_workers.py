@@ -22,6 +22,7 @@ from invopt._validators import as_integer, as_real, require
 from invopt._worker import Payload
 from invopt.exceptions import IncompatibleError
 from invopt.rendering.backend import ENVIRONMENT, Backend, foresee
+from invopt.rendering.turn import one_at_a_time, ticket
 
 __all__ = ["Workers", "as_timeout", "as_workers", "check_shareable", "has_weights", "open_objective"]
 
@@ -109,24 +110,33 @@ def open_objective(problem: Problem, workers: Workers = 1, timeout: float = math
 
     With a `timeout`, evaluations must be where they can be ended.
     """
-    with ExitStack() as stack:
-        stack.enter_context(one_thread(renders=problem.renders, weights=has_weights(problem)))
-        yield stack.enter_context(_open(problem, workers, timeout))
-
-
-def _open(problem: Problem, workers: Workers, timeout: float) -> Objective:
     environment = {}
-    if isinstance(workers, int):
-        if workers > 1 and problem.renders:
-            backend = foresee(getattr(problem, "backend", None))
-            environment[ENVIRONMENT] = backend.value
-            if backend is Backend.CUDA:
-                _logger.warning("invopt: one process owns the GPU: workers=%d is reduced to 1", workers)
-                workers = 1
-        if workers == 1 and timeout == math.inf:
-            return problem.open()
+    with ExitStack() as stack:
+        if problem.renders:
+            if isinstance(workers, int) and workers > 1:
+                workers, environment = _on_backend(problem, workers)
+            if workers == 1 or not isinstance(workers, int):
+                # An executor or a map may be one of threads. Processes of our own render for several runs at once.
+                stack.enter_context(one_at_a_time())
+        stack.enter_context(one_thread(renders=problem.renders, weights=has_weights(problem)))
+        problem.prepare()
+        yield stack.enter_context(_open(problem, workers, timeout, environment))
+
+
+def _on_backend(problem: Problem, workers: int) -> tuple[int, dict[str, str]]:
+    """Number of processes that render, and what tells them the backend."""
+    backend = foresee(getattr(problem, "backend", None))
+    if backend is Backend.CUDA:
+        _logger.warning("invopt: one process owns the GPU: workers=%d is reduced to 1", workers)
+        workers = 1
+    return workers, {ENVIRONMENT: backend.value}
+
+
+def _open(problem: Problem, workers: Workers, timeout: float, environment: dict[str, str]) -> Objective:
+    if isinstance(workers, int) and workers == 1 and timeout == math.inf:
+        return problem.open()
     # By value: functions and classes of the main module, of notebooks and of other functions.
-    payload = Payload(cloudpickle.dumps(problem), _worker.home())
+    payload = Payload(cloudpickle.dumps(problem), _worker.home(), ticket(), problem.renders)
     if isinstance(workers, int):
         return SharedObjective(payload, PoolEngine(payload, workers, environment))
     if isinstance(workers, Executor):

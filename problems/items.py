@@ -11,6 +11,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._validators import has_masked
+
 __all__ = ["Items"]
 
 
@@ -59,6 +61,8 @@ class Items:
 
 
 def _stacked(name: str, values: list[Any]) -> NDArray[Any]:
+    if has_masked(values):
+        raise ValueError(f"'{name}' must have no masked elements: fill them, or leave the items out")
     try:
         array = np.stack([np.asarray(value.detach().cpu() if hasattr(value, "detach") else value) for value in values])
     except (TypeError, ValueError) as error:

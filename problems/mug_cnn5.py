@@ -45,5 +45,5 @@ class MugCNN5(MugNetwork):
         return [
             Rotation("mug", axis=(0, 0, 1), unit=UNIT, center=(0, 0, 0), name="rotation"),
             Translation("mug", axes="y", scale=_SHIFT_SCALE, name="position"),
-            Color("mug.bsdf.diffuse_reflectance", scale=_COLOUR_SCALE, name="colour"),
+            Color("mug.bsdf.diffuse_reflectance", scale=_COLOUR_SCALE, bounds=(0.0, 1.0), name="colour"),
         ]

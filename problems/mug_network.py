@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from invopt._problem import Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import integer, require
+from invopt._validators import instance, integer, require
 from invopt.identity import digest
 from invopt.rendering.bindings import Binding
 
@@ -114,7 +114,7 @@ class MugNetwork(GreyBoxProblem):
     data_seed: int = field(default=0, validator=integer(0))
     depth: int = field(default=6, validator=integer(1))
     backend: str | None = field(default=None)
-    device: str = field(default="cpu", validator=validators.instance_of(str))
+    device: str = field(default="cpu", validator=instance(str))
 
     def __attrs_post_init__(self) -> None:
         require("size", self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size)

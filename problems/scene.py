@@ -15,18 +15,20 @@ from scipy.optimize import Bounds
 from invopt._arguments import check_start
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import as_integer, as_vector, boolean, integer, real, require
+from invopt._validators import as_integer, as_vector, boolean, integer, one_of, real, require
 from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout, check_claims
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.dictionaries import Description, as_description
+from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import MSE, Loss, as_loss
+from invopt.rendering.parameter import Parameter
 from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.targets import as_target
+from invopt.rendering.turn import one_at_a_time
 
 from .scene_objective import SceneObjective
 
@@ -56,7 +58,10 @@ def _are_several(value: Any) -> bool:
 
 
 def _as_bindings(value: Any) -> tuple[Binding, ...]:
-    bindings = (value,) if isinstance(value, Binding) else tuple(value)
+    try:
+        bindings = (value,) if isinstance(value, Binding) else tuple(value)
+    except TypeError:
+        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {value!r}") from None
     for binding in bindings:
         if not isinstance(binding, Binding):
             raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {binding!r}")
@@ -75,10 +80,6 @@ def _as_sensors(value: Any) -> tuple[int, ...]:
     return sensors
 
 
-def _as_variables(value: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(item) for name, item in value.items()}
-
-
 @frozen(kw_only=True, eq=False, repr=False)
 class Scene(Problem):
     """Unknown parameters of a Mitsuba scene, from one or more pictures of it.
@@ -95,7 +96,7 @@ class Scene(Problem):
         for each camera. Without it the target is rendered at `x_opt`.
     x0, x_opt : mapping or array_like of shape (n,), optional
         Start, and the answer where it is known: values in scene units by name (those left out are the scene's), or a
-        point. By default `x0` is the scene as it is.
+        point. By default `x0` is the scene as it is, which must then be inside the bounds.
     loss : {"mse", "relative-mse", "l1", "multi-scale-mse"}, Loss or callable, default "mse"
         How a picture is compared with its target, in linear RGB; ``loss(image, target) -> float``.
     sensors : sequence of int, optional
@@ -141,13 +142,14 @@ class Scene(Problem):
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
     shared_reference: bool = field(default=False, validator=boolean)
     _sigma: float = field(default=1.0, validator=real(above=0))
-    variables: Mapping[str, str] = field(factory=dict, converter=_as_variables)
-    backend: str | None = field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))
+    variables: Mapping[str, str] = field(factory=dict, converter=as_variables)
+    backend: str | None = field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
     # What the scene itself has, once it was read; travels along when the problem is pickled.
-    _read: dict[str, NDArray[np.float64]] = field(factory=dict, init=False)
+    _read: dict[str, Parameter] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
+        check_variables(self.variables, self.scene)
         if self.target is None and self._x_opt is None:
             raise ValueError("give 'target', a picture, or 'x_opt', the point at which it is rendered")
         count = 1 if self.target is None else len(self.target)
@@ -190,11 +192,9 @@ class Scene(Problem):
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """The start given, or the scene as it is; inside the bounds."""
+        """The start given, or the scene as it is; which must be inside the bounds."""
         layout = self.layout
-        start = layout.initial() if self._x0 is None else layout.point(self._x0, "x0")
-        if self._x0 is None:
-            return start.clip(*layout.joined("limits"))
+        start = layout.point({} if self._x0 is None else self._x0, "x0")
         return check_start(start, self.bounds, start.size)
 
     @property
@@ -259,11 +259,13 @@ class Scene(Problem):
         """`k` random starts of shape (k, n): `x0` plus half a `sigma` of Gaussian noise, inside the bounds."""
         return super().starts(rng, k).clip(*self.layout.joined("limits"))
 
+    @one_at_a_time()
     def open(self) -> SceneObjective:
         """Load the scene, check it, and read or render the target."""
         activate(self.backend)
         return SceneObjective(self)
 
+    @one_at_a_time()
     def save(self, result: Any, path: str | Path) -> None:
         """Write the scene with its parameters as found, as an XML file with what it needs beside it.
 
@@ -314,15 +316,18 @@ class Scene(Problem):
         """The scene with its bindings; a backend must be active."""
         return BoundScene(self.blueprint(), self._parameters, self.sensors, self.loss)
 
-    def _own(self, binding: Binding) -> NDArray[np.float64]:
+    def _own(self, binding: Binding) -> Parameter:
         """What the scene itself has; all of it is read at once, when first asked for."""
-        if not self._read:
-            activate(self.backend)
-            live = LiveScene(self.blueprint(), self.sensors)
-            try:
-                for other in self._parameters:
-                    if isinstance(other, ValueBinding) and not isinstance(other, Custom):
-                        self._read[other.target] = live.own(other.target)
-            finally:
-                live.close()
+        if binding.target not in self._read:
+            self._read.update(self._read_scene())
         return self._read[binding.target]
+
+    @one_at_a_time()
+    def _read_scene(self) -> dict[str, Parameter]:
+        activate(self.backend)
+        asked = [item for item in self._parameters if isinstance(item, ValueBinding) and not isinstance(item, Custom)]
+        live = LiveScene(self.blueprint(), self.sensors)
+        try:
+            return {item.target: live.parameter(item.target) for item in asked}
+        finally:
+            live.close()

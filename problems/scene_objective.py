@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._problem import ADJOINT, Adjoint, Objective
-from invopt.rendering.targets import check_target, read_target
+from invopt.exceptions import SceneError
+from invopt.rendering.targets import as_picture, matched, read_target
+from invopt.rendering.turn import one_at_a_time
 
 if TYPE_CHECKING:
     from .scene import Scene
 
 __all__ = ["SceneObjective"]
+
+# Samples of a picture that Dr.Jit can number.
+_MOST_SAMPLES = 2**32 - 1
 
 
 class SceneObjective(Objective):
@@ -29,10 +34,12 @@ class SceneObjective(Objective):
 
     chunk_size = 1
 
+    @one_at_a_time()
     def __init__(self, problem: Scene) -> None:
         self._samples = problem.spp
         self._scene = problem.bound()
         try:
+            self._check_samples(problem)
             self._targets = self._find_targets(problem)
             self._scene.set_targets(self._targets)
         except BaseException:
@@ -40,25 +47,28 @@ class SceneObjective(Objective):
             raise
         self.reference: NDArray[np.float32] = _side_by_side(self._targets)
 
+    @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Losses, shape (k,)."""
         values = []
         for row, s in zip(x, seed, strict=True):
-            placed = self._apply(row)
+            placed = self._scene.apply(row)
             values.append(self._scene.live.loss(seed=int(s), spp=spp or self._samples) if placed else float("nan"))
         return torch.tensor(values, dtype=torch.float64)
 
+    @one_at_a_time()
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Weighted differences to the target, shape (k, m)."""
         rows: list[Tensor | None] = []
         for row, s in zip(x, seed, strict=True):
-            placed = self._apply(row)
+            placed = self._scene.apply(row)
             found = self._scene.live.residuals(seed=int(s), spp=spp or self._samples) if placed else None
             rows.append(None if found is None else torch.from_numpy(found))
         width = next((row.numel() for row in rows if row is not None), self.reference.size)
         nothing = torch.full((width,), torch.nan, dtype=torch.float64)
         return torch.stack([nothing if row is None else row for row in rows])
 
+    @one_at_a_time()
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
@@ -71,45 +81,48 @@ class SceneObjective(Objective):
         """The renderer's derivative, shape (n,)."""
         return self.value_and_jac(x, seed=seed)[1]
 
+    @one_at_a_time()
     def set_target(self, target: NDArray[Any]) -> None:
-        """Compare with another picture of shape (height, width, 3), linear, from now on; one camera only."""
-        ((width, height),) = self._scene.live.sizes()
-        picture = np.ascontiguousarray(target, dtype=np.float32)
-        check_target(picture, width, height)
-        self._targets = [picture]
+        """Compare with another picture, linear, as a target is, from now on; one camera only."""
+        (size,), (channels,) = self._scene.live.sizes(), self._scene.live.channels()
+        self._targets = [matched(as_picture(target), size, channels)]
         self._scene.set_targets(self._targets)
-        self.reference = picture
+        self.reference = _side_by_side(self._targets)
 
     @property
     def blind_spots(self) -> str:
         """What the renderer's derivative leaves out; empty if nothing is known of."""
         return self._scene.blind_spots
 
+    @one_at_a_time()
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Linear RGB picture at `x` of shape (n,), of the shape of `reference`; several cameras side by side."""
+        """Linear picture at `x` of shape (n,), of the shape of `reference`; several cameras side by side."""
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
-        if not self._apply(point):
-            raise ValueError(f"'x' must be finite: {x!r}")
+        if not self._scene.apply(point):
+            raise ValueError(f"'x' must be finite, and so what it stands for: {x!r}")
         return _side_by_side(self._scene.live.images(seed=seed, spp=spp or self._samples))
 
+    @one_at_a_time()
     def close(self) -> None:
         """Drop the scene."""
         self._scene.close()
 
-    def _apply(self, x: Tensor) -> bool:
-        """Bring the scene to `x`; False if that is no point, for such a matrix would hang the ray tracer."""
-        if not bool(torch.isfinite(x).all()):
-            return False
-        self._scene.apply(x)
-        return True
+    def _check_samples(self, problem: Scene) -> None:
+        rendered = problem.spp if problem.target is not None else max(problem.spp, problem.reference_spp)
+        for width, height in self._scene.live.sizes():
+            if width * height * rendered > _MOST_SAMPLES:
+                raise SceneError(
+                    f"a picture of {width} x {height} pixels cannot have {rendered} samples in each: at most "
+                    f"{_MOST_SAMPLES // (width * height)}; lower 'spp' or 'reference_spp'"
+                )
 
     def _find_targets(self, problem: Scene) -> list[NDArray[np.float32]]:
         if problem.target is not None:
             targets = [read_target(target) for target in problem.target]
-            for target, (width, height) in zip(targets, self._scene.live.sizes(), strict=True):
-                check_target(target, width, height)
-            return targets
-        self._scene.apply(torch.from_numpy(problem.x_opt))
+            facts = zip(targets, self._scene.live.sizes(), self._scene.live.channels(), strict=True)
+            return [matched(target, size, channels) for target, size, channels in facts]
+        if not self._scene.apply(torch.from_numpy(problem.x_opt)):
+            raise SceneError(f"'x_opt' stands for what is not finite: {problem.x_opt.tolist()}")
         shared = problem.shared_reference
         return self._scene.live.images(
             seed=0 if shared else problem.reference_seed, spp=problem.spp if shared else problem.reference_spp
@@ -117,9 +130,12 @@ class SceneObjective(Objective):
 
 
 def _side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """One picture of several, black below those that are lower."""
+    """One picture of several, black below those that are lower; of shape (h, w) where all are of luminance."""
+    if all(picture.shape[2] == 1 for picture in pictures):
+        return _side_by_side([np.repeat(picture, 3, axis=2) for picture in pictures])[:, :, 0]
     if len(pictures) == 1:
         return pictures[0]
     height = max(picture.shape[0] for picture in pictures)
+    pictures = [np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pictures]
     padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in pictures]
     return np.concatenate(padded, axis=1)

@@ -54,7 +54,9 @@ class Texture(Task):
         """The texels, each between 0 and 1."""
         return self._state(
             scene=self._description,
-            parameters=[Texels("picture.bsdf.reflectance", shape=(_EDGE, _EDGE, 1), scale=1.0, name="texel")],
+            parameters=[
+                Texels("picture.bsdf.reflectance", shape=(_EDGE, _EDGE, 1), scale=1.0, bounds=(0.0, 1.0), name="texel")
+            ],
             x0=np.full(_EDGE**2, 0.5),
             x_opt=_answer().astype(np.float64).ravel(),
             # A tenth of the range of the texels: the loss is a parabola, so any width will do.

@@ -8,13 +8,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from attrs import frozen
 
 from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
 from invopt.rendering._probe import missing_packages
+from invopt.rendering.turn import one_at_a_time
 
 __all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads", "two_threads"]
 
@@ -121,6 +121,12 @@ def activate(backend: Backend | str | None = None) -> Backend:
                 f"one process holds one: start another with {ENVIRONMENT}={asked.value}"
             )
         return held
+    with one_at_a_time():
+        # Another thread may have loaded it meanwhile.
+        return activate(asked) if active() is not None else _load(asked)
+
+
+def _load(asked: Backend | None) -> Backend:
     choice = choose(asked)
     if choice.library is not None:
         # Dr.Jit reads it when its LLVM backend starts, which importing it does not do.
@@ -149,8 +155,12 @@ def active() -> Backend | None:
     BackendError
         If the user set a variant that has no RGB images.
     """
-    mitsuba: Any = sys.modules.get("mitsuba")
-    variant = mitsuba.variant() if mitsuba is not None else None
+    if "mitsuba" not in sys.modules:
+        return None
+    # Waits where another thread is still importing it.
+    import mitsuba
+
+    variant: str | None = mitsuba.variant()
     if variant is None:
         return None
     if not variant.endswith("_rgb"):

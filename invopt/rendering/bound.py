@@ -14,10 +14,13 @@ from invopt._problem import Adjoint
 from invopt.exceptions import BackendError, SceneError
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
+from invopt.rendering.bindings.custom import Custom
+from invopt.rendering.bindings.effect import check_effect
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bindings.motion import Motion
 from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import Loss
+from invopt.rendering.parameter import Parameter
 from invopt.rendering.scene import LiveScene
 
 __all__ = ["BoundScene"]
@@ -48,25 +51,33 @@ class BoundScene:
         self.live: LiveScene
         self._load(None)
 
-    def own(self, binding: Binding) -> NDArray[np.float64]:
-        """The scene's own value of what a binding sets."""
-        return self.live.own(binding.target)
+    def own(self, binding: Binding) -> Parameter:
+        """What the scene itself has of what a binding sets."""
+        return self.live.parameter(binding.target)
 
     def set_targets(self, pictures: list[NDArray[np.float32]]) -> None:
         """One target a camera."""
         self._targets = pictures
         self.live.set_references(pictures)
 
-    def apply(self, x: Tensor) -> None:
-        """Bring the scene to `x` of shape (n,); what did not change is not touched."""
+    def apply(self, x: Tensor) -> bool:
+        """Bring the scene to `x` of shape (n,), what did not change untouched.
+
+        False, and nothing is done, where `x` or what a binding makes of it is not finite: such a matrix would hang the
+        ray tracer.
+        """
+        if not bool(torch.isfinite(x).all()):
+            return False
         values: dict[str, Tensor] = {}
-        for number, (group, columns) in enumerate(self._groups):
-            part = x[columns]
-            held = self._held.get(number)
-            if held is None or not torch.equal(held, part):
-                values.update(self._values(group, x))
-                self._held[number] = part.clone()
+        parts = {number: x[columns] for number, (_, columns) in enumerate(self._groups)}
+        changed = {number for number, part in parts.items() if not _same(self._held.get(number), part)}
+        for number in changed:
+            values.update(self._values(self._groups[number][0], x))
+        if not all(bool(torch.isfinite(value).all()) for value in values.values()):
+            return False
         self.live.assign(values)
+        self._held.update({number: parts[number].clone() for number in changed})
+        return True
 
     def motions(self, x: Tensor) -> dict[str, tuple[NDArray[np.float64], bool]]:
         """By object that moves, its motion as a 4x4 matrix, and whether it is in the object's own frame."""
@@ -153,6 +164,8 @@ class BoundScene:
             if isinstance(binding, Motion)
         }
         self._initial = layout.initial
+        for binding in self._bindings:
+            check_effect(binding, self.live)
         self._check_keys(self._any_point())
 
     def _any_point(self) -> Tensor:
@@ -162,8 +175,10 @@ class BoundScene:
         """Every binding must find its parameter, and none that of another."""
         owners: dict[str, str] = {}
         for group, _ in self._groups:
-            for key in self._values(group, x):
+            for key, value in self._values(group, x).items():
                 name, label = self.live.resolve(key), group[0][0].label
+                if isinstance(group[0][0], Custom) and not bool(torch.isfinite(value).all()):
+                    raise SceneError(f"{label!r} sets {key!r} to what is not finite, at its start: {value.tolist()}")
                 if name in owners:
                     raise SceneError(f"two bindings set {name!r}: {owners[name]!r} and {label!r}")
                 owners[name] = label
@@ -182,6 +197,10 @@ class BoundScene:
         for binding, columns in sorted(group, key=lambda item: item[0].order):
             motion = binding.matrix(x[columns], center) @ motion
         return motion
+
+
+def _same(held: Tensor | None, part: Tensor) -> bool:
+    return held is not None and torch.equal(held, part)
 
 
 def _grouped(layout: Layout) -> list[tuple[list[tuple[Binding, slice]], list[int]]]:

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import frozen
 
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
 from invopt.rendering.backend import two_threads
 from invopt.rendering.dictionaries import Description, live
-from invopt.rendering.values import renderer
+from invopt.rendering.picture_files import check_whole
+from invopt.rendering.turn import one_at_a_time
+from invopt.rendering.values import from_mitsuba, renderer
 
 __all__ = [
     "TEMPORARY",
@@ -32,6 +35,8 @@ __all__ = [
 _ADJOINT = {"path": "prb", "direct": "prb", "volpath": "prbvolpath", "volpathmis": "prbvolpath"}
 # Prefix of the folder for files that exist only while a scene is loaded.
 TEMPORARY = "invopt-"
+# Formats of a film, and what is compared: an alpha channel is of no use to a comparison with an opaque target.
+_PIXELS = {"rgb": "rgb", "rgba": "rgb", "luminance": "luminance", "luminance_alpha": "luminance"}
 _SHARED = ("max_depth", "rr_depth", "hide_emitters")
 
 
@@ -80,6 +85,8 @@ def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
             _plain_film(node.props)
         for node in _nodes(state, mi.ObjectType.Texture):
             _plain_texture(node.props)
+        _check_pictures(state)
+        _check_transforms(state)
         with readable("could not be loaded"):
             mi.parser.transform_all(config, state)
             return mi.parser.instantiate(config, state), shared
@@ -94,13 +101,20 @@ def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
     # Merging would rename objects, and with them the parameters to set.
     config.merge_equivalent = config.merge_meshes = False
     description = blueprint.description
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder, _file_resolver() as resolver, two_threads():
+    with (
+        one_at_a_time(),
+        tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder,
+        _file_resolver() as resolver,
+        two_threads(),
+    ):
         if isinstance(description, Path):
             resolver.prepend(str(description.parent))
             with readable(f"{str(description)!r} could not be read"):
                 state = mi.parser.parse_file(config, str(description), **blueprint.variables)
         else:
             built = description() if callable(description) else description
+            if not isinstance(built, Mapping):
+                raise SceneError(f"'scene' must build a dictionary: {type(built).__name__}")
             with readable("is not a valid dictionary"):
                 state = mi.parser.parse_dict(config, live(built, Path(folder)))
         yield config, state
@@ -214,8 +228,15 @@ def _add_integrator(state: Any) -> None:
 
 
 def _plain_film(film: Any) -> None:
-    """Pictures as they are compared: linear RGB."""
-    film["pixel_format"] = "rgb"
+    """Pictures as they are compared: linear RGB or luminance."""
+    if film.plugin_name() != "hdrfilm":
+        raise SceneError(f"the film {film.plugin_name()!r} takes no pictures of colour or luminance: use 'hdrfilm'")
+    given = str(film.get("pixel_format", "rgb")).lower()
+    if given not in _PIXELS:
+        raise SceneError(
+            f"the film has pixel_format {given!r}, in which no target is compared: use one of {', '.join(_PIXELS)}"
+        )
+    film["pixel_format"] = _PIXELS[given]
     film["component_format"] = "float32"
 
 
@@ -223,6 +244,29 @@ def _plain_texture(texture: Any) -> None:
     """Texels as the numbers that a picture is made of, linear from 0 to 1: those of 8-bit files would stay integers."""
     if texture.plugin_name() == "bitmap":
         texture["format"] = "variant"
+
+
+def _check_pictures(state: Any) -> None:
+    """Refuse textures and environments whose files are cut off."""
+    mi = renderer()
+
+    for node in state.nodes:
+        if node.type in (mi.ObjectType.Texture, mi.ObjectType.Emitter) and "filename" in node.props:
+            path = Path(str(mi.file_resolver().resolve(str(node.props["filename"]))))
+            if path.is_file():
+                check_whole(path)
+
+
+def _check_transforms(state: Any) -> None:
+    """Refuse poses without an inverse, of which the ray tracer makes what it likes."""
+    for node in state.nodes:
+        for key in node.props.keys():  # noqa: SIM118 - not a dictionary
+            value = node.props[key]
+            if hasattr(value, "inverse_transpose"):
+                matrix = from_mitsuba(value)
+                if not np.isfinite(matrix).all() or np.linalg.det(matrix) == 0.0:
+                    name = node.props.id() or kind(node)
+                    raise SceneError(f"the {key!r} of {name!r} has no inverse: {matrix.tolist()}")
 
 
 def _differentiable(state: Any, integrator: str) -> None:

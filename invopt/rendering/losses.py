@@ -10,7 +10,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import by_name, integer, real
+from invopt._validators import by_name, has_masked, integer, real
 
 __all__ = ["L1", "MSE", "CallableLoss", "Loss", "MultiScaleMSE", "RelativeMSE", "as_loss"]
 
@@ -132,7 +132,10 @@ class CallableLoss(Loss):
         # The target is the run's own: a function that wrote into it would change the problem.
         kept = np.asarray(reference).view()
         kept.flags.writeable = False
-        return float(self.function(image, kept))
+        found = self.function(image, kept)
+        if has_masked(found) or np.ndim(found) != 0 or np.asarray(found).dtype.kind not in "iuf":
+            raise TypeError(f"'loss' must return one real number: {found!r}")
+        return float(found)
 
 
 def _half(image: Any) -> Any:

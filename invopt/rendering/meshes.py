@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
+
+from invopt._validators import has_masked, require
 
 __all__ = ["Mesh", "join", "revolve", "sweep"]
 
 # Vertices nearer than this are one vertex to the eye: seams of the texture map are such.
 _WELD = 1e-6
+
+
+def _as_rows(name: str, width: int, value: Any) -> NDArray[np.float64]:
+    array = np.asarray(value, dtype=np.float64)
+    rows = array.ndim == 2 and array.shape[1] == width and len(array) > 0 and not has_masked(value)
+    require(name, bool(rows and np.isfinite(array).all()), f"finite numbers of shape (v, {width}), v >= 1", value)
+    return array
+
+
+def _as_faces(value: Any) -> NDArray[np.int64]:
+    array = np.asarray(value)
+    whole = array.ndim == 2 and array.shape[1] == 3 and len(array) > 0 and array.dtype.kind in "iu"
+    require("faces", whole and not has_masked(value), "integers of shape (f, 3), f >= 1", value)
+    return array.astype(np.int64, copy=False)
 
 
 @frozen(eq=False)
@@ -28,9 +46,15 @@ class Mesh:
         Texture coordinates in [0, 1].
     """
 
-    vertices: NDArray[np.float64]
-    faces: NDArray[np.int64]
-    uv: NDArray[np.float64]
+    vertices: NDArray[np.float64] = field(converter=partial(_as_rows, "vertices", 3))
+    faces: NDArray[np.int64] = field(converter=_as_faces)
+    uv: NDArray[np.float64] = field(converter=partial(_as_rows, "uv", 2))
+
+    def __attrs_post_init__(self) -> None:
+        count = len(self.vertices)
+        inside = self.faces.min() >= 0 and self.faces.max() < count
+        require("faces", bool(inside), f"numbers of vertices, from 0 to {count - 1}", self.faces)
+        require("uv", len(self.uv) == count, f"of shape ({count}, 2), a row for each vertex", self.uv.shape)
 
     def areas(self) -> NDArray[np.float64]:
         """Area of every face, shape (f,)."""
@@ -39,22 +63,20 @@ class Mesh:
 
     def welded_faces(self) -> NDArray[np.int64]:
         """Faces, shape (f, 3), with vertices at the same place made one."""
-        places = np.round(self.vertices / _WELD).astype(np.int64)
-        _, first = np.unique(places, axis=0, return_inverse=True)
-        merged: NDArray[np.int64] = first.reshape(-1)[self.faces]
+        merged: NDArray[np.int64] = self._welded()[self.faces]
         return merged
 
     def normals(self) -> NDArray[np.float64]:
         """Unit normals of the vertices, shape (v, 3), equal on both sides of a texture seam."""
-        welded = self.welded_faces()
-        sums = np.zeros((int(welded.max()) + 1, 3))
+        places = self._welded()
+        sums = np.zeros((int(places.max()) + 1, 3))
         # A cross product is as long as twice the area: larger faces count more.
         for corner in range(3):
-            np.add.at(sums, welded[:, corner], self._crosses())
-        of_vertex = np.empty(len(self.vertices), dtype=np.int64)
-        of_vertex[self.faces] = welded
-        normals = sums[of_vertex]
-        unit: NDArray[np.float64] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+            np.add.at(sums, places[self.faces[:, corner]], self._crosses())
+        normals = sums[places]
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        # Of a vertex that no face uses there is none.
+        unit: NDArray[np.float64] = normals / np.where(length > 0, length, 1.0)
         return unit
 
     def write(self, path: Path) -> None:
@@ -67,6 +89,12 @@ class Mesh:
         faces = np.zeros(len(self.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
         faces["count"], faces["corners"] = 3, self.faces
         path.write_bytes("\n".join([*header, ""]).encode() + vertices.tobytes() + faces.tobytes())
+
+    def _welded(self) -> NDArray[np.int64]:
+        """Number of each vertex's place, shape (v,)."""
+        places = np.round(self.vertices / _WELD).astype(np.int64)
+        numbers: NDArray[np.int64] = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
+        return numbers
 
     def _crosses(self) -> NDArray[np.float64]:
         a, b, c = (self.vertices[self.faces[:, corner]] for corner in range(3))

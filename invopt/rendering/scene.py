@@ -17,6 +17,8 @@ from invopt.rendering import keys, loading
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.frozen import FrozenRender, owned
 from invopt.rendering.losses import MSE, Loss
+from invopt.rendering.parameter import Kind, Parameter, describe
+from invopt.rendering.turn import one_at_a_time
 from invopt.rendering.values import from_mitsuba, to_mitsuba
 
 __all__ = ["LiveScene"]
@@ -37,6 +39,7 @@ class LiveScene:
         How pictures are compared with their targets.
     """
 
+    @one_at_a_time()
     def __init__(self, blueprint: loading.Blueprint, sensors: Sequence[int] = (0,), loss: Loss | None = None) -> None:
         import mitsuba as mi
 
@@ -46,11 +49,12 @@ class LiveScene:
         self._params = mi.traverse(self._scene)
         self._renderer: Any = FrozenRender(self._scene)
         self._loss = MSE() if loss is None else loss
-        self._own: dict[str, NDArray[np.float64]] = {}
+        self._own: dict[str, Parameter] = {}
         # The targets as numpy has them, and as the backend does.
         self._pictures: list[NDArray[np.float32]] = []
         self._references: list[Any] = []
         self._sensors = [self._sensor(index) for index in sensors]
+        self._check_channels()
 
     # What the scene has.
 
@@ -58,13 +62,19 @@ class LiveScene:
         """Mitsuba's name for `key`; an unknown one is an error that lists near ones."""
         return keys.resolve(key, self._params.keys(), self._shared)
 
-    def own(self, key: str) -> NDArray[np.float64]:
-        """The scene's own value of a parameter, whatever has been assigned since."""
+    @one_at_a_time()
+    def parameter(self, key: str) -> Parameter:
+        """The scene's own parameter, whatever has been assigned since."""
         key = self.resolve(key)
         if key not in self._own:
-            self._own[key] = from_mitsuba(self._params[key])
+            self._own[key] = describe(self._params, key)
         return self._own[key]
 
+    def own(self, key: str) -> NDArray[np.float64]:
+        """Its value."""
+        return self.parameter(key).value
+
+    @one_at_a_time()
     def values(self) -> dict[str, NDArray[np.float64]]:
         """All parameters that are numbers, as they are now, by Mitsuba's names."""
         found = {name: self._params[name] for name in self._params.keys()}  # noqa: SIM118 - not a dictionary
@@ -110,13 +120,31 @@ class LiveScene:
             values[normals] = torch.nn.functional.normalize(turned, dim=1).reshape(-1)
         return values
 
+    def emitter(self, object_id: str) -> Any:
+        """The light of this name; None where that is something else."""
+        return next((emitter for emitter in self._scene.emitters() if emitter.id() == object_id), None)
+
+    def camera(self, object_id: str) -> Any:
+        """The camera of this name; None where that is something else."""
+        return next((camera for camera in self._scene.sensors() if camera.id() == object_id), None)
+
+    def idle_cameras(self) -> list[str]:
+        """Names of the cameras that take no picture."""
+        cameras = self._scene.sensors()
+        return [camera.id() for number, camera in enumerate(cameras) if number not in self._sensors]
+
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of each camera's pictures."""
         films = [self._scene.sensors()[index].film().crop_size() for index in self._sensors]
         return [(int(size[0]), int(size[1])) for size in films]
 
+    def channels(self) -> list[int]:
+        """Numbers a pixel of each camera's pictures: 3 of colour, 1 of luminance."""
+        return [int(self._scene.sensors()[index].film().base_channels_count()) for index in self._sensors]
+
     # Changing it.
 
+    @one_at_a_time()
     def assign(self, values: Mapping[str, Tensor]) -> None:
         """Set parameters, all in one update, which touches only what they concern."""
         self._require_open()
@@ -127,6 +155,7 @@ class LiveScene:
             with loading.readable("cannot take these values"):
                 self._params.update()
 
+    @one_at_a_time()
     def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
         """One picture a camera, of shape (height, width, 3), that `loss` and `residuals` compare with."""
         self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
@@ -135,10 +164,12 @@ class LiveScene:
 
     # Pictures.
 
+    @one_at_a_time()
     def images(self, *, seed: int, spp: int) -> list[NDArray[np.float32]]:
         """Linear RGB pictures, each of shape (height, width, 3)."""
         return [np.array(self._render(index, seed, spp), dtype=np.float32) for index in self._sensors]
 
+    @one_at_a_time()
     def loss(self, *, seed: int, spp: int) -> float:
         """Loss, mean over the cameras; nan if any pixel is."""
         if self._backend is Backend.SCALAR or not self._loss.differentiable:
@@ -147,6 +178,7 @@ class LiveScene:
         # Reduced where the picture is: one number crosses over instead of all pixels.
         return float(self._reduced([self._render(index, seed, spp) for index in self._sensors])[0])
 
+    @one_at_a_time()
     def residuals(self, *, seed: int, spp: int) -> NDArray[np.float64]:
         """Residuals whose mean square is the loss, shape (m,)."""
         parts = []
@@ -157,6 +189,7 @@ class LiveScene:
         # Every camera counts alike, whatever its size.
         return np.concatenate([part * (total / (len(parts) * part.size)) ** 0.5 for part in parts])
 
+    @one_at_a_time()
     def derivative(
         self, values: Mapping[str, Tensor], *, seed: int, spp: int, max_depth: int | None = None
     ) -> tuple[float, dict[str, NDArray[np.float64]]]:
@@ -185,6 +218,7 @@ class LiveScene:
             gradients[key] = gradient.reshape(values[key].shape)
         return float(loss[0]), gradients
 
+    @one_at_a_time()
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
         self._scene = self._params = self._renderer = None
@@ -232,10 +266,21 @@ class LiveScene:
 
     def _checked(self, key: str, value: Tensor) -> NDArray[np.float64]:
         array: NDArray[np.float64] = value.detach().numpy()
-        own = self.own(key)
+        parameter = self.parameter(key)
+        own = parameter.value
+        if parameter.kind is Kind.DISCRETE:
+            raise SceneError(f"{key!r} is {parameter.kind.value}, which no binding can set")
         if array.size != own.size:
             raise SceneError(f"{key!r} takes {own.size} numbers, of shape {own.shape}, got shape {array.shape}")
         return array.reshape(own.shape)
+
+    def _check_channels(self) -> None:
+        """Refuse an integrator whose pictures have more than a colour: no target has that."""
+        if names := self._scene.integrator().aov_names():
+            raise SceneError(
+                f"the integrator adds {', '.join(names)} to its pictures, which no target has: use an integrator of "
+                f"colour alone, such as 'path'"
+            )
 
     def _sensor(self, index: int) -> int:
         count = len(self._scene.sensors())

@@ -19,6 +19,7 @@ from invopt._validators import as_integer, as_vector, require
 from invopt.exceptions import BackendError, EvaluationError
 from invopt.rendering import loading
 from invopt.rendering.backend import Backend, active
+from invopt.rendering.turn import one_at_a_time
 
 from .field import split
 from .guiding import Lobes
@@ -55,6 +56,7 @@ class RadiosityObjective(Objective):
 
     chunk_size = 1
 
+    @one_at_a_time()
     def __init__(self, problem: NeuralRadiosity) -> None:
         backend = active()
         if backend is None or backend is Backend.SCALAR:
@@ -83,6 +85,7 @@ class RadiosityObjective(Objective):
             raise ValueError("the scene is closed")
         return self._transport
 
+    @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Losses at the rows of `x`, shape (k,): those of the points that a seed draws."""
         values = []
@@ -92,6 +95,7 @@ class RadiosityObjective(Objective):
                 values.append(float(sides.loss.reduce(sides.loss.values(sides.left, sides.right.mean(1)))))
         return torch.tensor(values, dtype=torch.float64)
 
+    @one_at_a_time()
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides at freshly drawn points; see `Objective.sides`."""
         problem = self.problem
@@ -139,10 +143,12 @@ class RadiosityObjective(Objective):
         """Parts of a flat vector by name."""
         return split(x, self.problem.shapes)
 
+    @one_at_a_time()
     def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
         """The field's answer, shape (k, 3)."""
         return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
 
+    @one_at_a_time()
     def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
         """Estimates by each direction of what `count` points reflect, shape (count, m, 3)."""
         terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
@@ -158,6 +164,7 @@ class RadiosityObjective(Objective):
         with nullcontext() if self.problem.learns(step) else torch.no_grad():
             return guide(weights, features)
 
+    @one_at_a_time()
     def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
         """The trained guide's mixtures; None without one."""
         guide = self.problem.guide
@@ -192,16 +199,19 @@ class RadiosityObjective(Objective):
 
         return reference(self, spp=256, size=self.preview)
 
+    @one_at_a_time()
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
         """Left side as the first camera sees it, small."""
         return self.render(x, spp=spp or 16, seed=seed, size=self.preview)
 
+    @one_at_a_time()
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
         """Write the right side, the errors of both, and the field itself."""
         from .outcome import write
 
         return write(self, x, out)
 
+    @one_at_a_time()
     def render(
         self,
         x: Any,
@@ -250,6 +260,7 @@ class RadiosityObjective(Objective):
         weights = self.weights(torch.as_tensor(found, dtype=DTYPE, device=self.device))
         return of_field(self, weights, self._view(sensor, size, spp, seed), directions if side == "rhs" else 0)
 
+    @one_at_a_time()
     def trace(
         self,
         sensor: Sensor = 0,
@@ -263,6 +274,7 @@ class RadiosityObjective(Objective):
         require("depth", as_integer("depth", depth) >= 1, ">= 1", depth)
         return path_traced(self, self._view(sensor, size, spp, seed), depth)
 
+    @one_at_a_time()
     def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """A noisy picture through OptiX's denoiser; on a GPU only."""
         if self._backend is not Backend.CUDA:
@@ -271,6 +283,7 @@ class RadiosityObjective(Objective):
 
         return denoised(picture)
 
+    @one_at_a_time()
     def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Pixels in which, or next to which, an emitter is seen, shape (height, width): errors there are of its edge.
 
@@ -281,6 +294,7 @@ class RadiosityObjective(Objective):
     def _view(self, sensor: Sensor, size: tuple[int, int] | None, spp: int, seed: int) -> View:
         return View.checked(sensor, self.transport.size(sensor) if size is None else size, spp, seed)
 
+    @one_at_a_time()
     def close(self) -> None:
         """Drop the scene, so that it slows no other."""
         self._transport = None

@@ -23,8 +23,9 @@ from invopt.exceptions import UnknownNameError, suggest
 from invopt.identity import digest
 from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
-from invopt.rendering.dictionaries import Description, as_description
+from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.loading import Blueprint
+from invopt.rendering.turn import one_at_a_time
 
 from .field import Field, Shapes, as_field
 from .guiding import Guide
@@ -47,12 +48,6 @@ def _as_scene(value: Any) -> Description | str:
         return as_description(value)
     except TypeError as error:
         raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
-
-
-def _as_variables(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"'variables' must be a mapping of names to values: {value!r}")
-    return {name: str(item) for name, item in value.items()}
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -148,10 +143,11 @@ class NeuralRadiosity(Problem):
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
-    variables: Mapping[str, str] = attrs.field(factory=dict, converter=_as_variables)
-    backend: str | None = attrs.field(default=None, validator=validators.optional(validators.in_(_BACKENDS)))
+    variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
+    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
 
     def __attrs_post_init__(self) -> None:
+        check_variables(self.variables, self.scene)
         if self.sampling == "guided" and self.guide is None:
             object.__setattr__(self, "guide", Guide())
         if self.sampling != "guided" and self.guide is not None:
@@ -218,6 +214,7 @@ class NeuralRadiosity(Problem):
         """Weights in single precision, on the device of the backend."""
         return torch.tensor(x, dtype=DTYPE, device=device_of(activate(self.backend)))
 
+    @one_at_a_time()
     def open(self) -> RadiosityObjective:
         """Load the scene and check that it can be learned."""
         activate(self.backend)
@@ -241,9 +238,11 @@ class NeuralRadiosity(Problem):
     @property
     def scene_label(self) -> str:
         """Name of the scene and digest of its content, which a saved field and a kept reference belong to."""
-        activate(self.backend)
+        with one_at_a_time():
+            activate(self.backend)
+            content = scene_content(self.blueprint())
         name = self.scene if isinstance(self.scene, str) else getattr(self.scene, "name", "scene")
-        return f"{name}:{digest(scene_content(self.blueprint()), 'scene')[:16]}"
+        return f"{name}:{digest(content, 'scene')[:16]}"
 
     def learns(self, step: int) -> bool:
         """Whether the guide is trained at a step."""

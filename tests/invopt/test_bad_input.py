@@ -31,6 +31,14 @@ CASES = {
     "text x0": (dict(x0=["a"]), TypeError, "'x0' must be an array of real numbers"),
     "ragged x0": (dict(x0=[[1.0], [1.0, 2.0]]), TypeError, "'x0' must be an array of real numbers"),
     "x0 outside": (dict(x0=[2.0], bounds=[(0, 1)]), ValueError, r"x0\[0\] = 2 is outside \[0, 1\]"),
+    "masked x0": (dict(x0=np.ma.masked_less([0.1, 0.9], 0.5)), ValueError, "'x0' must have no masked elements"),
+    "a masked number in x0": (dict(x0=[np.ma.masked, 1.0]), ValueError, "'x0' must have no masked elements"),
+    "masked x_scale": (
+        dict(x0=[0.5], x_scale=np.ma.masked_less([0.1], 0.5)),
+        ValueError,
+        "'x_scale' must have no masked elements",
+    ),
+    "masked pairs": (dict(x0=[0.5], bounds=np.ma.masked_less([[0.1, 1.0]], 0.5)), TypeError, "'bounds' must be a real"),
     "reversed bounds": (dict(x0=[0.5], bounds=[(1, 0)]), ValueError, "'bounds' must be low < high"),
     "infinite bounds": (dict(x0=[0.5], bounds=[(math.inf, math.inf)]), ValueError, "'bounds' must be low < high"),
     "nan bounds": (dict(x0=[0.5], bounds=[(math.nan, 1)]), ValueError, "nan"),
@@ -177,6 +185,48 @@ def test_a_vectorized_callable_of_the_wrong_shape():
     wrong = problems.Function(fun=lambda x: np.zeros((len(x), 2)), x0=[1.0, 2.0], vectorized=True)
     with pytest.raises(InvoptError, match=r"'fun' must return real numbers of shape \(\d+,\), got .* \(\d+, 2\)"):
         invopt.minimize(wrong)
+
+
+MASKED = np.ma.masked_less([0.1, 0.9], 0.5)
+
+
+@pytest.mark.parametrize("returned", [MASKED, [MASKED[0], 0.9], [MASKED], np.ma.masked], ids=repr)
+def test_masked_values_are_refused(returned):
+    """NumPy drops the mask, and what lies under it would count."""
+    residuals = problems.Function(fun=lambda x: returned, x0=[0.5], residuals=True)
+    with pytest.raises(
+        invopt.EvaluationError, match="'fun' returned masked elements, .*: fill them, or leave the same"
+    ):
+        invopt.minimize(residuals, rng=0)
+    with pytest.raises(invopt.EvaluationError, match="'fun' returned masked elements"):
+        invopt.minimize(lambda x: returned, x0=[0.5], rng=0)
+    with (
+        invopt.Session(x0=[0.5], rng=0) as session,
+        pytest.raises(ValueError, match="'values' must have no masked elements: give nan where an evaluation failed"),
+    ):
+        session.tell(returned)
+
+
+def test_a_mask_that_hides_nothing_is_no_mask():
+    start = np.ma.masked_less([0.1, 0.9], 0.0)
+    assert isinstance(start, np.ma.MaskedArray)
+    masked = problems.Function(fun=lambda x: np.ma.masked_less(x - 0.3, -9.0), x0=start, residuals=True)
+    bare = problems.Function(fun=lambda x: x - 0.3, x0=[0.1, 0.9], residuals=True)
+    found, expected = (invopt.minimize(problem, rng=0, maxfev=30) for problem in (masked, bare))
+    np.testing.assert_array_equal(found.x, expected.x)
+
+
+def test_masked_data_are_refused():
+    inner = problems.Function(fun=lambda x, target: float(x @ x), x0=[0.0], targeted=True)
+    model, masked = torch.nn.Linear(2, 1), [MASKED, np.ones(2)]
+    for arguments in (
+        dict(data=masked),
+        dict(data=[np.ones(2)], targets=[MASKED]),
+        dict(data=[(np.ones(2), MASKED[:1])]),
+        dict(data=[np.ones(2)], held_out=masked),
+    ):
+        with pytest.raises(ValueError, match="must have no masked elements: fill them, or leave the items out"):
+            problems.GreyBox(model, inner, **arguments)
 
 
 def test_one_number_in_an_array_or_tensor_is_fine():

@@ -11,12 +11,14 @@ from attrs import field, frozen, validators
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from invopt._validators import as_real, real, require
+from invopt._validators import as_real, has_masked, instance, real, require
+from invopt.exceptions import SceneError
+from invopt.rendering.parameter import Kind, Parameter
 
 __all__ = ["Binding", "Own", "ValueBinding", "as_pairs", "as_values"]
 
-# What reads the value that the scene itself has, where it matters; loading the scene, if it must.
-Own = Callable[[], NDArray[np.float64]]
+# What reads the parameter that the scene itself has, where it matters; loading the scene, if it must.
+Own = Callable[[], Parameter]
 
 
 @frozen(kw_only=True, eq=False)
@@ -32,9 +34,9 @@ class Binding(abc.ABC):
         The object or the parameter, by Mitsuba's name.
     scale : float, optional
         Typical size of change in scene units (in natural logarithms where the parameter is logarithmic), > 0. By
-        default an eighth of the width of the bounds; where there are none, as the class says.
+        default an eighth of the width of the bounds; where that is infinite, as the class says.
     bounds : (low, high) or a sequence of such pairs, optional
-        Closed range in scene units, one for all columns or one each.
+        Closed range in scene units, one for all columns or one each. A start that is the scene's own must be inside.
     name : str, optional
         Readable name; by default the target and what is done to it.
     """
@@ -45,13 +47,14 @@ class Binding(abc.ABC):
     target: str = field(kw_only=False)
     scale: float | None = field(default=None, validator=validators.optional(real(above=0)))
     bounds: Any = field(default=None)
-    name: str | None = field(default=None, validator=validators.optional(validators.instance_of(str)))
+    name: str | None = field(default=None, validator=validators.optional(instance(str)))
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.target, str) or not self.target:
             raise TypeError(f"'target' must be the name of an object or a parameter: {self.target!r}")
+        require("name", self.name != "", "not empty", self.name)
         if self.bounds is not None:
-            as_pairs(self.bounds, None)
+            as_pairs(self.bounds, self.columns_known)
 
     @property
     @abc.abstractmethod
@@ -71,8 +74,12 @@ class Binding(abc.ABC):
         """Columns that leave the scene as it is."""
 
     @property
-    def default_scale(self) -> float:
-        """Scale without bounds, in the units of the columns."""
+    def columns_known(self) -> int | None:
+        """Number of columns, where it does not depend on the scene."""
+        return None
+
+    def default_scale(self, own: Own) -> float:
+        """Scale where the bounds are not both finite, in the units of the columns."""
         return 1.0
 
     def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -83,28 +90,38 @@ class Binding(abc.ABC):
         """Scene units to columns."""
         return values.copy()
 
-    def limits(self, size: int) -> NDArray[np.float64]:
-        """Bounds of the columns, shape (2, size)."""
-        if self.bounds is None:
-            return np.stack([np.full(size, -np.inf), np.full(size, np.inf)])
-        return np.stack([self.encode(side) for side in as_pairs(self.bounds, size).T])
+    def default_bounds(self, own: Own) -> Any:
+        """Bounds where none are given; None for none."""
+        return None
 
-    def x_scale(self, size: int) -> NDArray[np.float64]:
+    def limits(self, size: int, own: Own) -> NDArray[np.float64]:
+        """Bounds of the columns, shape (2, size)."""
+        bounds = self.default_bounds(own) if self.bounds is None else self.bounds
+        if bounds is None:
+            return np.stack([np.full(size, -np.inf), np.full(size, np.inf)])
+        return np.stack([self.encode(side) for side in as_pairs(bounds, size).T])
+
+    def x_scale(self, size: int, own: Own) -> NDArray[np.float64]:
         """Typical change of the columns, shape (size,)."""
         if self.scale is not None:
             return np.full(size, self.scale)
-        low, high = self.limits(size)
+        low, high = self.limits(size, own)
         with np.errstate(invalid="ignore"):
-            return np.where(np.isfinite(high - low), (high - low) / 8, self.default_scale)
+            finite = np.isfinite(high - low)
+            return np.where(finite, (high - low) / 8, 1.0 if finite.all() else self.default_scale(own))
 
-    def periods(self, size: int) -> NDArray[np.float64]:
+    def periods(self, size: int, own: Own) -> NDArray[np.float64]:
         """Period of the columns, shape (size,)."""
         return np.full(size, np.inf)
 
 
 @frozen(kw_only=True, eq=False)
 class ValueBinding(Binding):
-    """Sets parameters to values, whatever they were."""
+    """Sets parameters to values, whatever they were.
+
+    Where no `bounds` are given, they are those of what the scene says the parameter is: none above for emitted light,
+    [0, 1] for a reflectance.
+    """
 
     @property
     def label(self) -> str:
@@ -115,9 +132,34 @@ class ValueBinding(Binding):
         """The parameter."""
         return frozenset({self.target})
 
+    def default_bounds(self, own: Own) -> Any:
+        """What such a parameter can be."""
+        return own().low, own().high
+
     @abc.abstractmethod
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
         """Values by key, differentiable with respect to `x` of shape (size,)."""
+
+    def require_kind(self, parameter: Parameter, *kinds: Kind) -> None:
+        """Refuse a parameter that is something else, and say what can set it."""
+        if parameter.kind not in kinds:
+            wanted = " or ".join(kind.value for kind in kinds)
+            shape = "" if parameter.kind is Kind.DISCRETE else f" of shape {parameter.value.shape}"
+            advice = _ADVICE[parameter.kind].format(self.target)
+            raise SceneError(f"{self.target!r} is {parameter.kind.value}{shape}, not {wanted}: {advice}")
+
+
+# What sets a parameter of each kind.
+_ADVICE = {
+    Kind.NUMBER: "use Value",
+    Kind.COLOR: "use Color, or Value for its brightness alone",
+    Kind.TEXELS: "use Texels",
+    Kind.GRID: "Custom can set it, with a function that returns {{{0!r}: numbers of that shape}}",
+    Kind.POINT: "use Translation, or Custom with a function that returns {{{0!r}: three numbers}}",
+    Kind.POSE: "use Translation, Rotation, Scale or Pose with the name of the object",
+    Kind.BUFFER: "Custom can set it, with a function that returns {{{0!r}: numbers of that shape}}",
+    Kind.DISCRETE: "no binding can set it",
+}
 
 
 def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
@@ -141,7 +183,12 @@ def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
 
 def as_values(value: ArrayLike, size: int, label: str) -> NDArray[np.float64]:
     """Scene values as a finite vector of shape (size,); one number stands for all."""
-    array = np.asarray(value, dtype=np.float64).ravel()
+    if has_masked(value):
+        raise ValueError(f"{label!r} must have no masked elements: {value!r}")
+    try:
+        array = np.asarray(value, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise TypeError(f"{label!r} takes {size} finite numbers: {value!r}") from None
     if array.size == 1:
         array = np.repeat(array, size)
     if array.size != size or not np.isfinite(array).all():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding
+from invopt.rendering.parameter import Kind
 
 __all__ = ["Color"]
 
@@ -21,12 +20,14 @@ class Color(ValueBinding):
 
     Parameters
     ----------
-    bounds : (low, high), default (0, 1)
-        Range of each number; (0, None) for a light.
+    bounds : (low, high), optional
+        Range of each number; by default [0, 1] for a reflectance, and no upper bound for what a light emits.
 
     Notes
     -----
-    For pixels of a texture there is `Texels`, for brightness alone `Value`. The default scale without bounds is 0.25.
+    For pixels of a texture there is `Texels`, for brightness alone `Value`. Without an upper bound the default scale is
+    a quarter of the mean of the scene's own three numbers (0.25 if that is 0): how much a light may change is told by
+    how bright it is.
 
     Examples
     --------
@@ -34,12 +35,14 @@ class Color(ValueBinding):
     'wall.bsdf.reflectance'
     """
 
-    bounds: Any = field(default=(0.0, 1.0))
-
     @property
-    def default_scale(self) -> float:
-        """A quarter of full brightness."""
-        return 0.25
+    def columns_known(self) -> int:
+        """Three."""
+        return 3
+
+    def default_scale(self, own: Own) -> float:
+        """A quarter of the scene's own brightness."""
+        return 0.25 * (own().size or 1.0)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """Red, green, blue."""
@@ -47,18 +50,17 @@ class Color(ValueBinding):
 
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The scene's colour."""
-        value = own()
-        if value.size == 1:
-            grey = ", ".join([f"{value.item():g}"] * 3)
+        parameter = own()
+        if parameter.kind is Kind.NUMBER:
+            grey = ", ".join([f"{parameter.value.item():g}"] * 3)
             name = self.target.removesuffix(".value").rpartition(".")[2]
             raise SceneError(
                 f"{self.target!r} is one number in the scene, not a colour: use Value, or, where a colour may stand, "
                 f"write it as {{{name!r}: {{'type': 'rgb', 'value': [{grey}]}}}}, in a file "
                 f"<rgb name={name!r} value='{grey}'/>"
             )
-        if value.size != 3:
-            raise SceneError(f"{self.target!r} is not a colour but of shape {value.shape}: use Value or Texels")
-        return value.ravel()
+        self.require_kind(parameter, Kind.COLOR)
+        return parameter.value.ravel()
 
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
         """The colour."""

@@ -11,8 +11,9 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._validators import as_vector
+from invopt._validators import as_vector, has_masked, require
 from invopt.rendering.bindings.binding import Own, ValueBinding
+from invopt.rendering.parameter import Parameter
 
 __all__ = ["Custom"]
 
@@ -43,7 +44,7 @@ class Custom(ValueBinding):
 
     Notes
     -----
-    The default scale without bounds is 1. To be picklable, as `workers` need, the function must be importable.
+    The default scale without finite bounds is 1. To be picklable, as `workers` need, the function must be importable.
     """
 
     function: Callable[[Tensor], Mapping[str, Any]] = field()
@@ -54,8 +55,20 @@ class Custom(ValueBinding):
         super().__attrs_post_init__()
         if not callable(self.function):
             raise TypeError(f"'function' must be callable as function(x) -> {{key: value}}: {self.function!r}")
+        low, high = self.limits(self.x0.size, _no_own)
+        inside = (low <= self.x0) & (self.x0 <= high)
+        require("x0", bool(inside.all()), f"inside 'bounds', {self.bounds!r}", self.x0.tolist())
         if self.columns is not None and len(self.columns) != self.x0.size:
             raise ValueError(f"'columns' must be {self.x0.size} names: {self.columns!r}")
+
+    @property
+    def columns_known(self) -> int:
+        """As many as the start has."""
+        return self.x0.size
+
+    def default_bounds(self, own: Own) -> Any:
+        """None: what the columns mean only the function knows."""
+        return None
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """The names given, or numbers."""
@@ -63,7 +76,9 @@ class Custom(ValueBinding):
 
     def claims(self) -> frozenset[str]:
         """The keys that the function returns at its start."""
-        return frozenset(self.values(torch.from_numpy(self.x0), _no_own))
+        found = frozenset(self.values(torch.from_numpy(self.x0), _no_own))
+        require(f"function of {self.label}", bool(found), "one that returns at least one value by its name", {})
+        return found
 
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The start given."""
@@ -74,8 +89,18 @@ class Custom(ValueBinding):
         result = self.function(x)
         if not isinstance(result, Mapping):
             raise TypeError(f"'function' of {self.label!r} must return a mapping of keys to values: {result!r}")
-        return {key: torch.as_tensor(value, dtype=torch.float64) for key, value in result.items()}
+        return {key: self._as_tensor(key, value) for key, value in result.items()}
+
+    def _as_tensor(self, key: object, value: Any) -> Tensor:
+        if not isinstance(key, str):
+            raise TypeError(f"'function' of {self.label!r} must return a mapping of names to values: name {key!r}")
+        try:
+            if has_masked(value):
+                raise ValueError("it has masked elements")
+            return torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"'function' of {self.label!r} must return numbers for {key!r}: {error}") from None
 
 
-def _no_own() -> NDArray[np.float64]:
+def _no_own() -> Parameter:
     raise TypeError("a custom binding has no value of the scene's own")

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.bindings.binding import Binding, Own, as_values
+from invopt.rendering.parameter import Parameter
 
 __all__ = ["Layout", "check_claims"]
+
+# A few units in the last place of single precision, which the scene's values have and the bounds have not.
+_ROUNDING = 1e-6
 
 
 @frozen(eq=False, slots=False)
@@ -26,11 +30,12 @@ class Layout:
     bindings : tuple of Binding
         In the order of their columns.
     own : callable
-        ``own(binding) -> ndarray``, what the scene itself has; called only where it matters, for it may load the scene.
+        ``own(binding) -> Parameter``, what the scene itself has; called only where it matters, for it may load the
+        scene.
     """
 
     bindings: tuple[Binding, ...]
-    own: Callable[[Binding], NDArray[np.float64]]
+    own: Callable[[Binding], Parameter]
 
     def own_of(self, binding: Binding) -> Own:
         """What reads the scene's own value for one binding."""
@@ -51,18 +56,18 @@ class Layout:
     def names(self) -> tuple[str, ...]:
         """Readable name of every column."""
         return tuple(
-            binding.label + (part if part == "" or part[0] == "[" else f".{part}")
-            for binding, parts in zip(self.bindings, self.parts, strict=True)
-            for part in parts
+            _name(binding, part) for binding, parts in zip(self.bindings, self.parts, strict=True) for part in parts
         )
 
     def joined(self, method: str) -> NDArray[np.float64]:
         """What a method of every binding says of its columns, side by side."""
         pairs = zip(self.bindings, self.parts, strict=True)
-        return np.concatenate([getattr(binding, method)(len(parts)) for binding, parts in pairs], axis=-1)
+        return np.concatenate(
+            [getattr(binding, method)(len(parts), self.own_of(binding)) for binding, parts in pairs], axis=-1
+        )
 
     def initial(self) -> NDArray[np.float64]:
-        """Point at which the scene is as it was loaded."""
+        """Point at which the scene is as it was loaded, be that inside the bounds or not."""
         return np.concatenate([binding.initial(self.own_of(binding)) for binding in self.bindings])
 
     def decode(self, x: NDArray[np.float64]) -> dict[str, Any]:
@@ -90,12 +95,39 @@ class Layout:
                     raise SceneError(f"{what!r} must give {binding.label!r} a value > 0: {value[binding.label]!r}")
                 parts.append(encoded)
             else:
-                parts.append(binding.initial(self.own_of(binding)))
+                parts.append(self._start(binding, columns, what))
         return np.concatenate(parts)
+
+    def _start(self, binding: Binding, columns: tuple[str, ...], what: str) -> NDArray[np.float64]:
+        """Columns that leave the scene as it is; an error where the bounds do not allow that."""
+        own = self.own_of(binding)
+        start, limits = binding.initial(own), binding.limits(len(columns), own)
+        if np.isneginf(start).any():
+            value = float(own().value.mean())
+            raise SceneError(
+                f"{binding.label!r} is {value:g} in the scene, which has no logarithm: give its start in {what!r}"
+            )
+        if not np.isfinite(start).all():
+            raise SceneError(f"{binding.label!r} is not finite in the scene: give its start in {what!r}")
+        values, low, high = binding.decode(start), *(binding.decode(side) for side in limits)
+        excess = np.maximum(low - values, values - high)
+        outside = excess > _ROUNDING * np.maximum(np.abs(values), np.abs(values + excess))
+        if outside.any():
+            i = int(np.argmax(np.where(outside, excess, -np.inf)))
+            more = f", as are {outside.sum() - 1} more of its numbers" if outside.sum() > 1 else ""
+            raise SceneError(
+                f"{_name(binding, columns[i])!r} is {values[i]:.6g} in the scene, outside its bounds "
+                f"[{low[i]:g}, {high[i]:g}]{more}: widen 'bounds', or give the start of {binding.label!r} in {what!r}"
+            )
+        return start.clip(*limits)
 
     @staticmethod
     def _refuse(value: Any, what: str) -> NDArray[np.float64]:
         raise TypeError(f"{what!r} must be a vector or a mapping of names to values: {value!r}")
+
+
+def _name(binding: Binding, part: str) -> str:
+    return binding.label + (part if part == "" or part[0] == "[" else f".{part}")
 
 
 def check_claims(bindings: Sequence[Binding]) -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._validators import as_vector, real, require
-from invopt.rendering.bindings.binding import Binding, Own
+from invopt.rendering.bindings.binding import Binding, Own, as_pairs
 from invopt.rendering.bindings.matrices import about, rotate, translate, turn
+from invopt.rendering.parameter import Parameter
 
 __all__ = ["CameraPose", "Motion", "Pose", "Rotation", "Scale", "Translation"]
 
@@ -25,6 +26,10 @@ def _direction(value: Any) -> NDArray[np.float64]:
     axis = as_vector("axis", value, size=3)
     require("axis", bool(np.linalg.norm(axis) > 0), "a direction", value)
     return axis / np.linalg.norm(axis)
+
+
+def _no_own() -> Parameter:
+    raise TypeError("a motion asks for nothing of the scene's own")
 
 
 def _point(value: Any) -> NDArray[np.float64] | None:
@@ -50,9 +55,14 @@ class Motion(Binding):
         """Object and motion."""
         return self.name or f"{self.target}.{self.what}"
 
+    @property
+    def columns_known(self) -> int:
+        """Motions are the same whatever moves."""
+        return len(self.parts(_no_own))
+
     def initial(self, own: Own) -> NDArray[np.float64]:
         """No motion."""
-        return np.zeros(len(self.parts(own)))
+        return np.zeros(self.columns_known)
 
     @abc.abstractmethod
     def matrix(self, x: Tensor, center: Tensor) -> Tensor:
@@ -139,7 +149,7 @@ class Rotation(Motion):
         """Units of so many degrees."""
         return values / self.unit
 
-    def periods(self, size: int) -> NDArray[np.float64]:
+    def periods(self, size: int, own: Own) -> NDArray[np.float64]:
         """A full turn."""
         return np.array([360.0 / self.unit])
 
@@ -162,13 +172,19 @@ class Scale(Motion):
 
     Notes
     -----
-    `bounds` and values are factors, > 0. The default scale without bounds is 0.25: a factor of 1.28.
+    `bounds` and values are factors, > 0. The default scale without finite bounds is 0.25: a factor of 1.28.
     """
 
     what: ClassVar[str] = "scale"
     order: ClassVar[int] = 0
 
     center: NDArray[np.float64] | None = field(default=None, converter=_point)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.bounds is not None:
+            low, high = as_pairs(self.bounds, 1)[0]
+            require("bounds", (low >= 0 or low == -np.inf) and high > 0, "factors > 0", self.bounds)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """One column, without a name of its own."""
@@ -178,8 +194,7 @@ class Scale(Motion):
         """The size."""
         return frozenset({f"size of {self.target}"})
 
-    @property
-    def default_scale(self) -> float:
+    def default_scale(self, own: Own) -> float:
         """A quarter of the size."""
         return 0.25
 
@@ -189,9 +204,10 @@ class Scale(Motion):
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithm of the factor."""
-        require(self.label, bool((values >= 0).all()), "a factor > 0", values.tolist())
+        require(self.label, not bool((np.isfinite(values) & (values < 0)).any()), "a factor > 0", values.tolist())
         with np.errstate(divide="ignore"):
-            return np.log(values)
+            # No lower bound at all and a bound of 0 are the same to a logarithm.
+            return np.log(np.maximum(values, 0.0))
 
     def matrix(self, x: Tensor, center: Tensor) -> Tensor:
         """Scaling about the centre."""
@@ -239,9 +255,9 @@ class Pose(Motion):
         """Scene units, and units of so many degrees."""
         return values / self._units
 
-    def x_scale(self, size: int) -> NDArray[np.float64]:
+    def x_scale(self, size: int, own: Own) -> NDArray[np.float64]:
         """The displacement's own, then 1."""
-        scale = super().x_scale(size)
+        scale = super().x_scale(size, own)
         scale[3:] = 1.0
         return scale
 

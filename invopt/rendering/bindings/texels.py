@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,10 +10,23 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._validators import as_integer, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding
+from invopt.rendering.parameter import Kind
 
 __all__ = ["Texels"]
+
+
+def _as_shape(value: Any) -> tuple[int, int, int] | None:
+    if value is None:
+        return None
+    try:
+        rows, columns, depth = (as_integer("shape", number) for number in value)
+    except (TypeError, ValueError):
+        rows = columns = depth = 0
+    require("shape", min(rows, columns, depth) > 0, "(rows, columns, numbers a texel), integers > 0", value)
+    return rows, columns, depth
 
 
 @frozen(kw_only=True, eq=False)
@@ -23,33 +37,34 @@ class Texels(ValueBinding):
     ----------
     shape : tuple of int, optional
         Rows, columns and numbers a texel, where they are known: the scene need then not be read for them.
-    bounds : (low, high), default (0, 1)
-        Range of each number.
+    bounds : (low, high), optional
+        Range of each number; by default [0, 1] for a reflectance, and no upper bound for what a light emits.
+
+    Notes
+    -----
+    Without an upper bound the default scale is a quarter of the mean of the scene's own texels (0.25 if that is 0).
     """
 
     sparse: ClassVar[bool] = True
 
-    shape: tuple[int, int, int] | None = field(default=None)
-    bounds: Any = field(default=(0.0, 1.0))
-
-    @shape.validator
-    def _check_shape(self, _: Any, value: Any) -> None:
-        if value is not None and not (len(value) == 3 and all(isinstance(v, int) and v > 0 for v in value)):
-            raise ValueError(f"'shape' must be (rows, columns, numbers a texel): {value!r}")
+    shape: tuple[int, int, int] | None = field(default=None, converter=_as_shape)
 
     @property
-    def default_scale(self) -> float:
-        """A quarter of full brightness."""
-        return 0.25
+    def columns_known(self) -> int | None:
+        """As many as `shape` says."""
+        return None if self.shape is None else math.prod(self.shape)
+
+    def default_scale(self, own: Own) -> float:
+        """A quarter of the scene's own brightness."""
+        return 0.25 * (own().size or 1.0)
 
     def extent(self, own: Own) -> tuple[int, ...]:
         """Rows, columns, numbers a texel."""
         if self.shape is not None:
             return self.shape
-        value = own()
-        if value.ndim != 3:
-            raise SceneError(f"{self.target!r} is not a bitmap texture: use Color or Value")
-        return value.shape
+        parameter = own()
+        self.require_kind(parameter, Kind.TEXELS)
+        return parameter.value.shape
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """Row, column and number."""
@@ -59,10 +74,11 @@ class Texels(ValueBinding):
 
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The scene's texture."""
-        value = own()
-        if self.shape is not None and value.shape != self.shape:
-            raise SceneError(f"{self.target!r} has shape {value.shape}, not {self.shape}")
-        return value.ravel()
+        parameter = own()
+        self.require_kind(parameter, Kind.TEXELS)
+        if self.shape is not None and parameter.value.shape != self.shape:
+            raise SceneError(f"{self.target!r} has shape {parameter.value.shape}, not {self.shape}")
+        return parameter.value.ravel()
 
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
         """The texture."""

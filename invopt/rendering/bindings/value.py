@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from attrs import field, frozen
@@ -11,6 +13,7 @@ from torch import Tensor
 from invopt._validators import boolean, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding, as_pairs
+from invopt.rendering.parameter import Kind, Parameter
 
 __all__ = ["FieldOfView", "Value"]
 
@@ -26,8 +29,10 @@ class Value(ValueBinding):
 
     Notes
     -----
-    A colour, such as the radiance of a light, keeps its hue, and the number is the mean of its three. The default scale
-    without bounds is 0.5 with `log` (a factor of 1.65); without, `scale` or `bounds` must be given.
+    A colour, such as the radiance of a light, keeps its hue, and the number is the mean of its three. By default the
+    bounds are what such a parameter can be: emitted light and roughness >= 0, a reflectance in [0, 1] in each of its
+    three numbers. The default scale without finite bounds is 0.5 with `log` (a factor of 1.65); without, `scale` or
+    `bounds` must be given.
     """
 
     log: bool = field(default=False, validator=boolean)
@@ -41,9 +46,18 @@ class Value(ValueBinding):
             raise ValueError(f"'scale' or 'bounds' must be given for {self.target!r}, unless log=True")
 
     @property
-    def default_scale(self) -> float:
+    def columns_known(self) -> int:
+        """One."""
+        return 1
+
+    def default_scale(self, own: Own) -> float:
         """A factor of 1.65."""
         return 0.5
+
+    def default_bounds(self, own: Own) -> Any:
+        """Such that none of the three numbers of a colour leaves its range."""
+        parameter = own()
+        return parameter.low, parameter.high * _share(parameter)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """One column, without a name of its own."""
@@ -51,15 +65,15 @@ class Value(ValueBinding):
 
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The scene's number."""
-        value = own()
-        if value.size not in (1, 3):
-            raise SceneError(f"{self.target!r} is not a number but of shape {value.shape}: use Texels or Custom")
-        mean = float(value.mean())
-        if self.log and not mean > 0:
+        parameter = own()
+        self.require_kind(parameter, Kind.NUMBER, Kind.COLOR)
+        most = parameter.high * _share(parameter)
+        if parameter.kind is Kind.COLOR and self.bounds is not None and as_pairs(self.bounds, 1)[0, 1] > most:
             raise SceneError(
-                f"{self.target!r} is {mean:g} in the scene, which has no logarithm: give its start in 'x0'"
+                f"'bounds' of {self.label!r} are of the mean of its three numbers, and above {most:.4g} the largest "
+                f"exceeds {parameter.high:g}: lower them, or use Color"
             )
-        return self.encode(np.array([mean]))
+        return self.encode(np.array([float(parameter.value.mean())]))
 
     def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """The number."""
@@ -76,7 +90,7 @@ class Value(ValueBinding):
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
         """The number, or the scene's colour at that brightness."""
         number = torch.exp(x) if self.log else x
-        scene = torch.from_numpy(own().ravel())
+        scene = torch.from_numpy(own().value.ravel())
         if scene.numel() == 1:
             return {self.target: number}
         mean = scene.mean()
@@ -84,6 +98,12 @@ class Value(ValueBinding):
 
     def _finite(self) -> bool:
         return self.bounds is not None and bool(np.isfinite(as_pairs(self.bounds, 1)).all())
+
+
+def _share(parameter: Parameter) -> float:
+    """Mean of the three numbers of a colour over the largest of them; 1 for a number."""
+    largest = float(parameter.value.max(initial=0.0))
+    return float(parameter.value.mean()) / largest if parameter.kind is Kind.COLOR and largest > 0 else 1.0
 
 
 def _fov_key(value: str) -> str:
@@ -109,3 +129,8 @@ class FieldOfView(Value):
     target: str = field(default="sensor.x_fov", kw_only=False, converter=_fov_key)
     bounds: tuple[float, float] = field(default=(1.0, 179.0))
     scale: float | None = field(default=5.0)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        low, high = as_pairs(self.bounds, 1)[0]
+        require("bounds", low > 0 and high < 180, "within (0, 180) degrees", self.bounds)

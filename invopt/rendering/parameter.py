@@ -1,0 +1,106 @@
+"""A parameter of a scene: its value, what kind of value that is, and the range that it may have."""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from invopt.rendering.values import from_mitsuba, renderer
+
+__all__ = ["Kind", "Parameter", "describe"]
+
+# Of materials, what has no upper bound: indices of refraction, roughness.
+_UNBOUNDED = ("eta", "k", "alpha", "alpha_u", "alpha_v")
+
+
+class Kind(enum.Enum):
+    """What a value is; the text is how messages call it."""
+
+    NUMBER = "a number"
+    COLOR = "a colour"
+    TEXELS = "a bitmap texture"
+    GRID = "a volume grid"
+    POINT = "a point or a vector"
+    POSE = "a transform"
+    BUFFER = "a buffer of numbers"
+    DISCRETE = "a flag, an integer or a text"
+
+
+@frozen(eq=False)
+class Parameter:
+    """What the scene has.
+
+    Attributes
+    ----------
+    value : ndarray of float64
+        As `from_mitsuba` gives it.
+    kind : Kind
+        What it is.
+    low, high : float
+        Closed range of each number, by what it is a parameter of: emitted light has no upper bound, a reflectance is in
+        [0, 1].
+    """
+
+    value: NDArray[np.float64]
+    kind: Kind = Kind.NUMBER
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def size(self) -> float:
+        """Mean of its numbers: how large it typically is."""
+        return float(np.abs(self.value).mean()) if self.value.size else 0.0
+
+
+def describe(params: Any, key: str) -> Parameter:
+    """The parameter of this name among those that Mitsuba traverses."""
+    value = params[key]
+    kind = _kind_of(value)
+    if kind is Kind.DISCRETE:
+        return Parameter(np.zeros(0), kind)
+    return Parameter(from_mitsuba(value), kind, *_range_of(params, key))
+
+
+def _kind_of(value: Any) -> Kind:
+    name = type(value).__name__.removeprefix("Scalar")
+    if isinstance(value, str | bool | int) or "UInt" in name or name.endswith(("u", "i", "Bool", "Int")):
+        return Kind.DISCRETE
+    if hasattr(value, "inverse_transpose") or name.startswith("Matrix"):
+        return Kind.POSE
+    if name.startswith("Tensor"):
+        return {3: Kind.TEXELS, 4: Kind.GRID}.get(len(value.shape), Kind.BUFFER)
+    if name.startswith(("Point", "Vector", "Normal")):
+        return Kind.POINT
+    if name.startswith(("Color", "Spectrum")):
+        return Kind.COLOR
+    return Kind.NUMBER if isinstance(value, float) or len(value) == 1 else Kind.BUFFER
+
+
+def _range_of(params: Any, key: str) -> tuple[float, float]:
+    """Closed range, by the emitter, medium or material that the parameter is of, not by its name alone."""
+    mi = renderer()
+
+    owner, slot = _owner_of(params, key)
+    name = key.rpartition(".")[2]
+    # Angles, weights and the like are the emitter's or the material's own numbers.
+    amount = name in ("value", "data") or name.endswith("scale")
+    if not amount or owner is None or owner.class_name() == "BumpMap":
+        return -math.inf, math.inf
+    share = slot not in _UNBOUNDED if isinstance(owner, mi.BSDF) else slot == "albedo"
+    return 0.0, 1.0 if share and not name.endswith("scale") else math.inf
+
+
+def _owner_of(params: Any, key: str) -> tuple[Any, str]:
+    """The nearest emitter, medium or material around a parameter, and the name of what holds the parameter in it."""
+    mi = renderer()
+
+    node, parts = params.properties[key][2], key.split(".")
+    while node is not None and not isinstance(node, mi.Emitter | mi.Medium | mi.BSDF):
+        node = params.hierarchy.get(node, (None,))[0]
+        parts = parts[:-1] or [""]
+    return node, parts[-1]

@@ -1,0 +1,304 @@
+"""Files that are cut off, damaged, misnamed, turned or of other colours are refused; whole ones are read as before."""
+
+import io
+import random
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from invopt import problems
+from invopt.exceptions import SceneError
+from invopt.rendering import Color, activate
+from invopt.rendering.picture_files import SUFFIXES, check_named, check_whole
+from invopt.rendering.targets import as_target, read_target
+
+from .rooms import room
+
+HEIGHT, WIDTH = 32, 24
+ROW, COLUMN = np.mgrid[:HEIGHT, :WIDTH]
+PICTURE = np.stack([0.5 + 0.4 * np.sin(COLUMN / 5), 0.5 + 0.4 * np.cos(ROW / 7), 0.2 + 0.01 * ROW], axis=2).astype("f4")
+LEVELS = (255 * PICTURE).astype(np.uint8)
+KINDS = ("exr", "half.exr", "hdr", "pfm", "png", "deep.png", "jpg", "progressive.jpg", "bmp", "tga", "packed.tga")
+
+
+def make(path):
+    """Write the picture as a file of the kind that its name says."""
+    from PIL import Image
+
+    activate()
+    import mitsuba as mi
+
+    bitmap, image = mi.Bitmap(PICTURE), Image.fromarray(LEVELS)
+    first, suffix = path.name.split(".")[0], path.suffix
+    if first == "half":
+        bitmap.convert(component_format=mi.Struct.Type.Float16).write(str(path))
+    elif first == "deep":
+        bitmap.convert(component_format=mi.Struct.Type.UInt16, srgb_gamma=True).write(str(path))
+    elif suffix in (".exr", ".hdr", ".pfm"):
+        bitmap.write(str(path))
+    else:
+        options = {"progressive": {"progressive": True}, "packed": {"compression": "tga_rle"}}.get(first, {})
+        image.save(path, **options)
+    return path
+
+
+def named(folder, kind):
+    return folder / (kind if "." in kind else f"picture.{kind}")
+
+
+def pixels(path):
+    return read_target(as_target(path))
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_cut_anywhere_is_refused_or_the_same(kind, tmp_path):
+    path = make(named(tmp_path, kind))
+    data, whole = path.read_bytes(), pixels(path)
+    draw = random.Random(0)
+    cuts = {draw.randrange(len(data)) for _ in range(20)} | {0, 1, len(data) // 2, len(data) - 1}
+    accepted: list[int] = []
+    for cut in sorted(cuts):
+        path.write_bytes(data[:cut])
+        with suppress(SceneError):
+            np.testing.assert_array_equal(pixels(path), whole)
+            # What ends a PNG or TGA file says nothing of its pixels.
+            accepted.append(len(data) - cut)
+    assert max(accepted, default=0) < 64
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("kind", ["jpg", "progressive.jpg", "png", "deep.png", "hdr"])
+def test_a_file_that_ends_in_zeros_is_refused(kind, tmp_path):
+    """As what is left by a transfer that had set the size of the file before."""
+    path = make(named(tmp_path, kind))
+    data = path.read_bytes()
+    for cut in (len(data) // 2, len(data) - 40):
+        path.write_bytes(data[:cut] + bytes(len(data) - cut))
+        with pytest.raises(SceneError, match=path.name):
+            pixels(path)
+
+
+FUZZ = """if True:
+    import random, sys, warnings
+    from pathlib import Path
+    from invopt.exceptions import SceneError
+    from invopt.rendering import activate
+    from invopt.rendering.targets import as_target, read_target
+
+    activate()
+    warnings.simplefilter("ignore")
+    for name in sys.argv[1:]:
+        path, draw = Path(name), random.Random(1)
+        data = path.read_bytes()
+        for _ in range(150):
+            changed = bytearray(data)
+            for _ in range(draw.choice([1, 2, 8, 50])):
+                changed[draw.randrange(len(data) if draw.random() < 0.5 else min(400, len(data)))] = draw.randrange(256)
+            path.write_bytes(changed)
+            try:
+                read_target(as_target(path))
+            except SceneError:
+                pass
+    print("done")
+"""
+
+
+@pytest.mark.render
+def test_no_damage_ends_the_process_or_raises_anything_else(tmp_path):
+    """Mitsuba's readers of BMP and TGA files write past their memory."""
+    paths = [str(make(named(tmp_path, kind))) for kind in KINDS]
+    run = subprocess.run(
+        [sys.executable, "-c", FUZZ, *paths], capture_output=True, text=True, timeout=250, check=False, errors="replace"
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "done" in run.stdout
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_that_hold_no_picture(suffix, tmp_path):
+    for name, data, message in [
+        ("empty", b"", "is empty"),
+        ("text", b"hello, world\n" * 40, "does not begin as such a file|could not be read"),
+        ("zeros", bytes(5000), "does not begin as such a file|could not be read"),
+    ]:
+        path = tmp_path / f"{name}{suffix}"
+        path.write_bytes(data)
+        with pytest.raises(SceneError, match=f"{name}{suffix}.*({message})"):
+            as_target(path)
+
+
+@pytest.mark.render
+def test_a_name_that_says_another_kind(tmp_path):
+    for kind in ("exr", "hdr", "pfm", "png", "jpg", "bmp"):
+        data = make(named(tmp_path, kind)).read_bytes()
+        for suffix in SUFFIXES:
+            if {kind: kind, "jpg": "jpeg", "hdr": "rgbe"}.get(kind) == suffix[1:] or kind == suffix[1:]:
+                continue
+            path = tmp_path / f"misnamed{suffix}"
+            path.write_bytes(data)
+            with pytest.raises(SceneError, match=rf"misnamed{suffix}' is named as \w+, but holds \w+: rename it"):
+                as_target(path)
+
+
+PFM = PICTURE[:4, :6].astype("<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"PF\n-6 4\n-1.0\n", "it says it has -6 x 4 pixels"),
+        (b"PF\n6 -4\n-1.0\n", "it says it has 6 x -4 pixels"),
+        (b"PF\n0 4\n-1.0\n", "it says it has 0 x 4 pixels"),
+        (b"PF\n1000000 1000000\n-1.0\n", "288 bytes of pixels instead of 12000000000000"),
+        (b"PF\n6 4\n0\n", "its scale is 0"),
+        (b"PF\n6 4\n1e999\n", "its scale is 1e999"),
+        (b"PF\n6 4\n-+-\n", "its scale is"),
+        (b"PF\n6\n-1.0\n", "its header is not that of a PFM file"),
+        (b"PF4\n6 4\n-1.0\n", "does not begin as such a file"),
+        (b"Pf\n6 4\n-1.0\n", "288 bytes of pixels instead of 96"),
+    ],
+)
+def test_headers_of_pfm_files(header, message, tmp_path):
+    (tmp_path / "odd.pfm").write_bytes(header + PFM)
+    with pytest.raises(SceneError, match=f"odd.pfm.*{message}"):
+        as_target(tmp_path / "odd.pfm")
+
+
+def radiance(header, size=b"-Y 4 +X 6"):
+    return b"#?RADIANCE\n" + header + b"FORMAT=32-bit_rle_rgbe\n\n" + size + b"\n" + bytes([128, 64, 32, 128]) * 24
+
+
+@pytest.mark.render
+def test_headers_of_hdr_files(tmp_path):
+    activate()
+    path = tmp_path / "odd.hdr"
+    for header in (
+        b"EXPOSURE=2.0\n",
+        b"EXPOSURE=1\nEXPOSURE= 0.5\n",
+        b"COLORCORR=1 1 2\n",
+        b"GAMMA=2.2\n",
+        b"EXPOSURE=x\n",
+    ):
+        path.write_bytes(radiance(header))
+        with pytest.raises(SceneError, match=r"odd.hdr' says \w+=.*, which its numbers are not free of"):
+            as_target(path)
+    for size in (b"-Y -4 +X 6", b"-Y 400000 +X 600000", b"+Y 4 +X 6", b"-Y 4 -X 6", b"+X 6 -Y 4"):
+        path.write_bytes(radiance(b"", size))
+        with pytest.raises(SceneError, match="odd.hdr' could not be read"):
+            read_target(as_target(path))
+    path.write_bytes(radiance(b"EXPOSURE=1.0\n"))
+    np.testing.assert_allclose(read_target(as_target(path))[0, 0], [0.5, 0.25, 0.125])
+
+
+def test_a_photograph_that_is_stored_turned(tmp_path):
+    from PIL import Image
+
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[274] = orientation
+        path = tmp_path / f"photo{orientation}.jpg"
+        Image.fromarray(LEVELS).save(path, exif=exif)
+        if orientation == 1:
+            check_named(path)
+            continue
+        with pytest.raises(
+            SceneError, match=rf"stored turned \(its EXIF orientation is {orientation}\): save it upright"
+        ):
+            check_named(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_colours_of_another_space(suffix, tmp_path):
+    from PIL import Image, ImageCms
+
+    path = tmp_path / f"photo.{suffix}"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(LEVELS).save(path, icc_profile=profile)
+    check_named(path)
+    # Red of another colour, as in the profile of a wider space.
+    start = profile.index(b"rXYZ")
+    place = struct.unpack(">I", profile[start + 4 : start + 8])[0] + 8
+    wide = profile[:place] + struct.pack(">3i", 39910, 20382, 1258) + profile[place + 12 :]
+    for other in (wide, b"no profile"):
+        Image.fromarray(LEVELS).save(path, icc_profile=other)
+        with pytest.raises(SceneError, match=f"photo.{suffix}' has a colour profile that is not sRGB: convert it"):
+            check_named(path)
+
+
+def test_a_png_file_that_says_it_is_linear(tmp_path):
+    from PIL import Image, PngImagePlugin
+
+    srgb = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+    wide = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+    for chunks, fine in [
+        ({b"gAMA": struct.pack(">I", 45455), b"cHRM": srgb}, True),
+        ({b"sRGB": b"\0", b"gAMA": struct.pack(">I", 45455)}, True),
+        ({b"gAMA": struct.pack(">I", 100000)}, False),
+        ({b"cHRM": wide}, False),
+    ]:
+        info = PngImagePlugin.PngInfo()
+        for name, data in chunks.items():
+            info.add(name, data)
+        Image.fromarray(LEVELS).save(tmp_path / "photo.png", pnginfo=info)
+        if fine:
+            check_named(tmp_path / "photo.png")
+            continue
+        with pytest.raises(SceneError, match="photo.png' says that its colours are not sRGB"):
+            check_named(tmp_path / "photo.png")
+
+
+@pytest.mark.render
+def test_an_exr_file_of_wider_primaries(tmp_path):
+    path = make(tmp_path / "picture.exr")
+    data = path.read_bytes()
+    for primaries, fine in [
+        ((0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329), True),
+        ((0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767), False),
+    ]:
+        attribute = b"chromaticities\0chromaticities\0" + struct.pack("<I8f", 32, *primaries)
+        place = data.index(b"compression\0compression\0")
+        path.write_bytes(data[:place] + attribute + data[place:])
+        if fine:
+            check_named(path)
+            continue
+        with pytest.raises(SceneError, match="picture.exr' has the chromaticities 0.713, .* not those of Rec. 709"):
+            check_named(path)
+
+
+def test_a_thumbnail_inside_does_not_end_a_jpeg_file(tmp_path):
+    from PIL import Image
+
+    inner = io.BytesIO()
+    Image.fromarray(LEVELS[:8, :8]).save(inner, "jpeg")
+    exif = Image.Exif()
+    exif[0x010E] = inner.getvalue().decode("latin-1")
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(LEVELS).save(path, exif=exif.tobytes() + inner.getvalue())
+    data = path.read_bytes()
+    assert data.count(b"\xff\xd9") > 1
+    check_whole(path)
+    path.write_bytes(data[:-20])
+    with pytest.raises(SceneError, match="a JPEG file that ends before its picture does"):
+        check_whole(path)
+    # A camera may put a film after the picture.
+    path.write_bytes(data + b"more" * 100)
+    check_whole(path)
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("kind", ["jpg", "bmp", "tga", "pfm"])
+def test_the_files_of_a_scene_are_whole_too(kind, tmp_path):
+    path = make(named(tmp_path, kind))
+    description = room()
+    texture = {"type": "bitmap", "filename": str(path), "raw": True}
+    description["picture"]["bsdf"] = {"type": "diffuse", "reflectance": texture}
+    problem = problems.Scene(description, parameters=Color("ball.bsdf.reflectance"), x_opt={}, reference_spp=1)
+    problem.open().close()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SceneError, match=path.name):
+        problem.open()
