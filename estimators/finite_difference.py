@@ -12,6 +12,7 @@ from torch import Tensor
 
 from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
+from invopt._lost import levelled
 from invopt._problem import Problem
 from invopt._seeds import SeedSource
 from invopt._validators import real
@@ -82,6 +83,9 @@ class FiniteDifference(Estimator):
         seeds = SeedSource(self.seeds, rng)
         near_seed, far_seed = np.split(seeds.draw(n, 4), 2)
         near = _axis_values(objective, centre, h, near_seed)
+        # Where it is inf on both sides, the difference of what stands for inf is no derivative.
+        blind = bool(torch.isinf(near).all(0).any())
+        near = levelled(near, objective.counts)
         jac = (near[0] - near[1]) / (2 * h)
         estimate = Estimate(
             x=x,
@@ -90,6 +94,7 @@ class FiniteDifference(Estimator):
             standard_error=torch.zeros_like(jac),
             hessian=lambda: self._hessian(objective, x, (centre, near, near_seed), far_seed, seeds),
             nfev=2 * n,
+            blind=blind,
         )
         return estimate, None
 
@@ -119,14 +124,15 @@ class FiniteDifference(Estimator):
         centre, near, near_seed = gradient
         x = objective.inside(x, H)
         if not torch.equal(x, centre):
-            near = _axis_values(objective, x, h, near_seed)
-        far = _axis_values(objective, x, H, far_seed)
+            near = levelled(_axis_values(objective, x, h, near_seed), objective.counts)
+        far = levelled(_axis_values(objective, x, H, far_seed), objective.counts)
         hess = torch.diag(2 * (far.mean(0) - near.mean(0)) / (H.square() - h.square()))
         rows, columns = (torch.from_numpy(index) for index in np.triu_indices(n, 1))
         if rows.numel():
             first, second = torch.diag(H)[rows], torch.diag(H)[columns]
             corners = torch.cat((x + first + second, x + first - second, x - first + second, x - first - second))
-            pp, pm, mp, mm = _values(objective, corners, seeds.draw(rows.numel(), 4)).view(4, -1)
+            corner = _values(objective, corners, seeds.draw(rows.numel(), 4))
+            pp, pm, mp, mm = levelled(corner, objective.counts).view(4, -1)
             cross = (pp - pm - mp + mm) / (4 * H[rows] * H[columns])
             hess[rows, columns] = cross
             hess[columns, rows] = cross
@@ -140,8 +146,8 @@ def _axis_values(objective: Evaluator, x: Tensor, h: Tensor, seed: NDArray[np.in
 
 
 def _values(objective: Evaluator, points: Tensor, seed: NDArray[np.int64]) -> Tensor:
-    """Values that are all finite: a difference has none to spare."""
-    values = objective.fun(points, seed=seed)
+    """Values none of which has failed: a difference has none to spare."""
+    values = objective.fun(points, seed=seed, keep_inf=True)
     if bool(torch.isnan(values).any()):
         raise NonFiniteError(
             "a finite difference needs all its values, and some evaluations failed; bound the parameters"

@@ -14,7 +14,7 @@ from invopt._objective import Capability
 from invopt._validators import require
 from invopt.exceptions import EvaluationError, IncompatibleError, InvoptError, NonFiniteError, WrongValueError
 
-__all__ = ["Counts", "Failures", "as_failures", "counts_as_failed", "finished"]
+__all__ = ["Counts", "Failures", "as_failures", "counts_as_failed", "finished", "levelled"]
 
 Failures: TypeAlias = Literal["raise", "nan"]
 
@@ -113,7 +113,7 @@ def finished(values: Tensor, counts: Counts, most: float, *, keep_inf: bool) -> 
     marked[failed] = math.nan
     if values.ndim == 1 and bool(finite.any()):
         counts.highest = max(counts.highest, float(values[finite].max()))
-    return marked if keep_inf or not bool(walls.any()) else _levelled(marked, walls, counts)
+    return marked if keep_inf or not bool(walls.any()) else levelled(marked, counts)
 
 
 def _check_share(failed: Tensor, counts: Counts, most: float, *, alone: bool) -> None:
@@ -129,9 +129,9 @@ def _check_share(failed: Tensor, counts: Counts, most: float, *, alone: bool) ->
     )
 
 
-def _levelled(values: Tensor, walls: Tensor, counts: Counts) -> Tensor:
-    """Finite stand-ins for inf, from which samples still lead away."""
-    if counts.highest == -math.inf:
+def levelled(values: Tensor, counts: Counts) -> Tensor:
+    """Values with the highest finite one of the run where they are inf: samples still lead away from there."""
+    walls = values == math.inf
+    if bool(walls.any()) and counts.highest == -math.inf:
         raise NonFiniteError("all values so far are inf: start where the objective is finite, or bound the parameters")
-    values[walls] = counts.highest
-    return values
+    return torch.where(walls, counts.highest, values)

@@ -49,9 +49,7 @@ def one_thread(*, renders: bool = False, weights: bool = False) -> Iterator[None
     try:
         yield
     finally:
-        # Not so in a process that was forked in the block.
-        if _local.held:
-            _let_go()
+        _let_go()
         _local.gives_back = before
 
 
@@ -85,6 +83,9 @@ def _hold() -> None:
 
 def _let_go() -> None:
     global _holding
+    if not _local.held:
+        # In a process that was forked while this was held.
+        return
     _local.held = False
     with _lock:
         _holding -= 1

@@ -89,6 +89,18 @@ def test_methods_on_differences_reach_the_answer_or_end_honestly(name):
     assert_honest(result)
 
 
+@pytest.mark.parametrize("name", [*SAMPLED, "function-value"])
+def test_no_success_behind_a_wall_before_the_answer(name):
+    def hole(x):
+        return float(x @ x) if x[0] > 1.5 else math.inf
+
+    method = optimizers.Scipy("nelder-mead") if name == "function-value" else None
+    result = invopt.minimize(hole, name, method, x0=[3.0, 1.0], rng=0, maxfev=1500, progress=False)
+    assert result.n_nonfinite > 0
+    assert math.isfinite(hole(result.x)) or not result.success
+    assert hole(result.x) <= 10.0 or not result.success
+
+
 def assert_honest(result):
     assert math.isfinite(result.fun)
     assert np.abs(result.x - ANSWER).max() < 0.2 or result.status in HONEST
