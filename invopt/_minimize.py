@@ -152,6 +152,9 @@ def minimize(
     worker. A worker that dies is started once more and its points evaluated again; the second time is an
     `EvaluationError`. Where a GPU renders, one process owns it: a number is reduced to 1.
 
+    Threads take turns with the renderer: a run whose problem renders in this process waits until another thread's has
+    ended, for Mitsuba cannot be used by two at a time. A run within a callback goes on in its turn.
+
     Workers of an executor or a map are yours: they keep the last objective open until they end or open another, and on
     other machines ``maxtime`` cannot call off what they have queued.
 

@@ -111,7 +111,7 @@ def _names_main(pickled: bytes) -> bool:
 @contextmanager
 def open_objective(problem: Problem, workers: Workers = 1) -> Iterator[Objective]:
     """Open a problem's objective in this process, or one a worker, until the end of the block."""
-    environment = {}
+    environment: dict[str, str] = {}
     with ExitStack() as stack:
         if problem.renders:
             if isinstance(workers, int) and workers > 1:
