@@ -27,8 +27,8 @@ _SIGNS = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "BMP": re.compile(rb"BM"),
 }
-# Bytes that tell the kind.
-_SIGN = 16
+# Bytes that tell the kind, and bytes in which headers end.
+_SIGN, _HEADER = 16, 65536
 _KINDS = {"jpg": "JPEG", "rgbe": "HDR"}
 # Chromaticities of red, green, blue and white that the numbers of a picture are taken to have: Rec. 709, as sRGB.
 _PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
@@ -42,7 +42,7 @@ _LEVELS = 8
 
 def check_named(path: Path) -> None:
     """Refuse a file whose contents are not what its name says, or not all of what its kind has."""
-    data = _contents(path)
+    data = _contents(path, _HEADER)
     kind = _kind_of(data)
     suffix = path.suffix[1:].lower()
     wanted = _KINDS.get(suffix, suffix.upper())
@@ -203,7 +203,7 @@ def _check_hdr(path: Path, data: bytes) -> None:
 
 def _check_exr(path: Path, data: bytes) -> None:
     """An EXR file: red, green and blue are those of Rec. 709 unless its header says otherwise."""
-    found = re.search(rb"\0chromaticities\0chromaticities\0\x20\0\0\0", data[:65536])
+    found = re.search(rb"\0chromaticities\0chromaticities\0\x20\0\0\0", data)
     if found and len(data) >= found.end() + 32:
         primaries = struct.unpack("<8f", data[found.end() : found.end() + 32])
         if not _are_ours(primaries):
