@@ -187,6 +187,9 @@ def minimize(
     again; if that worker dies over the same points, the evaluation has failed. Where a GPU renders, one process owns
     it: a number is reduced to 1. In processes started here stdin is empty, and what they print goes to stderr.
 
+    **Turns.** Threads take turns with the renderer: a run whose problem renders in this process waits until another
+    thread's has ended, for Mitsuba cannot be used by two at a time. A run within a callback goes on in its turn.
+
     Workers of an executor or a map are yours: they keep the last objective open until they end or open another. On
     other machines ``maxtime`` cannot call off what they have queued. A map is waited for until it returns.
 

@@ -110,7 +110,7 @@ def open_objective(problem: Problem, workers: Workers = 1, timeout: float = math
 
     With a `timeout`, evaluations must be where they can be ended.
     """
-    environment = {}
+    environment: dict[str, str] = {}
     with ExitStack() as stack:
         if problem.renders:
             if isinstance(workers, int) and workers > 1:

@@ -15,11 +15,11 @@ from scipy.optimize import Bounds
 from invopt._arguments import check_start
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import as_integer, as_vector, boolean, integer, one_of, real, require
+from invopt._validators import as_vector, boolean, integer, one_of, real, require
 from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
-from invopt.rendering.bindings.layout import Layout, check_claims
+from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
 from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.loading import Blueprint
@@ -27,57 +27,14 @@ from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.parameter import Parameter
 from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
-from invopt.rendering.targets import as_target
 from invopt.rendering.turn import one_at_a_time
 
+from .scene_arguments import as_bindings, as_sensors, as_targets
 from .scene_objective import SceneObjective
 
 __all__ = ["Scene"]
 
 _BACKENDS = tuple(backend.value for backend in Backend)
-
-
-def _as_targets(value: Any) -> tuple[Any, ...] | None:
-    if value is None:
-        return None
-    targets = tuple(as_target(item) for item in (value if _are_several(value) else [value]))
-    return targets
-
-
-def _are_several(value: Any) -> bool:
-    """Whether these are pictures, and not the rows of one."""
-    if not isinstance(value, list | tuple):
-        return False
-    if any(isinstance(item, str | Path) or hasattr(item, "shape") for item in value):
-        return True
-    try:
-        return np.ndim(value) == 4
-    except ValueError:
-        # Nested lists of different shapes: pictures of different sizes.
-        return True
-
-
-def _as_bindings(value: Any) -> tuple[Binding, ...]:
-    try:
-        bindings = (value,) if isinstance(value, Binding) else tuple(value)
-    except TypeError:
-        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {value!r}") from None
-    for binding in bindings:
-        if not isinstance(binding, Binding):
-            raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {binding!r}")
-    if not bindings:
-        raise ValueError("'parameters' must be at least one binding, such as Translation('sphere')")
-    check_claims(bindings)
-    return bindings
-
-
-def _as_sensors(value: Any) -> tuple[int, ...]:
-    # None of them stands for as many as there are targets.
-    if value is None or np.size(value) == 0:
-        return ()
-    sensors = tuple(as_integer("sensors", item) for item in np.atleast_1d(value).tolist())
-    require("sensors", min(sensors) >= 0, "numbers of cameras, from 0", value)
-    return sensors
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -92,13 +49,14 @@ class Scene(Problem):
     parameters : sequence of Binding
         What is unknown, in the order of the columns of x.
     target : str, Path, array_like or a list of them, optional
-        Picture (EXR, HDR, PFM: linear; PNG, JPEG: decoded from sRGB) or linear array of shape (height, width[, 3]), one
-        for each camera. Without it the target is rendered at `x_opt`.
+        Picture (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from sRGB) or linear array, one for each camera, of
+        shape (height, width, 3), or (height, width) for a camera whose film has the pixel_format "luminance"; opaque.
+        Without it the target is rendered at `x_opt`.
     x0, x_opt : mapping or array_like of shape (n,), optional
         Start, and the answer where it is known: values in scene units by name (those left out are the scene's), or a
         point. By default `x0` is the scene as it is, which must then be inside the bounds.
     loss : {"mse", "relative-mse", "l1", "multi-scale-mse"}, Loss or callable, default "mse"
-        How a picture is compared with its target, in linear RGB; ``loss(image, target) -> float``.
+        How a picture is compared with its target, both linear; ``loss(image, target) -> float``.
     sensors : sequence of int, optional
         Which cameras of the scene; by default the first ones, one for each target.
     spp : int, default 16
@@ -123,20 +81,28 @@ class Scene(Problem):
         For a parameter of the wrong kind or range; `SceneError` for a scene, target or binding that does not fit, here
         or when it is opened.
 
+    Warns
+    -----
+    UserWarning
+        Where pixels of an 8-bit or 16-bit picture are saturated, how many: they bias the fit.
+
     Notes
     -----
-    The scene is read once more before a run where a start or a size is the scene's own.
+    The scene is read once more before a run where a start, bounds or a size are the scene's own.
+
+    Luminance is compared with luminance: the film renders it, and a target of three channels is weighed as Rec. 709
+    says. A target of one channel for a camera of colour is an error, for grey is not what the camera would have seen.
     """
 
     renders: ClassVar[bool] = True
 
     scene: Description = field(kw_only=False, converter=as_description)
-    _parameters: tuple[Binding, ...] = field(converter=_as_bindings)
-    target: tuple[Any, ...] | None = field(default=None, converter=_as_targets)
+    _parameters: tuple[Binding, ...] = field(converter=as_bindings)
+    target: tuple[Any, ...] | None = field(default=None, converter=as_targets)
     _x0: Any = field(default=None)
     _x_opt: Any = field(default=None)
     loss: Loss = field(factory=MSE, converter=as_loss)
-    sensors: tuple[int, ...] = field(default=(), converter=_as_sensors)
+    sensors: tuple[int, ...] = field(default=(), converter=as_sensors)
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))

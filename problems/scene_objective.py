@@ -121,8 +121,10 @@ class SceneObjective(Objective):
             targets = [read_target(target) for target in problem.target]
             facts = zip(targets, self._scene.live.sizes(), self._scene.live.channels(), strict=True)
             return [matched(target, size, channels) for target, size, channels in facts]
-        if not self._scene.apply(torch.from_numpy(problem.x_opt)):
-            raise SceneError(f"'x_opt' stands for what is not finite: {problem.x_opt.tolist()}")
+        answer = problem.x_opt
+        assert answer is not None
+        if not self._scene.apply(torch.from_numpy(answer)):
+            raise SceneError(f"'x_opt' stands for what is not finite: {answer.tolist()}")
         shared = problem.shared_reference
         return self._scene.live.images(
             seed=0 if shared else problem.reference_seed, spp=problem.spp if shared else problem.reference_spp

@@ -17,7 +17,10 @@ Row = tuple[str, str, str]
 
 
 def report() -> list[Row]:
-    """What was found, one row an item, and the one command that would improve it; renders nothing in this process."""
+    """What was found, one row an item, and the one command that would improve it; renders nothing in this process.
+
+    Trials are in processes of their own, so that it waits for no other thread's run.
+    """
     rows: list[Row] = [("python", platform.python_version(), "")]
     for package in ("invopt", "torch", "mitsuba", "drjit"):
         found = installed_version(package)

@@ -9,16 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from attrs import frozen
 
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
 from invopt.rendering.backend import two_threads
 from invopt.rendering.dictionaries import Description, live
-from invopt.rendering.picture_files import check_whole
+from invopt.rendering.parsed_scene import (
+    check_complete,
+    check_pictures,
+    check_transforms,
+    nodes,
+    plain_film,
+    plain_texture,
+)
 from invopt.rendering.turn import one_at_a_time
-from invopt.rendering.values import from_mitsuba, renderer
+from invopt.rendering.values import renderer
 
 __all__ = [
     "TEMPORARY",
@@ -35,8 +41,6 @@ __all__ = [
 _ADJOINT = {"path": "prb", "direct": "prb", "volpath": "prbvolpath", "volpathmis": "prbvolpath"}
 # Prefix of the folder for files that exist only while a scene is loaded.
 TEMPORARY = "invopt-"
-# Formats of a film, and what is compared: an alpha channel is of no use to a comparison with an opaque target.
-_PIXELS = {"rgb": "rgb", "rgba": "rgb", "luminance": "luminance", "luminance_alpha": "luminance"}
 _SHARED = ("max_depth", "rr_depth", "hide_emitters")
 
 
@@ -72,7 +76,7 @@ def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
 
     with parsed(blueprint) as (config, state):
         names = name_objects(state)
-        _check_complete(state)
+        check_complete(state)
         shared = _references(state, names)
         _add_integrator(state)
         if blueprint.integrator is not None:
@@ -81,12 +85,12 @@ def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
             for moving in blueprint.moving:
                 if moving in names:
                     _to_instance(state, names[moving])
-        for node in _nodes(state, mi.ObjectType.Film):
-            _plain_film(node.props)
-        for node in _nodes(state, mi.ObjectType.Texture):
-            _plain_texture(node.props)
-        _check_pictures(state)
-        _check_transforms(state)
+        for node in nodes(state, mi.ObjectType.Film):
+            plain_film(node.props)
+        for node in nodes(state, mi.ObjectType.Texture):
+            plain_texture(node.props)
+        check_pictures(state)
+        check_transforms(state)
         with readable("could not be loaded"):
             mi.parser.transform_all(config, state)
             return mi.parser.instantiate(config, state), shared
@@ -154,10 +158,6 @@ def children(node: Any) -> dict[str, int]:
     return {key: item.index() for key, item in held.items() if isinstance(item, mi.Properties.ResolvedReference)}
 
 
-def _nodes(state: Any, kind: Any) -> list[Any]:
-    return [node for node in state.nodes if node.type == kind]
-
-
 def name_objects(state: Any) -> dict[str, int]:
     """Index of every object at the top by its name; those without one get that of their kind, "sensor", "shape_2"."""
     names: dict[str, int] = {}
@@ -199,20 +199,11 @@ def _free(name: str, taken: Collection[str]) -> str:
     return candidate
 
 
-def _check_complete(state: Any) -> None:
-    mi = renderer()
-
-    if not _nodes(state, mi.ObjectType.Sensor):
-        raise SceneError("the scene has no sensor: add a camera, such as {'type': 'perspective', ...}")
-    if not _nodes(state, mi.ObjectType.Emitter):
-        raise SceneError("the scene has no emitter, so every picture of it is black: add a light")
-
-
 def _integrators(state: Any) -> list[Any]:
     mi = renderer()
 
     # Plugins written in Python are of unknown type until they are made.
-    return _nodes(state, mi.ObjectType.Integrator) + _nodes(state, mi.ObjectType.Unknown)
+    return nodes(state, mi.ObjectType.Integrator) + nodes(state, mi.ObjectType.Unknown)
 
 
 def _add_integrator(state: Any) -> None:
@@ -225,48 +216,6 @@ def _add_integrator(state: Any) -> None:
         node.props.set_id("integrator")
         state.nodes.append(node)
         state.root.props["integrator"] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
-
-
-def _plain_film(film: Any) -> None:
-    """Pictures as they are compared: linear RGB or luminance."""
-    if film.plugin_name() != "hdrfilm":
-        raise SceneError(f"the film {film.plugin_name()!r} takes no pictures of colour or luminance: use 'hdrfilm'")
-    given = str(film.get("pixel_format", "rgb")).lower()
-    if given not in _PIXELS:
-        raise SceneError(
-            f"the film has pixel_format {given!r}, in which no target is compared: use one of {', '.join(_PIXELS)}"
-        )
-    film["pixel_format"] = _PIXELS[given]
-    film["component_format"] = "float32"
-
-
-def _plain_texture(texture: Any) -> None:
-    """Texels as the numbers that a picture is made of, linear from 0 to 1: those of 8-bit files would stay integers."""
-    if texture.plugin_name() == "bitmap":
-        texture["format"] = "variant"
-
-
-def _check_pictures(state: Any) -> None:
-    """Refuse textures and environments whose files are cut off."""
-    mi = renderer()
-
-    for node in state.nodes:
-        if node.type in (mi.ObjectType.Texture, mi.ObjectType.Emitter) and "filename" in node.props:
-            path = Path(str(mi.file_resolver().resolve(str(node.props["filename"]))))
-            if path.is_file():
-                check_whole(path)
-
-
-def _check_transforms(state: Any) -> None:
-    """Refuse poses without an inverse, of which the ray tracer makes what it likes."""
-    for node in state.nodes:
-        for key in node.props.keys():  # noqa: SIM118 - not a dictionary
-            value = node.props[key]
-            if hasattr(value, "inverse_transpose"):
-                matrix = from_mitsuba(value)
-                if not np.isfinite(matrix).all() or np.linalg.det(matrix) == 0.0:
-                    name = node.props.id() or kind(node)
-                    raise SceneError(f"the {key!r} of {name!r} has no inverse: {matrix.tolist()}")
 
 
 def _differentiable(state: Any, integrator: str) -> None:

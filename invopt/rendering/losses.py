@@ -32,7 +32,7 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Weighted differences, one or more arrays of the kind of `image`, of shape (height, width, 3)."""
+        """Weighted differences, one or more arrays of the kind of `image`, of its height, width and channels."""
 
     def value(self, image: NDArray[Any], reference: NDArray[Any]) -> float:
         """Loss of a numpy picture."""
@@ -115,7 +115,8 @@ class CallableLoss(Loss):
     Parameters
     ----------
     function : callable
-        ``function(image, target) -> float`` of two arrays of shape (height, width, 3), float32, linear.
+        ``function(image, target) -> float`` of two arrays of shape (height, width, 3), float32, linear; of shape
+        (height, width, 1) where the film is of luminance.
     """
 
     squared: ClassVar[bool] = False

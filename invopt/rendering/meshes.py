@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,14 @@ def _as_rows(name: str, width: int, value: Any) -> NDArray[np.float64]:
     rows = array.ndim == 2 and array.shape[1] == width and len(array) > 0 and not has_masked(value)
     require(name, bool(rows and np.isfinite(array).all()), f"finite numbers of shape (v, {width}), v >= 1", value)
     return array
+
+
+def _as_vertices(value: Any) -> NDArray[np.float64]:
+    return _as_rows("vertices", 3, value)
+
+
+def _as_uv(value: Any) -> NDArray[np.float64]:
+    return _as_rows("uv", 2, value)
 
 
 def _as_faces(value: Any) -> NDArray[np.int64]:
@@ -46,9 +53,9 @@ class Mesh:
         Texture coordinates in [0, 1].
     """
 
-    vertices: NDArray[np.float64] = field(converter=partial(_as_rows, "vertices", 3))
+    vertices: NDArray[np.float64] = field(converter=_as_vertices)
     faces: NDArray[np.int64] = field(converter=_as_faces)
-    uv: NDArray[np.float64] = field(converter=partial(_as_rows, "uv", 2))
+    uv: NDArray[np.float64] = field(converter=_as_uv)
 
     def __attrs_post_init__(self) -> None:
         count = len(self.vertices)

@@ -27,6 +27,8 @@ _SIGNS = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "BMP": re.compile(rb"BM"),
 }
+# Bytes that tell the kind, and bytes in which headers end.
+_SIGN, _HEADER = 16, 65536
 _KINDS = {"jpg": "JPEG", "rgbe": "HDR"}
 # Chromaticities of red, green, blue and white that the numbers of a picture are taken to have: Rec. 709, as sRGB.
 _PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
@@ -40,7 +42,7 @@ _LEVELS = 8
 
 def check_named(path: Path) -> None:
     """Refuse a file whose contents are not what its name says, or not all of what its kind has."""
-    data = _contents(path)
+    data = _contents(path, _HEADER)
     kind = _kind_of(data)
     suffix = path.suffix[1:].lower()
     wanted = _KINDS.get(suffix, suffix.upper())
@@ -61,12 +63,11 @@ def check_whole(path: Path) -> None:
     path : Path
         Picture of any name; of EXR, HDR and PNG Mitsuba itself finds the end.
     """
-    data = _contents(path)
-    kind = _kind_of(data)
-    if kind == "JPEG" and not _ends(data):
+    kind = _kind_of(_contents(path, _SIGN))
+    if kind == "JPEG" and not _ends(_contents(path)):
         raise SceneError(f"{str(path)!r} is damaged: a JPEG file that ends before its picture does")
     if kind == "PFM":
-        _check_pfm(path, data)
+        _check_pfm(path, _contents(path))
     if kind == "BMP" or (kind is None and path.suffix.lower() == ".tga"):
         decoded(path)
 
@@ -76,16 +77,17 @@ def decoded(path: Path) -> NDArray[np.uint8] | None:
 
     Mitsuba's own readers of these two write past their memory where such a file is damaged, and end the process.
     """
-    if _kind_of(_contents(path)) != "BMP" and path.suffix.lower() != ".tga":
+    if _kind_of(_contents(path, _SIGN)) != "BMP" and path.suffix.lower() != ".tga":
         return None
     image = _opened(path)
     mode = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGBA" if "A" in image.mode else "RGB"
     return np.array(image.convert(mode))
 
 
-def _contents(path: Path) -> bytes:
+def _contents(path: Path, count: int = -1) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(count)
     except OSError as error:
         raise SceneError(f"{str(path)!r} could not be read: {error.strerror}") from None
 
@@ -201,7 +203,7 @@ def _check_hdr(path: Path, data: bytes) -> None:
 
 def _check_exr(path: Path, data: bytes) -> None:
     """An EXR file: red, green and blue are those of Rec. 709 unless its header says otherwise."""
-    found = re.search(rb"\0chromaticities\0chromaticities\0\x20\0\0\0", data[:65536])
+    found = re.search(rb"\0chromaticities\0chromaticities\0\x20\0\0\0", data)
     if found and len(data) >= found.end() + 32:
         primaries = struct.unpack("<8f", data[found.end() : found.end() + 32])
         if not _are_ours(primaries):

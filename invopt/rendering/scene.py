@@ -157,7 +157,7 @@ class LiveScene:
 
     @one_at_a_time()
     def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
-        """One picture a camera, of shape (height, width, 3), that `loss` and `residuals` compare with."""
+        """One picture a camera, of its height, width and channels, that `loss` and `residuals` compare with."""
         self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
         scalar = self._backend is Backend.SCALAR
         self._references = self._pictures if scalar else [self._mi.TensorXf(picture) for picture in self._pictures]
@@ -166,7 +166,7 @@ class LiveScene:
 
     @one_at_a_time()
     def images(self, *, seed: int, spp: int) -> list[NDArray[np.float32]]:
-        """Linear RGB pictures, each of shape (height, width, 3)."""
+        """Linear pictures, each of shape (height, width, 3), or (height, width, 1) of luminance."""
         return [np.array(self._render(index, seed, spp), dtype=np.float32) for index in self._sensors]
 
     @one_at_a_time()

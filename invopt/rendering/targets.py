@@ -117,7 +117,8 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
     if picture.shape[2] == channels:
         return picture
     if channels == 1:
-        return (picture @ _LUMINANCE).astype(np.float32)[:, :, None]
+        luminance: NDArray[np.float32] = (picture @ _LUMINANCE).astype(np.float32)
+        return luminance[:, :, None]
     raise SceneError(
         "'target' has one channel, but the camera takes red, green and blue: give its film pixel_format 'luminance' to "
         "compare luminance, or, if what was seen is grey, an array of three equal channels"

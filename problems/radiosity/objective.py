@@ -164,7 +164,6 @@ class RadiosityObjective(Objective):
         with nullcontext() if self.problem.learns(step) else torch.no_grad():
             return guide(weights, features)
 
-    @one_at_a_time()
     def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
         """The trained guide's mixtures; None without one."""
         guide = self.problem.guide

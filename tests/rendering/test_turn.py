@@ -59,6 +59,19 @@ SCENARIOS = {
     # The backward pass adds single numbers in any order.
     np.testing.assert_allclose(found, [run(0.2, "autodiff"), run(-0.3, "autodiff")], rtol=1e-6)
     """,
+    "two fields that are trained": """
+    if invopt.rendering.activate().value == "scalar":
+        sys.exit()
+
+    def train(scene):
+        problem = problems.NeuralRadiosity(scene, field="tiny", n_points=64, n_directions=2)
+        return invopt.minimize(problem, rng=0, maxiter=8).x.tolist()
+
+    found = both(lambda: train("gap-room"), lambda: train("cornell-box"))
+    # As above: the table's gradient is scattered.
+    np.testing.assert_allclose(found[0], train("gap-room"), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found[1], train("cornell-box"), rtol=1e-3, atol=1e-6)
+    """,
     "a run in the callback of another": """
     inner = []
 

@@ -1,0 +1,59 @@
+"""What users pass to `Scene`: pictures, bindings, cameras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from invopt._validators import as_integer, require
+from invopt.rendering.bindings import Binding
+from invopt.rendering.bindings.layout import check_claims
+from invopt.rendering.targets import as_target
+
+__all__ = ["as_bindings", "as_sensors", "as_targets"]
+
+
+def as_targets(value: Any) -> tuple[Any, ...] | None:
+    """Return the pictures that `value` is, or the one."""
+    if value is None:
+        return None
+    return tuple(as_target(item) for item in (value if _are_several(value) else [value]))
+
+
+def _are_several(value: Any) -> bool:
+    """Whether these are pictures, and not the rows of one."""
+    if not isinstance(value, list | tuple):
+        return False
+    if any(isinstance(item, str | Path) or hasattr(item, "shape") for item in value):
+        return True
+    try:
+        return np.ndim(value) == 4
+    except ValueError:
+        # Nested lists of different shapes: pictures of different sizes.
+        return True
+
+
+def as_bindings(value: Any) -> tuple[Binding, ...]:
+    """Return the bindings that `value` is, or the one; no two set the same."""
+    try:
+        bindings = (value,) if isinstance(value, Binding) else tuple(value)
+    except TypeError:
+        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {value!r}") from None
+    for binding in bindings:
+        if not isinstance(binding, Binding):
+            raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {binding!r}")
+    if not bindings:
+        raise ValueError("'parameters' must be at least one binding, such as Translation('sphere')")
+    check_claims(bindings)
+    return bindings
+
+
+def as_sensors(value: Any) -> tuple[int, ...]:
+    """Return the numbers of cameras; none of them stands for as many as there are targets."""
+    if value is None or np.size(value) == 0:
+        return ()
+    sensors = tuple(as_integer("sensors", item) for item in np.atleast_1d(value).tolist())
+    require("sensors", min(sensors) >= 0, "numbers of cameras, from 0", value)
+    return sensors
