@@ -174,9 +174,9 @@ class Evaluator:
         for each in seed.tolist():
             self.check_budget(JAC_COST)
             self.check_time()
-            value, jac = self._value_and_jac(point, each, adjoint)
+            value, jac = self._asked(f"{self.prefix}value_and_jac", point, seed=each, adjoint=adjoint)
             self.spend(JAC_COST)
-            values.append(value)
+            values.append(float(value))
             jacs.append(jac * self.x_scale)
         found = torch.tensor(values, dtype=torch.float64), torch.stack(jacs)
         if not all(bool(torch.isfinite(part).all()) for part in found):
@@ -188,38 +188,30 @@ class Evaluator:
         point = self.rows(self.project(x))
         self.check_budget(HESS_COST)
         self.check_time()
-        hess: Tensor = self._derivative("hess", point, seed=seed) * torch.outer(self.x_scale, self.x_scale)
+        hess: Tensor = self._asked(f"{self.prefix}hess", point, seed=seed) * torch.outer(self.x_scale, self.x_scale)
         self.spend(HESS_COST)
         if not bool(torch.isfinite(hess).all()):
             raise NonFiniteError("the Hessian is not finite; bound the parameters or repair the objective")
         return hess
 
-    def _value_and_jac(self, point: Tensor, seed: int, adjoint: Adjoint) -> tuple[float, Tensor]:
-        value, jac = self._derivative("value_and_jac", point, seed=seed, adjoint=adjoint)
-        return float(value), jac
-
-    def _derivative(self, name: str, point: Tensor, **options: Any) -> Any:
+    def _asked(self, name: str, point: Tensor, **options: Any) -> Any:
+        """What a method of the objective returns; an exception says how many evaluations were before."""
         try:
-            return getattr(self.objective, self.prefix + name)(point, **options)
+            return getattr(self.objective, name)(point, **options)
         except InvoptError:
             raise
         except Exception as error:
+            what = "the objective" if name == "sides" else "the derivative of the objective"
             raise EvaluationError(
-                f"the derivative of the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
+                f"{what} raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
             ) from error
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
         self.check_budget(1)
         self.check_time()
-        try:
-            sides = self.objective.sides(self.unscale(x), seed=seed, step=step, differentiate_right=differentiate_right)
-        except InvoptError:
-            raise
-        except Exception as error:
-            raise EvaluationError(
-                f"the objective raised {type(error).__name__}: {error}; after {self.nfev} evaluations"
-            ) from error
+        options = {"seed": seed, "step": step, "differentiate_right": differentiate_right}
+        sides: Sides = self._asked("sides", self.unscale(x), **options)
         self.spend(1)
         return sides
 
