@@ -97,50 +97,30 @@ def prepare(
     check_habits(estimator=estimator, hessp=hessp, constraints=constraints)
     bounds = kept(bounds)
     described = resolve_problem(problem, x0, bounds, x_scale, args=args, jac=jac, hess=hess)
-    asked, settings = settled(
-        method,
-        tol=tol,
-        options=options,
-        arguments=_ARGUMENTS,
-        maxiter=maxiter,
-        maxfev=maxfev,
-        maxtime=maxtime,
-        gtol=gtol,
-        xtol=xtol,
-        ftol=ftol,
-        progress=progress,
-    )
-    n = described.n
-    scale = as_vector("x_scale", described.x_scale if x_scale is None else x_scale, size=n)
-    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
-    maxfevs = as_limit("maxfev", settings["maxfev"])
-    chosen, chosen_method, why = choose(described, estimator, asked, maxfevs, scale)
+    limits = {"maxiter": maxiter, "maxfev": maxfev, "maxtime": maxtime, "progress": progress}
+    tolerances = {"gtol": gtol, "xtol": xtol, "ftol": ftol}
+    asked, settings = settled(method, tol=tol, options=options, arguments=_ARGUMENTS, **limits, **tolerances)
+    scale = _as_scale(described.x_scale if x_scale is None else x_scale, described.n)
+    chosen, chosen_method, why = choose(described, estimator, asked, as_limit("maxfev", settings["maxfev"]), scale)
     check_pairing(described, chosen, chosen_method)
-    limits = _limits(settings, n, endless=chosen.endless)
-    chosen = chained(chosen, described)
+    endless, chosen = chosen.endless, chained(chosen, described)
     check_pairing(described, chosen, chosen_method)
-    box = described.bounds if bounds is None else as_bounds(bounds, n)
-    share = as_real("max_nonfinite", max_nonfinite)
-    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
-    shared = as_workers(workers)
-    if shared != 1:
-        check_shareable(described, chosen.needs)
-    shown = settings["progress"]
+    box = described.bounds if bounds is None else as_bounds(bounds, described.n)
     return Run(
         problem=described,
         estimator=chosen,
         method=chosen_method,
         choice=why,
-        x0=check_start(described.x0 if x0 is None else x0, box, n),
+        x0=check_start(described.x0 if x0 is None else x0, box, described.n),
         bounds=box,
         x_scale=scale,
         rng=_as_rng(rng),
-        **limits,
-        max_nonfinite=share,
-        tolerances=Tolerances(gtol=settings["gtol"], xtol=settings["xtol"], ftol=settings["ftol"]),
+        **_limits(settings, described.n, endless=endless),
+        max_nonfinite=_as_share(max_nonfinite),
+        tolerances=Tolerances(**{name: settings[name] for name in tolerances}),
         callback=as_callback(callback, with_state=chosen_method.calls_back_with_state),
-        workers=shared,
-        progress=sys.stderr.isatty() if shown is None else as_flag("progress", shown),
+        workers=_as_shareable(workers, described, chosen),
+        progress=_as_progress(settings["progress"]),
         checkpoint=as_checkpoint(checkpoint),
     )
 
@@ -162,3 +142,26 @@ def _as_rng(rng: Any) -> np.random.Generator:
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
     except (TypeError, ValueError) as error:
         raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None
+
+
+def _as_scale(x_scale: Any, n: int) -> NDArray[np.float64]:
+    scale = as_vector("x_scale", x_scale, size=n)
+    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
+    return scale
+
+
+def _as_share(max_nonfinite: Any) -> float:
+    share = as_real("max_nonfinite", max_nonfinite)
+    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
+    return share
+
+
+def _as_shareable(workers: Any, problem: Problem, estimator: Estimator) -> Workers:
+    shared = as_workers(workers)
+    if shared != 1:
+        check_shareable(problem, estimator.needs)
+    return shared
+
+
+def _as_progress(progress: Any) -> bool:
+    return sys.stderr.isatty() if progress is None else as_flag("progress", progress)

@@ -48,6 +48,8 @@ def test_x0_by_position_with_parts_by_name():
     same(minimize(rosen, START, estimator="finite-difference", method="bfgs"), expected)
     same(minimize(rosen, START, "bfgs", estimator="finite-difference"), expected)
     same(minimize(rosen, START, optimizers.BFGS(), estimator="finite-difference"), expected)
+    same(minimize(rosen, START, (), "BFGS", estimator="finite-difference"), expected)
+    same(minimize(rosen, START, None, optimizers.BFGS(), estimator="finite-difference"), expected)
 
 
 @pytest.mark.parametrize("args", [(1.5,), (1.5, 2.0), 1.5, np.float64(1.5)], ids=str)
@@ -80,7 +82,7 @@ def test_further_arguments_travel_to_workers():
 @pytest.mark.parametrize(
     ("arguments", "named", "message"),
     [
-        ((never, START, (), "bfgs"), {}, r"by position there is minimize\(fun, x0, args\)"),
+        ((never, START, (), "bfgs", None), {}, r"by position there is minimize\(fun, x0, args, method\)"),
         ((never, "fr22", "adam", 3), {"x0": START}, r"by position there is minimize\(problem, estimator, method\)"),
         ((never, START), {"x0": START}, "'x0' is given twice"),
         ((never, START, (1,)), {"args": (1,)}, "'args' is given twice"),
