@@ -79,7 +79,7 @@ class Estimate:
         Where.
     fun : float
         Value at `x`, or the estimate of its smoothed value.
-    fun_standard_error : float
+    fun_standard_error : float, default 0
         Standard error of `fun`.
     jac : Tensor, shape (n,), optional
         Gradient.
@@ -91,25 +91,25 @@ class Estimate:
         ``product(p) -> Measurement`` of shape (n,), the Hessian times `p`; may spend evaluations.
     nfev : int
         Evaluations spent before this record was returned.
-    sigma : float
+    sigma : float, default 0
         Smoothing width, in units of `x_scale`; 0 where nothing is smoothed.
-    spread : float
+    spread : float, default nan
         Standard deviation of the sampled values: 0 on a plateau; nan where nothing was sampled.
-    blind : bool
+    blind : bool, default False
         Whether the gradient says nothing at all: exactly zero for lack of anything to see.
-    note : str
+    note : str, default ""
         What a reader of the result should know about this estimate; empty if nothing.
-    partial : bool
+    partial : bool, default False
         Whether it is of a part of the objective only, a minibatch; `fun` then says little about other estimates' `fun`.
     unit : callable, optional
         ``unit() -> float``, the length of a step that is worth one `sigma`, where x is not what is smoothed.
-    facts : mapping of str to float
+    facts : mapping of str to float, default {}
         What else the progress shows, by name.
     lowest : Lowest, optional
         The lowest sample remembered; a method may prefer it to a step that promises less.
     x_standard_error : Tensor, shape (n,), optional
         Standard error of each parameter, `x` being taken for the answer.
-    status : Status
+    status : Status, default "RUNNING"
         The estimator's own verdict; anything but RUNNING ends the run.
     """
 

@@ -70,7 +70,7 @@ class Evaluator:
     bounds : tuple of Tensor, optional
         Lower and upper bounds, in the problem's own units. Points outside are projected, so that f is extended by its
         value on the boundary.
-    budget : Budget
+    budget : Budget, default Budget()
         Limits.
     samples : int, optional
         Samples per pixel of one evaluation: one with more counts as several.

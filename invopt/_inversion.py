@@ -51,6 +51,11 @@ class Inversion:
             self.done = True
             self._yielded.release()
 
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is the target, or called by it."""
+        return threading.current_thread() is self._thread
+
     def ask(self, request: Any) -> Any:
         """In the thread: hand out a request and wait for the reply."""
         self._request = request

@@ -63,7 +63,7 @@ def minimize(
     problem : Problem, str or callable
         What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
     *parts
-        By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args)``.
+        By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args, method)``.
     estimator : Estimator or str, optional
         How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` where a
         function has its own; what the problem names itself; else `GaussNewton` where residuals are known,

@@ -33,7 +33,7 @@ class Oracle:
         The run's rng.
     repeat : callable, optional
         The same as `estimate`, with the random numbers of the estimate that the step is given.
-    seeds : SeedPolicy, default PER_PAIR
+    seeds : SeedPolicy, default "per_pair"
         The estimator's, which holds for the values of the step too.
     """
 

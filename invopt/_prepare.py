@@ -113,25 +113,14 @@ def prepare(
     check_habits(estimator=estimator, hessp=hessp, constraints=constraints)
     bounds = listed(bounds)
     described = resolve_problem(problem, x0, bounds, x_scale, args=args, jac=jac, hess=hess)
-    asked, settings = settled(
-        method,
-        tol=tol,
-        options=options,
-        arguments=_ARGUMENTS,
-        maxiter=maxiter,
-        maxfev=maxfev,
-        maxtime=maxtime,
-        gtol=gtol,
-        xtol=xtol,
-        ftol=ftol,
-        progress=progress,
-    )
+    limits = {"maxiter": maxiter, "maxfev": maxfev, "maxtime": maxtime, "progress": progress}
+    tolerances = {"gtol": gtol, "xtol": xtol, "ftol": ftol}
+    asked, settings = settled(method, tol=tol, options=options, arguments=_ARGUMENTS, **limits, **tolerances)
     n = described.n
     box = described.bounds if bounds is None else as_bounds(bounds, n)
     scale = as_scale(described, x_scale, None if bounds is None else box)
     start = check_start(described.x0 if x0 is None else x0, box, n)
     sought = Sought.within(box, start)
-    maxfevs = as_limit("maxfev", settings["maxfev"])
 
     def parts(budget: float) -> Choice:
         found = choose(described, estimator, asked, budget, scale, sought.n)
@@ -141,21 +130,14 @@ def prepare(
     choice, generator, kept = compose(
         Subject(problem=described, x0=start, bounds=box, x_scale=scale, identity=identity),
         parts,
-        maxfevs,
+        as_limit("maxfev", settings["maxfev"]),
         _as_rng(rng),
         as_files(described, journal, checkpoint, identity),
         {"start": x0 is not None, "rng": rng is not None},
     )
-    limits = _limits(settings, n, endless=choice.estimator.endless)
     chosen, chosen_method = chained(choice.estimator, described), choice.method
     check_pairing(described, chosen, chosen_method)
-    share = as_real("max_nonfinite", max_nonfinite)
-    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
-    shared = as_workers(workers)
-    limit = as_timeout(timeout, shared)
-    if shared != 1:
-        check_shareable(described, chosen.needs)
-    shown = settings["progress"]
+    shared = _as_shareable(workers, described, chosen)
     return Run(
         problem=described,
         estimator=chosen,
@@ -166,14 +148,14 @@ def prepare(
         x_scale=scale,
         sought=sought,
         rng=generator,
-        **limits,
-        max_nonfinite=share,
+        **_limits(settings, n, endless=choice.estimator.endless),
+        max_nonfinite=_as_share(max_nonfinite),
         failures=as_failures(failures, chosen.needs),
-        timeout=math.inf if limit is None else limit,
-        tolerances=Tolerances(gtol=settings["gtol"], xtol=settings["xtol"], ftol=settings["ftol"]),
+        timeout=as_timeout(timeout, shared),
+        tolerances=Tolerances(**{name: settings[name] for name in tolerances}),
         callback=as_callback(callback, with_state=chosen_method.calls_back_with_state),
         workers=shared,
-        progress=sys.stderr.isatty() if shown is None else as_flag("progress", shown),
+        progress=_as_progress(settings["progress"]),
         kept=kept,
     )
 
@@ -195,3 +177,20 @@ def _as_rng(rng: Any) -> np.random.Generator:
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
     except (TypeError, ValueError) as error:
         raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None
+
+
+def _as_share(max_nonfinite: Any) -> float:
+    share = as_real("max_nonfinite", max_nonfinite)
+    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
+    return share
+
+
+def _as_shareable(workers: Any, problem: Problem, estimator: Estimator) -> Workers:
+    shared = as_workers(workers)
+    if shared != 1:
+        check_shareable(problem, estimator.needs)
+    return shared
+
+
+def _as_progress(progress: Any) -> bool:
+    return sys.stderr.isatty() if progress is None else as_flag("progress", progress)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import cloudpickle
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
@@ -128,8 +130,15 @@ class Deferred:
         return self._make()
 
 
+# Entries that may hold functions of the user's. They are frozen: copies share them.
+_PARTS = ("problem", "estimator", "method")
+
+
 class OptimizeResult(scipy.optimize.OptimizeResult):
     """scipy's result with a `Status`, a `History` and error bars.
+
+    It can be pickled with the functions that its problem holds, lambdas and those of scripts and notebooks too, and
+    copied; copies share `problem`, `estimator` and `method`.
 
     Attributes
     ----------
@@ -183,3 +192,31 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     def __repr__(self) -> str:
         self.resolve()
         return super().__repr__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        entries = dict(self.resolve())
+        parts = {name: _packed(name, entries.pop(name)) for name in _PARTS if name in entries}
+        return _unpacked, (type(self), list(self), entries, parts)
+
+    def __copy__(self) -> Self:
+        return type(self)(**self.resolve())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        shared = {id(value): value for name, value in self.resolve().items() if name in _PARTS}
+        return type(self)(**{name: copy.deepcopy(value, memo | shared) for name, value in self.items()})
+
+
+def _packed(name: str, part: Any) -> bytes:
+    try:
+        packed: bytes = cloudpickle.dumps(part)
+    except Exception as error:
+        raise TypeError(
+            f"'{name}' of this result cannot be pickled ({type(error).__name__}: {error}): leave it out, "
+            f"del result['{name}'], before the result is stored or sent"
+        ) from error
+    return packed
+
+
+def _unpacked(cls: type[Any], order: list[str], entries: dict[str, Any], parts: dict[str, bytes]) -> Any:
+    found = entries | {name: cloudpickle.loads(part) for name, part in parts.items()}
+    return cls(**{name: found[name] for name in order})

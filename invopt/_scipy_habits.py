@@ -45,17 +45,18 @@ def is_given(value: Any) -> bool:
 
 
 def by_position(problem: Any, parts: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given by position beside what is given by name: ``(estimator, method)``, or scipy's ``(x0, args)``.
+    """What is given by position, beside what is by name: ``(estimator, method)``, or scipy's ``(x0, args, method)``.
 
     `named` holds what is given by name: estimator, method, x0 and args, None or () where it is not.
     """
-    order, said = ("estimator", "method"), "minimize(problem, estimator, method)"
+    order: tuple[str, ...] = ("estimator", "method")
+    said = "minimize(problem, estimator, method)"
     if is_function(problem) and parts and are_numbers(parts[0]):
-        order, said = ("x0", "args"), "minimize(fun, x0, args)"
+        order, said = ("x0", "args", "method"), "minimize(fun, x0, args, method)"
         if len(parts) == 2 and (parts[1] is None or isinstance(parts[1], str | Optimizer)):
             order = ("x0", "method")
     if len(parts) > len(order):
-        raise TypeError(f"by position there is {said}: give everything else by name, as method=... or jac=...")
+        raise TypeError(f"by position there is {said}: give everything else by name, as jac=... or tol=...")
     given = dict(named)
     for name, value in zip(order, parts, strict=False):
         if is_given(given[name]):

@@ -60,7 +60,7 @@ class Sides:
         How they are compared.
     extra : Tensor, optional
         A loss of weights that the sides do not depend on, such as those of a sampler that learns along the way.
-    facts : mapping of str to float
+    facts : mapping of str to float, default {}
         What a reader of the progress should see.
     """
 

@@ -46,7 +46,12 @@ def as_real(name: str, value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"'{name}' must be finite: an integer of {len(str(abs(value)))} digits") from None
+        raise ValueError(f"'{name}' must be finite: an integer of {digits(int(value))} digits") from None
+
+
+def digits(value: int) -> int:
+    """Decimal digits of an integer that may be too long to be printed, to within one."""
+    return int(abs(value).bit_length() * math.log10(2)) + 1
 
 
 def _said(attribute: Attribute[Any]) -> str:

@@ -50,10 +50,10 @@ def as_workers(workers: Any) -> Workers:
     return count
 
 
-def as_timeout(timeout: Any, workers: Workers) -> float | None:
-    """Return `timeout` validated; refused where nothing could keep it."""
+def as_timeout(timeout: Any, workers: Workers) -> float:
+    """Return `timeout` validated, inf for None; refused where nothing could keep it."""
     if timeout is None:
-        return None
+        return math.inf
     limit = as_real("timeout", timeout)
     require("timeout", limit > 0, "> 0", timeout)
     if workers == 1:

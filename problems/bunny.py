@@ -34,7 +34,7 @@ class Bunny(Task):
 
     Parameters
     ----------
-    size : {"default", "tiny", "paper"}
+    size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 8 samples, 32x32 at 8, or 64x64 at 32 as in the paper.
     full : bool, default False
         The scan with 69,451 faces instead of the one with 948.

@@ -20,6 +20,8 @@ def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64
         value = value.detach().cpu().numpy()
     if hasattr(value, "toarray"):
         value = value.toarray()
+    if name == "fun" and isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) == 0 < np.ndim(value[1]):
+        raise WrongValueError("'fun' must return real numbers, got a pair: where it is (f, gradient), give jac=True")
     array = _as_array(value, name)
     # One number in an array of one element is what many functions return; it is not ambiguous.
     if array.size == 1 and (shape == () or (name != "fun" and all(length == 1 for length in shape))):

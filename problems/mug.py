@@ -35,7 +35,7 @@ class Mug(Task):
 
     Parameters
     ----------
-    size : {"default", "tiny", "paper"}
+    size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x192 at 32 as in the paper.
     azimuth : float, default 45
         Angle between camera and handle in the target picture, in degrees.

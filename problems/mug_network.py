@@ -71,10 +71,12 @@ class MugNetwork(GreyBoxProblem):
 
     Parameters
     ----------
-    size : {"default", "tiny", "paper"}
+    size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x256 at 32 as in the paper.
-    n_train, n_held_out : int, default 256 and 64
-        Pictures it is trained on, and pictures its error is measured on.
+    n_train : int, default 256
+        Pictures it is trained on.
+    n_held_out : int, default 64
+        Pictures its error is measured on.
     batch_size : int, default 16
         Pictures an estimate takes.
     spp : int, optional

@@ -63,7 +63,7 @@ class Scene(Problem):
         Samples per pixel.
     reference_spp : int, default 512
         Samples per pixel of a target that is rendered.
-    reference_seed : int
+    reference_seed : int, default 2**31
         Its seed, in [2**31, 2**32), where no render's seed lies.
     shared_reference : bool, default False
         Render it with seed 0 and `spp` samples instead, as the paper's code does: its noise then cancels at the answer,

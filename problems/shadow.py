@@ -33,7 +33,7 @@ class Shadow(Task):
 
     Parameters
     ----------
-    size : {"default", "tiny", "paper"}
+    size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x192 at 32 as in the paper.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
         As of every rendered task, see `invopt.problems.task.Task`.

@@ -28,7 +28,7 @@ class Task(Problem):
 
     Parameters
     ----------
-    size : {"default", "tiny", "paper"}
+    size : {"default", "tiny", "paper"}, default "default"
         Width, height and samples per pixel, of which the class says more.
     width, height : int, optional
         Pixels, instead of those of `size`.
@@ -36,12 +36,12 @@ class Task(Problem):
         Samples per pixel, instead of those of `size`.
     reference_spp : int, default 256
         Samples per pixel of the target picture, at least 256.
-    reference_seed : int
+    reference_seed : int, default 2**31
         Seed of the target picture, in [2**31, 2**32), where no render's seed lies.
     shared_reference : bool, default False
         Render the target with seed 0 and `spp` samples as the paper's code does. With the fixed seed policy its noise
         then cancels exactly at the answer, which no real photograph offers.
-    depth : int
+    depth : int, default 6
         Longest light path.
     backend : {"cuda", "llvm", "scalar"}, optional
         What to render with; by default the best usable.

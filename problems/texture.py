@@ -29,7 +29,7 @@ class Texture(Task):
 
     Parameters
     ----------
-    size : {"default", "tiny", "paper"}
+    size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x256 at 32.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
         As of every rendered task, see `invopt.problems.task.Task`.

@@ -51,12 +51,12 @@ class Cell:
         Registered task; preset, or ``estimator+method`` by their registered names.
     seed : int
         Of the start and, apart from it, of the run.
-    size : {"tiny", "default", "paper"}
+    size : {"tiny", "default", "paper"}, default "default"
     maxfev : int
         Evaluations it may spend.
-    maxtime : float
+    maxtime : float, default 120
         Seconds it may take.
-    shared_reference : bool
+    shared_reference : bool, default False
         As the paper's code does; see `make_problem`.
     """
 

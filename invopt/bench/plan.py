@@ -54,18 +54,18 @@ def make_plan(
 
     Parameters
     ----------
-    tasks : sequence of str
+    tasks : sequence of str, default ()
         Registered names; all that can be made from their name, if empty.
-    methods : sequence of str
+    methods : sequence of str, default ()
         Presets, or ``estimator+method`` of registered names; all presets, if empty.
-    seeds : int or iterable of int
+    seeds : int or iterable of int, default 20
         How many, from 0; or which. 0 to 19 are for reports, 1000 and up for tuning.
-    size : {"tiny", "default", "paper"}
+    size : {"tiny", "default", "paper"}, default "default"
     maxfev : int, optional
         Evaluations a run may spend; by default what suits the task and size.
-    maxtime : float
+    maxtime : float, default 120
         Seconds a run may take before it counts as failed.
-    shared_reference : bool
+    shared_reference : bool, default False
         Render targets with the seed of every render, as the paper's code does.
     """
     chosen_seeds = _as_seeds(seeds)

@@ -63,7 +63,7 @@ def make_problem(task: str, size: str, shared_reference: bool = False) -> Proble
         Registered name.
     size : {"tiny", "default", "paper"}
         Its own size where it has one; a smaller picture of boxes; nothing where there is nothing to choose.
-    shared_reference : bool
+    shared_reference : bool, default False
         Render the target with the seed of every render, as the paper's code does; for rendered tasks only.
     """
     require("size", size in SIZES, f"one of {', '.join(SIZES)}", size)

@@ -59,7 +59,7 @@ class Choice:
         What to render with.
     library : Library or None
         The LLVM library, where that is the backend.
-    note : str
+    note : str, default ""
         What was wanted and not found, in one line; empty if nothing.
     """
 

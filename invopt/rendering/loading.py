@@ -54,7 +54,7 @@ class Blueprint:
         The scene.
     variables : mapping of str to str
         Values of the ``$variables`` of an XML file.
-    moving : collection of str
+    moving : collection of str, default ()
         Shapes that will move: they become instances where that is possible.
     integrator : str, optional
         "prb" or "prb_projective": load for derivatives. Shapes then stay as they are, for Mitsuba has no derivative

@@ -33,7 +33,7 @@ class LiveScene:
     ----------
     blueprint : Blueprint
         What to load, and which of its shapes will move.
-    sensors : sequence of int
+    sensors : sequence of int, default (0,)
         Which cameras take the pictures.
     loss : Loss
         How pictures are compared with their targets.

@@ -49,8 +49,8 @@ class Field:
         Units of a hidden layer.
     depth : int, default 4
         Linear layers, at least 2.
-    encoding : HashGrid or mapping of some of its fields
-        How positions are encoded; 10 levels of up to 2^15 points from 4 vertices a side on, growing by 1.6.
+    encoding : HashGrid or mapping of some of its fields, optional
+        How positions are encoded; by default 10 levels of up to 2^15 points from 4 vertices a side on, growing by 1.6.
     output : {"linear", "exp"}, default "linear"
         The last layer's answer as it is, which the papers have, or its exponential: never negative, and as soon at a
         hundred as at a hundredth, for scenes whose parts differ much in brightness.

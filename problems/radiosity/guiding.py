@@ -52,8 +52,10 @@ class Guide:
         Linear layers, at least 2.
     lobes : int, default 8
         Lobes of the mixture.
-    first, last : int, default 1000, 5000
-        Steps between which it learns; it is used from halfway on.
+    first : int, default 1000
+        Step from which it learns.
+    last : int, default 5000
+        Step up to which it does; it is used from halfway on.
 
     References
     ----------

@@ -60,22 +60,22 @@ class NeuralRadiosity(Problem):
 
     Parameters
     ----------
-    scene : str, Path, dict or callable
+    scene : str, Path, dict or callable, default "cornell-box"
         A name ("cornell-box", "gap-room", "glossy-plates", "furnace"), an XML file, Mitsuba's dictionary, or what
         builds one once a backend is active.
-    field : {"small", "paper", "tiny"}, Field or mapping of its fields
+    field : {"small", "paper", "tiny"}, Field or mapping of its fields, default "small"
         The network; "small" is for a CPU.
     n_points : int, default 2**14
         Points drawn an iteration, uniform by area over all surfaces that scatter.
     n_directions : int, default 32
         Incident directions at each.
-    loss : {"relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss
+    loss : {"relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss, default "relative-l2"
         How the sides are compared; "symmetric-l2" needs two directions at least.
     sides : {"outgoing", "reflected"}, default "outgoing"
         What is compared: all that leaves a point, as in the papers, or what it reflects, without what it emits. Their
         differences are the same; but a relative loss divides a lamp's by all of its light or by what the field is to
         learn there.
-    sampling : {"uniform", "bsdf", "nee", "guided"}
+    sampling : {"uniform", "bsdf", "nee", "guided"}, default "bsdf"
         Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
         that with half of the directions from a network which learns where light comes from.
     bounces : int, default 1

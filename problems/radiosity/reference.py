@@ -53,7 +53,7 @@ def reference(
         Longest path.
     size : (int, int), optional
         Width and height, instead of the camera's.
-    seed : int
+    seed : int, default 2**31
         Seed, at least 2**31, where that of no training lies.
     cache : Path, optional
         Folder, instead of `cache_folder`.

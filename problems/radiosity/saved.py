@@ -38,7 +38,7 @@ class RadianceField:
         Its weights.
     low, extent : ndarray, shape (3,)
         Corner and size of the box that positions are in.
-    scene : str
+    scene : str, default ""
         What it was trained in, by name and fingerprint.
 
     Examples

@@ -31,9 +31,9 @@ class Training:
         Reference picture.
     every : int
         Iterations between evaluations.
-    spp : int
+    spp : int, default 4
         Rays through a pixel of the left side.
-    seconds : float
+    seconds : float, default inf
         Time after which training ends, evaluations not counted.
     """
 

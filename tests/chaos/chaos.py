@@ -62,7 +62,9 @@ class Trial:
         if not self.journal.exists():
             return Counter()
         found = [Journal(self.journal).evaluations(run.id) for run in Journal(self.journal).runs]
-        return Counter((x.tobytes().hex(), int(seed)) for each in found for x, seed in zip(each.x, each.seed, strict=True))
+        return Counter(
+            (x.tobytes().hex(), int(seed)) for each in found for x, seed in zip(each.x, each.seed, strict=True)
+        )
 
 
 class Table:
@@ -184,7 +186,12 @@ def main(scale: float = 1.0) -> int:
             made = trial("values", workers=2)
             first = made.finish(deadly=str(made.folder / "dead"))
             died = (made.folder / "dead").exists()
-            table.add("killed worker", "values", no_death=int(not died), other_bits=int(first["bits"] != whole["values"]["bits"]))
+            table.add(
+                "killed worker",
+                "values",
+                no_death=int(not died),
+                other_bits=int(first["bits"] != whole["values"]["bits"]),
+            )
         for i in count(5):
             task = ("values", "residuals", "mug", "shadow", "cmaes")[i % 5]
             table.add("disk full", task, **full(trial(task), whole[task]))

@@ -176,6 +176,11 @@ def test_values_and_residuals_taken_for_each_other_are_told_apart(vectorized):
         invopt.minimize(lambda x: x, [1.0, 2.0])
 
 
+def test_a_pair_of_value_and_gradient_is_recognised():
+    with pytest.raises(InvoptError, match=r"got a pair: where it is \(f, gradient\), give jac=True"):
+        invopt.minimize(lambda x: (float(x @ x), 2 * x), [1.0, 2.0])
+
+
 def test_masked_values_are_none():
     with pytest.raises(InvoptError, match="'fun' must return real numbers, got masked ones"):
         invopt.minimize(lambda x: np.ma.array([1.0], mask=[True]), x0=[1.0])

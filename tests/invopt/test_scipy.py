@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import scipy.optimize
+from scipy.optimize import rosen, rosen_der, rosen_hess
 
 import invopt
-from invopt import as_method, estimators, optimizers
+from invopt import IncompatibleError, UnknownNameError, as_method, estimators, optimizers
+
+START = [-1.2, 1.0]
 
 
 def test_as_method_solves_rosenbrock():
@@ -58,3 +61,42 @@ def test_differentiate_reports_derivatives_with_errors_in_the_users_units():
 def test_differentiate_refuses_products_where_there_are_none():
     with pytest.raises(TypeError, match="no Hessian-vector products"):
         invopt.differentiate("quad", "fr22", p=[1.0, 0.0])
+
+
+def bowl(x, a):
+    return float(((x - a) ** 2).sum())
+
+
+def slope(x, a):
+    return 2 * (x - a)
+
+
+def test_as_method_uses_derivatives():
+    method = as_method()
+    for jac, fun in ((rosen_der, rosen), (True, lambda x: (rosen(x), rosen_der(x)))):
+        res = scipy.optimize.minimize(fun, START, jac=jac, hess=rosen_hess, method=method)
+        assert res.choice.startswith("ExactDerivative with Newton")
+        np.testing.assert_allclose(res.x, 1.0, atol=1e-6)
+    res = scipy.optimize.minimize(bowl, [0.0, 0.0], args=(2.0,), jac=slope, method=method)
+    assert res.choice.startswith("ExactDerivative with BFGS")
+    np.testing.assert_allclose(res.x, 2.0, atol=1e-6)
+
+
+def test_as_method_keeps_what_it_was_made_with():
+    method = as_method("finite-difference", "bfgs", maxfev=30)
+    res = scipy.optimize.minimize(rosen, START, jac=rosen_der, method=method)
+    assert type(res.estimator).__name__ == "FiniteDifference"
+    assert res.nfev <= 30
+
+
+def test_as_method_refuses_what_minimize_does():
+    with pytest.raises(IncompatibleError, match="'hessp'"):
+        scipy.optimize.minimize(rosen, START, jac=rosen_der, hessp=lambda x, p: p, method=as_method())
+    with pytest.raises(UnknownNameError, match="'options' has 'maxcor'"):
+        scipy.optimize.minimize(rosen, START, method=as_method(), options={"maxcor": 3})
+
+
+def test_as_method_passes_options_on():
+    method = as_method("finite-difference", "bfgs")
+    res = scipy.optimize.minimize(rosen, START, method=method, tol=1e-2, options={"maxfun": 40, "rng": 0})
+    assert res.nfev <= 40

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import Bounds, rosen, rosen_der, rosen_hess
 
 import invopt
-from invopt import IncompatibleError, UnknownNameError, as_method, estimators, minimize, optimizers, problems
+from invopt import estimators, minimize, optimizers, problems
 from invopt._prepare import prepare
 
 START = [-1.2, 1.0]
@@ -48,6 +48,8 @@ def test_x0_by_position_with_parts_by_name():
     same(minimize(rosen, START, estimator="finite-difference", method="bfgs"), expected)
     same(minimize(rosen, START, "bfgs", estimator="finite-difference"), expected)
     same(minimize(rosen, START, optimizers.BFGS(), estimator="finite-difference"), expected)
+    same(minimize(rosen, START, (), "BFGS", estimator="finite-difference"), expected)
+    same(minimize(rosen, START, None, optimizers.BFGS(), estimator="finite-difference"), expected)
 
 
 @pytest.mark.parametrize("args", [(1.5,), (1.5, 2.0), 1.5, np.float64(1.5)], ids=str)
@@ -80,7 +82,7 @@ def test_further_arguments_travel_to_workers():
 @pytest.mark.parametrize(
     ("arguments", "named", "message"),
     [
-        ((never, START, (), "bfgs"), {}, r"by position there is minimize\(fun, x0, args\)"),
+        ((never, START, (), "bfgs", None), {}, r"by position there is minimize\(fun, x0, args, method\)"),
         ((never, "fr22", "adam", 3), {"x0": START}, r"by position there is minimize\(problem, estimator, method\)"),
         ((never, START), {"x0": START}, "'x0' is given twice"),
         ((never, START, (1,)), {"args": (1,)}, "'args' is given twice"),
@@ -176,147 +178,6 @@ def test_open_bounds():
         )
 
 
-# Methods by scipy's names.
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Nelder-Mead",
-        "nelder_mead",
-        "POWELL",
-        "L-BFGS-B",
-        "TNC",
-        "COBYLA",
-        "cobyqa",
-        "SLSQP",
-        "trust-constr",
-        "dogleg",
-        "TRUST_EXACT",
-        "trust-krylov",
-    ],
-)
-def test_scipys_methods_by_name(name):
-    method = prepare(never, x0=START, method=name).method
-    assert method == optimizers.Scipy(name.lower().replace("_", "-"))
-
-
-@pytest.mark.parametrize(("name", "ours"), [("BFGS", "BFGS"), ("CG", "FletcherReevesCG"), ("Newton-CG", "NewtonCG")])
-def test_names_of_ours_stay_ours(name, ours):
-    assert type(prepare(never, x0=START, method=name).method).__name__ == ours
-
-
-def test_a_misspelt_method_of_scipys():
-    with pytest.raises(UnknownNameError, match="unknown optimizer 'nelder-meat'; did you mean 'nelder-mead'"):
-        minimize(never, START, method="nelder-meat")
-
-
-def test_nelder_mead_is_scipys_own():
-    theirs = scipy.optimize.minimize(rosen, START, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6})
-    ours = minimize(rosen, START, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6})
-    assert ours.success
-    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-12)
-    assert abs(ours.history.nfev[-1] - theirs.nfev) <= 1
-
-
-def test_lbfgsb_with_a_gradient_is_scipys_own():
-    theirs = scipy.optimize.minimize(rosen, START, jac=rosen_der, method="L-BFGS-B")
-    ours = minimize(rosen, START, jac=rosen_der, method="L-BFGS-B")
-    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-10)
-    assert abs(ours.history.nfev[-1] - 2 * theirs.nfev) <= 4
-
-
-# Options and tolerances.
-
-
-def settings(**arguments):
-    run = prepare(never, x0=START, progress=arguments.pop("progress", False), **arguments)
-    return run, (run.maxiter, run.maxfev, run.tolerances.gtol, run.tolerances.xtol, run.tolerances.ftol)
-
-
-def test_options_are_the_arguments_of_a_run():
-    options = {"maxiter": 7, "maxfev": 90.0, "gtol": 1e-3, "xtol": 1e-4, "ftol": 1e-5}
-    assert settings(options=options)[1] == settings(**options)[1] == (7, 90, 1e-3, 1e-4, 1e-5)
-    assert settings(options={"maxfun": 90})[0].maxfev == 90
-    assert settings(options={"disp": True}, progress=None)[0].progress is True
-    assert settings(options={"disp": 0}, progress=None)[0].progress is False
-
-
-def test_tol_stands_for_the_tolerances_that_are_not_given():
-    assert settings()[1][2:] == (1e-6, 1e-8, 0.0)
-    assert settings(tol=1e-3)[1][2:] == (1e-3, 1e-3, 0.0)
-    assert settings(tol=1e-3, gtol=1e-6)[1][2:] == (1e-6, 1e-3, 0.0)
-    assert settings(tol=1e-3, options={"xtol": 1e-5})[1][2:] == (1e-3, 1e-5, 0.0)
-
-
-def test_a_method_of_scipys_has_options_of_its_own():
-    own = {"xatol": 1e-10, "adaptive": True}
-    run, limits = settings(method="nelder-mead", options={"maxfev": 50, "disp": False, **own}, progress=None)
-    assert run.progress is False
-    assert run.method == optimizers.Scipy("nelder-mead", options=own)
-    # The run must not end before what was asked of the method is reached, nor sooner for being loose.
-    assert limits == (np.inf, 50, 1e-10, 1e-10, 0.0)
-    run, limits = settings(method="l-bfgs-b", options={"gtol": 1e-2, "ftol": 1e-3, "maxiter": 4})
-    assert run.method.options == {"gtol": 1e-2, "ftol": 1e-3, "maxiter": 4}
-    assert limits == (np.inf, np.inf, 1e-6, 1e-8, 0.0)
-
-
-def test_tol_reaches_a_method_of_scipys():
-    loose, close = (minimize(rosen, START, method="Nelder-Mead", tol=tol) for tol in (1e-1, 1e-12))
-    assert loose.status is close.status is invopt.Status.FINISHED
-    assert loose.nfev < 0.5 * close.nfev
-    np.testing.assert_allclose(close.x, 1.0, atol=1e-9)
-    assert settings(method=optimizers.Scipy("powell", tol=1e-9), tol=1e-3)[0].method.tol == 1e-9
-
-
-def test_iterations_of_a_method_of_scipys_are_its_own():
-    theirs = scipy.optimize.minimize(rosen, START, method="Powell", options={"maxiter": 30})
-    ours = minimize(rosen, START, method="Powell", options={"maxiter": 30})
-    np.testing.assert_allclose(ours.x, theirs.x, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (dict(options={"eps": 1e-3}), UnknownNameError, r"'eps', .* FiniteDifference\(abs_step=\.\.\.\)"),
-        (dict(options={"maxcor": 5}), UnknownNameError, r"optimizers\.LBFGS\(maxcor=\.\.\.\)"),
-        (dict(options={"maxls": 5}), UnknownNameError, r"ArmijoWolfe\(maxls=\.\.\.\)"),
-        (dict(options={"rng": 0}), UnknownNameError, r"an argument of its own, rng=\.\.\."),
-        (dict(options={"max_iter": 0}), UnknownNameError, "did you mean 'maxiter'"),
-        (dict(options={"adaptive": True}), UnknownNameError, "method='nelder-mead'"),
-        (dict(options={"maxcor": 5}, method="nelder-mead"), UnknownNameError, "does not take these 'options'"),
-        (dict(options={"maxiter": 1.5}), TypeError, "'maxiter' must be an integer"),
-        (dict(options={"maxiter": 5}, maxiter=5), TypeError, "'maxiter' is given twice"),
-        (dict(options={"maxfev": 5, "maxfun": 5}), TypeError, "'maxfev' is given twice"),
-        (dict(options={"gtol": 1e-3}, gtol=1e-3), TypeError, "'gtol' is given twice"),
-        (
-            dict(method=optimizers.Scipy("powell", options={"xtol": 1e-3}), options={"xtol": 1e-3}),
-            TypeError,
-            "'xtol' is given twice",
-        ),
-        (dict(tol=-1.0), ValueError, "'tol' must be >= 0"),
-        (dict(tol="tight"), TypeError, "'tol' must be a real number"),
-        (dict(tol=np.nan), ValueError, "'tol' must be >= 0 and finite"),
-        (dict(constraints=[{"type": "eq", "fun": np.sum}]), IncompatibleError, "'constraints' .* add a penalty"),
-        (dict(constraints={"type": "eq", "fun": np.sum}), IncompatibleError, "'constraints' other than bounds"),
-        (dict(constraints=scipy.optimize.LinearConstraint([[1, 1]], 0, 1)), IncompatibleError, "'constraints'"),
-        (dict(hessp=rosen), IncompatibleError, "'hessp' is not supported: give the whole Hessian as 'hess'"),
-        (dict(progress=torch.tensor(1.0)), TypeError, "'progress' must be a bool"),
-        (dict(progress=torch.tensor([1.0, 2.0])), TypeError, "'progress' must be a bool"),
-        (dict(progress="yes"), TypeError, "'progress' must be a bool"),
-        (dict(progress=1), TypeError, "'progress' must be a bool"),
-    ],
-)
-def test_an_error_says_the_way(arguments, error, message):
-    with pytest.raises(error, match=message):
-        minimize(never, START, **arguments)
-
-
-def test_no_constraints_are_fine():
-    for none in ((), [], None):
-        assert minimize(rosen, START, constraints=none, rng=0, maxfev=20).nfev == 20
-
-
 # Integers.
 
 
@@ -349,40 +210,6 @@ def test_a_fraction_is_none(name, bad):
         minimize(never, START, **{name: bad})
     with pytest.raises(TypeError, match="'n_samples' must be an integer"):
         estimators.FR22(n_samples=bad)
-
-
-# Behind scipy's own call.
-
-
-def test_as_method_uses_derivatives():
-    method = as_method()
-    for jac, fun in ((rosen_der, rosen), (True, lambda x: (rosen(x), rosen_der(x)))):
-        res = scipy.optimize.minimize(fun, START, jac=jac, hess=rosen_hess, method=method)
-        assert res.choice.startswith("ExactDerivative with Newton")
-        np.testing.assert_allclose(res.x, 1.0, atol=1e-6)
-    res = scipy.optimize.minimize(shifted, [0.0, 0.0], args=(2.0,), jac=shifted_jac, method=method)
-    assert res.choice.startswith("ExactDerivative with BFGS")
-    np.testing.assert_allclose(res.x, 2.0, atol=1e-6)
-
-
-def test_as_method_keeps_what_it_was_made_with():
-    method = as_method("finite-difference", "bfgs", maxfev=30)
-    res = scipy.optimize.minimize(rosen, START, jac=rosen_der, method=method)
-    assert type(res.estimator).__name__ == "FiniteDifference"
-    assert res.nfev <= 30
-
-
-def test_as_method_refuses_what_minimize_does():
-    with pytest.raises(IncompatibleError, match="'hessp'"):
-        scipy.optimize.minimize(rosen, START, jac=rosen_der, hessp=lambda x, p: p, method=as_method())
-    with pytest.raises(UnknownNameError, match="'options' has 'maxcor'"):
-        scipy.optimize.minimize(rosen, START, method=as_method(), options={"maxcor": 3})
-
-
-def test_as_method_passes_options_on():
-    method = as_method("finite-difference", "bfgs")
-    res = scipy.optimize.minimize(rosen, START, method=method, tol=1e-2, options={"maxfun": 40, "rng": 0})
-    assert res.nfev <= 40
 
 
 def test_every_argument_of_minimize_is_one_of_a_run():
