@@ -229,7 +229,7 @@ class Loop:
         counts = self.evaluator.counts
         counts.reserved = 0
         allowance = int(min(MOST, self.run.maxfev - counts.nfev))
-        if self.status is Status.INTERRUPTED and MOST * self.evaluator.seconds_each > _PATIENCE:
+        if self.status in {Status.INTERRUPTED, Status.CALLBACK} and MOST * self.evaluator.seconds_each > _PATIENCE:
             allowance = 0
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
         measuring = Measuring(

@@ -23,7 +23,7 @@ from invopt._prepare import Run, prepare
 from invopt._problem import Capability, Objective
 from invopt._registry import find
 from invopt._result import OptimizeResult, Status
-from invopt._threads import one_thread
+from invopt._threads import one_thread, own_threads
 from invopt._validators import as_flag, as_integer
 from invopt._workers import has_weights
 from invopt.exceptions import IdentityError, IncompatibleError
@@ -287,7 +287,9 @@ class _AskedObjective(Objective):
         ids = np.arange(self.asked, self.asked + len(x))
         self.asked += len(x)
         self._arrived, self._began, self._first = arrived, time.perf_counter(), int(ids[0])
-        values = self._inversion.ask(Request(x, seed, ids, kind, spp))
+        # The owner's code, between an ask and a tell, has its own number of threads.
+        with own_threads():
+            values = self._inversion.ask(Request(x, seed, ids, kind, spp))
         assert isinstance(values, Tensor)
         for row in values:
             yield self._outcome(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -112,7 +113,18 @@ class SharedObjective(Objective):
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian, by one worker."""
-        return torch.from_numpy(self._ask("hess", x, seed))
+        return self._hessian("hess", x, seed)
+
+    def item_hess(self, x: Tensor, *, seed: int) -> Tensor:
+        """Hessian for one item of a chain, by one worker."""
+        return self._hessian("item_hess", x, seed)
+
+    def _hessian(self, name: str, x: Tensor, seed: int) -> Tensor:
+        (outcome,) = self.evaluate(name, [Chunk(x[None], np.array([seed]))])
+        if outcome is None or outcome.values is None:
+            raise outcome.failure if outcome is not None and outcome.failure is not None else RuntimeError("no answer")
+        size = math.isqrt(outcome.values.numel())
+        return outcome.values.reshape(size, size)
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture, by one worker."""

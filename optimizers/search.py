@@ -50,7 +50,7 @@ class Search(Inverted):
             if state.inversion.done:
                 state.verdict = Status.FINISHED
                 return oracle.project(torch.from_numpy(state.inversion.result)), state
-            asked = oracle.project(torch.from_numpy(request))
+            asked = oracle.project(torch.from_numpy(request).to(x))
             # A point that comes back from another library's units, off by rounding, is the same one: as a step it would
             # pass for convergence.
             if not torch.allclose(asked, x, rtol=_ROUNDING, atol=_ROUNDING):

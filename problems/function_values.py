@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from invopt._validators import has_masked
 from invopt.exceptions import WrongValueError
 
 __all__ = ["as_values"]
@@ -16,6 +17,11 @@ Shape = tuple[int | None, ...]
 
 def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64]:
     """Numbers of a shape, of which None stands for any length but 0."""
+    if has_masked(value):
+        raise WrongValueError(
+            f"'{name}' returned masked elements, whose values mean nothing: fill them, or leave the same ones out at "
+            f"every point"
+        )
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     if hasattr(value, "toarray"):
@@ -39,8 +45,6 @@ def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64
 
 
 def _as_array(value: Any, name: str) -> NDArray[Any]:
-    if np.ma.is_masked(value):
-        raise WrongValueError(f"'{name}' must return real numbers, got masked ones: fill them, or leave them out")
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import invopt
 from invopt import Capability, Objective, Problem, estimators, optimizers, problems, testing
+from invopt._clock import Clock
 from invopt._loop import open_evaluator
 from invopt._prepare import prepare
 from invopt.problems.mug_network import PictureNetwork
@@ -49,7 +50,7 @@ def make_problem(model=None, **options):
 def estimates(problem, estimator, k=1, **options):
     run = prepare(problem, estimator, rng=0, progress=False, **options)
     with run.open() as objective:
-        evaluator = open_evaluator(run, objective, np.inf)
+        evaluator = open_evaluator(run, objective, Clock())
         evaluator.budget = type(evaluator.budget)()
         x = problem.as_tensor(run.x0 / run.x_scale)
         memory = run.estimator.init(problem)
@@ -170,7 +171,7 @@ def test_shared_samples_serve_every_product():
     problem = make_problem()
     run = prepare(problem, estimators.SharedSamples(n_samples=2), rng=0, progress=False)
     with run.open() as objective:
-        evaluator = open_evaluator(run, objective, np.inf)
+        evaluator = open_evaluator(run, objective, Clock())
         evaluator.budget = type(evaluator.budget)()
         x = problem.as_tensor(run.x0)
         found, _ = run.estimator.estimate(evaluator, x, run.estimator.init(problem), run.rng)
