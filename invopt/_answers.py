@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import digits
+from invopt._validators import digits, has_masked
 
 __all__ = ["as_answer", "as_answers"]
 
@@ -44,6 +44,8 @@ def as_answer(name: str, value: Any, *, residuals: bool, m: int | None) -> Array
 
 def as_answers(values: Any, k: int, *, residuals: bool, m: int | None) -> list[Array | None]:
     """Answers to `k` points as a list of arrays; None where an evaluation failed."""
+    if has_masked(values):
+        raise ValueError("'values' must have no masked elements: None or nan stands for a failed evaluation")
     rows = list(values) if isinstance(values, list | tuple) else _as_rows(values, k, residuals, m)
     if len(rows) != k:
         raise ValueError(f"'values' must have {_shape(k, residuals, m)}, got {len(rows)} answers")
@@ -78,8 +80,8 @@ def _hint(array: Array, residuals: bool, rows: int = 0) -> str:
 
 
 def _as_array(name: str, value: Any) -> Array:
-    if np.ma.is_masked(value):
-        raise TypeError(f"'{name}' must be real numbers, got masked ones: None or nan stands for a failed evaluation")
+    if has_masked(value):
+        raise ValueError(f"'{name}' must have no masked elements: None or nan stands for a failed evaluation")
     try:
         raw = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -207,7 +207,9 @@ def test_masked_values_are_refused(returned):
         invopt.minimize(lambda x: returned, x0=[0.5], rng=0)
     with (
         invopt.Session(x0=[0.5], rng=0) as session,
-        pytest.raises(ValueError, match="'values' must have no masked elements: give nan where an evaluation failed"),
+        pytest.raises(
+            ValueError, match="'values' must have no masked elements: None or nan stands for a failed evaluation"
+        ),
     ):
         session.tell(returned)
 
