@@ -133,6 +133,15 @@ def test_an_evaluation_that_takes_too_long_is_ended_and_its_worker_replaced():
     assert {outcome.worker.split(":")[0] for outcome in outcomes} == {socket.gethostname()}
 
 
+def test_a_timeout_keeps_its_type_where_tblib_changes_how_exceptions_are_pickled():
+    # As importing dask.distributed does, for the whole process.
+    tblib = pytest.importorskip("tblib.pickling_support")
+    tblib.install()
+    with open_objective(problems.Function(fun=hangs_left_of_zero, x0=[1.0, 1.0]), 2) as objective:
+        (outcome,) = objective.evaluate("fun", chunks(-1.0), limits=Limits(timeout=LIMIT))
+    assert type(outcome.failure) is invopt.EvaluationTimeoutError
+
+
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_an_executor_is_not_waited_for_longer_than_the_timeout(kind):
     with hanging_executor(kind) as (executor, fun):
