@@ -167,7 +167,7 @@ class ExecutorEngine(_FutureEngine):
         waiting = [i for i in range(len(futures)) if not inbox.holds(i)]
         for i in waiting:
             if i == waiting[0] or futures[i].running():
-                failure = Failure.of(EvaluationTimeoutError(_STALLED.format(timeout)))
+                failure = Failure.here(EvaluationTimeoutError(_STALLED.format(timeout)))
                 inbox.settle(i, Reply(i, failure=failure, seconds=timeout))
         return timeout
 

@@ -130,7 +130,7 @@ class WorkerProcess:
         if failure is not None:
             left.popleft()
             seconds = 0.0 if since is None else time.monotonic() - since
-            future.set_result(Reply(call.index, failure=Failure.of(failure), seconds=seconds, worker=worker))
+            future.set_result(Reply(call.index, failure=Failure.here(failure), seconds=seconds, worker=worker))
 
     def _name(self) -> str:
         return "" if self._process is None else f"{socket.gethostname()}:{self._process.pid}"

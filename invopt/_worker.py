@@ -57,15 +57,16 @@ class Call:
 
 @frozen(eq=False)
 class Failure:
-    """An exception: itself where it can be pickled, what it says in any case; `trace` is empty for one of our own."""
+    """An exception: itself where it can be pickled, or was made in this process; what it says in any case."""
 
     kind: str
     message: str
-    trace: str
-    error: bytes | None
+    trace: str = ""
+    error: bytes | None = None
+    own: BaseException | None = None
 
     @classmethod
-    def of(cls, error: BaseException, trace: str = "") -> Failure:
+    def of(cls, error: BaseException) -> Failure:
         """An exception ready to travel."""
         try:
             # By value where the parent's main module, or a function, defines its class.
@@ -73,18 +74,24 @@ class Failure:
             pickle.loads(pickled)  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001 - many exceptions cannot be pickled, or made again
             pickled = None
-        return cls(type(error).__name__, str(error), trace, pickled)
+        return cls(type(error).__name__, str(error), "".join(traceback.format_exception(error)), pickled)
+
+    @classmethod
+    def here(cls, error: BaseException) -> Failure:
+        """An exception of this process, which stays in it."""
+        return cls(type(error).__name__, str(error), own=error)
 
     def exception(self) -> BaseException:
         """The exception, or one of the same name, with its traceback as a note."""
+        if self.own is not None:
+            return self.own
         error: Any = None
         if self.error is not None:
             with contextlib.suppress(Exception):
                 error = pickle.loads(self.error)
         known = isinstance(error, BaseException)
         found: BaseException = error if known else type(self.kind, (RuntimeError,), {})(self.message)
-        if self.trace:
-            found.add_note(f"in a worker:\n{self.trace}")
+        found.add_note(f"in a worker:\n{self.trace}")
         return found
 
 
@@ -161,8 +168,7 @@ def _replied(payload: Payload, call: Call) -> Reply:
         if call.name is not None and call.name.endswith("value_and_jac"):
             found["blind_spots"] = objective.blind_spots
     except BaseException as error:  # noqa: BLE001 - it is the parent's to raise, SystemExit too
-        trace = "".join(traceback.format_exception(error))
-        found |= {"failure": Failure.of(error, trace), "unopened": objective is None}
+        found |= {"failure": Failure.of(error), "unopened": objective is None}
     return Reply(call.index, seconds=time.perf_counter() - began, **found)
 
 
