@@ -12,7 +12,7 @@ PINNED := pyproject.toml constraints.txt
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one .venv would break each other
 .SUFFIXES:
-.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity clean
+.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity chaos fuzz clean
 SHELL := /bin/sh
 
 help: ## list the targets
@@ -54,6 +54,12 @@ bench-cnn: setup ## train networks through the renderer, for an hour or so
 
 bench-radiosity: setup ## neural radiosity: estimators at equal iterations, seconds per iteration, memory
 	$(BIN)/python -m pytest tests/benchmarks/test_radiosity.py tests/benchmarks/test_radiosity_cost.py -s
+
+chaos: setup ## kill runs, fill disks, break evaluations, and look what is lost; ten minutes
+	$(BIN)/python tests/chaos/chaos.py
+
+fuzz: setup ## 20,000 bad inputs: only documented outcomes, no hang, no abort
+	$(BIN)/python tests/fuzz/fuzz.py
 
 clean: ## remove everything made here, .venv included
 	rm -rf $(VENV) build dist out docs/_build docs/gallery docs/api *.egg-info
