@@ -44,7 +44,7 @@ def as_answer(name: str, value: Any, *, residuals: bool, m: int | None) -> Array
 
 def as_answers(values: Any, k: int, *, residuals: bool, m: int | None) -> list[Array | None]:
     """Answers to `k` points as a list of arrays; None where an evaluation failed."""
-    if has_masked(values):
+    if isinstance(values, np.ma.MaskedArray) and has_masked(values):
         raise ValueError("'values' must have no masked elements: None or nan stands for a failed evaluation")
     rows = list(values) if isinstance(values, list | tuple) else _as_rows(values, k, residuals, m)
     if len(rows) != k:

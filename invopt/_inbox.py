@@ -19,7 +19,7 @@ class Inbox:
 
     Parameters
     ----------
-    told : callable, optional
+    told : callable or None
         ``told(reply)`` once for each reply that is not late, before the reply can be taken; never twice at a time.
 
     Attributes

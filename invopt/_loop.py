@@ -235,7 +235,7 @@ class Loop:
         measuring = Measuring(
             self.evaluator,
             SeedSource(self.run.estimator.seeds, rng),
-            residuals=Capability.RESIDUALS in self.run.problem.provides,
+            residuals=Capability.RESIDUALS in self._answered(),
             allowance=allowance,
         )
         try:
@@ -244,6 +244,11 @@ class Loop:
             answer = without_measuring(ending)
         self.status = answer.status
         return answer
+
+    def _answered(self) -> Capability:
+        """What the objective answers: all that its problem provides, or what the estimator asks of a session's owner."""
+        provided, needed = self.run.problem.provides, self.run.estimator.needs
+        return provided if self.objective.answers_all else provided & needed
 
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""

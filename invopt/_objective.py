@@ -72,6 +72,8 @@ class Objective(abc.ABC):
 
     chunk_size: int | None = None
     reference: NDArray[Any] | None = None
+    # Whether it answers whatever its problem provides; a session's owner answers what the estimator asks for.
+    answers_all: bool = True
 
     @abc.abstractmethod
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:

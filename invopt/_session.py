@@ -267,6 +267,7 @@ class _AskedObjective(Objective):
 
     # One answer each, which a journal keeps as soon as it is told.
     chunk_size = 1
+    answers_all = False
 
     def evaluate(
         self,

@@ -37,7 +37,7 @@ def digest(value: Any, name: str = "value") -> str:
         Numbers, texts, containers, arrays and tensors whole and exact; functions by their code, defaults, closures and
         the globals that they name; objects by their class and state, as pickle sees it. Functions and classes of
         installed packages are told by name, those of the user by content.
-    name : str
+    name : str, default "value"
         What a message calls it.
 
     Returns

@@ -46,7 +46,7 @@ class Claim:
         Budget that estimator and method were chosen for.
     x_scale : ndarray, shape (n,)
         Scales.
-    texts : dict of str
+    texts : dict of str, optional
         Problem, estimator and method as readers see them, and the names of the parameters.
     """
 

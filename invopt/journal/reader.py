@@ -116,7 +116,7 @@ class Journal:
     ----------
     path : str or Path
         The file.
-    max_bytes : int, default 2 * 2**30
+    max_bytes : int, default 2**31
         Size above which the residuals of runs that have ended are dropped when a run ends, the oldest first; what
         resuming needs is always kept. Such a run cannot be gone on with; its points and values stay.
 
@@ -140,7 +140,7 @@ class Journal:
     """
 
     path: Path = field(converter=lambda value: Path(value))
-    max_bytes: int = field(default=2 * 2**30, kw_only=True, validator=integer(0))
+    max_bytes: int = field(default=2**31, kw_only=True, validator=integer(0))
 
     def __attrs_post_init__(self) -> None:
         check_kind(self.path)

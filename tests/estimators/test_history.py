@@ -124,12 +124,12 @@ def test_the_window_shares_one_seed():
     # Those after measure the answer.
     assert len(set(seeds[: found.history.nfev[-1]])) == 1
     seeds.clear()
-    minimize(Problem2(), GaussNewton(seeds="per_iteration"), Newton(), rng=0, maxfev=8)
-    assert len(set(seeds)) == 4
+    minimize(Problem2(), GaussNewton(seeds="per_iteration"), Newton(), rng=0, maxiter=3)
+    assert len(set(seeds[:8])) == 4
     seeds.clear()
-    minimize(Problem2(), GaussNewton(window=1, n_samples=2), Newton(), rng=0, maxfev=16)
+    minimize(Problem2(), GaussNewton(window=1, n_samples=2), Newton(), rng=0, maxiter=3)
     assert [len(set(seeds[i : i + 4])) for i in range(0, 16, 4)] == [1, 1, 1, 1]
-    assert len(set(seeds)) == 4
+    assert len(set(seeds[:16])) == 4
 
 
 def test_width_follows_the_steps():

@@ -160,9 +160,10 @@ def test_a_timeout_is_an_error_or_a_failed_evaluation():
     with pytest.raises(invopt.EvaluationTimeoutError, match=r"did not end within 'timeout' = 3 s; .*failures='nan'"):
         solve(problem, **options)
     result = solve(problem, **options, failures="nan", maxfev=24)
-    assert result.nfev == 24
+    assert result.nfev <= 24
     assert result.n_nonfinite > 0
-    assert f"{result.n_nonfinite} of 24 evaluations failed, the last: the evaluation did not end" in result.message
+    failed = f"{result.n_nonfinite} of {result.nfev} evaluations failed, the last: the evaluation did not end"
+    assert failed in result.message
 
 
 @pytest.mark.parametrize(
