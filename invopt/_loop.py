@@ -246,7 +246,7 @@ class Loop:
         return answer
 
     def _answered(self) -> Capability:
-        """What the objective answers: all that its problem provides, or what the estimator asks of a session's owner."""
+        """What the objective answers: all that its problem provides, or all that the estimator asks."""
         provided, needed = self.run.problem.provides, self.run.estimator.needs
         return provided if self.objective.answers_all else provided & needed
 
