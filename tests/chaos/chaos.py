@@ -49,8 +49,7 @@ class Trial:
         out, error = self.start(**options).communicate(timeout=300)
         if not out:
             raise AssertionError(f"{self.task}: no result: {error[-2000:]}")
-        said: dict[str, Any] = json.loads(out)
-        return said | {"warned": "JournalWarning" in error}
+        return _said(out) | {"warned": "JournalWarning" in error}
 
     def noted(self) -> list[tuple[float, tuple[str, int]]]:
         """When each evaluation was finished, and which it was."""
@@ -65,6 +64,12 @@ class Trial:
         return Counter(
             (x.tobytes().hex(), int(seed)) for each in found for x, seed in zip(each.x, each.seed, strict=True)
         )
+
+
+def _said(out: str) -> dict[str, Any]:
+    """What a child printed last; Mitsuba's warnings come before."""
+    found: dict[str, Any] = json.loads(out[out.rindex('{"status"') :])
+    return found
 
 
 class Table:
@@ -119,7 +124,7 @@ def killed(trial: Trial, whole: dict[str, Any], rng: np.random.Generator, number
         "of_replayed": rest["replayed"],
     }
     if number == signal.SIGTERM:
-        ended = json.loads(out)["status"] if out else f"no result: {error[-500:]}"
+        ended = _said(out)["status"] if out else f"no result: {error[-500:]}"
         figures["not_ended"] = int(process.returncode != 0 or not out)
         figures["of_interrupted"] = int(ended == "INTERRUPTED")
     return figures

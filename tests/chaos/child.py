@@ -77,7 +77,7 @@ TASKS = {
     "cmaes": lambda notes: (slow(notes), "function-value", optimizers.CMAES(), 200),
     "nelder-mead": lambda notes: (slow(notes), "function-value", optimizers.Scipy("nelder-mead"), 200),
     "spsa": lambda notes: (slow(notes), estimators.SPSA(), "adam", 200),
-    "faulty": lambda notes: (slow(notes, faulty=True), "shared-samples", "newton-cg", 250),
+    "faulty": lambda notes: (slow(notes, faulty=True), estimators.SharedSamples(n_samples=8), "newton-cg", 250),
     "faulty-search": lambda notes: (slow(notes, faulty=True), "function-value", optimizers.CMAES(), 200),
     "faulty-residuals": lambda notes: (slow(notes, residuals=True, faulty=True), None, None, 250),
 }
