@@ -33,6 +33,7 @@ _AGAIN = 5.0
 _MOST_WAITING = 2**28
 # Points that differ by this share of their size or scale are the same, computed by other arithmetic.
 _SAME = 1.5e-8
+_Key = tuple[str, bytes, int, int | None]
 
 
 class Recorder:
@@ -64,6 +65,7 @@ class Recorder:
         self.run = self._begin()
         # Numbers after the last evaluation, and after the last of the descent, and when that had ended.
         self._end, self.descent_end, self.clock = self._ends()
+        self._spare = self._answers()
 
     # Reading.
 
@@ -83,13 +85,36 @@ class Recorder:
             exact = np.array_equal(item.x, points[i])
             if exact or (found[i] is None and self._is_same(item.x, points[i])):
                 found[i] = item
+        for i, item in enumerate(found):
+            key = _key(kind, points[i], seeds[i], spp)
+            found[i] = self._unused(key) if item is None else self._used(key, item)
         taken = [item for item in found if item is not None]
         self.replayed += len(taken)
-        self.inexact += sum(not np.array_equal(item.x, points[item.number - first]) for item in taken)
+        self.inexact += sum(
+            not np.array_equal(item.x, x) for item, x in zip(found, points, strict=True) if item is not None
+        )
         return found
 
-    def _rows(self, first: int, last: int) -> Iterator[Evaluation]:
-        query = f"SELECT {COLUMNS} FROM evaluation WHERE run = ? AND number >= ? AND number < ? ORDER BY serial"
+    def _unused(self, key: _Key) -> Evaluation | None:
+        """What an answer has measured, for the descent went on from there, or for the answer of a longer one."""
+        spare = self._spare.get(key)
+        return spare.pop(0) if spare else None
+
+    def _used(self, key: _Key, item: Evaluation) -> Evaluation:
+        """Give each evaluation once."""
+        if (spare := self._spare.get(key)) and item.purpose == "answer":
+            self._spare[key] = [other for other in spare if other.number != item.number]
+        return item
+
+    def _answers(self) -> dict[_Key, list[Evaluation]]:
+        """What was evaluated for the answers of this run so far, each of which ended a descent that may go on."""
+        found: dict[_Key, list[Evaluation]] = {}
+        for item in self._rows(0, self._end, "AND purpose = 'answer'") if self._end else ():
+            found.setdefault(_key(item.kind, item.x, item.seed, item.spp), []).append(item)
+        return found
+
+    def _rows(self, first: int, last: int, also: str = "") -> Iterator[Evaluation]:
+        query = f"SELECT {COLUMNS} FROM evaluation WHERE run = ? AND number >= ? AND number < ? {also} ORDER BY serial"
         assert self._connection is not None
         try:
             with self._lock, errors_of(self.claim.path):
@@ -270,3 +295,7 @@ class Recorder:
                 self._say(f"the journal {str(self.claim.path)!r} was removed while the run wrote it")
         except (OSError, JournalError) as error:
             self._say(f"the journal cannot be written: {error}")
+
+
+def _key(kind: str, x: NDArray[np.float64], seed: int, spp: int | None) -> _Key:
+    return kind, x.tobytes(), int(seed), spp

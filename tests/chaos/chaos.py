@@ -110,7 +110,7 @@ def killed(trial: Trial, whole: dict[str, Any], rng: np.random.Generator, number
     noted, kept = trial.noted(), trial.kept()
     lost = Counter(what for when, what in noted if when < at - (0 if trial.task in DEAR else BATCH)) - kept
     # One evaluation may have been noted and not yet been committed.
-    under_way = 1 if number == signal.SIGKILL and trial.task in DEAR else 0
+    under_way = 1 if trial.task in DEAR else 0
     before = len(noted)
     rest = trial.finish()
     again = Counter(what for _, what in trial.noted()[before:])

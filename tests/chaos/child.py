@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -24,8 +25,13 @@ def note(path, x, seed):
     """Append what was evaluated, and when: one write, whole whatever happens to the process."""
     line = f"{time.time():.6f} {np.ascontiguousarray(x).tobytes().hex()} {int(seed)}\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, line.encode())
+    with contextlib.suppress(OSError):  # the disk is full: on purpose, below
+        os.write(descriptor, line.encode())
     os.close(descriptor)
+
+
+def _size(path):
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 class Slow:
@@ -36,7 +42,7 @@ class Slow:
 
     def __call__(self, x, seed):
         time.sleep(0.005)
-        if self.deadly is not None and not os.path.exists(self.deadly) and seed % 7 == 3:
+        if self.deadly is not None and not os.path.exists(self.deadly) and _size(self.notes) > 2000:
             open(self.deadly, "w").close()
             os.kill(os.getpid(), 9)
         rng = np.random.default_rng([seed, *np.abs(x * 1e6).astype(int)])
