@@ -124,15 +124,15 @@ class Journaled(Objective):
         if values is not None and (values.ndim != (1 if name == "fun" else 2) or len(values) != k):
             return
         clock, failure = self._clock(), None if outcome.failure is None else str(outcome.failure)
-        for row, i in enumerate(part.missing):
-            value, vector = (math.nan, None) if values is None else _split(name, values[row])
+        points, seeds, split = part.chunk.rows.numpy(), part.chunk.seeds.tolist(), _split(name, values, k)
+        for i, (value, vector) in zip(part.missing, split, strict=True):
             self._recorder.add(
                 Evaluation(
                     number=part.first + i,
                     purpose=self.purpose,
                     kind=_KINDS[name],
-                    x=part.chunk.rows[i].numpy(),
-                    seed=int(part.chunk.seeds[i]),
+                    x=points[i],
+                    seed=seeds[i],
                     spp=spp,
                     value=value,
                     vector=vector,
@@ -191,15 +191,18 @@ def _only(part: _Part) -> Chunk:
     return Chunk(part.chunk.rows[part.missing].clone(), part.chunk.seeds[part.missing])
 
 
-def _split(name: str, row: Tensor) -> tuple[float, NDArray[np.floating] | None]:
-    """Value and vector of a row of results."""
+def _split(name: str, values: Tensor | None, k: int) -> list[tuple[float, NDArray[np.floating] | None]]:
+    """Value and vector of each of `k` rows of results."""
+    if values is None:
+        return [(math.nan, None)] * k
     if name == "fun":
-        return float(row), None
+        return [(value, None) for value in values.tolist()]
+    rows = list(values.detach().cpu().numpy())
     if name == "residuals":
-        return float(row.double().square().mean()), row.detach().cpu().numpy()
+        return list(zip(values.double().square().mean(1).tolist(), rows, strict=True))
     if name == "hess":
-        return math.nan, row.numpy()
-    return float(row[0]), row[1:].numpy()
+        return [(math.nan, row) for row in rows]
+    return [(float(row[0]), row[1:]) for row in rows]
 
 
 def _value(name: str, item: Evaluation) -> Tensor:

@@ -25,8 +25,8 @@ __all__ = ["Recorder"]
 _logger = logging.getLogger("invopt.journal")
 # Seconds that what was evaluated may wait in memory: a cheap function's evaluations are committed together.
 _LONGEST = 0.5
-# Seconds of evaluations after which a commit, of some 50 microseconds, is cheap beside them.
-_WORTH = 2e-3
+# Seconds of one evaluation, and of several together, beside which a commit, of some 100 microseconds, is cheap.
+_DEAR, _WORTH = 2e-3, 20e-3
 # Seconds between attempts to write a file that could not be written.
 _AGAIN = 5.0
 # Bytes that may wait in memory while a file cannot be written.
@@ -50,7 +50,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._owner = owner.acquire()
-        self._waiting: list[Evaluation] = []
+        self._waiting: list[tuple[Any, ...]] = []
         self._bytes = self._serial = 0
         self._worth = 0.0
         self._since = time.monotonic()
@@ -88,11 +88,9 @@ class Recorder:
         for i, item in enumerate(found):
             key = _key(kind, points[i], seeds[i], spp)
             found[i] = self._unused(key) if item is None else self._used(key, item)
-        taken = [item for item in found if item is not None]
+        taken = [(item, x) for item, x in zip(found, points, strict=True) if item is not None]
         self.replayed += len(taken)
-        self.inexact += sum(
-            not np.array_equal(item.x, x) for item, x in zip(found, points, strict=True) if item is not None
-        )
+        self.inexact += sum(not np.array_equal(item.x, x) for item, x in taken)
         return found
 
     def _unused(self, key: _Key) -> Evaluation | None:
@@ -141,11 +139,13 @@ class Recorder:
         if os.getpid() != self._pid or not self._writes:
             return
         with self._lock:
-            self._waiting.append(item)
+            # As bytes: whoever has the arrays may change them.
+            self._waiting.append(as_row(self.run, self._serial, item))
+            self._serial += 1
             self._bytes += 0 if item.vector is None else item.vector.nbytes
             self._worth += item.seconds
             now = time.monotonic()
-            if self._worth >= _WORTH or now - self._since >= _LONGEST:
+            if item.seconds >= _DEAR or self._worth >= _WORTH or now - self._since >= _LONGEST:
                 self._commit(now)
             elif self._flusher is None:
                 self._flusher = threading.Thread(target=self._flush_often, name="invopt-journal", daemon=True)
@@ -164,9 +164,9 @@ class Recorder:
             return
         try:
             with errors_of(self.claim.path), self._transaction() as connection:
-                rows = [as_row(self.run, self._serial + i, item) for i, item in enumerate(self._waiting)]
                 # Ctrl-C may come between a commit and what follows it: the same rows are then written once more.
-                connection.executemany(f"INSERT OR IGNORE INTO evaluation VALUES ({'?, ' * 15}?)", rows)
+                insert = f"INSERT OR IGNORE INTO evaluation VALUES ({'?, ' * 15}?)"
+                connection.executemany(insert, self._waiting)
         except (OSError, JournalError) as error:
             self._failed = now
             self._say(f"the journal cannot be written: {error}")
@@ -176,7 +176,6 @@ class Recorder:
                 self._waiting.clear()
             return
         self._failed = None
-        self._serial += len(self._waiting)
         self._waiting.clear()
         self._bytes = 0
 
