@@ -174,9 +174,10 @@ def minimize(
     largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
     ends with `NonFiniteError`, or with the status NONFINITE.
 
-    **Threads.** A run keeps torch and BLAS to one thread, unless x is a network's weights: points are small, and
-    threads that wait for each other make a run slower. `fun` and the callback have the number of threads that the
-    program had before, and so has everything after the run. Workers have one thread each.
+    **Threads.** A run keeps torch and BLAS to one thread, unless x is the weights of a network that does not render:
+    points are small, and threads that wait for each other make a run slower. `fun` and the callback have the number of
+    threads that the program had before, unless the problem renders; and so has everything after the run. Workers have
+    one thread each.
 
     **Workers.** Random numbers are still drawn here. Rows of points are handed out in chunks that do not depend on the
     number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its

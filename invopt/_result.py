@@ -143,26 +143,28 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
     Attributes
     ----------
     x : ndarray, shape (n,)
-        The answer: the last point; unless, where the run did not converge, an earlier one was lower by more than two
-        standard errors.
+        The answer: the last point, unless the start, or another point that an estimate or an evaluation found, is
+        lower by more than the noise, measured under the same seeds. Of the weights of a network, the last point; in a
+        callback too, unless an earlier estimate was lower by more than two standard errors.
     parameters : dict
         The answer by name, in the units people think in; see `Problem.parameters`.
     fun : float
-        Value reported for `x` by the estimator (of the smoothed objective, where it smooths).
+        Value measured at `x`. Of the weights of a network, and in a callback: as the estimator reports it.
     fun_standard_error : float
         Its standard error; 0 if deterministic, inf if unknown.
     jac, standard_error : ndarray, shape (n,), or None
-        Gradient at `x` and the standard error of each component.
+        Gradient at `x` and the standard error of each component; None where `x` has no estimate.
     x_standard_error : ndarray, shape (n,), or None
         Error bar of each parameter, in its own units, where the estimator can tell.
     x_last, x_best : ndarray, shape (n,)
-        The last point, and the one with the lowest reported value; `fun_last` and `fun_best` likewise.
+        The last point, and the one with the lowest estimate; `fun_last` and `fun_best` are these estimates, of the
+        smoothed objective where the estimator smooths.
     success : bool
-        Whether the run converged.
+        Whether the run converged, and the values measured for the answer bear it out.
     status : Status
         Why it ended; `message` says it in words.
-    nfev, nit, n_nonfinite : int
-        Evaluations, iterations, and evaluations that were not finite.
+    nfev, nit, n_nonfinite, n_replayed : int
+        Evaluations, iterations, evaluations that were not finite, and those that were in the journal.
     seconds : float
         Wall time.
     history : History

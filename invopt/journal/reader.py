@@ -44,7 +44,7 @@ class RunRecord:
     fun, fun_standard_error : float or None
         Value at `x` and its standard error.
     nfev : int or None
-        Evaluations as the run counts them.
+        Evaluations as the run counts them; one with more samples per pixel counts as several.
     seconds : float or None
         How long it took.
     environment : dict of str
@@ -85,9 +85,10 @@ class Evaluations:
     seconds, clock : ndarray, shape (k,)
         How long each took, and when it was finished, since the run began.
     purpose, kind, worker, failure : tuple of str
-        "descent" or "answer"; "fun", "residuals" or "derivative"; where; what a failed one raised, else empty.
+        "descent" or "answer"; "fun", "residuals", "derivative" or "hessian"; where, empty for the run's own process;
+        what a failed one raised, else empty.
     residuals : tuple of (ndarray or None)
-        Residuals of shape (m,), or derivatives of shape (n,), where there are any.
+        Residuals of shape (m,), derivatives of shape (n,) or Hessians of shape (n n,), where there are any.
     """
 
     x: NDArray[np.float64]

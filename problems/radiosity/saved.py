@@ -39,7 +39,7 @@ class RadianceField:
     low, extent : ndarray, shape (3,)
         Corner and size of the box that positions are in.
     scene : str, default ""
-        What it was trained in, by name and fingerprint.
+        What it was trained in, by name and a digest of its content.
 
     Examples
     --------

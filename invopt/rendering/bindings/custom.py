@@ -44,7 +44,7 @@ class Custom(ValueBinding):
 
     Notes
     -----
-    The default scale without finite bounds is 1. To be picklable, as `workers` need, the function must be importable.
+    The default scale without finite bounds is 1. Lambdas and closures serve too; `workers` get a copy of the function.
     """
 
     function: Callable[[Tensor], Mapping[str, Any]] = field()
