@@ -293,10 +293,7 @@ class GaussNewton(HistoryEstimator):
 _FEWER = "{} residuals do not determine {} parameters: this is one of many answers"
 _FREE = "the residuals do not determine all parameters: some can change together, or alone, without changing any"
 _HIDDEN = "noise that no seed repeats hides how the residuals depend on some parameter"
-_LEFT_OVER = (
-    "what is left of the residuals is still {:.0f} times the noise: a model that cannot match the target, "
-    "or a wrong minimum"
-)
+_LEFT_OVER = "what is left of the residuals is still {:.0f} times the noise"
 
 
 def _clean(state: HistoryState) -> Sample:

@@ -1,4 +1,4 @@
-"""Estimator: how derivatives are got. Estimate: what one call of it found, with its uncertainty and cost."""
+"""Estimator: how derivatives are estimated. Estimate: what one call of it found, with its uncertainty and cost."""
 
 from __future__ import annotations
 

@@ -93,8 +93,7 @@ class Loop:
                 self.answer = self._measured()
         except BaseException as error:
             # Of the objective, a callback, a method, or SystemExit: whatever ends a run, what it found is not lost.
-            if isinstance(error, Exception):
-                self.status = Status.NONFINITE if isinstance(error, NonFiniteError) else Status.ERROR
+            self.status = _status_of(error)
             ending = self._ending()
             self.answer = None if ending is None else without_measuring(ending)
             error.result = self.result().resolve()  # type: ignore[attr-defined]
@@ -253,6 +252,15 @@ class Loop:
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""
         return result_of(self)
+
+
+def _status_of(error: BaseException) -> Status:
+    """Status of a run that an error ended."""
+    if isinstance(error, NonFiniteError):
+        return Status.NONFINITE
+    if isinstance(error, Exception | SystemExit):
+        return Status.ERROR
+    return Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.CLOSED
 
 
 def _is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool:

@@ -235,8 +235,8 @@ class Session:
         self._refuse_callbacks()
         with self._lock:
             if not self.done:
-                self._finalizer()
                 self._loop.status = Status.CLOSED
+                self._finalizer()
             self._asked = self._request = None
 
     def __enter__(self) -> Self:

@@ -151,6 +151,7 @@ def test_what_is_no_exception_is_no_failed_evaluation(error):
         with pytest.raises(SystemExit) as caught:
             run(fun, failures="nan")
         assert caught.value.result.nfev > 0
+        assert caught.value.result.status is Status.ERROR
     else:
         assert run(fun, failures="nan").status is Status.INTERRUPTED
 
