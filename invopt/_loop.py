@@ -23,7 +23,7 @@ from invopt._problem import Capability, Objective
 from invopt._reporting import record, result_of
 from invopt._result import History, OptimizeResult, Status
 from invopt._seeds import SeedSource
-from invopt._signals import terminated_like_interrupted
+from invopt._signals import terminated_like_interrupted, undisturbed
 from invopt._stopping import PlateauWatch, Point, surely
 from invopt._threads import own_threads
 from invopt.exceptions import NonFiniteError
@@ -99,7 +99,8 @@ class Loop:
             error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
         finally:
-            self.keeping.close(self)
+            with undisturbed():
+                self.keeping.close(self)
         result = self.result().resolve()
         self.keeping.warn(result)
         return result

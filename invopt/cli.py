@@ -40,7 +40,9 @@ app = typer.Typer(
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(help="Problem; see `invopt list`.")],
-    estimator: Annotated[str | None, typer.Option(help="How derivatives are estimated; by default what suits it.")] = None,
+    estimator: Annotated[
+        str | None, typer.Option(help="How to estimate derivatives; by default what suits it.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
     maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default what suits the problem.")] = None,

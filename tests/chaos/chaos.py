@@ -124,8 +124,8 @@ def killed(trial: Trial, whole: dict[str, Any], rng: np.random.Generator, number
         "of_replayed": rest["replayed"],
     }
     if number == signal.SIGTERM:
-        ended = _said(out)["status"] if out else f"no result: {error[-500:]}"
-        figures["not_ended"] = int(process.returncode != 0 or not out)
+        ended = _said(out)["status"] if process.returncode == 0 else f"{process.returncode}: {error[-500:]}"
+        figures["not_ended"] = int(process.returncode != 0)
         figures["of_interrupted"] = int(ended == "INTERRUPTED")
     return figures
 

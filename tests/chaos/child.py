@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 
@@ -120,6 +121,8 @@ def main():
         failures="nan" if task.startswith("faulty") else "raise",
         **options,
     )
+    # A signal that comes after the run is none of its business.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     columns = [result.history[name] for name in ("x", "fun", "sigma", "nfev")]
     bits = digest([result.x, float(result.fun), str(result.status), int(result.nfev), *columns], "the result")
     said = {"status": result.status.name, "nfev": int(result.nfev), "replayed": result.n_replayed, "bits": bits}
