@@ -1,4 +1,4 @@
-"""Points around where a run ended, which show whether the objective depends on x there, and whether it is lower near."""
+"""Points around where a run ended, which show whether the objective depends on x there, or is lower nearby."""
 
 from __future__ import annotations
 
