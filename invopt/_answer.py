@@ -210,7 +210,7 @@ def _verdict(
         return Status.NONFINITE, ""
     if base is not points[0] or _refutes(chosen, base, _drop(points, chosen), ending):
         return Status.UNSURE, _LOWER
-    if base.first > ending.least and _sees_nothing(base, [point.first for point in probes], ending):
+    if base.first > ending.least and is_on_a_step(base, probes, all_unseen=ending.all_unseen):
         return Status.PLATEAU, ""
     if ending.exact_rule and noise is True:
         return Status.UNSURE, _NOISY
@@ -219,12 +219,6 @@ def _verdict(
     if _is_far_above_noise(base):
         return Status.MISMATCH, ""
     return status, ""
-
-
-def _sees_nothing(base: Measured, values: list[float], ending: Ending) -> bool:
-    """Whether what lies around a point does not depend on x, as far as it was looked at."""
-    flat = bool(values) and all(is_same(value, base.first) for value in values)
-    return flat or is_on_a_step(base.first, values, all_unseen=ending.all_unseen)
 
 
 def _refutes(chosen: Measured, base: Measured, drop: float, ending: Ending) -> bool:

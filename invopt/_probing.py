@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from invopt._evaluate import Evaluator
-from invopt._measuring import is_same
+from invopt._measuring import Measured, is_same
 from invopt._stopping import Point
 
 __all__ = ["is_on_a_step", "probes_around", "unseen"]
@@ -44,10 +44,13 @@ def unseen(point: Point, *, exact: bool) -> Tensor:
     return torch.zeros(point.x.shape, dtype=torch.bool) if jac is None or not exact else (jac == 0).cpu()
 
 
-def is_on_a_step(base: float, values: list[float], *, all_unseen: bool) -> bool:
-    """Whether values around a point, at the probes of `probes_around`, show that it lies on a flat piece.
+def is_on_a_step(base: Measured, probes: list[Measured], *, all_unseen: bool) -> bool:
+    """Whether the probes of `probes_around` show that the objective is flat in some direction from `base`.
 
-    The further probes tell. A parameter that changes nothing at all is none of the objective's steps.
+    Of the first pair, in which all parameters change, one alone is enough: where an object has left the picture, one
+    way leads back into it. Of the others both kinds must be there, for a parameter may change nothing at all.
     """
-    same = [is_same(value, base) for value in values[_PAIR:]]
-    return any(same) and (all_unseen or not all(same))
+    # What bounds have pushed back onto the point tells nothing.
+    same = [None if bool((probe.x == base.x).all()) else is_same(probe.first, base.first) for probe in probes]
+    further = [value for value in same[_PAIR:] if value is not None]
+    return any(same[:_PAIR]) or (any(further) and (all_unseen or not all(further)))

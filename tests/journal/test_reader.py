@@ -78,7 +78,7 @@ def test_failed_evaluations_say_why(tmp_path):
         return float(x @ x)
 
     options = {"rng": 0, "maxfev": 60, "failures": "nan", "journal": tmp_path / "run"}
-    invopt.minimize(fails, "shared-samples", x0=[0.9, 0.0], **options)
+    invopt.minimize(fails, "function-value", "cmaes", x0=[0.3, 0.0], **options)
     found = Journal(tmp_path / "run").evaluations()
     failed = np.array([bool(text) for text in found.failure])
     assert failed.any()
