@@ -179,7 +179,8 @@ class SparseGaussNewton(Estimator):
             product=product,
             nfev=0,
             note=state.note,
-            blind=not jacobian.count_nonzero(),
+            # A Jacobian that predicts less than half of what it should says nothing of a minimum either.
+            blind=bool(state.note) or not jacobian.count_nonzero(),
         )
         return self._judged(estimate, residual, state)
 

@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from invopt._measuring import Measured, Measuring, is_same
+from invopt._probing import is_on_a_step
 from invopt._result import Status
 from invopt._seen import Lowest
 from invopt._stopping import Point
@@ -55,7 +56,9 @@ class Ending:
     noise_seen : bool
         Whether values at one point were seen to differ.
     probes : list of Tensor
-        Points a typical change away from the last one, in opposite directions.
+        Points around the last one, in pairs of opposite directions, a typical change away or less.
+    all_unseen : bool
+        Whether a derivative that passes for exact is exactly zero there.
     gtol : float
         Gradient that the run takes for 0, in units of `x_scale`.
     least : float
@@ -70,6 +73,7 @@ class Ending:
     exact_rule: bool
     noise_seen: bool
     probes: list[Tensor]
+    all_unseen: bool = False
     gtol: float = 0.0
     least: float = -math.inf
 
@@ -99,9 +103,9 @@ def without_measuring(ending: Ending) -> Answer:
 def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     """Measure the candidates, choose one, and see whether it bears out how the run ended."""
     points = _candidates(ending)[: max(measuring.left - 1, 1)]
-    probes = [Measured(x) for x in ending.probes] if ending.status.success else []
-    if measuring.left < len(points) + len(probes) + 1:
-        probes = []
+    # In pairs, as many as the allowance pays, with one evaluation left to see noise.
+    affordable = max(measuring.left - len(points) - 1, 0) // 2 * 2
+    probes = [Measured(x) for x in ending.probes[:affordable]] if ending.status.success else []
     measuring.round([*points, *probes])
     finite = [point for point in [*points, *probes] if math.isfinite(point.first)]
     if not finite:
@@ -206,7 +210,7 @@ def _verdict(
         return Status.NONFINITE, ""
     if base is not points[0] or _refutes(chosen, base, _drop(points, chosen), ending):
         return Status.UNSURE, _LOWER
-    if probes and base.first > ending.least and all(is_same(point.first, base.first) for point in probes):
+    if base.first > ending.least and is_on_a_step(base, probes, all_unseen=ending.all_unseen):
         return Status.PLATEAU, ""
     if ending.exact_rule and noise is True:
         return Status.UNSURE, _NOISY

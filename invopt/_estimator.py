@@ -96,7 +96,7 @@ class Estimate:
     spread : float, default nan
         Standard deviation of the sampled values: 0 on a plateau; nan where nothing was sampled.
     blind : bool, default False
-        Whether the gradient says nothing at all: exactly zero for lack of anything to see.
+        Whether the gradient says nothing of a minimum: it is exactly zero for lack of anything to see, or not reliable.
     note : str, default ""
         What a reader of the result should know about this estimate; empty if nothing.
     partial : bool, default False

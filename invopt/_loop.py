@@ -19,6 +19,7 @@ from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._keeping import Keeping
 from invopt._measuring import Measuring
 from invopt._optimizer import Oracle
+from invopt._probing import probes_around, unseen
 from invopt._problem import Capability, Objective
 from invopt._reporting import record, result_of
 from invopt._result import History, OptimizeResult, Status
@@ -207,16 +208,17 @@ class Loop:
         start = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
         last = Point(start, Estimate(x=start, fun=math.nan, nfev=0)) if self.last is None else self.last
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
-        away = torch.from_numpy(rng.choice([-1.0, 1.0], self.evaluator.n)) * min(1.0, self.evaluator.sigma_limit)
+        exact = _is_exact_rule(self.status, last.estimate, self.run.method.noise_aware)
         return Ending(
             status=self.status,
             last=last,
             best=self.best if self.run.estimator.comparable else None,
             start=self.evaluator.project(start),
             lowest=self.evaluator.seen.lowest,
-            exact_rule=_is_exact_rule(self.status, last.estimate, self.run.method.noise_aware),
+            exact_rule=exact,
             noise_seen=self.evaluator.is_noisy,
-            probes=[self.evaluator.project(last.x + side * away) for side in (1, -1)] if self.evaluator.n else [],
+            probes=probes_around(last, self.evaluator, rng, exact=exact),
+            all_unseen=bool(unseen(last, exact=exact).all()),
             gtol=self.run.tolerances.gtol,
             least=0.0 if Capability.RESIDUALS in self.run.problem.provides else -math.inf,
         )

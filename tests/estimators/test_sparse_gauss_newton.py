@@ -76,6 +76,14 @@ def test_it_says_where_locality_does_not_hold():
     assert "act on a residual" not in local.message
 
 
+def test_what_does_not_hold_is_no_minimum_however_small_its_gradient():
+    options = {"rng": 0, "maxfev": 60, "gtol": 1e9}
+    assert minimize(Local(), SparseGaussNewton(), NewtonCG(), **options).nit == 0
+    other = minimize(Dense(), SparseGaussNewton(), NewtonCG(), **options)
+    assert other.nit > 0
+    assert not other.success
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="'neighbours' must be at most n_samples - 5"):
         SparseGaussNewton(n_samples=8, neighbours=4)

@@ -50,6 +50,14 @@ def test_run_mug(run, tmp_path):
     assert matplotlib.image.imread(tmp_path / "found.png").shape[:2] == (64, 64)
 
 
+@pytest.mark.render
+@pytest.mark.parametrize("name", ["mug", "shadow", "bunny", "texture"])
+def test_tasks_end_at_the_noise_and_say_so(run, name):
+    code, printed, _ = run("run", name, "--set", "size=tiny")
+    assert code == 0
+    assert "as precise as the noise allows" in " ".join(printed.split())
+
+
 def test_run_options(run):
     code, printed, _ = run("run", "quad", "--estimator", "fr22", "--method", "adam", "--sigma", "0.5", "--maxfev", "40")
     assert code == 0

@@ -1,0 +1,297 @@
+"""The rules of every run: what is returned is measured, and never worse than what was seen; success is borne out."""
+
+import math
+
+import numpy as np
+import pytest
+
+import invopt
+from invopt import Session, Status, estimators, optimizers, problems
+
+PAIRS = {
+    "default": (None, None),
+    "shared-samples": ("shared-samples", None),
+    "adam": ("fr22", "adam"),
+    "gradient descent": ("finite-difference", "gradient-descent"),
+    "bfgs": ("finite-difference", "bfgs"),
+    "newton": ("finite-difference", "newton"),
+    "nelder-mead": ("function-value", "nelder-mead"),
+    "cmaes": ("function-value", "cmaes"),
+}
+# One that overshoots, and takes its last point for no better than any other.
+WILD = optimizers.GradientDescent(lr=1.5)
+
+
+def rosenbrock(x):
+    return float((100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum())
+
+
+def sphere(x):
+    return float(((x - 0.7) ** 2).sum())
+
+
+class Seen:
+    """Values with noise that is the seed's; remembers the true ones."""
+
+    def __init__(self, fun, noise=0.0):
+        self.fun, self.noise, self.values = fun, noise, []
+
+    def __call__(self, x, seed):
+        self.values.append(self.fun(x))
+        return self.values[-1] + self.noise * np.random.default_rng(seed).standard_normal()
+
+
+def seen(fun, pair, noise=0.0, **options):
+    made = Seen(fun, noise)
+    problem = problems.Function(fun=made, x0=[-1.2, 1.0], seeded=True)
+    return invopt.minimize(problem, *pair, **{"rng": 0, "maxfev": 200} | options), made.values
+
+
+# The answer.
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_without_noise_fun_is_the_value_at_x_and_none_was_lower(name):
+    result, values = seen(rosenbrock, PAIRS[name])
+    assert result.fun == rosenbrock(result.x)
+    assert result.fun_standard_error == 0
+    assert result.fun <= min(values) + 1e-8 * values[0]
+    assert len(values) == result.nfev <= 200
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_with_noise_fun_has_a_standard_error_and_none_was_clearly_lower(name):
+    noise = 0.3
+    result, values = seen(rosenbrock, PAIRS[name], noise)
+    assert 0 < result.fun_standard_error < 2 * noise
+    # Four values at least: five true standard errors.
+    assert abs(result.fun - rosenbrock(result.x)) <= 5 * noise / math.sqrt(4)
+    assert rosenbrock(result.x) <= min(values) + 4 * math.sqrt(2) * noise
+    assert rosenbrock(result.x) <= values[0] + 4 * math.sqrt(2) * noise
+    assert len(values) == result.nfev <= 200
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_a_method_that_diverges_returns_the_best_it_has_seen(noise):
+    estimator = estimators.FiniteDifference(abs_step=0.1)
+    result, values = seen(sphere, (estimator, WILD), noise, maxiter=6)
+    assert sphere(result.x_last) > 100 > values[0] >= sphere(result.x)
+    assert sphere(result.x) <= min(values) + 6 * noise + 1e-8 * values[0]
+    assert not result.success
+
+
+def test_a_mean_square_that_is_extrapolated_is_never_returned():
+    """Samples of a width say less than 0 of a sum of squares."""
+    result, _ = seen(lambda x: rosenbrock(5 * x), ("shared-samples", None), x_scale=[0.3, 0.3])
+    assert result.history.fun.size > 1
+    assert result.fun == rosenbrock(5 * result.x) >= 0
+
+
+@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("method", [None, "adam"])
+def test_fun_of_residuals_is_their_mean_square_at_x(method, n):
+    def residuals(x):
+        return np.concatenate([10 * (x[1:] - x[:-1] ** 2), 1 - x[:-1]])
+
+    problem = problems.Function(fun=residuals, x0=np.full(n, -1.0), residuals=True)
+    result = invopt.minimize(problem, None, method, rng=0, maxfev=150)
+    assert result.fun == pytest.approx(np.square(residuals(result.x)).mean(), rel=1e-12)
+    for x in (problem.x0, result.x_last, result.x_best):
+        assert result.fun <= np.square(residuals(x)).mean() * (1 + 1e-9)
+
+
+def test_where_the_start_is_the_answer_its_own_value_is_returned():
+    result = invopt.minimize(lambda x: ((x - 1) ** 2).sum(), x0=[1.0, 1.0], rng=0, maxfev=200)
+    assert result.fun == ((result.x - 1) ** 2).sum()
+    assert result.fun <= 0
+
+
+@pytest.mark.parametrize("maxfev", [1, 2, 3, 7, 20, 41])
+@pytest.mark.parametrize("name", ["default", "bfgs", "cmaes", "adam"])
+def test_measuring_stays_inside_any_budget(name, maxfev):
+    result, values = seen(sphere, PAIRS[name], 0.1, maxfev=maxfev)
+    assert len(values) == result.nfev <= maxfev
+    if values:
+        assert math.isfinite(result.fun)
+        assert not result.success
+
+
+def test_history_says_which_values_are_smoothed():
+    smoothed, _ = seen(sphere, ("shared-samples", None))
+    exact, _ = seen(sphere, ("finite-difference", "bfgs"))
+    assert smoothed.history.smoothed.tolist() == [1.0] * len(smoothed.history)
+    assert exact.history.smoothed.tolist() == [0.0] * len(exact.history)
+
+
+# Success.
+
+
+def floor(x):
+    return float((np.floor(2 * x) ** 2).sum())
+
+
+def terraces(x):
+    return float(np.floor(3 * np.linalg.norm(x - 0.7)))
+
+
+def hat(x):
+    return min(sphere(x), 2.0)
+
+
+def half_stepped(x):
+    return float(np.floor(3 * x[0]) ** 2 + x[1] ** 2)
+
+
+STEPPED = {"floor": floor, "terraces": terraces, "hat": hat, "half stepped": half_stepped}
+
+
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "newton", "gradient-descent", "l-bfgs-b"])
+@pytest.mark.parametrize("name", STEPPED)
+def test_on_a_step_there_is_no_success_for_lack_of_anything_to_see(name, method):
+    for seed in range(5):
+        x0 = np.random.default_rng(seed).uniform(2, 4, 2)
+        result = invopt.minimize(STEPPED[name], "finite-difference", method, x0=x0, rng=seed, maxfev=120)
+        assert result.status in {Status.PLATEAU, Status.UNSURE, Status.LINE_SEARCH, Status.MAXFEV}
+        assert STEPPED[name](result.x) <= STEPPED[name](x0)
+
+
+def test_a_plateau_that_a_run_has_moved_to_is_one():
+    """A slope leads onto it, and from there nothing leads on."""
+    result = invopt.minimize(
+        lambda x: float(max(x.sum(), 3.0)), "finite-difference", "bfgs", x0=[50.0, 40.0], rng=0, maxfev=200
+    )
+    assert result.fun == 3.0
+    assert result.status is Status.PLATEAU
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
+def test_a_minimum_whose_gradient_is_exactly_zero_is_a_success(offset):
+    result = invopt.minimize(
+        lambda x: float(x @ x) + offset, "finite-difference", "bfgs", x0=[0.0, 0.0], rng=0, maxfev=200
+    )
+    assert result.status is Status.CONVERGED
+
+
+def test_a_parameter_that_changes_nothing_is_no_step():
+    result = invopt.minimize(
+        lambda x: float((x[0] - 1) ** 2), "finite-difference", "bfgs", x0=[3.0, 1.0], rng=0, maxfev=200
+    )
+    assert result.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "l-bfgs-b"])
+def test_a_rule_for_exact_values_is_unsure_of_noisy_ones(method):
+    rng = np.random.default_rng(0)
+    result = invopt.minimize(
+        lambda x: float((x[0] - 1) ** 2 + 0.1 * rng.standard_normal()),
+        "finite-difference",
+        method,
+        x0=[3.0],
+        rng=0,
+        maxfev=300,
+        gtol=10.0,
+    )
+    assert not result.success
+
+
+T = np.linspace(0, 1, 200)
+
+
+def fitted(gap, n=2):
+    """Residuals of a line through a wave of height `gap`, with noise of 0.02."""
+
+    def residuals(x, seed):
+        return x[0] + x[1] * T - 1 - gap * np.sin(9 * T) + 0.02 * np.random.default_rng(seed).standard_normal(T.size)
+
+    return problems.Function(fun=residuals, x0=[0.0, 0.5], residuals=True, seeded=True)
+
+
+def test_residuals_far_above_the_noise_are_a_mismatch_and_those_at_it_are_not():
+    far = invopt.minimize(fitted(0.5), rng=0, maxfev=600)
+    assert far.status is Status.MISMATCH
+    assert not far.success
+    assert "far above the noise" in far.message
+    at = invopt.minimize(fitted(0.0), rng=0, maxfev=600)
+    assert at.status is Status.NOISE_FLOOR
+    assert at.fun == pytest.approx(0.02**2, rel=0.2)
+
+
+# Narrow boxes, and parameters that are held.
+
+
+@pytest.mark.parametrize("name", ["default", "shared-samples", "bfgs", "newton", "nelder-mead", "adam"])
+def test_narrow_boxes(name):
+    options = {"rng": 0, "maxfev": 400}
+    one = invopt.minimize(
+        lambda x: ((x - [2e-4, 7e-4]) ** 2).sum() * 1e6,
+        *PAIRS.get(name, PAIRS["adam"]),
+        x0=[5e-4] * 2,
+        bounds=[(0, 1e-3)] * 2,
+        **options,
+    )
+    other = invopt.minimize(
+        lambda x: (x[0] / 1e3 - 0.2) ** 2 + (x[1] * 1e3 - 0.7) ** 2,
+        *PAIRS.get(name, PAIRS["adam"]),
+        x0=[500, 5e-4],
+        bounds=[(0, 1000), (0, 1e-3)],
+        **options,
+    )
+    assert one.fun < 1e-3
+    assert other.fun < 1e-3
+    for result, width in ((one, 8.0), (other, 8.0)):
+        # An eighth of each side is the unit of sigma.
+        assert result.history.sigma.max() <= width / 2
+
+
+@pytest.mark.parametrize("estimator", ["shared-samples", "sample-history", "fr22", "spsa", "aggregate-hvp"])
+def test_sigma_leaves_no_box(estimator):
+    problem = problems.Function(fun=sphere, x0=[0.5, 0.5], sigma=50.0, bounds=[(0, 1), (0.4, 0.6)], x_scale=[1.0, 1.0])
+    result = invopt.minimize(problem, estimator, rng=0, maxfev=80)
+    assert result.history.sigma.max() <= 0.1 + 1e-12
+
+
+HELD = {
+    **PAIRS,
+    "scipy": ("finite-difference", "slsqp"),
+    "trust-constr": ("finite-difference", "trust-constr"),
+    "differential evolution": ("function-value", "differential-evolution"),
+    "sample history": ("sample-history", None),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_equal_bounds_hold_a_parameter(name):
+    points = []
+
+    def fun(x):
+        points.append(x.copy())
+        return float((x[0] - 0.5) ** 2 + (x[1] - 3) ** 2 + (x[2] + 0.25) ** 2)
+
+    bounds = [(-2, 2), (1.5, 1.5), (-2, 2)]
+    result = invopt.minimize(fun, *HELD[name], x0=[0.0, 1.5, 0.0], bounds=bounds, rng=0, maxfev=300)
+    assert {x[1] for x in points} == {1.5}
+    assert result.x[1] == 1.5
+    assert result.x.shape == (3,)
+    assert result.fun == fun(result.x) < 2.4
+
+
+def test_equal_bounds_hold_a_parameter_of_residuals():
+    problem = problems.Function(fun=lambda x: x - [0.5, 3.0, -0.25], x0=[0.0, 1.5, 0.0], residuals=True)
+    result = invopt.minimize(problem, bounds=[(-2, 2), (1.5, 1.5), (-2, 2)], rng=0, maxfev=200)
+    assert result.x.round(3).tolist() == [0.5, 1.5, -0.25]
+    assert result.fun == pytest.approx(0.75, rel=1e-6)
+
+
+def test_a_session_asks_for_nothing_but_the_held_value():
+    with Session(x0=[0.0, 1.5], bounds=[(-2, 2), (1.5, 1.5)], rng=0, maxfev=80) as session:
+        while not session.done:
+            x = session.ask().x
+            assert (x[:, 1] == 1.5).all()
+            session.tell(((x - 0.5) ** 2).sum(axis=1))
+    assert session.result.x.round(3).tolist() == [0.5, 1.5]
+
+
+def test_all_held_is_evaluated_as_it_is():
+    result = invopt.minimize(sphere, x0=[1.0, 2.0], bounds=[(1, 1), (2, 2)], rng=0, maxfev=50)
+    assert result.x.tolist() == [1.0, 2.0]
+    assert result.fun == sphere(result.x)

@@ -1,0 +1,27 @@
+"""An object that leaves the picture has not been found, however little is left to change there."""
+
+import numpy as np
+import pytest
+
+import invopt
+from invopt import problems
+from invopt.rendering import Translation
+
+from ..rendering.rooms import room
+
+KEPT = ("type", "integrator", "sensor", "ball", "lamp", "bulb")
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("start", [(0.5, 0.0), (1.0, 0.0), (0.3, 1.0), (6.0, 0.0)])
+def test_no_success_where_nothing_is_seen(start):
+    """Without the ball the picture is nearer to the target than with the ball in the wrong place: runs lead out."""
+    whole = room(depth=2, size=12)
+    problem = problems.Scene(
+        {name: whole[name] for name in KEPT}, parameters=Translation("ball", axes="xy"), x_opt=np.zeros(2), spp=8
+    )
+    nothing = invopt.minimize(problem, "function-value", "nelder-mead", x0=[50.0, 50.0], rng=0, maxfev=4).fun
+    ends = [invopt.minimize(problem, x0=start, rng=seed, maxfev=60) for seed in range(4)]
+    lost = [found for found in ends if found.fun == pytest.approx(nothing, rel=1e-6)]
+    assert lost
+    assert not any(found.success for found in lost)
