@@ -12,14 +12,14 @@ import cases_session
 
 # Each with its share of the cases.
 AREAS = {
-    "arguments": (cases_minimize.case, 27),
+    "arguments": (cases_minimize.case, 25),
     "classes": (cases_classes.case, 19),
     "functions": (cases_functions.case, 18),
     "sessions": (cases_session.case, 9),
     "journals": (cases_files.journal_case, 9),
     "snapshots": (cases_files.snapshot_case, 8),
     "command": (cases_command.case, 8),
-    "scenes": (cases_scenes.case, 2),
+    "scenes": (cases_scenes.case, 4),
 }
 
 

@@ -20,8 +20,9 @@ _NEEDED = {
     "Custom": {"target": "t", "function": lambda x: {"a": x}, "x0": [0.5]},
     "Mesh": {"vertices": np.eye(3), "faces": [[0, 1, 2]], "uv": np.zeros((3, 2))},
     "Rotation": {"target": "t", "axis": [0, 0, 1]},
-    "Scene": {"scene": {"type": "scene"}, "parameters": [rendering.Value("a.b")], "x_opt": [1.0]},
-    **{name: {"target": "t"} for name in ("Color", "Pose", "Scale", "Texels", "Translation", "Value")},
+    "Scene": {"scene": {"type": "scene"}, "parameters": [rendering.Value("a.b", scale=1.0)], "x_opt": [1.0]},
+    **{name: {"target": "t"} for name in ("Color", "Pose", "Scale", "Texels", "Translation")},
+    "Value": {"target": "t", "scale": 1.0},
 }
 _OTHERS = {"Derivatives", "Estimate", "Installation", "Binding", "Estimator", "Optimizer", "Problem", "Schedule", "Loss"}
 _ROOTS = (invopt, problems, estimators, optimizers, rendering, radiosity)

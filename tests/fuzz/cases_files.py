@@ -12,7 +12,7 @@ import invopt
 import numpy as np
 import torch
 from damage import damaged
-from invopt import problems
+from invopt import estimators, problems
 from safetensors import safe_open
 from safetensors.torch import save_file
 from values import odd, told
@@ -131,7 +131,7 @@ def _training(seed=0):
 _PARTS = {
     "adam": ("finite-difference", "adam"),
     "lbfgs": ("finite-difference", "lbfgs"),
-    "target": ("newton-target", "adam"),
+    "target": (estimators.NewtonTarget(estimator=estimators.FiniteDifference(), steps=2), "adam"),
     "shared": ("shared-samples", "newton-cg"),
 }
 

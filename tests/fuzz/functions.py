@@ -45,7 +45,7 @@ RETURNS = {
     "a complex tensor": lambda x: torch.tensor(1.0j),
     "a sparse tensor": lambda x: torch.eye(2).to_sparse(),
     "a meta tensor": lambda x: torch.ones((), device="meta"),
-    "float16": lambda x: np.float16(7e4),
+    "float16": lambda x: np.float16(6e4),
     "longdouble": lambda x: np.longdouble("1e4000"),
     "a date": lambda x: np.datetime64("2020-01-01"),
     "random": lambda x: float(np.random.default_rng().standard_normal()),

@@ -1,6 +1,6 @@
 """What came of a case, and whether it is documented."""
 
-import linecache
+import dis
 import math
 import re
 import sys
@@ -59,7 +59,7 @@ def judge(call):
 def _is_documented(item):
     if issubclass(item.category, _WARNINGS):
         return True
-    return item.category is UserWarning and "saturated" in str(item.message)
+    return item.category is UserWarning and "saturated" in str(item.message)  # of a target picture
 
 
 def of_error(error):
@@ -100,7 +100,7 @@ def _is_raised_on_purpose(error):
         return True
     last = frames[-1]
     if last.filename.startswith(_OURS):
-        return "raise" in linecache.getline(last.filename, last.lineno)
+        return _is_raise(error)
     if last.filename.startswith(str(HERE)):
         # A function of a case, called from the library; or the case's own call, whose arguments do not fit.
         inside = any(frame.filename.startswith(_OURS) for frame in frames)
@@ -109,6 +109,14 @@ def _is_raised_on_purpose(error):
     if "/attr/" in last.filename or last.filename.startswith("<attrs generated"):
         return isinstance(error, TypeError | ValueError)
     return False
+
+
+def _is_raise(error):
+    """Whether the innermost instruction raises, so that no other, on the same line, has failed."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
 def place_of(error):

@@ -89,7 +89,6 @@ ARRAYS = [
     lambda: np.array(["2020-01-01", "NaT"], dtype="datetime64[D]"),
     lambda: np.ma.masked_less([0.1, 0.9], 0.5),
     lambda: np.ma.masked,
-    lambda: np.matrix([[1.0, 2.0]]),
     lambda: np.broadcast_to(0.5, (2,)),
     lambda: scipy.sparse.eye(2, format="csr"),
     lambda: scipy.sparse.coo_array(np.eye(2)),
