@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 from attrs import frozen
+from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -111,8 +112,8 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     # In their old order again: points that the method visited first.
     compared = [base, *(point for point in finite if any(point is other for other in contenders[:_CONTENDERS]))]
     measuring.round(compared[:2])
-    again = [point for point in compared if len(point.values) > 1]
-    noisy = any(not is_same(point.first, point.values[1]) for point in again)
+    again = [point for point in compared if len(point.known) > 1]
+    noisy = any(not is_same(point.first, point.known[1]) for point in again)
     if noisy:
         for _ in range(_ROUNDS - 2):
             measuring.round(compared)
@@ -185,6 +186,13 @@ def _is_clearly_lower(point: Measured, base: Measured) -> bool:
     differences = np.array(point.values[:k]) - values
     if k < 2 or not np.isfinite(differences).all():
         return False
+    # Values near the largest float have deviations that are none; infinite ones refute nothing.
+    with np.errstate(over="ignore"):
+        return _differ(differences, values)
+
+
+def _differ(differences: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
+    k = len(values)
     least = max(_CLEARLY * differences.std(ddof=1) / math.sqrt(k), _BEYOND * values.std(ddof=1))
     return bool(differences.mean() < -least)
 

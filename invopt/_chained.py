@@ -15,6 +15,7 @@ from invopt._chain import ChainEvaluator, Link
 from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
+from invopt._shown import shown
 from invopt.exceptions import IncompatibleError, NonFiniteError
 
 __all__ = ["Chained", "ChainedState", "chained"]
@@ -236,7 +237,7 @@ def chained(estimator: Estimator, problem: Problem) -> Estimator:
         return estimator
     chain = problem.chain()
     if Capability.CHAIN in estimator.needs:
-        raise IncompatibleError(f"give the estimator of the inner problem, not {estimator!r}")
+        raise IncompatibleError(f"give the estimator of the inner problem, not {shown(estimator)}")
     return Chained(
         seeds=estimator.seeds,
         estimator=estimator,

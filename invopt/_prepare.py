@@ -28,6 +28,7 @@ from invopt._problem import Objective, Problem
 from invopt._result import OptimizeResult
 from invopt._scipy_habits import check_habits
 from invopt._scipy_options import settled
+from invopt._shown import shown
 from invopt._sought import Sought
 from invopt._stopping import Tolerances
 from invopt._validators import as_flag, as_integer, as_real, require
@@ -176,7 +177,7 @@ def _as_rng(rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None
+        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {shown(rng)} ({error})") from None
 
 
 def _as_share(max_nonfinite: Any) -> float:

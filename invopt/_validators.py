@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import numpy as np
+import torch
 from attrs import Attribute
 from numpy.typing import NDArray
 
+from invopt._shown import digits, shown
 from invopt.exceptions import UnknownNameError, suggest
+
+# What counts and sizes are at most: more than any machine has, and what every library can count.
+MOST = 2**31 - 1
+# Integers up to here are floats too.
+_EXACT = 2.0**53
+# Types of torch's that NumPy has not.
+_NARROW = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 T = TypeVar("T")
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
@@ -20,7 +31,7 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 def require(name: str, condition: bool, rule: str, value: object) -> None:
     """Raise ``ValueError`` unless `condition` holds."""
     if not condition:
-        raise ValueError(f"'{name}' must be {rule}: {value!r}")
+        raise ValueError(f"'{name}' must be {rule}: {shown(value)}")
 
 
 def as_integer(name: str, value: object) -> int:
@@ -28,30 +39,37 @@ def as_integer(name: str, value: object) -> int:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"'{name}' must be an integer: {value!r}")
+        raise TypeError(f"'{name}' must be an integer: {shown(value)}")
     return int(value)
+
+
+def as_path(name: str, value: object) -> Path:
+    """Return `value` as a path that a system may have; anything but text and paths is a ``TypeError``."""
+    if not isinstance(value, str | Path):
+        raise TypeError(f"'{name}' must be a path: {shown(value)}")
+    try:
+        free = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        free = False
+    require(name, free, "a path without characters that no file can have", str(value))
+    return Path(value)
 
 
 def as_flag(name: str, value: object) -> bool:
     """Return `value` as a bool; anything but True and False is a ``TypeError``."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"'{name}' must be a bool: {value!r}")
+        raise TypeError(f"'{name}' must be a bool: {shown(value)}")
     return bool(value)
 
 
 def as_real(name: str, value: object) -> float:
     """Return `value` as a float; anything but a real number is a ``TypeError``."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"'{name}' must be a real number: {value!r}")
+        raise TypeError(f"'{name}' must be a real number: {shown(value)}")
     try:
         return float(value)
     except OverflowError:
         raise ValueError(f"'{name}' must be finite: an integer of {digits(int(value))} digits") from None
-
-
-def digits(value: int) -> int:
-    """Decimal digits of an integer that may be too long to be printed, to within one."""
-    return int(abs(value).bit_length() * math.log10(2)) + 1
 
 
 def _said(attribute: Attribute[Any]) -> str:
@@ -59,14 +77,14 @@ def _said(attribute: Attribute[Any]) -> str:
     return attribute.alias or attribute.name
 
 
-def integer(minimum: int, maximum: float = math.inf) -> Validator:
+def integer(minimum: int, maximum: float = MOST) -> Validator:
     """Field must be an integer in a closed range; whatever type it is given in, it is kept as an int."""
 
     def check(item: Any, attribute: Attribute[Any], value: Any) -> None:
         name = _said(attribute)
         number = as_integer(name, value)
         require(name, number >= minimum, f">= {minimum}", value)
-        require(name, number <= maximum, f"<= {maximum:g}", value)
+        require(name, number <= maximum, f"<= {maximum}", value)
         if type(value) is not int:
             # The fields of a frozen class can be set by its own parts alone, which a validator is.
             object.__setattr__(item, attribute.name, number)
@@ -77,9 +95,9 @@ def integer(minimum: int, maximum: float = math.inf) -> Validator:
 def real(
     *, above: float = -math.inf, below: float = math.inf, minimum: float = -math.inf, maximum: float = math.inf
 ) -> Validator:
-    """Field must be a finite real number inside an open (`above`, `below`) or closed range."""
+    """Field must be a finite real number in an open (`above`, `below`) or closed range; NumPy's are kept as floats."""
 
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    def check(item: Any, attribute: Attribute[Any], value: Any) -> None:
         name = _said(attribute)
         number = as_real(name, value)
         require(name, math.isfinite(number), "finite", value)
@@ -87,6 +105,8 @@ def real(
         require(name, number < below, f"< {below:g}", value)
         require(name, number >= minimum, f">= {minimum:g}", value)
         require(name, number <= maximum, f"<= {maximum:g}", value)
+        if type(value) not in (int, float) or abs(number) > _EXACT:
+            object.__setattr__(item, attribute.name, number)
 
     return check
 
@@ -94,7 +114,7 @@ def real(
 def boolean(_: Any, attribute: Attribute[Any], value: Any) -> None:
     """Field must be True or False."""
     if not isinstance(value, bool):
-        raise TypeError(f"'{_said(attribute)}' must be a bool: {value!r}")
+        raise TypeError(f"'{_said(attribute)}' must be a bool: {shown(value)}")
 
 
 def instance(kind: type) -> Validator:
@@ -102,7 +122,7 @@ def instance(kind: type) -> Validator:
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if not isinstance(value, kind):
-            raise TypeError(f"'{_said(attribute)}' must be a {kind.__name__}: {value!r}")
+            raise TypeError(f"'{_said(attribute)}' must be a {kind.__name__}: {shown(value)}")
 
     return check
 
@@ -125,6 +145,16 @@ def has_masked(value: object) -> bool:
     )
 
 
+def plain(value: Any) -> Any:
+    """A tensor as an array, of a type that NumPy has; anything else as it is."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    if tensor.layout is not torch.strided:
+        raise TypeError("a sparse tensor: give tensor.to_dense()")
+    return (tensor.float() if tensor.dtype in _NARROW else tensor).numpy()
+
+
 def as_vector(
     name: str, value: object, *, size: int | None = None, finite: bool = True, scalar: bool = False
 ) -> NDArray[np.float64]:
@@ -144,23 +174,23 @@ def as_vector(
         Take one number for a vector of one.
     """
     if has_masked(value):
-        raise ValueError(f"'{name}' must have no masked elements: fill them, or leave them out: {value!r}")
+        raise ValueError(f"'{name}' must have no masked elements: fill them, or leave them out: {shown(value)}")
     try:
-        raw = np.asarray(value.detach().cpu().double().numpy() if hasattr(value, "detach") else value)
+        raw = np.asarray(plain(value))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"'{name}' must be an array of real numbers: {value!r}") from error
+        raise TypeError(f"'{name}' must be an array of real numbers: {shown(value)}") from error
     if raw.dtype.kind not in "iuf":
-        raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {value!r}")
+        raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {shown(value)}")
     array = np.array(raw, dtype=np.float64)
     if scalar and array.ndim == 0:
         array = array[None]
     if array.ndim != 1 or array.size == 0:
         flat = "; flatten it, and reshape the point inside 'fun'" if array.ndim > 1 and scalar else ""
-        raise ValueError(f"'{name}' must have shape (n,) with n >= 1, got shape {array.shape}{flat}: {value!r}")
+        raise ValueError(f"'{name}' must have shape (n,) with n >= 1, got shape {array.shape}{flat}: {shown(value)}")
     if size is not None and array.size != size:
-        raise ValueError(f"'{name}' must have {size} elements, got {array.size}: {value!r}")
+        raise ValueError(f"'{name}' must have {size} elements, got {array.size}: {shown(value)}")
     if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
-        raise ValueError(f"'{name}' must be {'finite' if finite else 'free of nan'}: {value!r}")
+        raise ValueError(f"'{name}' must be {'finite' if finite else 'free of nan'}: {shown(value)}")
     return array
 
 
@@ -178,6 +208,6 @@ def with_fields(default: T, value: Mapping[str, Any]) -> T:
     known = [item.name for item in attrs.fields(type(configuration))]
     for key in value:
         if key not in known:
-            raise ValueError(f"{type(default).__name__} has no field {key!r}; {suggest(str(key), known)}")
+            raise ValueError(f"{type(default).__name__} has no field {shown(key)}; {suggest(str(key), known)}")
     changed: T = attrs.evolve(configuration, **value)
     return changed

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start, eighths
 from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
+from invopt._shown import shown
 from invopt._validators import as_vector, boolean, integer, real, require
 
 from .function_derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
@@ -121,7 +122,7 @@ class Function(Problem):
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.fun):
-            raise TypeError(f"'fun' must be callable: {self.fun!r}")
+            raise TypeError(f"'fun' must be callable: {shown(self.fun)}")
         n = self.x0.size
         box = as_bounds(self.bounds, n)
         check_start(self.x0, box, n)

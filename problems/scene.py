@@ -105,7 +105,7 @@ class Scene(Problem):
     sensors: tuple[int, ...] = field(default=(), converter=as_sensors)
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
-    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
+    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED, 2**32 - 1))
     shared_reference: bool = field(default=False, validator=boolean)
     _sigma: float = field(default=1.0, validator=real(above=0))
     variables: Mapping[str, str] = field(factory=dict, converter=as_variables)

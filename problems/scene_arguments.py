@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from invopt._shown import shown
 from invopt._validators import as_integer, require
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
@@ -40,7 +41,7 @@ def as_bindings(value: Any) -> tuple[Binding, ...]:
     try:
         bindings = (value,) if isinstance(value, Binding) else tuple(value)
     except TypeError:
-        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {value!r}") from None
+        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {shown(value)}") from None
     for binding in bindings:
         if not isinstance(binding, Binding):
             raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {binding!r}")

@@ -2,12 +2,13 @@
 
 import attrs
 import functions
-import invopt
 import numpy as np
 import torch
+from values import odd, odd_like, told
+
+import invopt
 from invopt import estimators, optimizers, problems, rendering
 from invopt.problems import radiosity
-from values import odd, odd_like, told
 
 _NEEDED = {
     "Checkpoint": {"path": "a"},
@@ -24,7 +25,17 @@ _NEEDED = {
     **{name: {"target": "t"} for name in ("Color", "Pose", "Scale", "Texels", "Translation")},
     "Value": {"target": "t", "scale": 1.0},
 }
-_OTHERS = {"Derivatives", "Estimate", "Installation", "Binding", "Estimator", "Optimizer", "Problem", "Schedule", "Loss"}
+_OTHERS = {
+    "Derivatives",
+    "Estimate",
+    "Installation",
+    "Binding",
+    "Estimator",
+    "Optimizer",
+    "Problem",
+    "Schedule",
+    "Loss",
+}
 _ROOTS = (invopt, problems, estimators, optimizers, rendering, radiosity)
 CLASSES = {
     name: cls
@@ -52,7 +63,9 @@ def case(rng, folder):
 
 def _odd(rng, field, default):
     if field in ("sigma", "lr", "start") and rng.random() < 0.3:
-        return rng.choice([invopt.Exponential(1e-300), invopt.Linear(1e300), invopt.AdaptiveWidth(start=1e-9), {"a": 1}])
+        return rng.choice(
+            [invopt.Exponential(1e-300), invopt.Linear(1e300), invopt.AdaptiveWidth(start=1e-9), {"a": 1}]
+        )
     if field == "bounds" and rng.random() < 0.5:
         return rng.choice([(0, 1), (1, 0), (0, 0), (-1, np.inf), (np.nan, 1), [(0, 1)] * 3, ([0], [1]), {"low": 0}])
     if isinstance(default, type(attrs.NOTHING)) or default is None:

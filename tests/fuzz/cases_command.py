@@ -6,17 +6,51 @@ import sys
 
 from attrs import frozen
 from cases_files import _place_journal
+
 from invopt import cli
 from invopt._registry import names
 
-_VALUES = ["", " ", "0", "1", "-1", "2.5", "1e4", "nan", "inf", "1e400", "9" * 400, "true", "null", "[1", "[1,2]", "{}", "x"]
-_VALUES += ["../..", "/dev/null", "/proc/1/x", "\ud800", "ä", "[red]", "[/]", "a=b", "=", "==", "--set", "-", "--", "quad"]
+_VALUES = [
+    "",
+    " ",
+    "0",
+    "1",
+    "-1",
+    "2.5",
+    "1e4",
+    "nan",
+    "inf",
+    "1e400",
+    "9" * 400,
+    "true",
+    "null",
+    "[1",
+    "[1,2]",
+    "{}",
+    "x",
+]
+_VALUES += [
+    "../..",
+    "/dev/null",
+    "/proc/1/x",
+    "\ud800",
+    "ä",
+    "[red]",
+    "[/]",
+    "a=b",
+    "=",
+    "==",
+    "--set",
+    "-",
+    "--",
+    "quad",
+]
 _OPTIONS = ["--estimator", "--method", "--sigma", "--maxfev", "--seed", "--scene", "--set", "--every"]
 _FIELDS = ["a", "b", "c", "d", "no", "x0", ""]
 
 
 @frozen
-class BadExit(Exception):
+class BadExitError(Exception):
     """An exit that is not documented."""
 
     text: str
@@ -48,7 +82,9 @@ def _run(rng, folder):
         if option == "--set":
             words += [option, rng.choice([f"{rng.choice(_FIELDS)}={rng.choice(_VALUES)}", rng.choice(_VALUES)])]
         else:
-            known = {"--estimator": sorted(names("estimators")), "--method": sorted(names("optimizers"))}.get(option, [])
+            known = {"--estimator": sorted(names("estimators")), "--method": sorted(names("optimizers"))}.get(
+                option, []
+            )
             words += [option, rng.choice(_VALUES + known)]
     if rng.random() < 0.2:
         words += ["--workers", rng.choice(["0", "-1", "x", "1.5", "1"])]
@@ -89,8 +125,8 @@ def _command(words):
     except SystemExit as leaving:
         said = err.getvalue()
         if leaving.code not in (0, 1, 2, None) or "Traceback" in said:
-            raise BadExit(f"code {leaving.code}: {said[-300:]}") from None
+            raise BadExitError(f"code {leaving.code}: {said[-300:]}") from None
         if leaving.code in (1, 2) and not (said + out.getvalue()).strip():
-            raise BadExit(f"code {leaving.code} without a word") from None
+            raise BadExitError(f"code {leaving.code} without a word") from None
     finally:
         sys.argv = before

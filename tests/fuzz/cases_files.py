@@ -8,14 +8,15 @@ import os
 import sqlite3
 import uuid
 
-import invopt
 import numpy as np
 import torch
 from damage import damaged
-from invopt import estimators, problems
 from safetensors import safe_open
 from safetensors.torch import save_file
 from values import odd, told
+
+import invopt
+from invopt import estimators, problems
 
 _OPTIONS = {"rng": 0, "maxfev": 24, "progress": False}
 
@@ -97,12 +98,14 @@ def _place_journal(rng, path, folder):
 def _rewritten(rng, path):
     """A sound database whose content is not what we write."""
     columns = {
-        "run": "owner created parts rng choice_maxfev problem names environment replayable status x fun nfev seconds clock",
+        "run": "owner created parts rng choice_maxfev problem names environment replayable status x fun nfev clock",
         "evaluation": "serial number purpose kind x seed spp value coding data failure seconds clock worker checksum",
     }
     table = rng.choice(sorted(columns))
     column = rng.choice(columns[table].split())
-    value = rng.choice([None, "", "text", b"", b"\x00" * 7, b"\xff" * 16, -1, 2**62, 1e308, "[1", "{}", "null", "[[1]]"])
+    value = rng.choice(
+        [None, "", "text", b"", b"\x00" * 7, b"\xff" * 16, -1, 2**62, 1e308, "[1", "{}", "null", "[[1]]"]
+    )
     statements = [
         (f"UPDATE {table} SET {column} = ?", (value,)),
         (f"UPDATE OR IGNORE {table} SET {column} = ? WHERE rowid % 2", (value,)),
@@ -187,8 +190,17 @@ def _change(rng, header):
     nodes = list(_nodes(header))
     holder, key = rng.choice(nodes)
     values = [None, True, -1, 0, 2**70, 1e308, "", "x", "t0", "t999", [], [[]], {}, {"kind": "tensor", "value": "t0"}]
-    values += [{"kind": "tensor", "value": []}, {"kind": "dict", "value": [[[], 1]]}, {"kind": []}, float("nan"), [1] * 4]
-    values += [{"kind": "csr", "value": [1, 2, 3], "shape": [-1, "a"]}, {"kind": "dict", "value": [[{"kind": "list", "value": []}, 1]]}]
+    values += [
+        {"kind": "tensor", "value": []},
+        {"kind": "dict", "value": [[[], 1]]},
+        {"kind": []},
+        float("nan"),
+        [1] * 4,
+    ]
+    values += [
+        {"kind": "csr", "value": [1, 2, 3], "shape": [-1, "a"]},
+        {"kind": "dict", "value": [[{"kind": "list", "value": []}, 1]]},
+    ]
     value = rng.choice(values)
     if isinstance(holder, dict) and rng.random() < 0.2:
         del holder[key]

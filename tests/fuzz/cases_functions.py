@@ -1,9 +1,10 @@
 """Functions and callbacks of users that return, raise and do odd things, in all the ways a `Function` takes them."""
 
 import functions
-import invopt
 import numpy as np
 from cases_minimize import _parts
+
+import invopt
 
 
 def case(rng, folder):

@@ -4,20 +4,31 @@ import functools
 import io
 import uuid
 
-import invopt
 import numpy as np
 from damage import damaged
-from invopt import problems, rendering
-from invopt.rendering.descriptions import area_light, camera, diffuse, floor
 from PIL import Image
 from values import odd, odd_like, told
+
+import invopt
+from invopt import problems, rendering
+from invopt.rendering.descriptions import area_light, camera, diffuse, floor
 
 _SIZE = 8
 _XML = b"""<scene version="3.0.0"><integrator type="path"/><sensor type="perspective"><film type="hdrfilm">
 <integer name="width" value="8"/><integer name="height" value="8"/></film></sensor><shape type="sphere" id="ball">
 <bsdf type="diffuse"><rgb name="reflectance" value="0.8, 0.2, 0.1"/></bsdf></shape>
 <emitter type="constant" id="sky"/></scene>"""
-_KEYS = ["ball", "ball.bsdf.reflectance", "sky.radiance", "sensor", "floor", "lamp", "lamp.emitter.radiance", "nosuch", ""]
+_KEYS = [
+    "ball",
+    "ball.bsdf.reflectance",
+    "sky.radiance",
+    "sensor",
+    "floor",
+    "lamp",
+    "lamp.emitter.radiance",
+    "nosuch",
+    "",
+]
 _KINDS = [rendering.Value, rendering.Color, rendering.Translation, rendering.Scale, rendering.Pose, rendering.Texels]
 
 
@@ -68,7 +79,9 @@ def _solve(given):
 def _odd_target(rng, folder, given):
     shapes = [(_SIZE, _SIZE), (_SIZE, _SIZE, 4), (_SIZE, 4, 3), (1, 1, 3), (0, 0, 3), (3,), (2, _SIZE, _SIZE, 3)]
     values = [0.0, -1.0, np.nan, np.inf, 1e30, 1e-45]
-    given["target"] = rng.choice([np.full(rng.choice(shapes), 0.25), np.full((_SIZE, _SIZE, 3), rng.choice(values)), odd(rng)])
+    given["target"] = rng.choice(
+        [np.full(rng.choice(shapes), 0.25), np.full((_SIZE, _SIZE, 3), rng.choice(values)), odd(rng)]
+    )
     return f"target {told(given['target'])}"
 
 
@@ -88,7 +101,9 @@ def _odd_scene(rng, folder, given):
     if rng.random() < 0.3:
         del holder[key]
         return f"scene without {key!r}"
-    holder[key] = rng.choice([odd(rng), odd_like(rng, holder[key]), {"type": "nosuch"}, {"type": "ref", "id": "nosuch"}])
+    holder[key] = rng.choice(
+        [odd(rng), odd_like(rng, holder[key]), {"type": "nosuch"}, {"type": "ref", "id": "nosuch"}]
+    )
     return f"scene with {key!r} {told(holder[key])}"
 
 

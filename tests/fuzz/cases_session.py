@@ -4,10 +4,11 @@ import copy
 import pickle
 
 import functions
-import invopt
 import numpy as np
 from cases_minimize import ORDINARY, _parts
 from values import odd, odd_like, told
+
+import invopt
 
 
 def case(rng, folder):
@@ -81,7 +82,9 @@ def _twice(session, rng):
 
 def _junk(session, rng):
     request = session.ask()
-    session.tell(rng.choice([odd(rng), [odd(rng)] * len(request.x), rng.choice(list(functions.RETURNS.values()))(request.x)]))
+    session.tell(
+        rng.choice([odd(rng), [odd(rng)] * len(request.x), rng.choice(list(functions.RETURNS.values()))(request.x)])
+    )
 
 
 def _junk_single(session, rng):

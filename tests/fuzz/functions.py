@@ -26,7 +26,7 @@ RETURNS = {
     "no element": lambda x: np.empty(0),
     "a matrix": lambda x: np.eye(2),
     "a matrix of x": lambda x: np.outer(x, x),
-    "a longer vector each time": lambda x, sizes=[0]: np.ones(sizes.append(0) or len(sizes)),  # noqa: B006 - on purpose
+    "a longer vector each time": lambda x, sizes=[0]: np.ones(sizes.append(0) or len(sizes)),
     "ragged": lambda x: [[1.0], [1.0, 2.0]],
     "an object array": lambda x: np.array([None, 1.0], dtype=object),
     "objects that are numbers": lambda x: np.array([1.0, 2.0], dtype=object),

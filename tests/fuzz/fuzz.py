@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # Seconds after which a process that has not ended a case by itself is killed; and to start one.
 _PATIENCE, _START = 20.0, 180.0
 # Cases that a process runs before a fresh one takes its place.
@@ -57,7 +57,15 @@ class Process:
             return json.loads(line), True
         name = "hang, killed" if line is None else f"abort {self._process.wait()}"
         self.end()
-        return {"case": number, "said": "", "kind": "finding", "name": name, "text": "", "place": "", "seconds": 0}, False
+        return {
+            "case": number,
+            "said": "",
+            "kind": "finding",
+            "name": name,
+            "text": "",
+            "place": "",
+            "seconds": 0,
+        }, False
 
     def end(self):
         """End it, whatever it does."""
@@ -100,7 +108,9 @@ class Tally:
         done = len(self.outcomes)
         if done % 1000 == 0 or done == self.total:
             found = sum(item["kind"] == "finding" for item in self.outcomes)
-            print(f"{done} of {self.total} cases, {time.perf_counter() - self.began:.0f} s, {found} findings", flush=True)
+            print(
+                f"{done} of {self.total} cases, {time.perf_counter() - self.began:.0f} s, {found} findings", flush=True
+            )
 
     def show(self):
         """Findings, each kind once, and the table; returns the exit status."""

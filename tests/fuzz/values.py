@@ -15,7 +15,7 @@ import torch
 import invopt
 
 
-class Own(Exception):
+class Own(Exception):  # noqa: N818 - the user's, who names as he likes
     """An exception of the user's: what raises it may be answered by it."""
 
 
@@ -25,7 +25,7 @@ class _Hostile:
     def __init__(self, *ways):
         for way in ways:
             assert way in _WAYS
-        self.__class__ = type("Hostile", (_Hostile,), {way: _refuses for way in ways})
+        self.__class__ = type("Hostile", (_Hostile,), dict.fromkeys(ways, _refuses))
 
 
 _WAYS = ("__repr__", "__bool__", "__eq__", "__array__", "__float__", "__len__", "__iter__", "__getattr__", "__hash__")

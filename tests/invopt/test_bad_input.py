@@ -207,9 +207,7 @@ def test_masked_values_are_refused(returned):
         invopt.minimize(lambda x: returned, x0=[0.5], rng=0)
     with (
         invopt.Session(x0=[0.5], rng=0) as session,
-        pytest.raises(
-            ValueError, match=r"'values.*' must have (no masked elements|shape)"
-        ),
+        pytest.raises(ValueError, match=r"'values.*' must have (no masked elements|shape)"),
     ):
         session.tell(returned)
 
