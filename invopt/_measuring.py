@@ -49,13 +49,16 @@ class Measured:
     @property
     def mean(self) -> float:
         """Mean over the rounds."""
-        return float(np.mean(self.known)) if self.known else math.nan
+        with np.errstate(over="ignore"):
+            return float(np.mean(self.known)) if self.known else math.nan
 
     @property
     def standard_error(self) -> float:
         """Standard error of the mean; inf after one round."""
         k = len(self.known)
-        return float(np.std(self.known, ddof=1)) / math.sqrt(k) if k > 1 else math.inf
+        # Of values near the largest float it is inf.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.std(self.known, ddof=1)) / math.sqrt(k) if k > 1 else math.inf
 
 
 class Measuring:

@@ -38,6 +38,9 @@ from invopt.snapshots import Checkpoint
 
 __all__ = ["Run", "prepare"]
 
+# Scales that a start may be away from 0.
+_FARTHEST = 1e300
+
 
 @frozen(kw_only=True, eq=False)
 class Run:
@@ -121,6 +124,7 @@ def prepare(
     box = described.bounds if bounds is None else as_bounds(bounds, n)
     scale = as_scale(described, x_scale, None if bounds is None else box)
     start = check_start(described.x0 if x0 is None else x0, box, n)
+    require("x0", _is_finite_in(scale, start), "within 1e300 scales of 0: see 'x_scale'", start.tolist())
     sought = Sought.within(box, start)
 
     def parts(budget: float) -> Choice:
@@ -159,6 +163,11 @@ def prepare(
         progress=_as_progress(settings["progress"]),
         kept=kept,
     )
+
+
+def _is_finite_in(scale: NDArray[np.float64], start: NDArray[np.float64]) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((np.abs(start / scale) <= _FARTHEST).all())
 
 
 _ARGUMENTS = frozenset(inspect.signature(prepare).parameters)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,10 @@ from invopt.exceptions import UnknownNameError, suggest
 MOST = 2**31 - 1
 # Integers up to here are floats too.
 _EXACT = 2.0**53
+# Dimensions that arrays have at most, and items that an iterable may give.
+_DEEPEST, _LONGEST = 64, 2**22
+# Scales and their inverses are at most this.
+_FARTHEST = 1e100
 # Types of torch's that NumPy has not.
 _NARROW = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
@@ -136,13 +141,22 @@ def one_of(*names: str) -> Validator:
     return check
 
 
-def has_masked(value: object) -> bool:
+def has_masked(value: object, depth: int = _DEEPEST) -> bool:
     """Whether anything is masked in an array, or in one of a list of arrays: NumPy drops masks without a word."""
     if isinstance(value, np.ma.MaskedArray):
         return bool(np.ma.getmaskarray(value).any())
-    return isinstance(value, list | tuple) and any(
-        has_masked(item) for item in value if isinstance(item, np.ma.MaskedArray | list | tuple)
+    return (
+        depth > 0
+        and isinstance(value, list | tuple)
+        and any(has_masked(item, depth - 1) for item in value if isinstance(item, np.ma.MaskedArray | list | tuple))
     )
+
+
+def as_list(name: str, value: Iterable[T]) -> list[T]:
+    """What an iterable gives, as long as it comes to an end."""
+    found = list(itertools.islice(value, _LONGEST + 1))
+    require(name, len(found) <= _LONGEST, f"at most {_LONGEST} items", type(value))
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -192,6 +206,13 @@ def as_vector(
     if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
         raise ValueError(f"'{name}' must be {'finite' if finite else 'free of nan'}: {shown(value)}")
     return array
+
+
+def check_scale(scale: NDArray[np.float64], value: object) -> None:
+    """Scales must be > 0, and so that products of two of them are numbers."""
+    require("x_scale", bool((scale > 0).all()), "> 0", value)
+    sound = bool(((scale >= 1 / _FARTHEST) & (scale <= _FARTHEST)).all())
+    require("x_scale", sound, f"in [{1 / _FARTHEST:g}, {_FARTHEST:g}]", value)
 
 
 def by_name(known: Mapping[str, T], name: str, what: str) -> T:

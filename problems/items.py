@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._shown import shown
-from invopt._validators import has_masked, plain
+from invopt._validators import as_list, has_masked, plain
 
 __all__ = ["Items"]
 
@@ -42,7 +42,7 @@ class Items:
     def read(cls, name: str, data: Iterable[Any], targets: Iterable[Any] | None = None) -> Self:
         """From an iterable of inputs, or of pairs (input, truth) as torch's datasets give."""
         try:
-            found = list(data)
+            found = as_list(name, data)
         except TypeError:
             raise TypeError(
                 f"'{name}' must be an iterable of inputs, or of pairs (input, truth): {shown(data)}"
@@ -54,7 +54,7 @@ class Items:
             raise ValueError(f"'{name}' must be inputs throughout, or pairs (input, truth) throughout")
         inputs = _stacked(name, [item[0] if paired[0] else item for item in found])
         truth = _stacked(f"{name} (truth)", [np.atleast_1d(item[1]) for item in found]) if paired[0] else None
-        compared = inputs if targets is None else _stacked("targets", list(targets))
+        compared = inputs if targets is None else _stacked("targets", as_list("targets", targets))
         if len(compared) != len(inputs):
             what = "targets" if name == "data" else f"{name}_targets"
             raise ValueError(f"'{what}' must be {len(inputs)}, one for each input: {len(compared)}")

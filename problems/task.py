@@ -63,10 +63,16 @@ class Task(Problem):
     backend: str | None = field(default=None)
 
     def __attrs_post_init__(self) -> None:
-        require("size", self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size)
-        require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
+        require(
+            "size", isinstance(self.size, str) and self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size
+        )
         names = [backend.value for backend in Backend]
-        require("backend", self.backend is None or self.backend in names, f"one of {', '.join(names)}", self.backend)
+        require(
+            "backend",
+            self.backend is None or (isinstance(self.backend, str) and self.backend in names),
+            f"one of {', '.join(names)}",
+            self.backend,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # What can be stated again need not travel.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import attrs
@@ -20,7 +19,7 @@ _WHOLE = ("flat", "spent")
 _POINTS = ("highest", "last", "best")
 # Of a point: what is a number, and what a tensor or nothing.
 _POINT_NUMBERS = ("fun", "fun_standard_error", "sigma", "spread")
-_POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error", "unit")
+_POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error")
 
 
 def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> None:
@@ -38,7 +37,7 @@ def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: d
         _require(_is_count(record[name]), name)
     found = record["counts"]
     same = isinstance(found, dict) and found.keys() == counts.keys()
-    _require(same and all(_is_count(value) for value in found.values()), "counts")
+    _require(same and all(_alike(counts[key], value) for key, value in found.items()), "counts")
     _check_history(record["history"])
     for name in (*_POINTS, "estimate"):
         _require((name == "estimate" and record[name] is None) or _is_point(record[name], x), name)
@@ -67,10 +66,14 @@ def _check_history(history: Any) -> None:
 
 
 def _is_point(kept: Any, x: Tensor) -> bool:
-    if not isinstance(kept, dict) or not all(name in kept for name in (*_POINT_NUMBERS, *_POINT_TENSORS, "nfev")):
+    if not isinstance(kept, dict) or not all(
+        name in kept for name in (*_POINT_NUMBERS, *_POINT_TENSORS, "nfev", "unit")
+    ):
         return False
     tensors = [kept[name] for name in _POINT_TENSORS]
     fits = all(tensor is None or (isinstance(tensor, Tensor) and tensor.shape == x.shape) for tensor in tensors)
+    if kept["unit"] is not None and not _is_number(kept["unit"]):
+        return False
     plain = isinstance(kept.get("note"), str) and isinstance(kept.get("partial"), bool)
     return fits and plain and _is_count(kept["nfev"]) and all(_is_number(kept[name]) for name in _POINT_NUMBERS)
 
@@ -84,7 +87,7 @@ def _alike(fresh: Any, found: Any) -> bool:
     if isinstance(fresh, bool):
         return isinstance(found, bool)
     if isinstance(fresh, int | float):
-        return _is_number(found) and (not isinstance(fresh, int) or _is_whole(found))
+        return _is_number(found) and (isinstance(fresh, float) or _is_count(found))
     if type(found) is not type(fresh):
         return False
     if attrs.has(type(fresh)):
@@ -93,10 +96,6 @@ def _alike(fresh: Any, found: Any) -> bool:
     if isinstance(fresh, tuple):
         return len(fresh) in (0, len(found)) and all(map(_alike, fresh, found))
     return True
-
-
-def _is_whole(value: float) -> bool:
-    return isinstance(value, int) or math.isinf(value) or value.is_integer()
 
 
 def _same_shape(fresh: Tensor, found: Tensor) -> bool:

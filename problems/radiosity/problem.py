@@ -158,9 +158,9 @@ class NeuralRadiosity(Problem):
             raise ValueError(f"'n_directions' must be >= 2 for {name}, which halves them: {self.n_directions}")
 
     def __repr__(self) -> str:
-        shown = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
+        fields = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
         source = repr(str(self.scene)) if isinstance(self.scene, str | Path) else type(self.scene).__name__
-        parts = [f"{name}={shown(value)}" for name, value in shown.items() if value is not None]
+        parts = [f"{name}={shown(value)}" for name, value in fields.items() if value is not None]
         return f"NeuralRadiosity({source}, {', '.join(parts)})"
 
     @property

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from invopt._shown import shown
-from invopt._validators import as_real, has_masked, instance, real, require
+from invopt._validators import as_list, as_real, has_masked, instance, real, require
 from invopt.exceptions import SceneError
 from invopt.rendering.parameter import Kind, Parameter
 
@@ -167,7 +167,7 @@ def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
     """Bounds as an array of shape (size, 2); one pair stands for all columns."""
     pairs: Sequence[Any]
     try:
-        pairs = list(bounds)
+        pairs = as_list("bounds", bounds)
         if len(pairs) == 2 and not any(isinstance(side, Sequence | np.ndarray) for side in pairs):
             pairs = [pairs]
         rows = [[_side(low, -np.inf), _side(high, np.inf)] for low, high in pairs]
