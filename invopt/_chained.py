@@ -97,6 +97,13 @@ class Chained(Estimator):
         """Nothing seen yet."""
         return ChainedState(self.estimator.init(problem.chain().inner), {}, None, 0)
 
+    def recognises(self, state: ChainedState) -> bool:
+        """Whether the order is one of the items, and what is remembered is of items that there are."""
+        order, items = state.order, set(range(self.n_items))
+        known = isinstance(state.memory, dict) and state.memory.keys() <= items
+        ordered = order is None or (isinstance(order, np.ndarray) and order.shape == (self.n_items,))
+        return known and ordered and state.position >= 0 and (order is None or set(order.tolist()) == items)
+
     def cost(self, n: int) -> int:
         """Evaluations of one estimate."""
         return self.batch_size * self.estimator.cost(self.n)

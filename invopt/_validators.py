@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from invopt._shown import digits, shown
 from invopt.exceptions import UnknownNameError, suggest
 
-# What counts and sizes are at most: more than any machine has, and what every library can count.
-MOST = 2**31 - 1
+# What every library can count up to.
+MOST = 2**63 - 1
 # Integers up to here are floats too.
 _EXACT = 2.0**53
 # Dimensions that arrays have at most, and items that an iterable may give.
@@ -195,7 +195,9 @@ def as_vector(
         raise TypeError(f"'{name}' must be an array of real numbers: {shown(value)}") from error
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {shown(value)}")
-    array = np.array(raw, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        # What is too large for a float is inf.
+        array = np.array(raw, dtype=np.float64)
     if scalar and array.ndim == 0:
         array = array[None]
     if array.ndim != 1 or array.size == 0:

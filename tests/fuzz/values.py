@@ -99,7 +99,6 @@ ARRAYS = [
     lambda: torch.ones(2).to_sparse(),
     lambda: torch.ones(2, device="meta"),
     lambda: torch.nn.Parameter(torch.ones(2)),
-    lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
 ]
 OBJECTS = [
     *(lambda v=v: v for v in (None, Ellipsis, NotImplemented, int, object, len, print, math, invopt, invopt.minimize)),
