@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
@@ -106,7 +106,9 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     measuring.round([*points, *probes])
     finite = [point for point in [*points, *probes] if math.isfinite(point.first)]
     if not finite:
-        return without_measuring(ending)
+        answer = without_measuring(ending)
+        refuted = ending.status.success and not math.isfinite(answer.fun)
+        return evolve(answer, status=Status.NONFINITE) if refuted else answer
     base = points[0] if math.isfinite(points[0].first) else min(finite, key=lambda point: point.first)
     contenders = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
     # In their old order again: points that the method visited first.

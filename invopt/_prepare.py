@@ -184,6 +184,8 @@ def _limits(settings: dict[str, Any], n: int, *, endless: bool) -> dict[str, flo
 
 def _as_rng(rng: Any) -> np.random.Generator:
     try:
+        if isinstance(rng, list | tuple) and np.ndim(rng) > 1:
+            raise ValueError("a sequence must be flat")
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
     except Exception as error:  # noqa: BLE001 - whatever looking at it raises
         raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {shown(rng)} ({error})") from None

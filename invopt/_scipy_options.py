@@ -106,6 +106,8 @@ def _give(run: dict[str, Any], key: str, value: Any) -> None:
     name = _OF_A_RUN[key]
     if run[name] is not None:
         raise TypeError(f"'{name}' is given twice, by name and in 'options' as {shown(key)}")
+    if key == "disp" and not isinstance(value, bool | int | np.bool_ | np.integer | None):
+        raise TypeError(f"'disp' in 'options' must be a bool or an integer: {shown(value)}")
     run[name] = bool(value) if key == "disp" else value
 
 

@@ -64,6 +64,8 @@ class Keeper:
         if snapshot is not None:
             try:
                 check_like(snapshot, x, memory, state, counts)
+                if not self._parts[2].recognises(snapshot.state, x):
+                    raise CheckpointError("its 'state' is none of this run's")
                 if not self._parts[1].recognises(snapshot.memory):
                     raise CheckpointError("its 'memory' is none of this run's")
             except CheckpointError as error:

@@ -154,7 +154,13 @@ def broken_promise(result):
     box = getattr(result.problem, "bounds", None)
     if box is not None and result.nfev > 0 and ((x < box.lb - 1e-9).any() or (x > box.ub + 1e-9).any()):
         return "x outside the bounds"
-    if result.nfev > 0 and not (math.isfinite(result.fun) or result.fun == math.inf or result.n_nonfinite > 0):
+    # Interrupted within the first estimate, or held by its bounds and failed, a run knows no value.
+    unknown = result.nit == 0 and not result.success
+    if (
+        result.nfev > 0
+        and not unknown
+        and not (math.isfinite(result.fun) or result.fun == math.inf or result.n_nonfinite > 0)
+    ):
         return "fun not finite"
     if not isinstance(result.success, bool):
         return "success no bool"

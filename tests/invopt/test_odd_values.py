@@ -220,3 +220,21 @@ def test_what_is_done_to_a_request_does_not_reach_the_session(tmp_path):
 
     spoilt = play(True, journal=tmp_path / "kept", identity="sphere")
     np.testing.assert_array_equal(spoilt.x, play(False).x)
+
+
+@pytest.mark.parametrize("value", [np.ones(2), [], "yes"], ids=str)
+def test_disp_of_another_kind(value):
+    with pytest.raises(TypeError, match="'disp' in 'options' must be"):
+        invopt.minimize(sphere, x0=[1.0], options={"disp": value})
+
+
+def test_a_trust_radius_whose_square_is_no_number():
+    method = optimizers.Newton(trust_radius=5e-324)
+    assert invopt.minimize("quad", estimators.SharedSamples(n_samples=4), method, rng=0, maxfev=30).nfev > 0
+
+
+def test_nothing_is_a_success_whose_values_have_all_failed():
+    """Of parameters that are all held the run has nothing but these."""
+    result = invopt.minimize(lambda x: math.nan, x0=[1.0], bounds=[(1.0, 1.0)], rng=0)
+    assert not result.success
+    assert result.status is invopt.Status.NONFINITE

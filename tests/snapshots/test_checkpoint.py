@@ -351,3 +351,24 @@ def test_any_other_problem_is_kept_in_a_journal(tmp_path):
         "quad", "finite-difference", optimizers.Scipy("bfgs"), maxiter=3, rng=0, checkpoint=tmp_path / "run"
     )
     assert len(Journal(tmp_path / "run").evaluations()) == first.nfev
+
+
+@pytest.mark.parametrize("edit", ["visit", "pairs"])
+def test_what_a_line_of_visits_lacks_is_seen_before_the_first_step(edit, tmp_path):
+    def run(maxiter):
+        return invopt.minimize(
+            training(batch_size=8), "finite-difference", "lbfgs", rng=0, maxiter=maxiter, checkpoint=tmp_path / "run"
+        )
+
+    def change(header):
+        last, pairs, _ = header["body"]["state"]["value"]
+        if edit == "visit":
+            last["value"][0] = None
+        else:
+            pairs["value"] = [{"kind": "tuple", "value": [last["value"][0]]}]
+        return header
+
+    run(4)
+    rewrite(tmp_path / "run", change)
+    with pytest.raises(CheckpointError, match="'state' is none of this run's"):
+        run(6)
