@@ -61,7 +61,7 @@ class Autodiff(Estimator):
 
     integrator: str = field(default="prb", validator=one_of("prb", "prb_projective"))
     max_depth: int | None = field(default=None, validator=validators.optional(integer(1)))
-    n_samples: int = field(default=1, validator=integer(1))
+    n_samples: int = field(default=1, validator=integer(1, 10**6))
 
     def init(self, problem: Problem) -> None:
         """Nothing is remembered."""

@@ -15,6 +15,7 @@ from invopt._evaluate import Evaluator
 from invopt._lost import levelled
 from invopt._problem import Problem
 from invopt._seeds import SeedSource
+from invopt._shown import shown
 from invopt._validators import real
 from invopt.exceptions import NonFiniteError
 
@@ -60,7 +61,7 @@ class FiniteDifference(Estimator):
 
     def __attrs_post_init__(self) -> None:
         if self.rel_step is not None and self.abs_step is not None:
-            raise ValueError(f"give 'rel_step' or 'abs_step', not both: {self.rel_step!r}, {self.abs_step!r}")
+            raise ValueError(f"give 'rel_step' or 'abs_step', not both: {shown(self.rel_step)}, {shown(self.abs_step)}")
 
     def init(self, problem: Problem) -> None:
         """Nothing is remembered."""
@@ -108,7 +109,7 @@ class FiniteDifference(Estimator):
             H = 2 * h
         if bool((x + h == x).any()):
             name = "rel_step" if self.abs_step is None else "abs_step"
-            raise ValueError(f"'{name}' must be large enough to change x = {x.tolist()}: {getattr(self, name)!r}")
+            raise ValueError(f"'{name}' must be large enough to change x = {x.tolist()}: {shown(getattr(self, name))}")
         return torch.minimum(h, width / 8), torch.minimum(H, width / 4)
 
     def _hessian(

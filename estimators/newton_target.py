@@ -15,6 +15,7 @@ from invopt._estimator import Estimate, Estimator, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
 from invopt._seeds import SeedPolicy, SeedSource
+from invopt._shown import shown
 from invopt._validators import integer, real, require
 
 from .gauss_newton import GaussNewton
@@ -52,7 +53,7 @@ class NewtonTargetState(NamedTuple):
 
 def _with_hessian(_: object, attribute: object, value: object) -> None:
     if not isinstance(value, Estimator):
-        raise TypeError(f"'estimator' must be an estimator: {value!r}")
+        raise TypeError(f"'estimator' must be an estimator: {shown(value)}")
     require("estimator", Order.HESS in value.provides, "one that provides a Hessian", value)
 
 

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
+from numpy.typing import NDArray
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -109,14 +110,16 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     measuring.round([*points, *probes])
     finite = [point for point in [*points, *probes] if math.isfinite(point.first)]
     if not finite:
-        return without_measuring(ending)
+        answer = without_measuring(ending)
+        refuted = ending.status.success and not math.isfinite(answer.fun)
+        return evolve(answer, status=Status.NONFINITE) if refuted else answer
     base = points[0] if math.isfinite(points[0].first) else min(finite, key=lambda point: point.first)
     contenders = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
     # In their old order again: points that the method visited first.
     compared = [base, *(point for point in finite if any(point is other for other in contenders[:_CONTENDERS]))]
     measuring.round(compared[:2])
-    again = [point for point in compared if len(point.values) > 1]
-    noisy = any(not is_same(point.first, point.values[1]) for point in again)
+    again = [point for point in compared if len(point.known) > 1]
+    noisy = any(not is_same(point.first, point.known[1]) for point in again)
     if noisy:
         for _ in range(_ROUNDS - 2):
             measuring.round(compared)
@@ -189,6 +192,13 @@ def _is_clearly_lower(point: Measured, base: Measured) -> bool:
     differences = np.array(point.values[:k]) - values
     if k < 2 or not np.isfinite(differences).all():
         return False
+    # Values near the largest float have deviations that are none; infinite ones refute nothing.
+    with np.errstate(over="ignore"):
+        return _differ(differences, values)
+
+
+def _differ(differences: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
+    k = len(values)
     least = max(_CLEARLY * differences.std(ddof=1) / math.sqrt(k), _BEYOND * values.std(ddof=1))
     return bool(differences.mean() < -least)
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import digits, has_masked
+from invopt._shown import digits
+from invopt._validators import has_masked, plain
 
 __all__ = ["as_answer", "as_answers"]
 
@@ -83,11 +84,13 @@ def _as_array(name: str, value: Any) -> Array:
     if has_masked(value):
         raise ValueError(f"'{name}' must have no masked elements: None or nan stands for a failed evaluation")
     try:
-        raw = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        raw = np.asarray(plain(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"'{name}' must be real numbers, got {type(value).__name__}: {error}") from None
     if raw.dtype == object and isinstance(value, int):
         raise ValueError(f"'{name}' must be finite: an integer of {digits(value)} digits")
     if raw.dtype.kind not in "biuf":
         raise TypeError(f"'{name}' must be real numbers, got {type(value).__name__} of dtype {raw.dtype}")
-    return raw.astype(np.float64)
+    with np.errstate(over="ignore"):
+        # What is too large for a float is inf.
+        return raw.astype(np.float64)

@@ -15,7 +15,8 @@ from invopt._optimizer import Optimizer
 from invopt._problem import Capability, Problem
 from invopt._registry import find, names, resolve
 from invopt._scipy_habits import is_function, is_given, with_arguments
-from invopt._validators import as_integer, as_real, as_vector, require
+from invopt._shown import shown
+from invopt._validators import as_integer, as_list, as_real, as_vector, check_scale, plain, require
 from invopt.exceptions import IncompatibleError
 
 __all__ = ["as_bounds", "as_limit", "check_pairing", "check_start", "listed", "resolve_problem"]
@@ -42,7 +43,7 @@ def resolve_problem(
 
 def listed(values: Any) -> Any:
     """What an iterator gives, which it does only once; anything else as it is."""
-    return list(values) if isinstance(values, Iterator) else values
+    return as_list("bounds", values) if isinstance(values, Iterator) else values
 
 
 def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> None:
@@ -76,8 +77,6 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
     if bounds is None:
         return None
     given: tuple[Any, Any]
-    if hasattr(bounds, "detach"):
-        bounds = bounds.detach().cpu().numpy()
     if isinstance(bounds, Bounds):
         given = _broadcast(bounds.lb, n), _broadcast(bounds.ub, n)
     else:
@@ -104,7 +103,7 @@ def as_scale(problem: Problem, x_scale: Any, bounds: Bounds | None) -> NDArray[n
     if x_scale is None:
         return np.minimum(problem.x_scale, eighths(bounds, problem.n, np.inf))
     scale = as_vector("x_scale", x_scale, size=problem.n)
-    require("x_scale", bool((scale > 0).all()), "> 0", x_scale)
+    check_scale(scale, x_scale)
     return scale
 
 
@@ -120,16 +119,16 @@ def _broadcast(limit: Any, n: int) -> NDArray[Any]:
     try:
         return np.broadcast_to(limit, (n,))
     except ValueError:
-        raise ValueError(f"'bounds' must have {n} elements, one for each parameter, or one: {limit!r}") from None
+        raise ValueError(f"'bounds' must have {n} elements, one for each parameter, or one: {shown(limit)}") from None
 
 
 def _from_pairs(bounds: Any, n: int) -> tuple[list[float], list[float]]:
     try:
-        pairs = [tuple(pair) for pair in bounds]
-    except TypeError:
-        raise TypeError(f"'bounds' must be scipy.optimize.Bounds or n pairs (low, high): {bounds!r}") from None
+        pairs = [tuple(as_list("bounds", pair)) for pair in as_list("bounds", plain(bounds))]
+    except (TypeError, RuntimeError):
+        raise TypeError(f"'bounds' must be scipy.optimize.Bounds or n pairs (low, high): {shown(bounds)}") from None
     if len(pairs) != n or any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"'bounds' must be {n} pairs (low, high), one for each parameter: {bounds!r}")
+        raise ValueError(f"'bounds' must be {n} pairs (low, high), one for each parameter: {shown(bounds)}")
     low = [-math.inf if pair[0] is None else as_real("bounds", pair[0]) for pair in pairs]
     high = [math.inf if pair[1] is None else as_real("bounds", pair[1]) for pair in pairs]
     return low, high

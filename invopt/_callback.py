@@ -11,6 +11,7 @@ import numpy as np
 from attrs import frozen
 
 from invopt._result import OptimizeResult
+from invopt._shown import shown
 
 __all__ = ["Callback", "as_callback"]
 
@@ -37,7 +38,7 @@ class Callback:
                 self.function(np.array(result.x))
             else:
                 # The one kind whose answer scipy reads.
-                return bool(self.function(np.array(result.x), result))
+                return _says(self.function(np.array(result.x), result))
         except StopIteration:
             return True
         return False
@@ -52,10 +53,20 @@ def as_callback(value: Any, *, with_state: bool = False) -> Callback | None:
     if value is None:
         return None
     if not callable(value):
-        raise TypeError(f"'callback' must be callable as callback(xk) or callback(intermediate_result): {value!r}")
+        raise TypeError(f"'callback' must be callable as callback(xk) or callback(intermediate_result): {shown(value)}")
     if inspect.iscoroutinefunction(value) or inspect.isgeneratorfunction(value):
-        raise TypeError(f"'callback' must be an ordinary function, for calling this one runs nothing: {value!r}")
+        raise TypeError(f"'callback' must be an ordinary function, for calling this one runs nothing: {shown(value)}")
     return Callback(value, _taken(value, with_state))
+
+
+def _says(answer: object) -> bool:
+    """Whether an answer is true, as scipy reads it."""
+    try:
+        return bool(answer)
+    except Exception as error:
+        raise TypeError(
+            f"'callback' as callback(xk, state) must return whether to end the run: {shown(answer)}"
+        ) from error
 
 
 def _taken(function: Callable[..., Any], with_state: bool) -> _Takes:
@@ -77,7 +88,7 @@ def _taken(function: Callable[..., Any], with_state: bool) -> _Takes:
     pair = "; callback(xk, state) is for Scipy('trust-constr') alone" if _fits(signature, None, None) else ""
     raise TypeError(
         f"'callback' must be callable as callback(xk) or callback(intermediate_result), and takes {signature}{pair}: "
-        f"{function!r}"
+        f"{shown(function)}"
     )
 
 

@@ -15,6 +15,7 @@ from invopt._chain import ChainEvaluator, Link
 from invopt._estimator import Estimate, Estimator, Measurement, Order
 from invopt._evaluate import Evaluator
 from invopt._problem import Capability, Problem
+from invopt._shown import shown
 from invopt.exceptions import IncompatibleError, NonFiniteError
 
 __all__ = ["Chained", "ChainedState", "chained"]
@@ -95,6 +96,13 @@ class Chained(Estimator):
     def init(self, problem: Problem) -> ChainedState:
         """Nothing seen yet."""
         return ChainedState(self.estimator.init(problem.chain().inner), {}, None, 0)
+
+    def recognises(self, state: ChainedState) -> bool:
+        """Whether the order is one of the items, and what is remembered is of items that there are."""
+        order, items = state.order, set(range(self.n_items))
+        known = isinstance(state.memory, dict) and state.memory.keys() <= items
+        ordered = order is None or (isinstance(order, np.ndarray) and order.shape == (self.n_items,))
+        return known and ordered and state.position >= 0 and (order is None or set(order.tolist()) == items)
 
     def cost(self, n: int) -> int:
         """Evaluations of one estimate."""
@@ -236,7 +244,7 @@ def chained(estimator: Estimator, problem: Problem) -> Estimator:
         return estimator
     chain = problem.chain()
     if Capability.CHAIN in estimator.needs:
-        raise IncompatibleError(f"give the estimator of the inner problem, not {estimator!r}")
+        raise IncompatibleError(f"give the estimator of the inner problem, not {shown(estimator)}")
     return Chained(
         seeds=estimator.seeds,
         estimator=estimator,

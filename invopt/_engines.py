@@ -51,7 +51,7 @@ class MapEngine:
                 yield call
 
         got = 0
-        for got, reply in enumerate(self._map(self._evaluate, until_deadline()), start=1):
+        for got, reply in enumerate(self._answers(until_deadline()), start=1):
             if not isinstance(reply, Reply) or reply.index != got - 1:
                 raise EvaluationError("'workers' must return the results of func, in the order of the iterable")
             if told is not None and not reply.late:
@@ -59,6 +59,17 @@ class MapEngine:
             yield reply
         if got != given:
             raise EvaluationError(f"'workers' must return a result for each of {given} elements, got {got}")
+
+    def _answers(self, calls: Iterator[Call]) -> Iterable[Any]:
+        try:
+            answers = self._map(self._evaluate, calls)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            raise EvaluationError(f"'workers' must be callable as workers(func, iterable): {error}") from None
+        if not isinstance(answers, Iterable):
+            raise EvaluationError(f"'workers' must return the results of func, got {type(answers).__name__}")
+        return answers
 
     def close(self) -> None:
         """Nothing of ours to close."""

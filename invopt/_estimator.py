@@ -210,6 +210,10 @@ class Estimator(abc.ABC):
     def estimate(self, objective: Evaluator, x: Tensor, state: Any, rng: np.random.Generator) -> tuple[Estimate, Any]:
         """Estimate at `x` of shape (n,), and the next state."""
 
+    def recognises(self, state: Any) -> bool:
+        """Whether a state from a checkpoint, of the form of a fresh one, is one that it could have had."""
+        return True
+
     @abc.abstractmethod
     def cost(self, n: int) -> int:
         """Evaluations that one estimate of `fun` and `jac` spends."""

@@ -78,11 +78,16 @@ class Keeping:
     def resumed(self, loop: Loop, memory: Any, state: Any, plateau: PlateauWatch) -> Resumed | None:
         """Where a training goes on, if it is kept: x, what the parts remember, step and estimate; all else is set."""
         x = self._run.problem.as_tensor(self._run.x0)
-        found = self._keeper.found(memory, state, x.device) if self._keeper else None
+        if self._keeper is None:
+            return None
+        found = self._keeper.found(x, memory, state, attrs.asdict(loop.evaluator.counts))
         if found is None:
             return None
         record = found.record
-        self._run.rng.bit_generator.state = found.rng
+        try:
+            self._run.rng.bit_generator.state = found.rng
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise self._keeper.damaged(f"its state of the generator is none: {error}") from None
         loop.history = History.from_columns(record["history"])
         for name, value in record["counts"].items():
             # In place: behind a chain, all evaluators count here.

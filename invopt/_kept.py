@@ -14,6 +14,7 @@ from invopt._choice import Choice
 from invopt._identify import is_training, part_digests, rng_digest, subject_digests
 from invopt._problem import Problem
 from invopt._resuming import resume
+from invopt._shown import shown
 from invopt.exceptions import IncompatibleError
 from invopt.identity import digest
 from invopt.journal import Journal
@@ -87,7 +88,7 @@ class Composed(NamedTuple):
 def as_files(problem: Problem, journal: Any, checkpoint: Any, identity: Any) -> Files:
     """Check how a run is to be kept: a checkpoint of a problem that is not a training is a journal at that path."""
     if identity is not None and (not isinstance(identity, str) or not identity):
-        raise TypeError(f"'identity' must be a text that is not empty: {identity!r}")
+        raise TypeError(f"'identity' must be a text that is not empty: {shown(identity)}")
     if journal is not None and checkpoint is not None:
         raise ValueError("give 'journal' or 'checkpoint', not both: a run is kept in one file")
     if is_training(problem):

@@ -42,15 +42,23 @@ class Measured:
         return self.values[0] if self.values else math.nan
 
     @property
+    def known(self) -> list[float]:
+        """Values of the rounds that did not fail."""
+        return [value for value in self.values if not math.isnan(value)]
+
+    @property
     def mean(self) -> float:
         """Mean over the rounds."""
-        return float(np.mean(self.values))
+        with np.errstate(over="ignore"):
+            return float(np.mean(self.known)) if self.known else math.nan
 
     @property
     def standard_error(self) -> float:
         """Standard error of the mean; inf after one round."""
-        k = len(self.values)
-        return float(np.std(self.values, ddof=1)) / math.sqrt(k) if k > 1 else math.inf
+        k = len(self.known)
+        # Of values near the largest float it is inf.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.std(self.known, ddof=1)) / math.sqrt(k) if k > 1 else math.inf
 
 
 class Measuring:

@@ -127,6 +127,10 @@ class Optimizer(abc.ABC):
     def init(self, x0: Tensor) -> Any:
         """State before the first step."""
 
+    def recognises(self, state: Any, x0: Tensor) -> bool:
+        """Whether a state from a checkpoint, of the form of a fresh one, is one that it could have had."""
+        return True
+
     @abc.abstractmethod
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """Next point of shape (n,) and next state, from the estimate at `x`."""

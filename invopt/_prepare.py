@@ -28,6 +28,7 @@ from invopt._problem import Objective, Problem
 from invopt._result import OptimizeResult
 from invopt._scipy_habits import check_habits
 from invopt._scipy_options import settled
+from invopt._shown import shown
 from invopt._sought import Sought
 from invopt._stopping import Tolerances
 from invopt._validators import as_flag, as_integer, as_real, require
@@ -36,6 +37,9 @@ from invopt.journal import Journal
 from invopt.snapshots import Checkpoint
 
 __all__ = ["Run", "prepare"]
+
+# Scales that a start may be away from 0.
+_FARTHEST = 1e300
 
 
 @frozen(kw_only=True, eq=False)
@@ -120,6 +124,7 @@ def prepare(
     box = described.bounds if bounds is None else as_bounds(bounds, n)
     scale = as_scale(described, x_scale, None if bounds is None else box)
     start = check_start(described.x0 if x0 is None else x0, box, n)
+    require("x0", _is_finite_in(scale, start), "within 1e300 scales of 0: see 'x_scale'", start.tolist())
     sought = Sought.within(box, start)
 
     def parts(budget: float) -> Choice:
@@ -160,6 +165,11 @@ def prepare(
     )
 
 
+def _is_finite_in(scale: NDArray[np.float64], start: NDArray[np.float64]) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((np.abs(start / scale) <= _FARTHEST).all())
+
+
 _ARGUMENTS = frozenset(inspect.signature(prepare).parameters)
 
 
@@ -174,9 +184,11 @@ def _limits(settings: dict[str, Any], n: int, *, endless: bool) -> dict[str, flo
 
 def _as_rng(rng: Any) -> np.random.Generator:
     try:
+        if isinstance(rng, list | tuple) and np.ndim(rng) > 1:
+            raise ValueError("a sequence must be flat")
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {rng!r} ({error})") from None
+    except Exception as error:  # noqa: BLE001 - whatever looking at it raises
+        raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {shown(rng)} ({error})") from None
 
 
 def _as_share(max_nonfinite: Any) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from invopt._estimator import Estimator
 from invopt._optimizer import Optimizer
 from invopt._problem import Problem
+from invopt._shown import shown
 from invopt.exceptions import UnknownNameError, suggest
 
 __all__ = ["BASES", "find", "kebab", "names", "resolve"]
@@ -79,5 +80,5 @@ def resolve(wing: str, value: Any, argument: str) -> Any:
     if isinstance(value, type) and issubclass(value, base):
         raise TypeError(f"'{argument}' must be an instance, not a class: write {value.__name__}(...)")
     if not isinstance(value, base):
-        raise TypeError(f"'{argument}' must be a name or an instance of {base.__name__}: {value!r}")
+        raise TypeError(f"'{argument}' must be a name or an instance of {base.__name__}: {shown(value)}")
     return value

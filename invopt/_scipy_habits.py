@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from invopt._optimizer import Optimizer
 from invopt._problem import Problem
+from invopt._shown import shown
 from invopt.exceptions import IncompatibleError
 
 __all__ = ["WithArguments", "are_numbers", "by_position", "check_habits", "is_function", "is_given", "with_arguments"]
@@ -75,8 +76,10 @@ def with_arguments(function: Any, args: Any) -> Any:
 def check_habits(*, estimator: Any, hessp: Any, constraints: Any) -> None:
     """Refuse what we do not have, with what to do instead."""
     if are_numbers(estimator):
-        raise TypeError(f"'estimator' must be a name or an instance of Estimator; a start is x0=...: {estimator!r}")
-    if constraints is not None and np.size(constraints) > 0:
+        raise TypeError(
+            f"'estimator' must be a name or an instance of Estimator; a start is x0=...: {shown(estimator)}"
+        )
+    if not (constraints is None or (isinstance(constraints, list | tuple | dict) and not constraints)):
         raise IncompatibleError(
             "'constraints' other than bounds are not supported: add a penalty to 'fun', or eliminate a parameter"
         )

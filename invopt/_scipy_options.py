@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from invopt._registry import find, resolve
+from invopt._shown import shown
 from invopt._validators import as_real, require
 from invopt.exceptions import UnknownNameError, suggest
 
@@ -73,7 +74,7 @@ def settled(
         return _of_scipy(made, tol, wanted, run)
     for key, value in wanted.items():
         if key not in _OF_A_RUN:
-            raise UnknownNameError(f"'options' has {key!r}, which is no option of a run: {_way(key, arguments)}")
+            raise UnknownNameError(f"'options' has {shown(key)}, which is no option of a run: {_way(key, arguments)}")
         _give(run, key, value)
     if tol is not None:
         tolerance = _tolerance(tol)
@@ -86,7 +87,7 @@ def _of_scipy(method: Any, tol: Any, options: dict[str, Any], run: dict[str, Any
     for key in _ALWAYS & options.keys():
         _give(run, key, options.pop(key))
     for key in options.keys() & method.options.keys():
-        raise TypeError(f"{key!r} is given twice, in 'options' and in those of {method!r}")
+        raise TypeError(f"{shown(key)} is given twice, in 'options' and in those of {shown(method)}")
     # A limit of scipy's own iterations, which are fewer than the points that a run visits, stands for ours.
     run["limited"] = "maxiter" in options
     changes: dict[str, Any] = {"options": {**method.options, **options}} if options else {}
@@ -104,7 +105,9 @@ def _of_scipy(method: Any, tol: Any, options: dict[str, Any], run: dict[str, Any
 def _give(run: dict[str, Any], key: str, value: Any) -> None:
     name = _OF_A_RUN[key]
     if run[name] is not None:
-        raise TypeError(f"'{name}' is given twice, by name and in 'options' as {key!r}")
+        raise TypeError(f"'{name}' is given twice, by name and in 'options' as {shown(key)}")
+    if key == "disp" and not isinstance(value, bool | int | np.bool_ | np.integer | None):
+        raise TypeError(f"'disp' in 'options' must be a bool or an integer: {shown(value)}")
     run[name] = bool(value) if key == "disp" else value
 
 
@@ -112,7 +115,7 @@ def _as_options(options: Any) -> dict[str, Any]:
     if options is None:
         return {}
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise TypeError(f"'options' must map names to values, as in scipy: {options!r}")
+        raise TypeError(f"'options' must map names to values, as in scipy: {shown(options)}")
     return dict(options)
 
 

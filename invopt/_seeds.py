@@ -7,6 +7,7 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
+from invopt._shown import shown
 from invopt.exceptions import UnknownNameError, suggest
 
 __all__ = ["FIRST_REFERENCE_SEED", "SeedPolicy", "SeedSource", "as_seed_policy"]
@@ -36,11 +37,12 @@ class SeedPolicy(enum.Enum):
 
 def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
     """Return the policy that `value` is or names."""
-    try:
-        return SeedPolicy(value)
-    except ValueError:
-        known = [policy.value for policy in SeedPolicy]
-        raise UnknownNameError(f"unknown seed policy in 'seeds': {value!r}; {suggest(str(value), known)}") from None
+    if isinstance(value, SeedPolicy):
+        return value
+    known = [policy.value for policy in SeedPolicy]
+    if not isinstance(value, str) or value not in known:
+        raise UnknownNameError(f"unknown seed policy in 'seeds': {shown(value)}; {suggest(shown(value), known)}")
+    return SeedPolicy(value)
 
 
 class SeedSource:

@@ -145,7 +145,8 @@ class Session:
         request = self._request
         if request is None:
             raise RuntimeError(f"the session has ended: {self.result.message}")
-        return request
+        # Copies, for what the caller does with them must not reach the run.
+        return request._replace(x=request.x.copy(), seed=request.seed.copy(), ids=request.ids.copy())
 
     @overload
     def tell(self, values: ArrayLike, /) -> None: ...

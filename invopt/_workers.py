@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from invopt._engines import ExecutorEngine, MapEngine, PoolEngine
 from invopt._objective import Capability, Objective
 from invopt._problem import Problem
 from invopt._shared import SharedObjective
+from invopt._shown import shown
 from invopt._threads import one_thread
 from invopt._validators import as_integer, as_real, require
 from invopt._worker import Payload
@@ -27,6 +29,9 @@ from invopt.rendering.turn import one_at_a_time, ticket
 __all__ = ["Workers", "as_timeout", "as_workers", "check_shareable", "has_weights", "open_objective"]
 
 Workers: TypeAlias = int | Executor | Callable[..., Iterable[Any]]
+
+# Processes that any machine may start, and those that each core may bear.
+_PROCESSES, _FOR_EACH_CORE = 64, 8
 
 _logger = logging.getLogger("invopt.workers")
 
@@ -45,8 +50,10 @@ def as_workers(workers: Any) -> Workers:
     try:
         count = as_integer("workers", workers)
     except TypeError:
-        raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {workers!r}") from None
+        raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {shown(workers)}") from None
     require("workers", count >= 1, ">= 1", workers)
+    most = max(_PROCESSES, _FOR_EACH_CORE * (os.cpu_count() or 1))
+    require("workers", count <= most, f"<= {most} on this machine, whose processes would not fit more", workers)
     return count
 
 
@@ -58,12 +65,12 @@ def as_timeout(timeout: Any, workers: Workers) -> float:
     require("timeout", limit > 0, "> 0", timeout)
     if workers == 1:
         raise IncompatibleError(
-            f"'timeout' needs 'workers' = 2 or more: an evaluation in this process cannot be ended: {timeout!r}"
+            f"'timeout' needs 'workers' = 2 or more: an evaluation in this process cannot be ended: {shown(timeout)}"
         )
     if not isinstance(workers, int | Executor):
         raise IncompatibleError(
             f"'timeout' needs 'workers' = 2 or more, or an Executor: what a map-like callable does cannot be ended: "
-            f"{timeout!r}"
+            f"{shown(timeout)}"
         )
     return limit
 

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 
 from invopt._choice import choose
 from invopt._estimator import Estimator
@@ -23,6 +24,7 @@ from invopt._prepare import prepare
 from invopt._problem import Capability, Objective, Problem
 from invopt._registry import find, kebab, resolve
 from invopt._result import History, OptimizeResult
+from invopt._shown import shown
 from invopt._validators import as_real, require
 from invopt.bench import commands
 from invopt.exceptions import InvoptError, suggest
@@ -91,12 +93,14 @@ def run(
             result = prepared.loop(objective)
         except InvoptError as error:
             if out is not None and error.result is not None:
-                console.print(f"wrote {_write_record(error.result, out)}, what was found so far", soft_wrap=True)
+                console.print(
+                    f"wrote {_write_record(error.result, out)}, what was found so far", soft_wrap=True, markup=False
+                )
             raise
         console.print(outcome_table(result, start))
         if out is not None:
             for path in _write(objective, result, start, out):
-                console.print(f"wrote {path}", soft_wrap=True)
+                console.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
 def _make_problem(name: str, settings: list[str]) -> Problem:
@@ -111,7 +115,7 @@ def _make_problem(name: str, settings: list[str]) -> Problem:
         key, equals, text = setting.partition("=")
         if not equals or key not in known:
             raise ValueError(
-                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {setting!r}; {suggest(key, known)}"
+                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {shown(setting)}; {suggest(key, known)}"
             )
         fields[key] = _read(text)
     made: Problem = cls(**fields)
@@ -237,5 +241,5 @@ def main() -> None:
     try:
         app()
     except InvoptError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", soft_wrap=True, highlight=False)
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise SystemExit(2) from None

@@ -11,6 +11,7 @@ from torch import Tensor
 from invopt._estimator import Estimate
 from invopt._optimizer import Optimizer, Oracle
 from invopt._schedules import Schedule
+from invopt._shown import shown
 from invopt._validators import as_real, real, require
 
 from .steps import check_rate, gradient, rate_at
@@ -30,7 +31,7 @@ def _pair(value: Any) -> tuple[float, float]:
     try:
         first, second = value
     except (TypeError, ValueError):
-        raise ValueError(f"'betas' must be two numbers in [0, 1): {value!r}") from None
+        raise ValueError(f"'betas' must be two numbers in [0, 1): {shown(value)}") from None
     betas = as_real("betas", first), as_real("betas", second)
     require("betas", all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)", value)
     return betas

@@ -35,7 +35,7 @@ class DifferentialEvolution(Search):
     .. [1] Storn, Price, "Differential Evolution", J. Global Optim. 11, 1997.
     """
 
-    popsize: int = field(default=15, validator=integer(1))
+    popsize: int = field(default=15, validator=integer(1, 10**6))
     width: float = field(default=4.0, validator=real(above=0))
 
     def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:

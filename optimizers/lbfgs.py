@@ -14,7 +14,7 @@ from invopt._result import Status
 from invopt._validators import integer, real
 
 from .line_search import ArmijoWolfe, LineSearch, check_search
-from .quasi_newton import Visit, curvature_pair, descend, visit
+from .quasi_newton import Visit, are_of, curvature_pair, descend, visit
 from .steps import free_gradient, gradient
 
 __all__ = ["LBFGS"]
@@ -71,6 +71,12 @@ class LBFGS(Optimizer):
     def init(self, x0: Tensor) -> Any:
         """Nothing known yet."""
         return LBFGSState(None, (), failed=False)
+
+    def recognises(self, state: Any, x0: Tensor) -> bool:
+        """Whether what is remembered is a visit and pairs of this size."""
+        paired = all(isinstance(pair, tuple) and len(pair) == 2 for pair in state.pairs)
+        whole = all(isinstance(side, Tensor) for pair in state.pairs for side in pair) if paired else False
+        return whole and isinstance(state.last, Visit | None) and are_of(state, x0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """One step; costs a value and, a trial, a value and with `ArmijoWolfe` an estimate."""

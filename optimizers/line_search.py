@@ -12,6 +12,7 @@ from torch import Tensor
 
 from invopt._estimator import Estimate
 from invopt._optimizer import Oracle
+from invopt._shown import shown
 from invopt._validators import integer, real, require
 from invopt.exceptions import NonFiniteError
 
@@ -146,7 +147,7 @@ class LineSearch(abc.ABC):
 def check_search(_: Any, attribute: Attribute[Any], value: Any) -> None:
     """Field must be a line search."""
     if not isinstance(value, LineSearch):
-        raise TypeError(f"'{attribute.name}' must be a LineSearch, such as Armijo(): {value!r}")
+        raise TypeError(f"'{attribute.name}' must be a LineSearch, such as Armijo(): {shown(value)}")
 
 
 @frozen(kw_only=True)

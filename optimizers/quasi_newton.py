@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,6 +43,15 @@ def visit(x: Tensor, estimate: Estimate) -> Visit:
     if error is None or not bool(error.any()):
         return Visit(x, gradient(estimate), None)
     return Visit(x, gradient(estimate), torch.where(torch.isfinite(error), error, 0.0).square())
+
+
+def are_of(state: Any, x0: Tensor) -> bool:
+    """Whether visits are whole, and all tensors of a state vectors or matrices of this size and type."""
+    if isinstance(state, Tensor):
+        return state.dtype == x0.dtype and 1 <= state.ndim <= 2 and set(state.shape) == set(x0.shape)
+    if isinstance(state, Visit) and (state.x is None or state.jac is None):
+        return False
+    return not isinstance(state, tuple) or all(are_of(part, x0) for part in state)
 
 
 def curvature_pair(before: Visit | None, now: Visit, free: Tensor | None) -> Pair | None:

@@ -17,6 +17,7 @@ from invopt._estimator import Estimate, Order
 from invopt._inversion import Inversion
 from invopt._optimizer import Oracle
 from invopt._result import Status
+from invopt._shown import shown
 from invopt._validators import boolean, real
 from invopt.exceptions import UnknownNameError, suggest
 
@@ -65,9 +66,9 @@ class _Product(NamedTuple):
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"'name' must be a string: {value!r}")
+        raise TypeError(f"'name' must be a string: {shown(value)}")
     if value.lower() not in _REQUIRES:
-        raise UnknownNameError(f"unknown method of scipy.optimize.minimize {value!r}; {suggest(value, _REQUIRES)}")
+        raise UnknownNameError(f"unknown method of scipy.optimize.minimize {shown(value)}; {suggest(value, _REQUIRES)}")
     return value.lower()
 
 
@@ -75,7 +76,7 @@ def _options(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise TypeError(f"'options' must map names to values: {value!r}")
+        raise TypeError(f"'options' must map names to values: {shown(value)}")
     return dict(value)
 
 
@@ -137,7 +138,7 @@ class Scipy(Inverted):
 
     def __attrs_post_init__(self) -> None:
         if self.differences and _REQUIRES[self.name] is not _JAC:
-            raise ValueError(f"'differences' are for methods that need gradients alone, not {self.name!r}")
+            raise ValueError(f"'differences' are for methods that need gradients alone, not {shown(self.name)}")
         if self.options:
             _check_options(self.name, self.options)
 
@@ -208,7 +209,9 @@ class Scipy(Inverted):
                 if reply is not None and isinstance(error, ValueError):
                     # Options are refused before the first question: this is about numbers, overflown or not finite.
                     raise np.linalg.LinAlgError(str(error)) from error
-                raise ValueError(f"scipy's {self.name!r} refused 'options' {self.options!r}: {error}") from error
+                raise ValueError(
+                    f"scipy's {shown(self.name)} refused 'options' {shown(self.options)}: {error}"
+                ) from error
 
     def _verdict(self, result: scipy.optimize.OptimizeResult) -> Status:
         if result.success:

@@ -89,6 +89,9 @@ def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float
     for _ in range(100):
         if abs(length - radius) <= 1e-13 * radius or high - low <= 4 * _EPS * high:
             break
+        if length * length == 0.0:
+            # Of a radius whose square is no number, the direction is all there is.
+            break
         low, high = (s, high) if length > radius else (low, s)
         slope = float((p * p / (gaps + s)).sum()) / length**2
         s += (length / radius - 1) / slope

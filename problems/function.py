@@ -14,7 +14,8 @@ from torch import Tensor
 
 from invopt._arguments import as_bounds, check_start, eighths
 from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
-from invopt._validators import as_vector, boolean, integer, real, require
+from invopt._shown import shown
+from invopt._validators import as_vector, boolean, check_scale, integer, real, require
 
 from .function_derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
 from .function_values import as_values
@@ -121,12 +122,12 @@ class Function(Problem):
 
     def __attrs_post_init__(self) -> None:
         if not callable(self.fun):
-            raise TypeError(f"'fun' must be callable: {self.fun!r}")
+            raise TypeError(f"'fun' must be callable: {shown(self.fun)}")
         n = self.x0.size
         box = as_bounds(self.bounds, n)
         check_start(self.x0, box, n)
         scale = eighths(box, n, 1.0) if self.x_scale is None else as_vector("x_scale", self.x_scale, size=n)
-        require("x_scale", bool((scale > 0).all()), "> 0", self.x_scale)
+        check_scale(scale, self.x_scale)
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "x_scale", scale)
         if self.x_opt is not None:

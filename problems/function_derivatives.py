@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from invopt._shown import shown
 from invopt._validators import require
 from invopt.exceptions import WrongValueError
 
@@ -38,7 +39,7 @@ def _as_derivative(name: str, value: Any, rule: str) -> Any:
     if value is None or value is False:
         return None
     if not callable(value):
-        raise TypeError(f"'{name}' must be {rule}: {value!r}; for differences of values leave it out")
+        raise TypeError(f"'{name}' must be {rule}: {shown(value)}; for differences of values leave it out")
     return value
 
 

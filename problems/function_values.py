@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked
+from invopt._validators import has_masked, plain
 from invopt.exceptions import WrongValueError
 
 __all__ = ["as_values"]
@@ -22,8 +22,6 @@ def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64
             f"'{name}' returned masked elements, whose values mean nothing: fill them, or leave the same ones out at "
             f"every point"
         )
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
     if hasattr(value, "toarray"):
         value = value.toarray()
     if name == "fun" and isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) == 0 < np.ndim(value[1]):
@@ -41,12 +39,14 @@ def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64
             f"'{name}' must return {'one real number' if shape == () else f'real numbers of shape ({wanted})'}, "
             f"got {type(value).__name__} of shape {array.shape}, dtype {array.dtype}{_hint(array, shape, name)}"
         )
-    return array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        # What is too large for a float is inf.
+        return array.astype(np.float64)
 
 
 def _as_array(value: Any, name: str) -> NDArray[Any]:
     try:
-        return np.asarray(value)
+        return np.asarray(plain(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise WrongValueError(f"'{name}' must return real numbers, got {type(value).__name__}: {error}") from None
 

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from torch import nn
 
 from invopt._problem import Capability, Problem
+from invopt._shown import shown
 from invopt._validators import as_vector, integer, require
 
 from .greybox_problem import GreyBoxProblem
@@ -80,7 +81,7 @@ class GreyBox(GreyBoxProblem):
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self._inner, Problem):
-            raise TypeError(f"'inner' must be a Problem: {self._inner!r}")
+            raise TypeError(f"'inner' must be a Problem: {shown(self._inner)}")
         inner = self._inner.provides
         require("inner", Capability.CHAIN not in inner, "a black box, not a chain", self._inner)
         if (self.targets is not None or self.held_out_targets is not None) and Capability.TARGET not in inner:

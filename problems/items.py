@@ -11,7 +11,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._validators import has_masked
+from invopt._shown import shown
+from invopt._validators import as_list, has_masked, plain
 
 __all__ = ["Items"]
 
@@ -41,9 +42,11 @@ class Items:
     def read(cls, name: str, data: Iterable[Any], targets: Iterable[Any] | None = None) -> Self:
         """From an iterable of inputs, or of pairs (input, truth) as torch's datasets give."""
         try:
-            found = list(data)
+            found = as_list(name, data)
         except TypeError:
-            raise TypeError(f"'{name}' must be an iterable of inputs, or of pairs (input, truth): {data!r}") from None
+            raise TypeError(
+                f"'{name}' must be an iterable of inputs, or of pairs (input, truth): {shown(data)}"
+            ) from None
         if not found:
             raise ValueError(f"'{name}' must have at least one input: it is empty")
         paired = [isinstance(item, tuple) and len(item) == 2 for item in found]
@@ -51,7 +54,7 @@ class Items:
             raise ValueError(f"'{name}' must be inputs throughout, or pairs (input, truth) throughout")
         inputs = _stacked(name, [item[0] if paired[0] else item for item in found])
         truth = _stacked(f"{name} (truth)", [np.atleast_1d(item[1]) for item in found]) if paired[0] else None
-        compared = inputs if targets is None else _stacked("targets", list(targets))
+        compared = inputs if targets is None else _stacked("targets", as_list("targets", targets))
         if len(compared) != len(inputs):
             what = "targets" if name == "data" else f"{name}_targets"
             raise ValueError(f"'{what}' must be {len(inputs)}, one for each input: {len(compared)}")
@@ -64,8 +67,8 @@ def _stacked(name: str, values: list[Any]) -> NDArray[Any]:
     if has_masked(values):
         raise ValueError(f"'{name}' must have no masked elements: fill them, or leave the items out")
     try:
-        array = np.stack([np.asarray(value.detach().cpu() if hasattr(value, "detach") else value) for value in values])
-    except (TypeError, ValueError) as error:
+        array = np.stack([np.asarray(plain(value)) for value in values])
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"'{name}' must be arrays of one shape: {error}") from None
     if array.dtype.kind not in "iufb":
         raise TypeError(f"'{name}' must be arrays of real numbers, got dtype {array.dtype}")

@@ -119,7 +119,9 @@ class MugNetwork(GreyBoxProblem):
     device: str = field(default="cpu", validator=instance(str))
 
     def __attrs_post_init__(self) -> None:
-        require("size", self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size)
+        require(
+            "size", isinstance(self.size, str) and self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size
+        )
         # Checks the rest of what the scene is made of.
         _ = self.inner
 

@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from invopt._chain import Chain, Link
 from invopt._problem import Problem
+from invopt._shown import shown
 from invopt._validators import require
 
 __all__ = ["FlatNetwork", "NetworkChain"]
@@ -35,7 +36,7 @@ class FlatNetwork:
 
     def __init__(self, model: nn.Module) -> None:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"'model' must be a torch.nn.Module: {model!r}")
+            raise TypeError(f"'model' must be a torch.nn.Module: {shown(model)}")
         self.module = copy.deepcopy(model).eval()
         # A call leaves its tensors in a module that is there under two names.
         self._called = copy.deepcopy(self.module)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from invopt._validators import as_integer, require
+from invopt._shown import shown
+from invopt._validators import as_integer, as_list, require
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
 from invopt.rendering.targets import as_target
@@ -38,9 +39,9 @@ def _are_several(value: Any) -> bool:
 def as_bindings(value: Any) -> tuple[Binding, ...]:
     """Return the bindings that `value` is, or the one; no two set the same."""
     try:
-        bindings = (value,) if isinstance(value, Binding) else tuple(value)
+        bindings = (value,) if isinstance(value, Binding) else tuple(as_list("parameters", value))
     except TypeError:
-        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {value!r}") from None
+        raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {shown(value)}") from None
     for binding in bindings:
         if not isinstance(binding, Binding):
             raise TypeError(f"'parameters' must be bindings such as Translation('sphere'): {binding!r}")

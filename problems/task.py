@@ -57,16 +57,22 @@ class Task(Problem):
     height: int | None = field(default=None, validator=validators.optional(integer(8)))
     spp: int | None = field(default=None, validator=validators.optional(integer(1)))
     reference_spp: int = field(default=256, validator=integer(256))
-    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
+    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED, 2**32 - 1))
     shared_reference: bool = field(default=False, validator=boolean)
     depth: int = field(default=6, validator=integer(1))
     backend: str | None = field(default=None)
 
     def __attrs_post_init__(self) -> None:
-        require("size", self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size)
-        require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
+        require(
+            "size", isinstance(self.size, str) and self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size
+        )
         names = [backend.value for backend in Backend]
-        require("backend", self.backend is None or self.backend in names, f"one of {', '.join(names)}", self.backend)
+        require(
+            "backend",
+            self.backend is None or (isinstance(self.backend, str) and self.backend in names),
+            f"one of {', '.join(names)}",
+            self.backend,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # What can be stated again need not travel.

@@ -49,7 +49,9 @@ def bench(
             shared_reference=shared_reference,
         )
     except KeyboardInterrupt:
-        console.print(f"interrupted; finished cells are kept in {out}: repeat the command to go on", soft_wrap=True)
+        console.print(
+            f"interrupted; finished cells are kept in {out}: repeat the command to go on", soft_wrap=True, markup=False
+        )
         raise SystemExit(130) from None
     _list(console, "cannot work", summary.refused)
     _list(console, "failed", summary.failures)
@@ -58,6 +60,7 @@ def bench(
         f" failed; next: invopt table {out}",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
 
 
@@ -85,7 +88,7 @@ def table(
     write_table(results, folder / "table.parquet")
     written = write_results(results, markdown or folder / "RESULTS.md", plots or folder / "plots", remarks)
     for path in [folder / "table.parquet", *written]:
-        console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _shown(results: object) -> list[Table]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import as_integer, integer
+from invopt._shown import shown
+from invopt._validators import as_integer, as_path, integer
 from invopt.exceptions import JournalError
 from invopt.journal.rows import COLUMNS, Evaluation, from_row
 from invopt.journal.schema import check_kind, connect, errors_of
@@ -140,8 +142,8 @@ class Journal:
     >>> folder.cleanup()
     """
 
-    path: Path = field(converter=lambda value: Path(value))
-    max_bytes: int = field(default=2**31, kw_only=True, validator=integer(0))
+    path: Path = field(converter=partial(as_path, "path"))
+    max_bytes: int = field(default=2**31, kw_only=True, validator=integer(0, 2**63 - 1))
 
     def __attrs_post_init__(self) -> None:
         check_kind(self.path)
@@ -223,8 +225,8 @@ def as_journal(value: Any, name: str = "journal") -> Journal | None:
     if value is None or isinstance(value, Journal):
         return value
     if isinstance(value, str | Path) and str(value):
-        return Journal(value)
-    raise TypeError(f"'{name}' must be a path or a Journal: {value!r}")
+        return Journal(as_path(name, value))
+    raise TypeError(f"'{name}' must be a path or a Journal: {shown(value)}")
 
 
 def _record(path: Path, row: tuple[Any, ...]) -> RunRecord:

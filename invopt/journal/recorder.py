@@ -255,7 +255,10 @@ class Recorder:
         )
         with errors_of(self.claim.path):
             last, descent, clock = self._connection.execute(query, (self.run, self.run)).fetchone()
-        return int(last), int(descent), float(clock or 0.0)
+        try:
+            return int(last), int(descent), float(clock or 0.0)
+        except (TypeError, ValueError) as error:
+            raise JournalError(f"{str(self.claim.path)!r} is damaged: run {self.run} cannot be read: {error}") from None
 
     def close(self, summary: dict[str, Any] | None = None, subject: str | None = None) -> None:
         """Write what waits and how the run ended, and let go of the file.

@@ -20,6 +20,9 @@ _MAGIC = b"SQLite format 3\0"
 # Seconds to wait for another process's lock; a commit takes milliseconds.
 _PATIENCE = 3.0
 
+# What SQLite says of a sound database that has other tables.
+_FOREIGN = ("no such", "table ", "near ")
+
 _TABLES = """
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
@@ -195,6 +198,8 @@ def errors_of(path: Path) -> Iterator[None]:
         text = str(error)
         if "locked" in text or "busy" in text:
             raise JournalError(f"{str(path)!r} is locked by another program: {text}") from None
+        if text.startswith(_FOREIGN):
+            raise JournalError(f"{str(path)!r} is damaged: {text}") from None
         raise OSError(f"{str(path)!r} cannot be written or read: {text}") from None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise JournalError(f"{str(path)!r} is damaged or no journal: {error}") from None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from invopt._shown import shown
 from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
 from invopt.rendering._probe import missing_packages
@@ -45,7 +46,7 @@ class Backend(enum.Enum):
             return cls(value)
         except ValueError:
             raise BackendError(
-                f"unknown backend {value!r}; {suggest(str(value), [backend.value for backend in cls])}"
+                f"unknown backend {shown(value)}; {suggest(str(value), [backend.value for backend in cls])}"
             ) from None
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt._problem import Adjoint
+from invopt._shown import shown
 from invopt.exceptions import BackendError, SceneError
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
@@ -130,7 +131,7 @@ class BoundScene:
                 if not self.live.differentiable(key):
                     names = ", ".join(repr(binding.label) for binding, _ in group)
                     raise SceneError(
-                        f"Mitsuba has no derivative with respect to {key!r}, which {names} needs: use a sampled "
+                        f"Mitsuba has no derivative with respect to {shown(key)}, which {names} needs: use a sampled "
                         f"estimator, such as SharedSamples"
                     )
 
@@ -178,7 +179,9 @@ class BoundScene:
             for key, value in self._values(group, x).items():
                 name, label = self.live.resolve(key), group[0][0].label
                 if isinstance(group[0][0], Custom) and not bool(torch.isfinite(value).all()):
-                    raise SceneError(f"{label!r} sets {key!r} to what is not finite, at its start: {value.tolist()}")
+                    raise SceneError(
+                        f"{label!r} sets {shown(key)} to what is not finite, at its start: {value.tolist()}"
+                    )
                 if name in owners:
                     raise SceneError(f"two bindings set {name!r}: {owners[name]!r} and {label!r}")
                 owners[name] = label

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked
+from invopt._shown import shown
+from invopt._validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.meshes import Mesh
 from invopt.rendering.turn import one_at_a_time
@@ -24,7 +25,7 @@ Description = Path | dict[str, Any] | Callable[[], dict[str, Any]]
 def as_description(value: Any) -> Description:
     """Return a file's absolute path, a copy of a dictionary that can be pickled, or the callable."""
     if isinstance(value, str | Path):
-        path = Path(value)
+        path = as_path("scene", value)
         if not path.is_file():
             raise SceneError(f"'scene' {str(path)!r} {'is no file' if path.exists() else 'does not exist'}")
         return path.absolute()
@@ -34,20 +35,20 @@ def as_description(value: Any) -> Description:
     if callable(value):
         described: Description = value
         return described
-    raise TypeError(f"'scene' must be an XML file, a dictionary or a callable that makes one: {value!r}")
+    raise TypeError(f"'scene' must be an XML file, a dictionary or a callable that makes one: {shown(value)}")
 
 
 def as_variables(value: Any) -> dict[str, str]:
     """Return the values of an XML file's variables as text, by name."""
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise TypeError(f"'variables' must be a mapping of names to values, such as {{'resx': 128}}: {value!r}")
+        raise TypeError(f"'variables' must be a mapping of names to values, such as {{'resx': 128}}: {shown(value)}")
     return {name: str(item) for name, item in value.items()}
 
 
 def check_variables(variables: Mapping[str, str], scene: object) -> None:
     """Refuse variables of what has none."""
     if variables and not isinstance(scene, Path):
-        raise ValueError(f"'variables' are for an XML file, and 'scene' is none: {dict(variables)!r}")
+        raise ValueError(f"'variables' are for an XML file, and 'scene' is none: {shown(dict(variables))}")
 
 
 def plain(value: Any, *, raw: bool = False) -> Any:

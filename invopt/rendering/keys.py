@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from invopt._shown import shown
 from invopt.exceptions import SceneError, suggest
 
 __all__ = [
@@ -74,8 +75,8 @@ def resolve(key: str, known: Iterable[str], shared: Mapping[str, str] | None = N
     if len(found) == 1:
         return found[0]
     if found:
-        raise SceneError(f"the key {key!r} could be any of {', '.join(map(repr, found))}; give one of these")
-    raise SceneError(f"the scene has no parameter {key!r}; {suggest(key, {_short(name) for name in known})}")
+        raise SceneError(f"the key {shown(key)} could be any of {', '.join(map(repr, found))}; give one of these")
+    raise SceneError(f"the scene has no parameter {shown(key)}; {suggest(key, {_short(name) for name in known})}")
 
 
 def _in(key: str, place: str) -> bool:

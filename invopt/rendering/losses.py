@@ -10,6 +10,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from invopt._shown import shown
 from invopt._validators import by_name, has_masked, integer, real
 
 __all__ = ["L1", "MSE", "CallableLoss", "Loss", "MultiScaleMSE", "RelativeMSE", "as_loss"]
@@ -135,7 +136,7 @@ class CallableLoss(Loss):
         kept.flags.writeable = False
         found = self.function(image, kept)
         if has_masked(found) or np.ndim(found) != 0 or np.asarray(found).dtype.kind not in "iuf":
-            raise TypeError(f"'loss' must return one real number: {found!r}")
+            raise TypeError(f"'loss' must return one real number: {shown(found)}")
         return float(found)
 
 
@@ -166,4 +167,4 @@ def as_loss(value: Any) -> Loss:
         return by_name(_NAMES, value, "loss")()
     if callable(value) and not isinstance(value, type):
         return CallableLoss(function=value)
-    raise TypeError(f"'loss' must be a name, a Loss or a callable loss(image, target): {value!r}")
+    raise TypeError(f"'loss' must be a name, a Loss or a callable loss(image, target): {shown(value)}")

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked, require
+from invopt._validators import has_masked, plain, require
 
 __all__ = ["Mesh", "join", "revolve", "sweep"]
 
@@ -18,7 +18,10 @@ _WELD = 1e-6
 
 
 def _as_rows(name: str, width: int, value: Any) -> NDArray[np.float64]:
-    array = np.asarray(value, dtype=np.float64)
+    try:
+        array = np.asarray(plain(value), dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        array = np.empty(0)
     rows = array.ndim == 2 and array.shape[1] == width and len(array) > 0 and not has_masked(value)
     require(name, bool(rows and np.isfinite(array).all()), f"finite numbers of shape (v, {width}), v >= 1", value)
     return array
@@ -33,7 +36,10 @@ def _as_uv(value: Any) -> NDArray[np.float64]:
 
 
 def _as_faces(value: Any) -> NDArray[np.int64]:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(plain(value))
+    except (TypeError, ValueError, RuntimeError):
+        array = np.empty(0)
     whole = array.ndim == 2 and array.shape[1] == 3 and len(array) > 0 and array.dtype.kind in "iu"
     require("faces", whole and not has_masked(value), "integers of shape (f, 3), f >= 1", value)
     return array.astype(np.int64, copy=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from invopt._shown import shown
 from invopt.exceptions import SceneError
 from invopt.rendering.picture_files import check_whole
 from invopt.rendering.values import from_mitsuba, renderer
@@ -71,4 +72,4 @@ def check_transforms(state: Any) -> None:
                 matrix = from_mitsuba(value)
                 if not np.isfinite(matrix).all() or np.linalg.det(matrix) == 0.0:
                     name = node.props.id() or node.props.plugin_name()
-                    raise SceneError(f"the {key!r} of {name!r} has no inverse: {matrix.tolist()}")
+                    raise SceneError(f"the {shown(key)} of {name!r} has no inverse: {matrix.tolist()}")

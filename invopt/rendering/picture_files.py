@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
+from invopt.rendering.radiance_files import check_pixels
 
 __all__ = ["SUFFIXES", "check_named", "check_whole", "decoded"]
 
@@ -61,13 +62,15 @@ def check_whole(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        Picture of any name; of EXR, HDR and PNG Mitsuba itself finds the end.
+        Picture of any name; of EXR and PNG Mitsuba itself finds the end.
     """
     kind = _kind_of(_contents(path, _SIGN))
     if kind == "JPEG" and not _ends(_contents(path)):
         raise SceneError(f"{str(path)!r} is damaged: a JPEG file that ends before its picture does")
     if kind == "PFM":
         _check_pfm(path, _contents(path))
+    if kind == "HDR":
+        check_pixels(path, _contents(path))
     if kind == "BMP" or (kind is None and path.suffix.lower() == ".tga"):
         decoded(path)
 

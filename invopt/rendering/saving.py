@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from invopt._shown import shown
 from invopt.exceptions import SceneError
 from invopt.rendering import keys, loading
 from invopt.rendering.backend import two_threads
@@ -158,7 +159,9 @@ def _set(state: Any, names: Mapping[str, int], key: str, value: NDArray[np.float
     elif parts in ([name], [name, "value"]) and value.size in (1, 3):
         props[name] = _as_property(value, props, name)
     else:
-        raise SceneError(f"{key!r} was found, but cannot be written to a scene file: save `res.parameters` instead")
+        raise SceneError(
+            f"{shown(key)} was found, but cannot be written to a scene file: save `res.parameters` instead"
+        )
 
 
 def _set_field_of_view(props: Any, value: float) -> None:
@@ -194,7 +197,7 @@ def _owner(state: Any, names: Mapping[str, int], key: str) -> tuple[Any, str]:
         name = ".".join(parts[:end])
         if name in indices:
             return state.nodes[indices[name]], ".".join(parts[end:])
-    raise SceneError(f"{key!r} was found, but its object has no name in the scene file")
+    raise SceneError(f"{shown(key)} was found, but its object has no name in the scene file")
 
 
 def _child(state: Any, node: Any, name: str) -> Any:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._shown import shown
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys, loading
 from invopt.rendering.backend import Backend, active
@@ -269,9 +270,9 @@ class LiveScene:
         parameter = self.parameter(key)
         own = parameter.value
         if parameter.kind is Kind.DISCRETE:
-            raise SceneError(f"{key!r} is {parameter.kind.value}, which no binding can set")
+            raise SceneError(f"{shown(key)} is {parameter.kind.value}, which no binding can set")
         if array.size != own.size:
-            raise SceneError(f"{key!r} takes {own.size} numbers, of shape {own.shape}, got shape {array.shape}")
+            raise SceneError(f"{shown(key)} takes {own.size} numbers, of shape {own.shape}, got shape {array.shape}")
         return array.reshape(own.shape)
 
     def _check_channels(self) -> None:

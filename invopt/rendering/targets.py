@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked
+from invopt._validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
 from invopt.rendering.picture_files import SUFFIXES, check_named, decoded
@@ -28,7 +28,7 @@ _LUMINANCE = np.array([0.212671, 0.715160, 0.072169])
 def as_target(value: Any) -> Path | NDArray[np.float32]:
     """Path of a whole picture, or a finite float32 array of shape (height, width, 1 or 3); copied."""
     if isinstance(value, str | Path):
-        path = Path(value)
+        path = as_path("target", value)
         if path.suffix.lower() not in SUFFIXES:
             raise SceneError(f"'target' must be a picture ({', '.join(SUFFIXES)}): {str(path)!r}")
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._validators import integer, real
+from invopt._shown import shown
+from invopt._validators import as_path, integer, real
 from invopt.exceptions import CheckpointError
 from invopt.snapshots.classes import state_classes
 from invopt.snapshots.codec import check, decode, encode
@@ -39,7 +41,7 @@ class Checkpoint:
         Seconds between writings; a run that ends, is interrupted or fails is written too.
     """
 
-    path: Path = field(converter=lambda value: Path(value))
+    path: Path = field(converter=partial(as_path, "path"))
     every: int | None = field(default=None, validator=validators.optional(integer(1)))
     seconds: float = field(default=60.0, kw_only=True, validator=real(minimum=0))
 
@@ -111,5 +113,5 @@ def as_checkpoint(value: Any) -> Checkpoint | None:
     if value is None or isinstance(value, Checkpoint):
         return value
     if isinstance(value, str | Path) and str(value):
-        return Checkpoint(value)
-    raise TypeError(f"'checkpoint' must be a path or a Checkpoint: {value!r}")
+        return Checkpoint(as_path("checkpoint", value))
+    raise TypeError(f"'checkpoint' must be a path or a Checkpoint: {shown(value)}")

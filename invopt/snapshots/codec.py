@@ -71,13 +71,13 @@ def check(value: Any, tensors: dict[str, Tensor], classes: Classes) -> None:
         return
     kind, inner = value.get("kind"), value.get("value")
     if kind in ("tensor", "array"):
-        if inner not in tensors:
+        if not isinstance(inner, str) or inner not in tensors:
             raise CheckpointError(f"the checkpoint lacks the tensor {inner!r}")
     elif kind == "enum":
         members = getattr(_class(value, classes), "__members__", {})
-        if inner not in members:
+        if not isinstance(inner, str) or inner not in members:
             raise CheckpointError(f"the checkpoint names {inner!r}, which {value['class']} has not")
-    elif kind in ("dict", "attrs", "named", "csr", *_SEQUENCES) and isinstance(inner, list):
+    elif isinstance(kind, str) and kind in ("dict", "attrs", "named", "csr", *_SEQUENCES) and isinstance(inner, list):
         _check_parts(value, classes)
         for item in inner:
             for part in item if kind in ("dict", "attrs") else [item]:
@@ -108,7 +108,7 @@ def _check_parts(value: dict[str, Any], classes: Classes) -> None:
 
 def _class(value: dict[str, Any], classes: Classes) -> type[Any]:
     name = value.get("class")
-    if name not in classes:
+    if not isinstance(name, str) or name not in classes:
         raise CheckpointError(f"{name!r} in the checkpoint is no state of the parts of this run")
     return classes[name]
 

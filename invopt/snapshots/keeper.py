@@ -7,11 +7,12 @@ import time
 from typing import Any
 
 import attrs
-import torch
+from torch import Tensor
 
 from invopt._result import History
 from invopt.exceptions import CheckpointError
 from invopt.snapshots.checkpoint import Checkpoint
+from invopt.snapshots.likeness import check_like
 from invopt.snapshots.snapshot import Snapshot, reduced
 
 __all__ = ["Keeper"]
@@ -52,15 +53,28 @@ class Keeper:
         self._written = time.monotonic()
         self.trouble = ""
 
-    def found(self, memory: Any, state: Any, device: torch.device) -> Snapshot | None:
-        """The state to go on from, if there is one; `memory` and `state` are those of a new run."""
+    def found(self, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> Snapshot | None:
+        """The state to go on from, if there is one; the arguments are those of a new run."""
         self._checkpoint.check_state(memory, state)
         given = {name: value for name, value in self._identity.items() if name in self._given}
-        snapshot = self._checkpoint.load(given, self._parts, device)
+        snapshot = self._checkpoint.load(given, self._parts, x.device)
         if snapshot is not None and type(snapshot.memory) is not type(memory):
             kind = type(snapshot.memory).__name__
-            raise CheckpointError(f"{str(self._checkpoint.path)!r} is damaged: the estimator remembers no {kind}")
+            raise self.damaged(f"the estimator remembers no {kind}")
+        if snapshot is not None:
+            try:
+                check_like(snapshot, x, memory, state, counts)
+                if not self._parts[2].recognises(snapshot.state, x):
+                    raise CheckpointError("its 'state' is none of this run's")
+                if not self._parts[1].recognises(snapshot.memory):
+                    raise CheckpointError("its 'memory' is none of this run's")
+            except CheckpointError as error:
+                raise self.damaged(str(error)) from None
         return snapshot
+
+    def damaged(self, why: str) -> CheckpointError:
+        """An error that says what is wrong with the file."""
+        return CheckpointError(f"{str(self._checkpoint.path)!r} is damaged: {why}")
 
     def note(self, snapshot: Snapshot, history: History) -> None:
         """Take note of where the run stands, and write it down when it is time."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from invopt._shown import shown
 from invopt._validators import boolean, instance, integer, one_of, with_fields
 from invopt.exceptions import UnknownNameError, suggest
 
@@ -193,5 +194,5 @@ def as_field(value: Any) -> Field:
         try:
             return _PRESETS[value.lower()]()
         except KeyError:
-            raise UnknownNameError(f"unknown field {value!r}; {suggest(value, _PRESETS)}") from None
-    raise TypeError(f"'field' must be one of {', '.join(_PRESETS)}, a Field or a mapping of its fields: {value!r}")
+            raise UnknownNameError(f"unknown field {shown(value)}; {suggest(value, _PRESETS)}") from None
+    raise TypeError(f"'field' must be one of {', '.join(_PRESETS)}, a Field or a mapping of its fields: {shown(value)}")

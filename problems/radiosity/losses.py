@@ -10,6 +10,7 @@ from attrs import field, frozen
 from torch import Tensor
 from torch.nn import functional
 
+from invopt._shown import shown
 from invopt._sides import ResidualLoss
 from invopt._validators import by_name, real, with_fields
 
@@ -154,4 +155,4 @@ def as_residual_loss(value: Any) -> ResidualLoss:
             return with_fields(by_name(_NAMES, str(name), "loss")(), options)
     if isinstance(value, str):
         return by_name(_NAMES, value, "loss")()
-    raise TypeError(f"'loss' must be one of {', '.join(_NAMES)}: {value!r}")
+    raise TypeError(f"'loss' must be one of {', '.join(_NAMES)}: {shown(value)}")

@@ -17,6 +17,7 @@ from torch import Tensor
 from invopt._problem import Capability, Problem
 from invopt._registry import find
 from invopt._schedules import StepDecay
+from invopt._shown import shown
 from invopt._sides import ResidualLoss
 from invopt._validators import instance, integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
@@ -43,7 +44,7 @@ def _as_scene(value: Any) -> Description | str:
         if value.lower() in NAMED:
             return value.lower()
         if Path(value).suffix.lower() != ".xml":
-            raise UnknownNameError(f"unknown scene {value!r}; {suggest(value, NAMED)}")
+            raise UnknownNameError(f"unknown scene {shown(value)}; {suggest(value, NAMED)}")
     try:
         return as_description(value)
     except TypeError as error:
@@ -157,9 +158,9 @@ class NeuralRadiosity(Problem):
             raise ValueError(f"'n_directions' must be >= 2 for {name}, which halves them: {self.n_directions}")
 
     def __repr__(self) -> str:
-        shown = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
+        fields = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
         source = repr(str(self.scene)) if isinstance(self.scene, str | Path) else type(self.scene).__name__
-        parts = [f"{name}={value!r}" for name, value in shown.items() if value is not None]
+        parts = [f"{name}={shown(value)}" for name, value in fields.items() if value is not None]
         return f"NeuralRadiosity({source}, {', '.join(parts)})"
 
     @property

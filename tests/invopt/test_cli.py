@@ -116,3 +116,11 @@ def test_help_costs_no_renderer():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["[/]", "[red]x", "a[/b]"])
+def test_errors_are_shown_as_they_are(run, name):
+    """Brackets were taken for markup: a traceback, or a name that lacked them."""
+    code, _, said = run("journal", name)
+    assert code == 2
+    assert name in said

@@ -267,3 +267,21 @@ def test_two_threads_on_one_journal(tmp_path):
         thread.join()
     assert len({result.x.tobytes() for result in found}) == 1
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE run",
+        "DROP TABLE evaluation",
+        "UPDATE run SET clock='a'",
+    ],
+)
+def test_other_tables_and_types_are_damage(change, tmp_path):
+    run(tmp_path / "runs")
+    connection = sqlite3.connect(tmp_path / "runs")
+    with connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.raises(JournalError, match="is damaged"):
+        run(tmp_path / "runs", maxiter=6)

@@ -189,7 +189,7 @@ def test_headers_of_hdr_files(tmp_path):
             as_target(path)
     for size in (b"-Y -4 +X 6", b"-Y 400000 +X 600000", b"+Y 4 +X 6", b"-Y 4 -X 6", b"+X 6 -Y 4"):
         path.write_bytes(radiance(b"", size))
-        with pytest.raises(SceneError, match="odd.hdr' could not be read"):
+        with pytest.raises(SceneError, match="odd.hdr' is damaged"):
             read_target(as_target(path))
     path.write_bytes(radiance(b"EXPOSURE=1.0\n"))
     np.testing.assert_allclose(read_target(as_target(path))[0, 0], [0.5, 0.25, 0.125])
@@ -302,3 +302,23 @@ def test_the_files_of_a_scene_are_whole_too(kind, tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(SceneError, match=path.name):
         problem.open()
+
+
+@pytest.mark.render
+def test_damaged_hdr_files_are_refused_before_mitsuba_sees_them(tmp_path):
+    """Its reader wrote past its memory, and the process ended."""
+    path = make(tmp_path / "picture.hdr")
+    data, whole = path.read_bytes(), pixels(path)
+    assert whole.shape == (HEIGHT, WIDTH, 3)
+    start = data.index(b"+X") + len(b"+X 24\n")
+    draw = random.Random(1)
+    noise = data[:start] + draw.randbytes(len(data) - start)
+    packed = b"".join(bytes((2, 2, 0, WIDTH)) + bytes((128 + WIDTH, value)) * 4 for value in range(HEIGHT))
+    path.write_bytes(data[:start] + packed)
+    assert pixels(path).shape == (HEIGHT, WIDTH, 3)
+    too_long = packed.replace(bytes((128 + WIDTH, 7)), bytes((128 + WIDTH + 1, 7)))
+    sizes = [data.replace(b"+X 24", b"+X %d" % width) for width in (0, 23, 25, 10**9)]
+    for wrong in (noise, data[:start] + too_long, data + b"more", data[:start] + packed[:-3], *sizes):
+        path.write_bytes(wrong)
+        with pytest.raises(SceneError, match="is damaged"):
+            as_target(path)

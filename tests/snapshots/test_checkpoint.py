@@ -225,6 +225,43 @@ def rewrite(path, change):
     save_file(tensors, path, metadata={"invopt": text, "sha256": _checksum(text, tensors)})
 
 
+EDITS = {
+    "x": lambda body: body["x"].update(value="t1"),
+    "rng": lambda body: body["rng"]["value"][1].__setitem__(1, {"kind": "dict", "value": []}),
+    "rng a number": lambda body: body.update(rng=7),
+    "record": lambda body: body.update(record=[]),
+    "unhashable tensor": lambda body: body["x"].update(value=[]),
+    "unhashable class": lambda body: body.update(state={"kind": "attrs", "class": {}, "value": []}),
+    "unhashable kind": lambda body: body.update(state={"kind": []}),
+    "step": lambda body: entry(body, "step").__setitem__(1, "far"),
+    "counts": lambda body: entry(entry(body, "counts")[1], "nfev").__setitem__(1, -1),
+    "history": lambda body: entry(body, "history")[1]["value"].pop(),
+    "last": lambda body: entry(body, "last").__setitem__(1, 2**70),
+    "seconds": lambda body: entry(body, "seconds").__setitem__(1, None),
+    "state": lambda body: body.update(state=1.5),
+}
+
+
+def entry(value, name):
+    """The pair of a name and its value in an encoded dictionary."""
+    holder = value.get("record", value)
+    return next(item for item in holder["value"] if item[0] == name)
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_edited_files_whose_checksum_fits_are_refused(edit, tmp_path):
+    """They ended a run by TypeError, KeyError or IndexError, some after iterations."""
+    train(tmp_path / "run", 3)
+
+    def change(header):
+        edit(header["body"])
+        return header
+
+    rewrite(tmp_path / "run", change)
+    with pytest.raises(CheckpointError, match="damaged|checkpoint"):
+        train(tmp_path / "run", 5)
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     path = tmp_path_factory.mktemp("kept") / "run"
@@ -314,3 +351,24 @@ def test_any_other_problem_is_kept_in_a_journal(tmp_path):
         "quad", "finite-difference", optimizers.Scipy("bfgs"), maxiter=3, rng=0, checkpoint=tmp_path / "run"
     )
     assert len(Journal(tmp_path / "run").evaluations()) == first.nfev
+
+
+@pytest.mark.parametrize("edit", ["visit", "pairs"])
+def test_what_a_line_of_visits_lacks_is_seen_before_the_first_step(edit, tmp_path):
+    def run(maxiter):
+        return invopt.minimize(
+            training(batch_size=8), "finite-difference", "lbfgs", rng=0, maxiter=maxiter, checkpoint=tmp_path / "run"
+        )
+
+    def change(header):
+        last, pairs, _ = header["body"]["state"]["value"]
+        if edit == "visit":
+            last["value"][0] = None
+        else:
+            pairs["value"] = [{"kind": "tuple", "value": [last["value"][0]]}]
+        return header
+
+    run(4)
+    rewrite(tmp_path / "run", change)
+    with pytest.raises(CheckpointError, match="'state' is none of this run's"):
+        run(6)

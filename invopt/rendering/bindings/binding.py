@@ -11,7 +11,8 @@ from attrs import field, frozen, validators
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from invopt._validators import as_real, has_masked, instance, real, require
+from invopt._shown import shown
+from invopt._validators import as_list, as_real, has_masked, instance, real, require
 from invopt.exceptions import SceneError
 from invopt.rendering.parameter import Kind, Parameter
 
@@ -166,33 +167,33 @@ def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
     """Bounds as an array of shape (size, 2); one pair stands for all columns."""
     pairs: Sequence[Any]
     try:
-        pairs = list(bounds)
+        pairs = as_list("bounds", bounds)
         if len(pairs) == 2 and not any(isinstance(side, Sequence | np.ndarray) for side in pairs):
             pairs = [pairs]
         rows = [[_side(low, -np.inf), _side(high, np.inf)] for low, high in pairs]
     except (TypeError, ValueError):
-        raise ValueError(f"'bounds' must be a pair (low, high), or one for each column: {bounds!r}") from None
+        raise ValueError(f"'bounds' must be a pair (low, high), or one for each column: {shown(bounds)}") from None
     for low, high in rows:
         require("bounds", low < high, "low < high", (low, high))
     if size is None:
         return np.array(rows)
     if len(rows) not in (1, size):
-        raise ValueError(f"'bounds' must be one pair or {size}, one for each column: {bounds!r}")
+        raise ValueError(f"'bounds' must be one pair or {size}, one for each column: {shown(bounds)}")
     return np.array(np.broadcast_to(np.array(rows), (size, 2)))
 
 
 def as_values(value: ArrayLike, size: int, label: str) -> NDArray[np.float64]:
     """Scene values as a finite vector of shape (size,); one number stands for all."""
     if has_masked(value):
-        raise ValueError(f"{label!r} must have no masked elements: {value!r}")
+        raise ValueError(f"{label!r} must have no masked elements: {shown(value)}")
     try:
         array = np.asarray(value, dtype=np.float64).ravel()
     except (TypeError, ValueError):
-        raise TypeError(f"{label!r} takes {size} finite numbers: {value!r}") from None
+        raise TypeError(f"{label!r} takes {size} finite numbers: {shown(value)}") from None
     if array.size == 1:
         array = np.repeat(array, size)
     if array.size != size or not np.isfinite(array).all():
-        raise ValueError(f"{label!r} takes {size} finite numbers: {value!r}")
+        raise ValueError(f"{label!r} takes {size} finite numbers: {shown(value)}")
     return array
 
 

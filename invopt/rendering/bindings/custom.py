@@ -11,6 +11,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt._shown import shown
 from invopt._validators import as_vector, has_masked, require
 from invopt.rendering.bindings.binding import Own, ValueBinding
 from invopt.rendering.parameter import Parameter
@@ -23,7 +24,11 @@ def _start(value: Any) -> NDArray[np.float64]:
 
 
 def _names(value: Any) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"'columns' must be a list of names: {shown(value)}")
+    return tuple(value)
 
 
 @frozen(kw_only=True, eq=False)
@@ -54,12 +59,12 @@ class Custom(ValueBinding):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if not callable(self.function):
-            raise TypeError(f"'function' must be callable as function(x) -> {{key: value}}: {self.function!r}")
+            raise TypeError(f"'function' must be callable as function(x) -> {{key: value}}: {shown(self.function)}")
         low, high = self.limits(self.x0.size, _no_own)
         inside = (low <= self.x0) & (self.x0 <= high)
-        require("x0", bool(inside.all()), f"inside 'bounds', {self.bounds!r}", self.x0.tolist())
+        require("x0", bool(inside.all()), f"inside 'bounds', {shown(self.bounds)}", self.x0.tolist())
         if self.columns is not None and len(self.columns) != self.x0.size:
-            raise ValueError(f"'columns' must be {self.x0.size} names: {self.columns!r}")
+            raise ValueError(f"'columns' must be {self.x0.size} names: {shown(self.columns)}")
 
     @property
     def columns_known(self) -> int:
@@ -93,13 +98,13 @@ class Custom(ValueBinding):
 
     def _as_tensor(self, key: object, value: Any) -> Tensor:
         if not isinstance(key, str):
-            raise TypeError(f"'function' of {self.label!r} must return a mapping of names to values: name {key!r}")
+            raise TypeError(f"'function' of {self.label!r} must return a mapping of names to values: name {shown(key)}")
         try:
             if has_masked(value):
                 raise ValueError("it has masked elements")
             return torch.as_tensor(value, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"'function' of {self.label!r} must return numbers for {key!r}: {error}") from None
+            raise TypeError(f"'function' of {self.label!r} must return numbers for {shown(key)}: {error}") from None
 
 
 def _no_own() -> Parameter:

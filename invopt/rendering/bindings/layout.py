@@ -11,6 +11,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from invopt._shown import shown
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.bindings.binding import Binding, Own, as_values
 from invopt.rendering.parameter import Parameter
@@ -92,7 +93,7 @@ class Layout:
                 values = as_values(value[binding.label], len(columns), binding.label)
                 encoded = binding.encode(values)
                 if not np.isfinite(encoded).all():
-                    raise SceneError(f"{what!r} must give {binding.label!r} a value > 0: {value[binding.label]!r}")
+                    raise SceneError(f"{what!r} must give {binding.label!r} a value > 0: {shown(value[binding.label])}")
                 parts.append(encoded)
             else:
                 parts.append(self._start(binding, columns, what))
@@ -123,7 +124,7 @@ class Layout:
 
     @staticmethod
     def _refuse(value: Any, what: str) -> NDArray[np.float64]:
-        raise TypeError(f"{what!r} must be a vector or a mapping of names to values: {value!r}")
+        raise TypeError(f"{what!r} must be a vector or a mapping of names to values: {shown(value)}")
 
 
 def _name(binding: Binding, part: str) -> str:
