@@ -45,7 +45,7 @@ def open_evaluator(run: Run, objective: Objective, clock: Clock) -> Evaluator:
     """Evaluator of a run: scaled, bounded, limited as the run says."""
     problem, box, sought = run.problem, run.bounds, run.sought
     scale = problem.as_tensor(sought.of(run.x_scale))
-    limits = None if box is None else tuple(problem.as_tensor(sought.of(limit)) for limit in (box.lb, box.ub))
+    limits = None if box is None else (problem.as_tensor(sought.of(box.lb)), problem.as_tensor(sought.of(box.ub)))
     budget = Budget(
         maxfev=run.maxfev,
         maxtime=run.maxtime,

@@ -113,7 +113,8 @@ class _Digester:
     def _of_object(self, value: Any) -> tuple[str, Iterable[Part]]:
         """An object by its class and state, as pickle would take them."""
         try:
-            reduced = copyreg.dispatch_table.get(type(value), lambda item: item.__reduce_ex__(4))(value)
+            reduce: Any = copyreg.dispatch_table.get(type(value), lambda item: item.__reduce_ex__(4))
+            reduced = reduce(value)
         except Exception as error:
             raise self._unknown(value) from error
         if isinstance(reduced, str):

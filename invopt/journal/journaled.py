@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ class Journaled(Objective):
         failed = next((item for item in known if item.failure is not None), None)
         if failed is not None:
             return Outcome(None, EvaluationError(str(failed.failure)), failed.seconds, failed.worker)
-        fresh = iter([] if new is None or new.values is None else new.values)
+        fresh: Iterator[Tensor] = iter([] if new is None or new.values is None else new.values)
         rows = [next(fresh) if item is None else _value(name, item) for item in part.known]
         seconds = sum(item.seconds for item in known) + (0.0 if new is None else new.seconds)
         return Outcome(torch.stack(rows), None, seconds, known[-1].worker)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,10 @@ class Evaluations:
         return len(self.fun)
 
 
+def _as_path(value: str | Path) -> Path:
+    return as_path("path", value)
+
+
 @frozen
 class Journal:
     """A file that holds runs with all their evaluations.
@@ -142,7 +146,7 @@ class Journal:
     >>> folder.cleanup()
     """
 
-    path: Path = field(converter=partial(as_path, "path"))
+    path: Path = field(converter=_as_path)
     max_bytes: int = field(default=2**31, kw_only=True, validator=integer(0, 2**63 - 1))
 
     def __attrs_post_init__(self) -> None:
@@ -180,7 +184,7 @@ class Journal:
     def frame(self, run: int | None = None) -> Any:
         """Evaluations of a run as a pandas data frame, a column for each parameter by its name; needs pandas."""
         try:
-            import pandas
+            pandas = importlib.import_module("pandas")
         except ImportError as error:
             raise ImportError("'frame' needs pandas: pip install pandas; or use 'evaluations'") from error
         number = self._number(run)

@@ -85,9 +85,9 @@ class Recorder:
             exact = np.array_equal(item.x, points[i])
             if exact or (found[i] is None and self._is_same(item.x, points[i])):
                 found[i] = item
-        for i, item in enumerate(found):
+        for i, hit in enumerate(found):
             key = _key(kind, points[i], seeds[i], spp)
-            found[i] = self._unused(key) if item is None else self._used(key, item)
+            found[i] = self._unused(key) if hit is None else self._used(key, hit)
         taken = [(item, x) for item, x in zip(found, points, strict=True) if item is not None]
         self.replayed += len(taken)
         self.inexact += sum(not np.array_equal(item.x, x) for item, x in taken)

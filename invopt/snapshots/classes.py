@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterable
 from enum import Enum
@@ -27,8 +26,10 @@ def state_classes(parts: Iterable[object]) -> Classes:
     packages = {top_level(cls.__module__) for part in parts for cls in type(part).__mro__ if cls is not object}
     found: Classes = {}
     for name, module in list(sys.modules.items()):
-        if module is not None and top_level(name) in packages and not inspect.isbuiltin(module):
-            for item in list(vars(module).values()):
+        # What stands there need not be a module.
+        contents = getattr(module, "__dict__", None) if top_level(name) in packages else None
+        if isinstance(contents, dict):
+            for item in list(contents.values()):
                 if isinstance(item, type) and _is_value(item):
                     found[class_name(item)] = item
     return found

@@ -121,7 +121,7 @@ def decode(value: Any, tensors: dict[str, Tensor], classes: Classes, device: tor
     if kind == "array":
         return tensors[inner].numpy()
     if kind == "enum":
-        return classes[value["class"]][inner]  # type: ignore[index]
+        return classes[value["class"]][inner]
     if kind == "tensor":
         return tensors[inner] if value["cpu"] else tensors[inner].to(device)
     if kind in ("dict", "attrs"):
