@@ -91,6 +91,7 @@ def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float
             break
         if length * length == 0.0:
             # Of a radius whose square is no number, the direction is all there is.
+            p, length = -c, float(np.sqrt(c @ c)) or 1.0
             break
         low, high = (s, high) if length > radius else (low, s)
         slope = float((p * p / (gaps + s)).sum()) / length**2
