@@ -90,8 +90,6 @@ def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float
         if abs(length - radius) <= 1e-13 * radius or high - low <= 4 * _EPS * high:
             break
         if length * length == 0.0:
-            # Of a radius whose square is no number, the direction is all there is.
-            p, length = -c, float(np.sqrt(c @ c)) or 1.0
             break
         low, high = (s, high) if length > radius else (low, s)
         slope = float((p * p / (gaps + s)).sum()) / length**2
@@ -100,6 +98,9 @@ def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float
             s = 0.5 * (low + high)
         p = -c / (gaps + s)
         length = float(np.sqrt(p @ p))
+    if length == 0.0:
+        # Of a radius whose square is no number, the direction is all there is.
+        p, length = -c, float(np.sqrt(c @ c)) or 1.0
     return p * (radius / length)
 
 
