@@ -105,5 +105,7 @@ class Measuring:
 
 
 def is_same(first: float, second: float) -> bool:
-    """Whether two values differ by rounding alone."""
+    """Whether two values differ by rounding alone; one that is infinite is like no finite one."""
+    if not math.isfinite(first - second):
+        return first == second
     return abs(first - second) <= _ROUNDING * max(abs(first), abs(second))
