@@ -10,7 +10,7 @@ import attrs
 import torch
 
 from invopt._clock import Clock
-from invopt._estimator import Estimate
+from invopt._estimator import Estimate, Order
 from invopt._objective import Objective
 from invopt._result import History, OptimizeResult
 from invopt._stopping import PlateauWatch, Point
@@ -109,8 +109,9 @@ class Keeping:
         estimate: Estimate | None,
     ) -> None:
         """Take note of where a training stands between two iterations."""
-        if not self._keeper or (estimate is not None and (estimate.hessian or estimate.product)):
-            # What a line search estimated last may have curvature to be asked for, which no file can hold.
+        curved = self._run.method.requires & (Order.HESS | Order.HESSP)
+        if not self._keeper or (curved and estimate is not None and (estimate.hessian or estimate.product)):
+            # What was estimated last has curvature that the method will ask for, and that no file can hold.
             return
         record = {
             "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
