@@ -47,6 +47,7 @@ def test_findings_are_found(fuzz):
     )
     assert outcomes.judge(lambda: invopt.minimize("quad", maxfev=0)).kind == "error"
     assert outcomes.judge(lambda: invopt.minimize("quad", rng=0, maxfev=5)).kind == "result"
-    result = invopt.minimize("quad", rng=0, maxfev=5)
+    result = invopt.minimize("quad", rng=0, maxfev=60)
+    assert result.nit > 0
     result["fun"] = float("nan")
     assert outcomes.judge(lambda: result).name == "result fun not finite"
