@@ -49,7 +49,7 @@ def are_of(state: Any, x0: Tensor) -> bool:
     """Whether visits are whole, and all tensors of a state vectors or matrices of this size and type."""
     if isinstance(state, Tensor):
         return state.dtype == x0.dtype and 1 <= state.ndim <= 2 and set(state.shape) == set(x0.shape)
-    if isinstance(state, Visit) and (state.x is None or state.jac is None):
+    if isinstance(state, Visit) and any(part is None for part in state[:2]):
         return False
     return not isinstance(state, tuple) or all(are_of(part, x0) for part in state)
 

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +140,7 @@ class Journal:
     >>> folder.cleanup()
     """
 
-    path: Path = field(converter=partial(as_path, "path"))
+    path: Path = field(converter=lambda value: as_path("path", value))
     max_bytes: int = field(default=2**31, kw_only=True, validator=integer(0, 2**63 - 1))
 
     def __attrs_post_init__(self) -> None:

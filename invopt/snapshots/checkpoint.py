@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ class Checkpoint:
         Seconds between writings; a run that ends, is interrupted or fails is written too.
     """
 
-    path: Path = field(converter=partial(as_path, "path"))
+    path: Path = field(converter=lambda value: as_path("path", value))
     every: int | None = field(default=None, validator=validators.optional(integer(1)))
     seconds: float = field(default=60.0, kw_only=True, validator=real(minimum=0))
 

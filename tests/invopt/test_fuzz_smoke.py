@@ -26,7 +26,7 @@ def fuzz(monkeypatch, tmp_path):
 def test_only_documented_outcomes(fuzz, tmp_path):
     areas, outcomes = fuzz
     found = []
-    for number in range(300):
+    for number in range(240):
         if areas.area_of(number) in AREAS:
             said, call = areas.case_of(number, tmp_path)
             outcome = outcomes.judge(call)
