@@ -107,6 +107,10 @@ class Evaluations:
         return len(self.fun)
 
 
+def _as_path(value: str | Path) -> Path:
+    return as_path("path", value)
+
+
 @frozen
 class Journal:
     """A file that holds runs with all their evaluations.
@@ -140,7 +144,7 @@ class Journal:
     >>> folder.cleanup()
     """
 
-    path: Path = field(converter=lambda value: as_path("path", value))
+    path: Path = field(converter=_as_path)
     max_bytes: int = field(default=2**31, kw_only=True, validator=integer(0, 2**63 - 1))
 
     def __attrs_post_init__(self) -> None:

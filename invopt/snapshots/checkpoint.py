@@ -25,6 +25,10 @@ __all__ = ["Checkpoint", "as_checkpoint"]
 _VERSION = 3
 
 
+def _as_path(value: str | Path) -> Path:
+    return as_path("path", value)
+
+
 @frozen
 class Checkpoint:
     """Where the training of a network is kept, and how often it is written.
@@ -40,7 +44,7 @@ class Checkpoint:
         Seconds between writings; a run that ends, is interrupted or fails is written too.
     """
 
-    path: Path = field(converter=lambda value: as_path("path", value))
+    path: Path = field(converter=_as_path)
     every: int | None = field(default=None, validator=validators.optional(integer(1)))
     seconds: float = field(default=60.0, kw_only=True, validator=real(minimum=0))
 
