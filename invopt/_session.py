@@ -128,7 +128,9 @@ class Session:
     def _advance(self, values: Tensor | None) -> None:
         self._asked = self._request = None
         self._answers.clear()
-        self._asked = self._request = self._inversion.send(values)
+        self._asked = asked = self._inversion.send(values)
+        # A copy, for what its owner does with it must not reach the run.
+        self._request = asked and asked._replace(x=asked.x.copy(), seed=asked.seed.copy(), ids=asked.ids.copy())
 
     @property
     def done(self) -> bool:
@@ -145,8 +147,7 @@ class Session:
         request = self._request
         if request is None:
             raise RuntimeError(f"the session has ended: {self.result.message}")
-        # Copies, for what the caller does with them must not reach the run.
-        return request._replace(x=request.x.copy(), seed=request.seed.copy(), ids=request.ids.copy())
+        return request
 
     @overload
     def tell(self, values: ArrayLike, /) -> None: ...
@@ -179,9 +180,9 @@ class Session:
                 number = self._number(values)
                 self._take({number: as_answer("value", value, residuals=self._residuals, m=self._m)})
                 return
-            request = self.ask()
-            found = as_answers(values, len(request.x), residuals=self._residuals, m=self._m)
-            self._take(dict(zip(request.ids.tolist(), found, strict=True)))
+            residuals, waiting = self._residuals, self._waiting
+            found = as_answers(values, len(waiting), residuals=residuals, m=self._m)
+            self._take(dict(zip(waiting, found, strict=True)))
 
     @property
     def _residuals(self) -> bool:
@@ -193,10 +194,16 @@ class Session:
                 "a callback cannot answer or close the session that calls it: raise StopIteration to end it"
             )
 
+    @property
+    def _waiting(self) -> list[int]:
+        """Ids of the points that are not answered yet."""
+        asked = [] if self._asked is None else self._asked.ids.tolist()
+        return [number for number in asked if number not in self._answers]
+
     def _number(self, given: Any) -> int:
         """An id that is waited for."""
         number = as_integer("id", given)
-        waiting = [] if self._request is None else self._request.ids.tolist()
+        waiting = self._waiting
         if number not in waiting:
             why = "was answered before" if 0 <= number < self._objective.asked else "was never asked for"
             ended = f"the session has ended: {self.result.message}" if self.done else f"waiting: {waiting}"

@@ -82,14 +82,16 @@ def _solve_diagonal(c: NDArray[np.float64], values: NDArray[np.float64], radius:
 
 def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float, radius: float) -> NDArray[np.float64]:
     """Solve |c / (gaps + s)| = radius for s > floor: Newton on 1/|p|, safeguarded by bisection."""
-    low, high = floor, max(floor, float(np.sqrt(c @ c)) / radius)
+    size = float(np.sqrt(c @ c))
+    if radius * radius == 0.0:
+        # Of a radius too small to be squared, steepest descent is all that can be told.
+        return -c * (radius / size)
+    low, high = floor, max(floor, size / radius)
     s = high
     p = -c / (gaps + s)
     length = float(np.sqrt(p @ p))
     for _ in range(100):
         if abs(length - radius) <= 1e-13 * radius or high - low <= 4 * _EPS * high:
-            break
-        if length * length == 0.0:
             break
         low, high = (s, high) if length > radius else (low, s)
         slope = float((p * p / (gaps + s)).sum()) / length**2
@@ -98,9 +100,6 @@ def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float
             s = 0.5 * (low + high)
         p = -c / (gaps + s)
         length = float(np.sqrt(p @ p))
-    if length == 0.0:
-        # Of a radius whose square is no number, the direction is all there is.
-        p, length = -c, float(np.sqrt(c @ c)) or 1.0
     return p * (radius / length)
 
 

@@ -15,7 +15,7 @@ from scipy.optimize import Bounds
 from invopt._arguments import check_start
 from invopt._problem import Capability, Problem
 from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import as_vector, boolean, integer, one_of, real
+from invopt._validators import as_vector, boolean, integer, one_of, real, require
 from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
@@ -105,7 +105,7 @@ class Scene(Problem):
     sensors: tuple[int, ...] = field(default=(), converter=as_sensors)
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
-    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED, 2**32 - 1))
+    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
     shared_reference: bool = field(default=False, validator=boolean)
     _sigma: float = field(default=1.0, validator=real(above=0))
     variables: Mapping[str, str] = field(factory=dict, converter=as_variables)
@@ -114,6 +114,7 @@ class Scene(Problem):
     _read: dict[str, Parameter] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
+        require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
         check_variables(self.variables, self.scene)
         if self.target is None and self._x_opt is None:
             raise ValueError("give 'target', a picture, or 'x_opt', the point at which it is rendered")

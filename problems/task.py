@@ -57,7 +57,7 @@ class Task(Problem):
     height: int | None = field(default=None, validator=validators.optional(integer(8)))
     spp: int | None = field(default=None, validator=validators.optional(integer(1)))
     reference_spp: int = field(default=256, validator=integer(256))
-    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED, 2**32 - 1))
+    reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
     shared_reference: bool = field(default=False, validator=boolean)
     depth: int = field(default=6, validator=integer(1))
     backend: str | None = field(default=None)
@@ -66,6 +66,7 @@ class Task(Problem):
         require(
             "size", isinstance(self.size, str) and self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size
         )
+        require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
         names = [backend.value for backend in Backend]
         require(
             "backend",

@@ -26,7 +26,7 @@ def fuzz(monkeypatch, tmp_path):
 def test_only_documented_outcomes(fuzz, tmp_path):
     areas, outcomes = fuzz
     found = []
-    for number in range(300):
+    for number in range(240):
         if areas.area_of(number) in AREAS:
             said, call = areas.case_of(number, tmp_path)
             outcome = outcomes.judge(call)
@@ -47,6 +47,7 @@ def test_findings_are_found(fuzz):
     )
     assert outcomes.judge(lambda: invopt.minimize("quad", maxfev=0)).kind == "error"
     assert outcomes.judge(lambda: invopt.minimize("quad", rng=0, maxfev=5)).kind == "result"
-    result = invopt.minimize("quad", rng=0, maxfev=5)
+    result = invopt.minimize("quad", rng=0, maxfev=60)
+    assert result.nit > 0
     result["fun"] = float("nan")
     assert outcomes.judge(lambda: result).name == "result fun not finite"

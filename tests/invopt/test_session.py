@@ -27,11 +27,7 @@ def test_a_session_takes_the_very_steps_of_minimize():
 def test_ask_repeats_until_told_and_result_is_there_all_along():
     with Session(x0=[3.0], rng=0) as session:
         first, again = session.ask(), session.ask()
-        for one, other in zip(first[:3], again[:3], strict=True):
-            assert (one == other).all()
-        # Whatever is done to it, what is asked for stays.
-        again.x[:] = np.nan
-        assert (session.ask().x == first.x).all()
+        assert first is again
         assert first.x.shape == (len(first.seed), 1)
         session.tell(values(first.x))
         session.tell(values(session.ask().x))
@@ -106,10 +102,10 @@ def test_answers_in_any_order_give_the_bits_of_minimize(kind, tell):
 def test_a_request_is_the_same_until_something_of_it_is_told():
     with session_of("fun", rng=0) as session:
         first = session.ask()
-        assert session.ask().ids.tolist() == first.ids.tolist()
+        assert session.ask() is first
         session.tell(first.ids[1], 1.0)
         second = session.ask()
-        assert session.ask().ids.tolist() == second.ids.tolist()
+        assert session.ask() is second
         assert second.ids.tolist() == [i for i in first.ids.tolist() if i != first.ids[1]]
         assert session.result.nfev == 0
 

@@ -357,7 +357,7 @@ def test_any_other_problem_is_kept_in_a_journal(tmp_path):
 def test_what_a_line_of_visits_lacks_is_seen_before_the_first_step(edit, tmp_path):
     def run(maxiter):
         return invopt.minimize(
-            training(batch_size=8), "finite-difference", "lbfgs", rng=0, maxiter=maxiter, checkpoint=tmp_path / "run"
+            training(), "finite-difference", "lbfgs", rng=0, maxiter=maxiter, checkpoint=tmp_path / "run"
         )
 
     def change(header):
