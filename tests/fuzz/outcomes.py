@@ -1,6 +1,7 @@
 """What came of a case, and whether it is documented."""
 
 import dis
+import linecache
 import math
 import re
 import sys
@@ -124,6 +125,9 @@ def _is_raise(error):
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
+    if "__traceback_maker" in trace.tb_frame.f_code.co_names:
+        # Pickled, which dask.distributed arranges for all of a process: the code itself is gone.
+        return linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).lstrip().startswith("raise ")
     return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
 
 
