@@ -6,6 +6,7 @@ import json
 import math
 import platform
 from contextlib import closing
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,11 @@ def _arrays(value: Any) -> Any:
 
 def environment() -> dict[str, str]:
     """Versions and machine, on which the last bits of a result depend."""
+    return dict(_environment())
+
+
+@cache
+def _environment() -> dict[str, str]:
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in _PACKAGES:
         try:

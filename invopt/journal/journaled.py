@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,25 +17,20 @@ from invopt._clock import Clock
 from invopt._objective import ADJOINT, Adjoint, Objective
 from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt.exceptions import EvaluationError
+from invopt.journal.keeping import KINDS, Arrival, Keeper
 from invopt.journal.recorder import Recorder
 from invopt.journal.rows import Evaluation
 
 __all__ = ["Journaled"]
 
-_KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian"}
 
-
-@frozen(eq=False)
-class _Part:
+class _Part(NamedTuple):
     """A chunk, the number of its first row, what is known of its rows, and which of them are to be evaluated."""
 
     chunk: Chunk
     first: int
     known: list[Evaluation | None]
-
-    @property
-    def missing(self) -> list[int]:
-        return [i for i, item in enumerate(self.known) if item is None]
+    missing: list[int]
 
 
 class Journaled(Objective):
@@ -81,16 +76,55 @@ class Journaled(Objective):
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
         """Evaluate chunks of points; see `Objective.evaluate`."""
-        parts = [self._part(name, chunk, spp) for chunk in chunks]
-        limits = evolve(limits, deadline=limits.deadline - self._forward(parts))
-        asked = [i for i, part in enumerate(parts) if part.missing]
+        if self._recorder.holds_more:
+            return self._replay(name, chunks, spp, limits, adjoint, arrived)
+        numbers = [self._recorder.take(len(chunk.seeds)) for chunk in chunks]
+        return self._evaluate(name, chunks, numbers, spp, self._shortened(limits, []), adjoint, arrived)
 
-        def keep(j: int, outcome: Outcome) -> None:
-            self._keep(name, parts[asked[j]], spp, outcome)
+    def _evaluate(
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        numbers: Sequence[Sequence[int]],
+        spp: int | None,
+        limits: Limits,
+        adjoint: Adjoint,
+        arrived: Arrived | None = None,
+    ) -> Generator[Outcome | None]:
+        """Evaluate chunks whose rows have these numbers, and keep what comes."""
+        keeper = Keeper(self._recorder, name, spp, purpose=self.purpose, keep_failures=self._keep_failures)
 
-        left = [_only(parts[i]) for i in asked]
-        outcomes = self._objective.evaluate(name, left, spp=spp, limits=limits, adjoint=adjoint, arrived=keep)
+        clock = self._clock
+
+        def keep(i: int, outcome: Outcome) -> None:
+            keeper.add(Arrival(numbers[i], chunks[i], outcome, clock()))
+            if arrived is not None:
+                arrived(i, outcome)
+
+        outcomes = self._objective.evaluate(name, chunks, spp=spp, limits=limits, adjoint=adjoint, arrived=keep)
         try:
+            for outcome in outcomes:
+                yield _double(outcome) if name == "fun" and outcome is not None else outcome
+        finally:
+            outcomes.close()
+            keeper.flush()
+
+    def _replay(
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        spp: int | None,
+        limits: Limits,
+        adjoint: Adjoint,
+        arrived: Arrived | None,
+    ) -> Generator[Outcome | None]:
+        """Answer from the file, and evaluate the rows that it lacks."""
+        parts = [self._part(name, chunk, spp) for chunk in chunks]
+        asked = [part for part in parts if part.missing]
+        numbers = [[part.first + i for i in part.missing] for part in asked]
+        left = [_only(part) for part in asked]
+        outcomes = self._evaluate(name, left, numbers, spp, self._shortened(limits, parts), adjoint)
+        with closing(outcomes):
             for i, part in enumerate(parts):
                 new = next(outcomes, None) if part.missing else None
                 if part.missing and new is None:
@@ -99,55 +133,25 @@ class Journaled(Objective):
                 if arrived is not None:
                     arrived(i, outcome)
                 yield outcome
-        finally:
-            outcomes.close()
 
     def _part(self, name: str, chunk: Chunk, spp: int | None) -> _Part:
-        first = self._recorder.position
-        known = self._recorder.known(_KINDS[name], chunk.rows.numpy(), chunk.seeds, spp)
-        return _Part(chunk, first, known)
+        numbers = self._recorder.take(len(chunk.seeds))
+        known = self._recorder.known(numbers, KINDS[name], chunk.rows.numpy(), chunk.seeds, spp)
+        return _Part(chunk, numbers[0], known, [i for i, item in enumerate(known) if item is None])
 
-    def _forward(self, parts: list[_Part]) -> float:
-        """Set the clock forward to when what is known was finished; by how much."""
+    def _shortened(self, limits: Limits, parts: list[_Part]) -> Limits:
+        """Limits after the clock was set forward to when what is known was finished."""
         clocks = [item.clock for part in parts for item in part.known if item is not None]
         if 0 < self._recorder.descent_end <= self._recorder.position:
             # A time limit ends a run again where it ended it before.
             clocks.append(self._recorder.clock)
-        return self._clock.at_least(max(clocks, default=0.0))
-
-    def _keep(self, name: str, part: _Part, spp: int | None, outcome: Outcome) -> None:
-        """Keep an outcome, row by row, unless its failure or its shape will end the run."""
-        k = len(part.missing)
-        values = outcome.values
-        if values is None and not self._keep_failures:
-            return
-        if values is not None and (values.ndim != (1 if name == "fun" else 2) or len(values) != k):
-            return
-        clock, failure = self._clock(), None if outcome.failure is None else str(outcome.failure)
-        points, seeds, split = part.chunk.rows.numpy(), part.chunk.seeds.tolist(), _split(name, values, k)
-        for i, (value, vector) in zip(part.missing, split, strict=True):
-            self._recorder.add(
-                Evaluation(
-                    number=part.first + i,
-                    purpose=self.purpose,
-                    kind=_KINDS[name],
-                    x=points[i],
-                    seed=seeds[i],
-                    spp=spp,
-                    value=value,
-                    vector=vector,
-                    failure=failure,
-                    seconds=outcome.seconds / k,
-                    clock=clock,
-                    worker=outcome.worker,
-                )
-            )
+        return evolve(limits, deadline=limits.deadline - self._clock.at_least(max(clocks))) if clocks else limits
 
     def _joined(self, name: str, part: _Part, new: Outcome | None) -> Outcome:
         """Outcome of a whole chunk, of what was known and what is new."""
+        if new is not None and (len(part.missing) == len(part.known) or new.values is None):
+            return new
         known = [item for item in part.known if item is not None]
-        if new is not None and (not known or new.values is None):
-            return new if new.values is None or name != "fun" else _double(new)
         failed = next((item for item in known if item.failure is not None), None)
         if failed is not None:
             return Outcome(None, EvaluationError(str(failed.failure)), failed.seconds, failed.worker)
@@ -191,20 +195,6 @@ def _only(part: _Part) -> Chunk:
     return Chunk(part.chunk.rows[part.missing].clone(), part.chunk.seeds[part.missing])
 
 
-def _split(name: str, values: Tensor | None, k: int) -> list[tuple[float, NDArray[np.floating] | None]]:
-    """Value and vector of each of `k` rows of results."""
-    if values is None:
-        return [(math.nan, None)] * k
-    if name == "fun":
-        return [(value, None) for value in values.tolist()]
-    rows = list(values.detach().cpu().numpy())
-    if name == "residuals":
-        return list(zip(values.double().square().mean(1).tolist(), rows, strict=True))
-    if name == "hess":
-        return [(math.nan, row) for row in rows]
-    return [(float(row[0]), row[1:]) for row in rows]
-
-
 def _value(name: str, item: Evaluation) -> Tensor:
     """The row of results again."""
     if name == "fun":
@@ -218,5 +208,6 @@ def _value(name: str, item: Evaluation) -> Tensor:
 
 def _double(outcome: Outcome) -> Outcome:
     """Values as a journal holds them."""
-    assert outcome.values is not None
+    if outcome.values is None or outcome.values.dtype == torch.float64:
+        return outcome
     return Outcome(outcome.values.double(), None, outcome.seconds, outcome.worker)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from invopt.exceptions import JournalError
 from invopt.journal import owner
 from invopt.journal.claim import Claim
-from invopt.journal.rows import COLUMNS, Evaluation, as_row, from_row
+from invopt.journal.rows import COLUMNS, Batch, Evaluation, from_row
 from invopt.journal.schema import connect, errors_of
 
 __all__ = ["Recorder"]
@@ -50,7 +50,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._owner = owner.acquire()
-        self._waiting: list[tuple[Any, ...]] = []
+        self._waiting: list[Batch] = []
         self._bytes = self._serial = 0
         self._worth = 0.0
         self._since = time.monotonic()
@@ -69,17 +69,24 @@ class Recorder:
 
     # Reading.
 
-    def known(
-        self, kind: str, points: NDArray[np.float64], seeds: NDArray[np.int64], spp: int | None
-    ) -> list[Evaluation | None]:
-        """What the file holds of the next evaluations, one for each row; None for those to be evaluated."""
+    @property
+    def holds_more(self) -> bool:
+        """Whether the file may hold something of the evaluations to come."""
+        return self.position < self._end and self._connection is not None
+
+    def take(self, k: int) -> range:
+        """Numbers of the next `k` evaluations."""
         first = self.position
-        self.position += len(points)
+        self.position += k
+        return range(first, self.position)
+
+    def known(
+        self, numbers: range, kind: str, points: NDArray[np.float64], seeds: NDArray[np.int64], spp: int | None
+    ) -> list[Evaluation | None]:
+        """What the file holds of evaluations, one for each row; None for those to be evaluated."""
         found: list[Evaluation | None] = [None] * len(points)
-        if first >= self._end or self._connection is None:
-            return found
-        for item in self._rows(first, self.position):
-            i = item.number - first
+        for item in self._rows(numbers.start, numbers.stop):
+            i = item.number - numbers.start
             if item.kind != kind or item.seed != seeds[i] or item.spp != spp or item.x.shape != points[i].shape:
                 continue
             exact = np.array_equal(item.x, points[i])
@@ -134,18 +141,17 @@ class Recorder:
 
     # Writing.
 
-    def add(self, item: Evaluation) -> None:
-        """Keep an evaluation; when this returns it is committed, or will be within a second if it was a cheap one."""
+    def add(self, batch: Batch) -> None:
+        """Keep evaluations; when this returns they are committed, or will be within a second if they were cheap."""
         if os.getpid() != self._pid or not self._writes:
             return
         with self._lock:
-            # As bytes: whoever has the arrays may change them.
-            self._waiting.append(as_row(self.run, self._serial, item))
-            self._serial += 1
-            self._bytes += 0 if item.vector is None else item.vector.nbytes
-            self._worth += item.seconds
+            self._waiting.append(batch)
+            self._bytes += sum(len(data) for _, data in batch.vectors if data is not None)
+            longest = max(seconds for _, _, seconds, _, _ in batch.arrivals)
+            self._worth += sum(len(numbers) * seconds for numbers, _, seconds, _, _ in batch.arrivals)
             now = time.monotonic()
-            if item.seconds >= _DEAR or self._worth >= _WORTH or now - self._since >= _LONGEST:
+            if longest >= _DEAR or self._worth >= _WORTH or now - self._since >= _LONGEST:
                 self._commit(now)
             elif self._flusher is None:
                 self._flusher = threading.Thread(target=self._flush_often, name="invopt-journal", daemon=True)
@@ -166,7 +172,10 @@ class Recorder:
             with errors_of(self.claim.path), self._transaction() as connection:
                 # Ctrl-C may come between a commit and what follows it: the same rows are then written once more.
                 insert = f"INSERT OR IGNORE INTO evaluation VALUES ({'?, ' * 15}?)"
-                connection.executemany(insert, self._waiting)
+                rows: list[tuple[Any, ...]] = []
+                for batch in self._waiting:
+                    rows += batch.rows(self.run, self._serial + len(rows))
+                connection.executemany(insert, rows)
         except (OSError, JournalError) as error:
             self._failed = now
             self._say(f"the journal cannot be written: {error}")
@@ -175,9 +184,9 @@ class Recorder:
                 self._writes = False
                 self._waiting.clear()
             return
-        self._failed = None
-        self._waiting.clear()
-        self._bytes = 0
+        # In one go, for the same reason: no signal comes between the two.
+        self._waiting, self._serial = [], self._serial + len(rows)
+        self._failed, self._bytes = None, 0
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

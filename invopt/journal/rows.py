@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import struct
 import zlib
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.journal.coding import decode, encode
+from invopt.journal.coding import decode
 
-__all__ = ["COLUMNS", "Evaluation", "as_row", "from_row"]
+__all__ = ["COLUMNS", "Batch", "Evaluation", "changed", "from_row"]
 
 COLUMNS = (
     "run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker, checksum"
 )
+
+_NUMBERS = struct.Struct("<5q3d")
 
 
 class Evaluation(NamedTuple):
@@ -57,35 +62,61 @@ class Evaluation(NamedTuple):
     worker: str
 
 
-def as_row(run: int, serial: int, item: Evaluation) -> tuple[Any, ...]:
-    """The row of an evaluation, in the order of `COLUMNS`."""
-    coding, data = (None, None) if item.vector is None else encode(item.vector, item.seconds)
-    # SQLite has no nan.
-    value = None if math.isnan(item.value) else item.value
-    row = (
-        run,
-        serial,
-        item.number,
-        item.purpose,
-        item.kind,
-        item.x.tobytes(),
-        item.seed,
-        item.spp,
-        value,
-        coding,
-        data,
-        item.failure,
-        item.seconds,
-        item.clock,
-        item.worker,
-    )
-    return (*row, _checksum(row))
+class Batch(NamedTuple):
+    """Evaluations that arrived together, as columns: cheap to make where a function costs nothing.
+
+    Attributes
+    ----------
+    purpose, kind, spp
+        As of each evaluation.
+    arrivals : list of tuple
+        Numbers of the rows that arrived together, failure, seconds of each, clock and worker.
+    points : ndarray, shape (k, n)
+        Nobody else's.
+    seeds, values, vectors : list
+        One of each for a row; vectors as coding and bytes.
+    """
+
+    purpose: str
+    kind: str
+    spp: int | None
+    arrivals: list[tuple[Sequence[int], str | None, float, float, str]]
+    points: NDArray[np.float64]
+    seeds: list[int]
+    values: list[float]
+    vectors: Sequence[tuple[str | None, bytes | None]]
+
+    def rows(self, run: int, serial: int) -> list[tuple[Any, ...]]:
+        """Rows in the order of `COLUMNS`, with serial numbers from `serial` on."""
+        purpose, kind, spp = self.purpose, self.kind, self.spp
+        found: list[tuple[Any, ...]] = []
+        columns = zip(self.points, self.seeds, self.values, self.vectors, strict=True)
+        for numbers, failure, seconds, clock, worker in self.arrivals:
+            for number in numbers:
+                x, seed, value, (coding, data) = next(columns)
+                # SQLite has no nan.
+                known = None if value != value else value
+                where = (run, serial + len(found), number, purpose, kind, x.tobytes())
+                content = (*where, seed, spp, known, coding, data, failure, seconds, clock, worker)
+                found.append((*content, _checksum(content)))
+        return found
+
+
+def changed(row: tuple[Any, ...], **columns: Any) -> tuple[Any, ...]:
+    """A row with other contents, and the checksum that fits them."""
+    names = COLUMNS.split(", ")[:-1]
+    content = tuple(columns.get(name, item) for name, item in zip(names, row[:-1], strict=True))
+    return (*content, _checksum(content))
 
 
 def from_row(row: tuple[Any, ...]) -> Evaluation | None:
     """The evaluation of a row; None for one that is damaged."""
     *content, checksum = row
-    if checksum != _checksum(content):
+    try:
+        if checksum != _checksum(content):
+            return None
+    except (TypeError, AttributeError, OverflowError, struct.error):
+        # Another type than the column's, which SQLite allows.
         return None
     _, _, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker = content
     try:
@@ -98,8 +129,17 @@ def from_row(row: tuple[Any, ...]) -> Evaluation | None:
 
 
 def _checksum(row: Any) -> int:
-    """CRC-32 of everything in a row but of data that was dropped to save room."""
-    found = 0
-    for item in row:
-        found = zlib.crc32(item if isinstance(item, bytes) else repr(item).encode(), found)
-    return found
+    """CRC-32 of everything in a row; TypeError, struct.error or so for what no row holds."""
+    run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker = row
+    spp, value = -1 if spp is None else spp, math.nan if value is None else value
+    found = zlib.crc32(
+        _NUMBERS.pack(run, serial, number, seed, spp, value, seconds, clock),
+        _words(purpose, kind, worker, coding, failure),
+    )
+    found = zlib.crc32(x, found)
+    return found if data is None else zlib.crc32(data, found)
+
+
+@lru_cache(maxsize=64)
+def _words(*words: str | None) -> int:
+    return zlib.crc32("\0".join(word or "" for word in words).encode(errors="replace"))

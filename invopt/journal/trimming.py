@@ -7,7 +7,7 @@ from contextlib import closing
 
 from invopt.journal import owner
 from invopt.journal.reader import Journal
-from invopt.journal.rows import COLUMNS, as_row, from_row
+from invopt.journal.rows import COLUMNS, changed, from_row
 from invopt.journal.schema import connect, errors_of
 
 __all__ = ["trim"]
@@ -48,9 +48,8 @@ def _drop(connection: sqlite3.Connection, run: int) -> None:
     try:
         connection.execute("UPDATE run SET replayable = 0 WHERE id = ?", (run,))
         for row in connection.execute(query, (run,)).fetchall():
-            item = from_row(row)
-            if item is not None:
-                connection.execute(replace, as_row(run, row[1], item._replace(vector=None)))
+            if from_row(row) is not None:
+                connection.execute(replace, changed(row, coding=None, data=None))
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

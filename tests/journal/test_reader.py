@@ -138,7 +138,7 @@ def test_above_a_size_the_oldest_runs_lose_their_residuals_and_keep_their_values
 
 def test_points_that_differ_in_the_last_bits_are_taken_and_it_is_said(tmp_path):
     """As another machine's arithmetic would give them."""
-    from invopt.journal.rows import as_row, from_row
+    from invopt.journal.rows import changed, from_row
 
     path = tmp_path / "run"
     options = {"x0": [2.0, 1.5], "rng": 0, "maxfev": 60, "journal": path}
@@ -146,7 +146,7 @@ def test_points_that_differ_in_the_last_bits_are_taken_and_it_is_said(tmp_path):
     connection = connect(path)
     for row in connection.execute(f"SELECT {COLUMNS} FROM evaluation").fetchall():
         item = from_row(row)
-        moved = as_row(row[0], row[1], item._replace(x=np.nextafter(item.x, np.inf)))
+        moved = changed(row, x=np.nextafter(item.x, np.inf).tobytes())
         connection.execute(f"INSERT OR REPLACE INTO evaluation VALUES ({'?, ' * 15}?)", moved)
     connection.close()
     again = invopt.minimize(lambda x: float(x @ x), "fr22", "adam", **options)
