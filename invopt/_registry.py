@@ -76,7 +76,7 @@ def resolve(wing: str, value: Any, argument: str) -> Any:
         try:
             return value()
         except TypeError as error:
-            raise TypeError(f"{value.__name__} cannot be made from its name alone: {error}") from None
+            raise TypeError(f"'{argument}': {value.__name__} cannot be made from its name alone: {error}") from None
     if isinstance(value, type) and issubclass(value, base):
         raise TypeError(f"'{argument}' must be an instance, not a class: write {value.__name__}(...)")
     if not isinstance(value, base):

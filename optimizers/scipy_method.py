@@ -68,7 +68,8 @@ def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"'name' must be a string: {shown(value)}")
     if value.lower() not in _REQUIRES:
-        raise UnknownNameError(f"unknown method of scipy.optimize.minimize {shown(value)}; {suggest(value, _REQUIRES)}")
+        near = suggest(value, _REQUIRES)
+        raise UnknownNameError(f"'name': unknown method of scipy.optimize.minimize {shown(value)}; {near}")
     return value.lower()
 
 
