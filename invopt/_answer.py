@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from attrs import evolve, frozen
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor
 
 from invopt._measuring import Measured, Measuring, is_same
@@ -256,7 +256,7 @@ def _is_far_above_noise(point: Measured) -> bool:
     others = (vectors.sum(0) - vectors) / (rounds - 1)
     common = (vectors * others).sum(1) / torch.linalg.vector_norm(others, dim=1)
     error = float(common.std()) * math.sqrt(1 + 1 / rounds)
-    return float(common.mean()) > float(student.isf(_FALSE_ALARM, rounds - 1)) * error
+    return float(common.mean()) > -float(stdtrit(rounds - 1, _FALSE_ALARM)) * error
 
 
 _LOWER = "another point that was evaluated is lower than where the method ended, and is returned: start again from it"

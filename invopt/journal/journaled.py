@@ -17,7 +17,7 @@ from invopt._clock import Clock
 from invopt._objective import ADJOINT, Adjoint, Objective
 from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt.exceptions import EvaluationError
-from invopt.journal.keeping import KINDS, Arrival, Keeper
+from invopt.journal.keeping import KINDS, Keeper
 from invopt.journal.recorder import Recorder
 from invopt.journal.rows import Evaluation
 
@@ -93,11 +93,10 @@ class Journaled(Objective):
     ) -> Generator[Outcome | None]:
         """Evaluate chunks whose rows have these numbers, and keep what comes."""
         keeper = Keeper(self._recorder, name, spp, purpose=self.purpose, keep_failures=self._keep_failures)
-
         clock = self._clock
 
         def keep(i: int, outcome: Outcome) -> None:
-            keeper.add(Arrival(numbers[i], chunks[i], outcome, clock()))
+            keeper.add(numbers[i], chunks[i], outcome, clock())
             if arrived is not None:
                 arrived(i, outcome)
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from invopt.exceptions import JournalError
 from invopt.journal import owner
 from invopt.journal.claim import Claim
-from invopt.journal.rows import COLUMNS, Batch, Evaluation, from_row
+from invopt.journal.rows import COLUMNS, Arrived, Evaluation, from_row
 from invopt.journal.schema import connect, errors_of
 
 __all__ = ["Recorder"]
@@ -50,7 +50,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._owner = owner.acquire()
-        self._waiting: list[Batch] = []
+        self._waiting: list[Arrived] = []
         self._bytes = self._serial = 0
         self._worth = 0.0
         self._since = time.monotonic()
@@ -141,15 +141,17 @@ class Recorder:
 
     # Writing.
 
-    def add(self, batch: Batch) -> None:
+    def add(self, arrived: Sequence[Arrived]) -> None:
         """Keep evaluations; when this returns they are committed, or will be within a second if they were cheap."""
         if os.getpid() != self._pid or not self._writes:
             return
         with self._lock:
-            self._waiting.append(batch)
-            self._bytes += sum(len(data) for _, data in batch.vectors if data is not None)
-            longest = max(seconds for _, _, seconds, _, _ in batch.arrivals)
-            self._worth += sum(len(numbers) * seconds for numbers, _, seconds, _, _ in batch.arrivals)
+            self._waiting += arrived
+            longest = 0.0
+            for item in arrived:
+                longest = max(longest, item.seconds)
+                self._worth += len(item.numbers) * item.seconds
+                self._bytes += sum(len(data) for _, data in item.vectors if data is not None)
             now = time.monotonic()
             if longest >= _DEAR or self._worth >= _WORTH or now - self._since >= _LONGEST:
                 self._commit(now)
@@ -173,8 +175,8 @@ class Recorder:
                 # Ctrl-C may come between a commit and what follows it: the same rows are then written once more.
                 insert = f"INSERT OR IGNORE INTO evaluation VALUES ({'?, ' * 15}?)"
                 rows: list[tuple[Any, ...]] = []
-                for batch in self._waiting:
-                    rows += batch.rows(self.run, self._serial + len(rows))
+                for item in self._waiting:
+                    rows += item.rows(self.run, self._serial + len(rows))
                 connection.executemany(insert, rows)
         except (OSError, JournalError) as error:
             self._failed = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from invopt.journal.coding import decode
 
-__all__ = ["COLUMNS", "Batch", "Evaluation", "changed", "from_row"]
+__all__ = ["COLUMNS", "Arrived", "Evaluation", "changed", "from_row"]
 
 COLUMNS = (
     "run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker, checksum"
@@ -62,44 +62,50 @@ class Evaluation(NamedTuple):
     worker: str
 
 
-class Batch(NamedTuple):
+class Arrived(NamedTuple):
     """Evaluations that arrived together, as columns: cheap to make where a function costs nothing.
 
     Attributes
     ----------
-    purpose, kind, spp
+    purpose, kind, spp, failure, worker
         As of each evaluation.
-    arrivals : list of tuple
-        Numbers of the rows that arrived together, failure, seconds of each, clock and worker.
-    points : ndarray, shape (k, n)
-        Nobody else's.
-    seeds, values, vectors : list
-        One of each for a row; vectors as coding and bytes.
+    numbers : sequence of int
+        One for each.
+    points : bytes
+        Points one after the other, float64.
+    seeds, values, vectors : sequence
+        One of each for an evaluation; vectors as coding and bytes.
+    seconds : float
+        That each took.
+    clock : float
+        When all were finished.
     """
 
     purpose: str
     kind: str
     spp: int | None
-    arrivals: list[tuple[Sequence[int], str | None, float, float, str]]
-    points: NDArray[np.float64]
+    numbers: Sequence[int]
+    points: bytes
     seeds: list[int]
     values: list[float]
     vectors: Sequence[tuple[str | None, bytes | None]]
+    failure: str | None
+    seconds: float
+    clock: float
+    worker: str
 
-    def rows(self, run: int, serial: int) -> list[tuple[Any, ...]]:
+    def rows(self, run: int, serial: int) -> Iterator[tuple[Any, ...]]:
         """Rows in the order of `COLUMNS`, with serial numbers from `serial` on."""
-        purpose, kind, spp = self.purpose, self.kind, self.spp
-        found: list[tuple[Any, ...]] = []
-        columns = zip(self.points, self.seeds, self.values, self.vectors, strict=True)
-        for numbers, failure, seconds, clock, worker in self.arrivals:
-            for number in numbers:
-                x, seed, value, (coding, data) = next(columns)
-                # SQLite has no nan.
-                known = None if value != value else value
-                where = (run, serial + len(found), number, purpose, kind, x.tobytes())
-                content = (*where, seed, spp, known, coding, data, failure, seconds, clock, worker)
-                found.append((*content, _checksum(content)))
-        return found
+        purpose, kind, spp, numbers, points, seeds, values, vectors, failure, seconds, clock, worker = self
+        size = len(points) // len(numbers)
+        columns = zip(numbers, seeds, values, vectors, strict=True)
+        for i, (number, seed, value, (coding, data)) in enumerate(columns):
+            x = points[i * size : (i + 1) * size]
+            # SQLite has no nan.
+            known = None if value != value else value
+            content = (run, serial + i, number, purpose, kind, x, seed, spp, known, coding, data)
+            content += (failure, seconds, clock, worker)
+            yield (*content, _checksum(content))
 
 
 def changed(row: tuple[Any, ...], **columns: Any) -> tuple[Any, ...]:

@@ -68,9 +68,8 @@ CREATE TABLE evaluation (
     clock REAL NOT NULL,       -- seconds since the run began
     worker TEXT NOT NULL,
     checksum INTEGER NOT NULL,
-    PRIMARY KEY (run, serial)
+    PRIMARY KEY (run, number, serial)
 );
-CREATE INDEX evaluation_number ON evaluation (run, number);
 """
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import invopt
 from invopt import estimators, problems
 
-PAIRS = 7
+# Single pairs differ by tens of percent on a machine that others use too: the median of many.
+PAIRS = 21
 HESS = np.array([[10.0, 7.5], [7.5, 10.0]])
 
 
@@ -29,7 +30,8 @@ def in_turn(run, folder):
 def test_free_function(tmp_path, capsys):
     def run(journal):
         estimator = estimators.SharedSamples(sigma=0.1)
-        limits = {"maxiter": 300, "gtol": 0, "xtol": 0, "progress": False, "journal": journal}
+        # Opening a file takes some milliseconds, whatever the run: long enough that evaluations are what counts.
+        limits = {"maxiter": 1500, "gtol": 0, "xtol": 0, "progress": False, "journal": journal}
         return invopt.minimize(free, estimator, "newton-cg", x0=[1.0, 2.0], rng=0, **limits)
 
     without, with_journal = in_turn(run, tmp_path)
@@ -37,7 +39,7 @@ def test_free_function(tmp_path, capsys):
     more = sorted(1e6 * (b[0] - a[0]) / nfev for a, b in zip(without, with_journal, strict=True))
     with capsys.disabled():
         print(f"\nfree function, {nfev} evaluations: a journal costs {more[len(more) // 2]:.1f} us each, n = {PAIRS}")
-        print(f"  from {more[0]:.1f} to {more[-1]:.1f} us")
+        print("  quartiles {:.1f} and {:.1f} us".format(*np.quantile(more, (0.25, 0.75))))
     assert more[len(more) // 2] < 30
 
 
@@ -55,5 +57,5 @@ def test_mug(tmp_path, capsys):
         nfev = without[0][1]
         each = 1e3 * min(seconds for seconds, _ in without) / nfev
         print(f"\nmug, {nfev} renders of {each:.1f} ms: a journal costs {ratios[len(ratios) // 2]:.1f} %, n = {PAIRS}")
-        print(f"  from {ratios[0]:.1f} to {ratios[-1]:.1f} %")
+        print("  quartiles {:.1f} and {:.1f} %".format(*np.quantile(ratios, (0.25, 0.75))))
     assert ratios[len(ratios) // 2] < 5

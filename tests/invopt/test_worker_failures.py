@@ -36,7 +36,7 @@ def test_values_that_are_not_finite(workers):
     assert caught.value.result.status is Status.NONFINITE
 
 
-@pytest.mark.parametrize("evaluator", ["1", "2", "map", "stdlib", "loky"])
+@pytest.mark.parametrize("evaluator", ["1", "2", "map", "loky"])
 def test_an_exception_says_what_and_where_and_loses_nothing(evaluator):
     problem = problems.Function(fun=partial(functions.fails_left_of, edge=1.5), x0=[3.0, 1.0], sigma=0.3)
     with pytest.raises(EvaluationError) as alone:
