@@ -11,12 +11,14 @@ from invopt import problems
 from invopt._minimize import prepare
 from invopt._problem import Capability
 from invopt._registry import names
-from invopt.optimizers import Scipy
+from invopt.optimizers import DifferentialEvolution, Scipy
 
 ESTIMATORS = {name: cls for name, cls in names("estimators").items() if name == name.lower()}
 # One that cannot be made from its name alone stands for the methods that it has.
-METHODS = [name for name in names("optimizers") if name != "scipy"]
-SCIPY = [Scipy("Nelder-Mead"), Scipy("L-BFGS-B"), Scipy("trust-krylov")]
+METHODS = [name for name in names("optimizers") if name not in ("scipy", "differential-evolution")]
+# Its population is as large as so many times the weights, and takes seconds to draw.
+SMALL = DifferentialEvolution(popsize=1)
+SCIPY = [SMALL, Scipy("Nelder-Mead"), Scipy("L-BFGS-B"), Scipy("trust-krylov")]
 
 
 def radiosity():

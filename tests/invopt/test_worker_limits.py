@@ -159,8 +159,8 @@ def test_a_timeout_is_an_error_or_a_failed_evaluation():
     problem = problems.Function(fun=hangs_left_of_zero, x0=[0.4, 1.0], sigma=0.4)
     with pytest.raises(invopt.EvaluationTimeoutError, match=r"did not end within 'timeout' = 3 s; .*failures='nan'"):
         solve(problem, **options)
-    result = solve(problem, **options, failures="nan", maxfev=24)
-    assert result.nfev <= 24
+    result = solve(problem, **options, failures="nan", maxfev=12)
+    assert result.nfev <= 12
     assert result.n_nonfinite > 0
     failed = f"{result.n_nonfinite} of {result.nfev} evaluations failed, the last: the evaluation did not end"
     assert failed in result.message
@@ -254,7 +254,7 @@ def test_a_child_forked_by_fun_does_not_keep_a_dead_worker_alive(tmp_path):
 
 
 def test_an_evaluation_that_dies_again_and_again_counts_as_failed():
-    problem = problems.Function(fun=functions.dies_left_of_zero, x0=[0.5, 1.0], sigma=0.4)
+    problem = problems.Function(fun=functions.dies_left_of_zero, x0=[0.5, 1.0], sigma=0.25)
     with pytest.raises(EvaluationError, match="died .*failures='nan'"):
         solve(problem, workers=2)
     result = solve(problem, workers=2, failures="nan", maxfev=12)
