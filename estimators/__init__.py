@@ -1,5 +1,9 @@
 """Estimators: one file an algorithm."""
 
+if __name__ != "invopt.estimators":
+    # By another name, every class here would exist a second time.
+    raise ImportError(f"this folder is invopt.estimators, not {__name__}: write `from invopt import estimators`")
+
 from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP

@@ -239,7 +239,8 @@ def doctor(
 def main() -> None:
     """Run the command; an error in what was asked for is one line, not a traceback."""
     try:
-        app()
+        # Named here: `python -m invopt` would call itself otherwise.
+        app(prog_name="invopt")
     except InvoptError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise SystemExit(2) from None

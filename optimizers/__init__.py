@@ -1,5 +1,9 @@
 """Optimizers: one file a method."""
 
+if __name__ != "invopt.optimizers":
+    # By another name, every class here would exist a second time.
+    raise ImportError(f"this folder is invopt.optimizers, not {__name__}: write `from invopt import optimizers`")
+
 from .adam import Adam
 from .adaptive_bfgs import AdaptiveBFGS
 from .bfgs import BFGS

@@ -1,5 +1,9 @@
 """Problems: one file a task."""
 
+if __name__ != "invopt.problems":
+    # By another name, every class here would exist a second time.
+    raise ImportError(f"this folder is invopt.problems, not {__name__}: write `from invopt import problems`")
+
 from .box2 import Box2
 from .box10 import Box10
 from .bunny import Bunny
