@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 PINNED := pyproject.toml constraints.txt
+WINGS := problems estimators optimizers
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one .venv would break each other
 .SUFFIXES:
-.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity chaos fuzz clean
+.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity chaos fuzz clean links
 SHELL := /bin/sh
 
 help: ## list the targets
@@ -34,13 +35,13 @@ format: $(STAMPS)/dev ## formatting (ruff)
 lint: $(STAMPS)/dev ## lint (ruff)
 	$(BIN)/ruff check .
 
-# In the checkout a type checker cannot follow the mapping of folders to packages, so it gets the unpacked wheel.
-types: $(STAMPS)/dev ## mypy --strict on the built wheel
-	@rm -rf build && mkdir build
-	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . >build/log 2>&1 || { cat build/log; exit 1; }
-	@root=$$PWD && tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT \
-	&& $(BIN)/python -m zipfile -e build/wheel/invopt-*.whl "$$tmp" && cd "$$tmp" && echo "mypy -p invopt" \
-	&& "$$root/$(BIN)/python" -m mypy --config-file "$$root/pyproject.toml" --cache-dir "$$root/.mypy_cache" -p invopt
+# The wheel is unpacked elsewhere: there, mypy finds it before the checkout.
+types: $(STAMPS)/dev ## mypy --strict on all files of the checkout, and on those of the built wheel
+	$(BIN)/python -m mypy -p invopt
+	@root=$$PWD && tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && python=$$root/$(BIN)/python && { \
+		"$$python" -m build --wheel --no-isolation --outdir "$$tmp" . >"$$tmp/log" 2>&1 || { cat "$$tmp/log"; exit 1; }; \
+	} && "$$python" -m zipfile -e "$$tmp"/invopt-*.whl "$$tmp" && cd "$$tmp" && echo "mypy -p invopt, on the wheel" \
+	&& "$$python" -m mypy --config-file "$$root/pyproject.toml" --cache-dir "$$root/.mypy_cache/wheel" -p invopt
 
 docs: setup $(STAMPS)/docs ## build the documentation with its gallery, warnings being errors; in docs/_build
 	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs docs/_build
@@ -66,8 +67,21 @@ clean: ## remove everything made here, .venv included
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Git keeps the links to the wings. Where links are not supported it writes text files, and no wing would be found.
+links:
+	@for wing in $(WINGS); do \
+		[ "invopt/$$wing" -ef "$$wing" ] && continue; \
+		echo "invopt/$$wing must be a symbolic link to ../$$wing, and is not in this checkout." >&2; \
+		echo "In a git clone (on Windows, turn on Developer Mode first):" >&2; \
+		echo "  git config core.symlinks true" >&2; \
+		echo "  git checkout -- $(WINGS:%=invopt/%)" >&2; \
+		echo "Elsewhere, as after unpacking a zip file:" >&2; \
+		echo "  for wing in $(WINGS); do rm -rf invopt/\$$wing; ln -s ../\$$wing invopt/\$$wing; done" >&2; \
+		exit 1; \
+	done
+
 # A sound .venv is kept, anything else is made anew by the newest suitable Python; PYTHON=... chooses one.
-$(STAMPS)/venv:
+$(STAMPS)/venv: | links
 	@if ! { $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' && $(BIN)/python -m pip --version; } \
 	>/dev/null 2>&1; then \
 		for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
@@ -86,7 +100,8 @@ $(STAMPS)/venv:
 # The build backend is installed first and used as it is: a build environment of pip's own would be fetched unpinned.
 $(STAMPS)/test: $(STAMPS)/venv $(PINNED)
 	@echo "installing the pinned packages into $(VENV): minutes the first time, with PyTorch being hundreds of megabytes"
-	$(PIP) setuptools
+	@rm -rf invopt.egg-info # of an older checkout: it would pass for what is installed
+	$(PIP) hatchling
 	$(PIP) --no-build-isolation -e ".[test]"
 	@touch $@
 

@@ -1,8 +1,13 @@
 """What all tests share."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
+
+# Programs that tests start import this checkout, as the tests do, in whichever environment they run.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(autouse=True, scope="session")

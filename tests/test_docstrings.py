@@ -14,10 +14,7 @@ import pytest
 
 import invopt
 
-PACKAGES = [invopt, invopt.problems, invopt.estimators, invopt.optimizers]
-MODULES = sorted(
-    {found.name for package in PACKAGES for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")}
-)
+MODULES = sorted(found.name for found in pkgutil.walk_packages(invopt.__path__, "invopt."))
 OPERATORS = {ast.Div: operator.truediv, ast.Pow: operator.pow, ast.USub: operator.neg}
 MISSING = object()
 

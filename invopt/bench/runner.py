@@ -160,14 +160,16 @@ class _Hand:
             return self._process[-1]
         if self._ended.is_set():
             raise BenchError("interrupted")
+        paths = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         with self._log() as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "invopt.bench.worker", str(self.store.folder)],
+                # -P: not from a checkout that happens to be the current folder, but from where this process has it.
+                [sys.executable, "-P", "-m", "invopt.bench.worker", str(self.store.folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=os.environ | _ONE_THREAD | {"PYTHONPATH": paths},
                 # Ctrl-C is the parent's to see.
                 start_new_session=True,
             )

@@ -103,7 +103,7 @@ class Arrived(NamedTuple):
             x = points[i * size : (i + 1) * size]
             # SQLite has no nan.
             known = None if value != value else value
-            content = (run, serial + i, number, purpose, kind, x, seed, spp, known, coding, data)
+            content: tuple[Any, ...] = (run, serial + i, number, purpose, kind, x, seed, spp, known, coding, data)
             content += (failure, seconds, clock, worker)
             yield (*content, _checksum(content))
 
