@@ -9,10 +9,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import HESS_COST, JAC_COST, Evaluator
-from invopt._problem import Capability, Problem
-from invopt._seeds import SeedSource
+from invopt.core.estimator import Estimate, Estimator, Measurement, Order
+from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.seeds import SeedSource
 
 __all__ = ["ExactDerivative"]
 

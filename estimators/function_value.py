@@ -9,10 +9,10 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._seeds import SeedSource
+from invopt.core.estimator import Estimate, Estimator, Order
+from invopt.core.evaluator import Evaluator
+from invopt.core.problem import Problem
+from invopt.core.seeds import SeedSource
 
 __all__ = ["FunctionValue"]
 

@@ -11,13 +11,14 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Lowest, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._result import Status
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer
-from invopt._width import AdaptiveWidth
+from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.estimator import Estimate, Lowest, Order
+from invopt.core.evaluator import Evaluator
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.result import Status
+from invopt.core.seeds import SeedPolicy, SeedSource
+from invopt.core.validators import integer
 
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model

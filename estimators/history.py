@@ -12,13 +12,13 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._schedules import Schedule, as_schedule
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer
-from invopt._width import AdaptiveWidth
+from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.estimator import Estimate, Estimator
+from invopt.core.evaluator import Evaluator
+from invopt.core.problem import Problem
+from invopt.core.schedules import Schedule, as_schedule
+from invopt.core.seeds import SeedPolicy, SeedSource
+from invopt.core.validators import integer
 from invopt.exceptions import NonFiniteError
 
 from .directions import Directions, draw

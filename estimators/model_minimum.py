@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._evaluate import Evaluator
+from invopt.core.estimator import Estimate
+from invopt.core.evaluator import Evaluator
 
 from .noise_floor import newton_step
 from .regression import Fit, fit, quadratic, unpack

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Measurement
-from invopt._evaluate import Evaluator
+from invopt.core.estimator import Measurement
+from invopt.core.evaluator import Evaluator
 from invopt.exceptions import NonFiniteError
 
 __all__ = ["Parts", "evaluate", "mean"]

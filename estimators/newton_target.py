@@ -11,12 +11,13 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._shown import shown
-from invopt._validators import integer, real, require
+from invopt.core.estimator import Estimate, Estimator, Order
+from invopt.core.evaluator import Evaluator
+from invopt.core.formatting import shown
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.seeds import SeedPolicy, SeedSource
+from invopt.core.validators import integer, real, require
 
 from .gauss_newton import GaussNewton
 

@@ -11,11 +11,12 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._seeds import SeedSource
-from invopt._sides import Sides
+from invopt.core.estimator import Estimate, Estimator, Order
+from invopt.core.evaluator import Evaluator
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.residual_equation import Sides
+from invopt.core.seeds import SeedSource
 from invopt.exceptions import IncompatibleError, NonFiniteError
 
 __all__ = ["DualEstimator", "ResidualEstimator"]

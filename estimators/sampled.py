@@ -10,12 +10,12 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._schedules import Exponential, Schedule, as_schedule
-from invopt._seeds import SeedSource
-from invopt._validators import boolean, integer
+from invopt.core.estimator import Estimate, Estimator, Measurement
+from invopt.core.evaluator import Evaluator
+from invopt.core.problem import Problem
+from invopt.core.schedules import Exponential, Schedule, as_schedule
+from invopt.core.seeds import SeedSource
+from invopt.core.validators import boolean, integer
 
 from .monte_carlo import Parts
 

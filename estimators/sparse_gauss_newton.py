@@ -10,12 +10,13 @@ from attrs import evolve, field, frozen
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._result import Status
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer, real, require
+from invopt.core.estimator import Estimate, Estimator, Measurement, Order
+from invopt.core.evaluator import Evaluator
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.result import Status
+from invopt.core.seeds import SeedPolicy, SeedSource
+from invopt.core.validators import integer, real, require
 from invopt.exceptions import NonFiniteError
 
 from .parameter_covariance import sparse_parameter_covariance

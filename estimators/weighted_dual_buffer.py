@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._sides import Sides
-from invopt._validators import real
+from invopt.core.residual_equation import Sides
+from invopt.core.validators import real
 
 from .residual import DualEstimator
 

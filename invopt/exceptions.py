@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from invopt._result import OptimizeResult
+    from invopt.core.result import OptimizeResult
 
 __all__ = [
     "BackendError",

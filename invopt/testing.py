@@ -20,14 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from torch import Tensor
 
-from invopt._derivative_check import problem_differentiates
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import HESS_COST, JAC_COST, Evaluator
-from invopt._optimizer import Optimizer, Oracle
-from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
-from invopt._registry import find
-from invopt._result import Status
-from invopt._sides import ResidualLoss, Sides
+from invopt.core.estimator import Estimate, Estimator, Measurement, Order
+from invopt.core.evaluator import HESS_COST, JAC_COST
+from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
+from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.problem import Problem
+from invopt.core.registry import find
+from invopt.core.residual_equation import ResidualLoss, Sides
+from invopt.core.result import Status
+from invopt.derivative_check import problem_differentiates
+from invopt.evaluate.evaluator import CountingEvaluator
 
 __all__ = ["ESTIMATOR_CHECKS", "OPTIMIZER_CHECKS", "PROBLEM_CHECKS", "assert_mean", "problem_differentiates"]
 
@@ -158,7 +160,7 @@ class _Squares(ResidualLoss):
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, _Counting]:
     objective = _Counting()
     provides = Capability.FUN | Capability.JAC | Capability.HESS | Capability.RESIDUALS | Capability.SIDES
-    evaluator = Evaluator(objective, provides, torch.ones(2, dtype=torch.float64))
+    evaluator = CountingEvaluator(objective, provides, torch.ones(2, dtype=torch.float64))
     state = estimator.init(find("problems", "quadratic")())
     return estimator.estimate(evaluator, _X, state, np.random.default_rng(seed))[0], objective
 
@@ -272,7 +274,7 @@ class _Quadratic(Objective):
 
 
 def _oracle(hess: Tensor) -> Oracle:
-    evaluator = Evaluator(_Quadratic(hess), Capability.FUN, torch.ones(len(hess), dtype=torch.float64))
+    evaluator = CountingEvaluator(_Quadratic(hess), Capability.FUN, torch.ones(len(hess), dtype=torch.float64))
     return Oracle(evaluator, lambda y: _exact(y, hess), np.random.default_rng(0))
 
 

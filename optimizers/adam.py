@@ -8,11 +8,11 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Optimizer, Oracle
-from invopt._schedules import Schedule
-from invopt._shown import shown
-from invopt._validators import as_real, real, require
+from invopt.core.estimator import Estimate
+from invopt.core.formatting import shown
+from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.schedules import Schedule
+from invopt.core.validators import as_real, real, require
 
 from .steps import check_rate, gradient, rate_at
 

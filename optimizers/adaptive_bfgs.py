@@ -9,10 +9,10 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._result import Status
-from invopt._validators import real
+from invopt.core.estimator import Estimate, Order
+from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.result import Status
+from invopt.core.validators import real
 
 from .bfgs import update_inverse
 from .line_search import ArmijoWolfe, Trial

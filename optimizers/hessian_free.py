@@ -9,9 +9,9 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._validators import integer, real
+from invopt.core.estimator import Estimate, Order
+from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.validators import integer, real
 from invopt.exceptions import NonFiniteError
 
 from .steps import free_gradient, gradient, unit

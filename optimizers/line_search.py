@@ -10,10 +10,10 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Oracle
-from invopt._shown import shown
-from invopt._validators import integer, real, require
+from invopt.core.estimator import Estimate
+from invopt.core.formatting import shown
+from invopt.core.optimizer import Oracle
+from invopt.core.validators import integer, real, require
 from invopt.exceptions import NonFiniteError
 
 from .steps import gradient

@@ -10,10 +10,10 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._result import Status
-from invopt._validators import real, require
+from invopt.core.estimator import Estimate, Order
+from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.result import Status
+from invopt.core.validators import real, require
 from invopt.exceptions import NonFiniteError
 
 from .steps import free_gradient, gradient, unit

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._problem import Capability, Objective, Problem
-from invopt._validators import integer
+from invopt.core.objective import Capability, Objective
+from invopt.core.problem import Problem
+from invopt.core.validators import integer
 
 __all__ = ["HALF_WIDTH", "Boxes", "BoxesObjective", "add_boxes"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._shown import shown
-from invopt._validators import require
+from invopt.core.formatting import shown
+from invopt.core.validators import require
 from invopt.exceptions import WrongValueError
 
 from .function_values import as_values

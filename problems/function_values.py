@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked, plain
+from invopt.core.validators import has_masked, plain
 from invopt.exceptions import WrongValueError
 
 __all__ = ["as_values"]

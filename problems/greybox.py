@@ -8,9 +8,10 @@ from typing import Any
 from attrs import field, frozen
 from torch import nn
 
-from invopt._problem import Capability, Problem
-from invopt._shown import shown
-from invopt._validators import as_vector, integer, require
+from invopt.core.formatting import shown
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.validators import as_vector, integer, require
 
 from .greybox_problem import GreyBoxProblem
 from .items import Items

@@ -13,8 +13,10 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from invopt._problem import Capability, Problem
-from invopt._validators import as_vector
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.runtime import Runtime
+from invopt.core.validators import as_vector
 
 from .greybox_objective import GreyBoxObjective
 from .items import Items
@@ -79,9 +81,9 @@ class GreyBoxProblem(Problem):
         return self.inner.provides & known | Capability.CHAIN
 
     @property
-    def renders(self) -> bool:  # type: ignore[override]
-        """Whether the inner problem does."""
-        return self.inner.renders
+    def runtime(self) -> Runtime:  # type: ignore[override]
+        """What the inner problem needs of a process."""
+        return self.inner.runtime
 
     @cached_property
     def x0(self) -> NDArray[np.float64]:

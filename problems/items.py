@@ -11,8 +11,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._shown import shown
-from invopt._validators import as_list, has_masked, plain
+from invopt.core.formatting import shown
+from invopt.core.validators import as_list, has_masked, plain
 
 __all__ = ["Items"]
 

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from invopt._chain import Chain, Link
-from invopt._problem import Problem
-from invopt._shown import shown
-from invopt._validators import require
+from invopt.core.formatting import shown
+from invopt.core.problem import Chain, Link, Problem
+from invopt.core.validators import require
 
 __all__ = ["FlatNetwork", "NetworkChain"]
 

@@ -11,8 +11,9 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Capability, Objective, Problem
-from invopt._validators import real
+from invopt.core.objective import Capability, Objective
+from invopt.core.problem import Problem
+from invopt.core.validators import real
 
 __all__ = ["Quadratic"]
 

@@ -12,11 +12,12 @@ from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt._arguments import check_start
-from invopt._problem import Capability, Problem
-from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import as_vector, boolean, integer, one_of, real, require
-from invopt.identity.scenes import scene_content
+from invopt.core.machine.turn import one_at_a_time
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.runtime import Runtime
+from invopt.core.seeds import FIRST_REFERENCE_SEED
+from invopt.core.validators import as_vector, boolean, integer, one_of, real, require
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout
@@ -25,9 +26,11 @@ from invopt.rendering.dictionaries import Description, as_description, as_variab
 from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.parameter import Parameter
+from invopt.rendering.runtime import RENDERER
 from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
-from invopt.rendering.turn import one_at_a_time
+from invopt.rendering.scene_identity import scene_content
+from invopt.run.arguments import check_start
 
 from .scene_arguments import as_bindings, as_sensors, as_targets
 from .scene_objective import SceneObjective
@@ -94,7 +97,7 @@ class Scene(Problem):
     says. A target of one channel for a camera of colour is an error, for grey is not what the camera would have seen.
     """
 
-    renders: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = RENDERER
 
     scene: Description = field(kw_only=False, converter=as_description)
     _parameters: tuple[Binding, ...] = field(converter=as_bindings)

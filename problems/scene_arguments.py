@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from invopt._shown import shown
-from invopt._validators import as_integer, as_list, require
+from invopt.core.formatting import shown
+from invopt.core.validators import as_integer, as_list, require
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
 from invopt.rendering.targets import as_target

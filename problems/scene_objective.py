@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import ADJOINT, Adjoint, Objective
+from invopt.core.machine.turn import one_at_a_time
+from invopt.core.objective import ADJOINT, Adjoint, Objective
 from invopt.exceptions import SceneError
 from invopt.rendering.targets import as_picture, matched, read_target
-from invopt.rendering.turn import one_at_a_time
 
 if TYPE_CHECKING:
     from .scene import Scene

@@ -29,7 +29,7 @@ def bench(
     ),
 ) -> None:
     """Run a matrix of tasks and methods; repeat the command to go on where it was ended."""
-    from invopt._validators import require
+    from invopt.core.validators import require
 
     from .matrix import bench as run_matrix
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from invopt._registry import find
+from invopt.core.registry import find
 
 from .figures import write_convergence, write_profiles, write_variance
 from .measures import FRACTIONS, ratio

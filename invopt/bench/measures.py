@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from invopt._result import OptimizeResult
+from invopt.core.result import OptimizeResult
 
 __all__ = ["FRACTIONS", "arrival", "cost_to", "data_profile", "evaluations_to", "median", "quantile", "ratio"]
 

@@ -18,11 +18,13 @@ from invopt.rendering.bindings import (
 from invopt.rendering.doctor import report
 from invopt.rendering.losses import L1, MSE, Loss, MultiScaleMSE, RelativeMSE
 from invopt.rendering.meshes import Mesh
+from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
 
 __all__ = [
     "L1",
     "MSE",
+    "RENDERER",
     "Backend",
     "Binding",
     "CameraPose",

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
+from invopt.core.machine.threads import native_threads
+from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import BackendError, suggest
 from invopt.rendering import _install, cuda, llvm
 from invopt.rendering._probe import missing_packages
-from invopt.rendering.turn import one_at_a_time
 
 __all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads", "two_threads"]
 
@@ -216,10 +217,11 @@ def two_threads() -> Iterator[None]:
 
 
 def _apply_threads() -> None:
-    if _threads is not None:
+    threads = native_threads() if _threads is None else _threads
+    if threads is not None:
         import drjit
 
-        drjit.set_thread_count(_threads)
+        drjit.set_thread_count(threads)
 
 
 def _asked_for(backend: Backend) -> Choice:

@@ -10,8 +10,8 @@ from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Adjoint
-from invopt._shown import shown
+from invopt.core.formatting import shown
+from invopt.core.objective import Adjoint
 from invopt.exceptions import BackendError, SceneError
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding

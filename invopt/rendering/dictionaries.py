@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._shown import shown
-from invopt._validators import as_path, has_masked
+from invopt.core.formatting import shown
+from invopt.core.machine.turn import one_at_a_time
+from invopt.core.validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.meshes import Mesh
-from invopt.rendering.turn import one_at_a_time
 from invopt.rendering.values import renderer
 
 __all__ = ["Description", "as_description", "as_variables", "check_variables", "live", "plain"]

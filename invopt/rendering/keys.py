@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
 from invopt.exceptions import SceneError, suggest
 
 __all__ = [

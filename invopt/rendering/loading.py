@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
+from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering import keys
 from invopt.rendering.backend import two_threads
@@ -23,7 +24,6 @@ from invopt.rendering.parsed_scene import (
     plain_film,
     plain_texture,
 )
-from invopt.rendering.turn import one_at_a_time
 from invopt.rendering.values import renderer
 
 __all__ = [

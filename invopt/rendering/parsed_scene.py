@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
 from invopt.exceptions import SceneError
 from invopt.rendering.picture_files import check_whole
 from invopt.rendering.values import from_mitsuba, renderer

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
 from invopt.exceptions import SceneError
 from invopt.rendering import keys, loading
 from invopt.rendering.backend import two_threads

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import as_path, has_masked
+from invopt.core.validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
 from invopt.rendering.picture_files import SUFFIXES, check_named, decoded

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from invopt._problem import Objective
-from invopt._result import OptimizeResult
+from invopt.core.objective import Objective
+from invopt.core.result import OptimizeResult
 
 __all__ = ["to_display", "write_convergence", "write_pictures"]
 

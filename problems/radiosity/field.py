@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._shown import shown
-from invopt._validators import boolean, instance, integer, one_of, with_fields
+from invopt.core.formatting import shown
+from invopt.core.validators import boolean, instance, integer, one_of, with_fields
 from invopt.exceptions import UnknownNameError, suggest
 
 from .hash_grid import HashGrid

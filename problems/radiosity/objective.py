@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Objective
-from invopt._sides import Sides
-from invopt._validators import as_integer, as_vector, require
+from invopt.core.machine.turn import one_at_a_time
+from invopt.core.objective import Objective
+from invopt.core.residual_equation import Sides
+from invopt.core.validators import as_integer, as_vector, require
 from invopt.exceptions import BackendError, EvaluationError
 from invopt.rendering import loading
 from invopt.rendering.backend import Backend, active
-from invopt.rendering.turn import one_at_a_time
 
 from .field import split
 from .guiding import Lobes

@@ -14,19 +14,22 @@ from attrs import frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Capability, Problem
-from invopt._registry import find
-from invopt._schedules import StepDecay
-from invopt._shown import shown
-from invopt._sides import ResidualLoss
-from invopt._validators import instance, integer, one_of, real
+from invopt.core.formatting import shown
+from invopt.core.identity import digest
+from invopt.core.machine.turn import one_at_a_time
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+from invopt.core.registry import find
+from invopt.core.residual_equation import ResidualLoss
+from invopt.core.runtime import Runtime
+from invopt.core.schedules import StepDecay
+from invopt.core.validators import instance, integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
-from invopt.identity import digest
-from invopt.identity.scenes import scene_content
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.loading import Blueprint
-from invopt.rendering.turn import one_at_a_time
+from invopt.rendering.runtime import RENDERER
+from invopt.rendering.scene_identity import scene_content
 
 from .field import Field, Shapes, as_field
 from .guiding import Guide
@@ -128,7 +131,7 @@ class NeuralRadiosity(Problem):
     """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
-    renders: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = RENDERER
     default_estimator: ClassVar[str] = "semi-gradient"
 
     scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=_as_scene)

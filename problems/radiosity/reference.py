@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt.identity import digest
+from invopt.core.identity import digest
+from invopt.core.seeds import FIRST_REFERENCE_SEED
 from invopt.rendering.dictionaries import plain
 
 if TYPE_CHECKING:

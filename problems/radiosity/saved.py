@@ -15,7 +15,7 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from invopt._validators import as_vector
+from invopt.core.validators import as_vector
 from invopt.exceptions import CheckpointError
 
 from .field import Field, split

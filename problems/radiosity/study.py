@@ -16,8 +16,8 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from invopt._registry import find, resolve
-from invopt._schedules import StepDecay
+from invopt.core.registry import find, resolve
+from invopt.core.schedules import StepDecay
 
 from .field import as_field
 from .objective import RadiosityObjective

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from invopt._prepare import prepare
-from invopt._result import OptimizeResult
+from invopt.core.result import OptimizeResult
+from invopt.run.loop import run_loop
+from invopt.run.prepare import prepare
 
 from .metrics import compare, flip, has_flip
 from .objective import RadiosityObjective
@@ -59,7 +60,7 @@ class Training:
         prepared = prepare(
             self.live.problem, estimator, method, x0=x0, rng=rng, maxiter=maxiter, callback=self, progress=False
         )
-        return prepared.loop(self.live)
+        return run_loop(prepared, self.live)
 
     def __call__(self, *, intermediate_result: OptimizeResult) -> None:
         """Measure, when it is time."""
@@ -107,7 +108,7 @@ def seconds_per_iteration(
                 callback=clock,
                 progress=False,
             )
-            prepared.loop(live)
+            run_loop(prepared, live)
             # The first block compiles kernels.
             if block >= 0:
                 spent[i].append(clock.seconds / iterations)

@@ -9,7 +9,7 @@ from typing import Any
 import drjit
 import mitsuba
 
-from invopt._validators import as_integer
+from invopt.core.validators import as_integer
 from invopt.exceptions import SceneError
 from invopt.rendering.dictionaries import live
 from invopt.rendering.loading import readable

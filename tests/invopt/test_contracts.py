@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from invopt import estimators, optimizers, problems, testing
-from invopt._registry import BASES, find, kebab, names
+from invopt.core.registry import BASES, find, kebab, names
 from invopt.problems import picture_cache
 from invopt.rendering import Color, Translation
 from invopt.rendering.descriptions import camera, rgb

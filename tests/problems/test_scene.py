@@ -15,7 +15,7 @@ from scipy import stats
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt._problem import Capability
+from invopt.core.objective import Capability
 from invopt.exceptions import BackendError, IncompatibleError, SceneError
 from invopt.rendering import (
     Backend,
