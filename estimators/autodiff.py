@@ -10,12 +10,19 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Order
-from invopt.core.evaluator import JAC_COST, Evaluator
-from invopt.core.objective import Adjoint, Capability
-from invopt.core.problem import Problem
-from invopt.core.seeds import SeedSource
-from invopt.core.validators import integer, one_of
+from invopt.plugin import (
+    JAC_COST,
+    Adjoint,
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Order,
+    Problem,
+    SeedSource,
+    integer,
+    one_of,
+)
 
 __all__ = ["Autodiff"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.residual_equation import Sides
+from invopt.plugin import Sides
 
 from .residual import DualEstimator
 

@@ -9,11 +9,18 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Measurement, Order
-from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.seeds import SeedSource
+from invopt.plugin import (
+    HESS_COST,
+    JAC_COST,
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Measurement,
+    Order,
+    Problem,
+    SeedSource,
+)
 
 __all__ = ["ExactDerivative"]
 

@@ -10,13 +10,8 @@ from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Measurement, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.formatting import shown
-from invopt.core.problem import Problem
-from invopt.core.seeds import SeedSource
-from invopt.core.validators import real
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Estimator, Evaluator, Measurement, Order, Problem, SeedSource, real, shown
 
 __all__ = ["FiniteDifference"]
 

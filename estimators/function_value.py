@@ -9,10 +9,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.problem import Problem
-from invopt.core.seeds import SeedSource
+from invopt.plugin import Estimate, Estimator, Evaluator, Order, Problem, SeedSource
 
 __all__ = ["FunctionValue"]
 

@@ -11,14 +11,19 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.adaptive_width import AdaptiveWidth
-from invopt.core.estimator import Estimate, Lowest, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.result import Status
-from invopt.core.seeds import SeedPolicy, SeedSource
-from invopt.core.validators import integer
+from invopt.plugin import (
+    AdaptiveWidth,
+    Capability,
+    Estimate,
+    Evaluator,
+    Lowest,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    Status,
+    integer,
+)
 
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model

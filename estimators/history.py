@@ -12,14 +12,19 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.adaptive_width import AdaptiveWidth
-from invopt.core.estimator import Estimate, Estimator
-from invopt.core.evaluator import Evaluator
-from invopt.core.problem import Problem
-from invopt.core.schedules import Schedule, as_schedule
-from invopt.core.seeds import SeedPolicy, SeedSource
-from invopt.core.validators import integer
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import (
+    AdaptiveWidth,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Problem,
+    Schedule,
+    SeedPolicy,
+    SeedSource,
+    as_schedule,
+    integer,
+)
 
 from .directions import Directions, draw
 from .noise_floor import NoiseFloor

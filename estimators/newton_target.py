@@ -11,13 +11,20 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.formatting import shown
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.seeds import SeedPolicy, SeedSource
-from invopt.core.validators import integer, real, require
+from invopt.plugin import (
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    integer,
+    real,
+    require,
+    shown,
+)
 
 from .gauss_newton import GaussNewton
 

@@ -11,13 +11,8 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.residual_equation import Sides
-from invopt.core.seeds import SeedSource
 from invopt.exceptions import IncompatibleError, NonFiniteError
+from invopt.plugin import Capability, Estimate, Estimator, Evaluator, Order, Problem, SeedSource, Sides
 
 __all__ = ["DualEstimator", "ResidualEstimator"]
 

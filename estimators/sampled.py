@@ -10,12 +10,19 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Measurement
-from invopt.core.evaluator import Evaluator
-from invopt.core.problem import Problem
-from invopt.core.schedules import Exponential, Schedule, as_schedule
-from invopt.core.seeds import SeedSource
-from invopt.core.validators import boolean, integer
+from invopt.plugin import (
+    Estimate,
+    Estimator,
+    Evaluator,
+    Exponential,
+    Measurement,
+    Problem,
+    Schedule,
+    SeedSource,
+    as_schedule,
+    boolean,
+    integer,
+)
 
 from .monte_carlo import Parts
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.residual_equation import Sides
+from invopt.plugin import Sides
 
 from .residual import ResidualEstimator
 

@@ -9,10 +9,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.seeds import SeedSource
-from invopt.core.validators import one_of
+from invopt.plugin import Estimate, Evaluator, Order, SeedSource, one_of
 
 from . import kernels
 from .monte_carlo import Parts, evaluate, mean

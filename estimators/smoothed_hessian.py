@@ -10,11 +10,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Measurement, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.schedules import Exponential, Schedule
-from invopt.core.seeds import SeedSource
-from invopt.core.validators import one_of
+from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, one_of
 
 from . import kernels
 from .monte_carlo import evaluate, mean

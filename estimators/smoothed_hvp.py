@@ -9,11 +9,19 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Measurement, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.schedules import Exponential, Schedule
-from invopt.core.seeds import SeedPolicy, SeedSource
-from invopt.core.validators import boolean, one_of, real
+from invopt.plugin import (
+    Estimate,
+    Evaluator,
+    Exponential,
+    Measurement,
+    Order,
+    Schedule,
+    SeedPolicy,
+    SeedSource,
+    boolean,
+    one_of,
+    real,
+)
 
 from .monte_carlo import mean
 from .sampled import SampledEstimator

@@ -10,14 +10,22 @@ from attrs import evolve, field, frozen
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Estimator, Measurement, Order
-from invopt.core.evaluator import Evaluator
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.result import Status
-from invopt.core.seeds import SeedPolicy, SeedSource
-from invopt.core.validators import integer, real, require
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import (
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Measurement,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    Status,
+    integer,
+    real,
+    require,
+)
 
 from .parameter_covariance import sparse_parameter_covariance
 from .sparse_jacobian import explained, identify

@@ -8,11 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt.core.estimator import Estimate
-from invopt.core.formatting import shown
-from invopt.core.optimizer import Optimizer, Oracle
-from invopt.core.schedules import Schedule
-from invopt.core.validators import as_real, real, require
+from invopt.plugin import Estimate, Optimizer, Oracle, Schedule, as_real, real, require, shown
 
 from .steps import check_rate, gradient, rate_at
 

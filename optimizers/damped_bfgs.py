@@ -10,10 +10,7 @@ from attrs import field, frozen
 from scipy.linalg import cho_solve
 from torch import Tensor
 
-from invopt.core.estimator import Estimate
-from invopt.core.optimizer import Optimizer, Oracle
-from invopt.core.result import Status
-from invopt.core.validators import real
+from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
 
 from .line_search import Armijo, LineSearch, check_search
 from .quasi_newton import Pair, Visit, curvature_pair, descend, visit

@@ -8,10 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt.core.estimator import Estimate
-from invopt.core.optimizer import Optimizer, Oracle
-from invopt.core.schedules import Schedule
-from invopt.core.validators import real
+from invopt.plugin import Estimate, Optimizer, Oracle, Schedule, real
 
 from .steps import check_rate, gradient, rate_at, shortened, unit
 

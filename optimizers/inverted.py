@@ -7,9 +7,7 @@ from typing import Any
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.machine.asking_thread import AskingThread
-from invopt.core.optimizer import Optimizer
-from invopt.core.result import Status
+from invopt.plugin import AskingThread, Optimizer, Status
 
 __all__ = ["Inverted", "InvertedRun"]
 

@@ -10,11 +10,8 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate
-from invopt.core.formatting import shown
-from invopt.core.optimizer import Oracle
-from invopt.core.validators import integer, real, require
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Oracle, integer, real, require, shown
 
 from .steps import gradient
 

@@ -13,13 +13,8 @@ from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Order
-from invopt.core.formatting import shown
-from invopt.core.machine.asking_thread import AskingThread
-from invopt.core.optimizer import Oracle
-from invopt.core.result import Status
-from invopt.core.validators import boolean, real
 from invopt.exceptions import UnknownNameError, suggest
+from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status, boolean, real, shown
 
 from .inverted import Inverted, InvertedRun
 from .steps import gradient

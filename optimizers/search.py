@@ -13,10 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Order
-from invopt.core.machine.asking_thread import AskingThread
-from invopt.core.optimizer import Oracle
-from invopt.core.result import Status
+from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status
 
 from .inverted import Inverted
 

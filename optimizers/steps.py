@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from invopt.core.estimator import Estimate
-from invopt.core.optimizer import Oracle
-from invopt.core.schedules import Schedule
-from invopt.core.validators import real
+from invopt.plugin import Estimate, Oracle, Schedule, real
 
 if TYPE_CHECKING:
     from attrs import Attribute

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt.core.objective import Capability, Objective
-from invopt.core.problem import Problem
-from invopt.core.validators import integer
+from invopt.plugin import Capability, Objective, Problem, integer
 
 __all__ = ["HALF_WIDTH", "Boxes", "BoxesObjective", "add_boxes"]
 

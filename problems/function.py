@@ -12,11 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt.core.formatting import shown
-from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
-from invopt.core.problem import Problem
-from invopt.core.validators import as_vector, boolean, check_scale, integer, real, require
-from invopt.run.arguments import as_bounds, check_start, eighths
+from invopt.plugin import (
+    ADJOINT,
+    Adjoint,
+    Capability,
+    Objective,
+    Problem,
+    as_bounds,
+    as_vector,
+    boolean,
+    check_scale,
+    check_start,
+    eighths,
+    integer,
+    real,
+    require,
+    shown,
+)
 
 from .function_derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
 from .function_values import as_values

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.formatting import shown
-from invopt.core.validators import require
 from invopt.exceptions import WrongValueError
+from invopt.plugin import require, shown
 
 from .function_values import as_values
 

@@ -8,10 +8,7 @@ from typing import Any
 from attrs import field, frozen
 from torch import nn
 
-from invopt.core.formatting import shown
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.validators import as_vector, integer, require
+from invopt.plugin import Capability, Problem, as_vector, integer, require, shown
 
 from .greybox_problem import GreyBoxProblem
 from .items import Items

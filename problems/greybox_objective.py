@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
+from invopt.plugin import ADJOINT, Adjoint, Capability, Objective
 
 if TYPE_CHECKING:
     from .greybox_problem import GreyBoxProblem

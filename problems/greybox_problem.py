@@ -13,10 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.runtime import Runtime
-from invopt.core.validators import as_vector
+from invopt.plugin import Capability, Problem, Runtime, as_vector
 
 from .greybox_objective import GreyBoxObjective
 from .items import Items

@@ -11,8 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.formatting import shown
-from invopt.core.validators import as_list, has_masked, plain
+from invopt.plugin import as_list, has_masked, plain, shown
 
 __all__ = ["Items"]
 

@@ -13,10 +13,7 @@ from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from invopt.core.identity import digest
-from invopt.core.problem import Problem
-from invopt.core.seeds import FIRST_REFERENCE_SEED
-from invopt.core.validators import instance, integer, require
+from invopt.plugin import FIRST_REFERENCE_SEED, Problem, digest, instance, integer, require
 from invopt.rendering.bindings import Binding
 
 from .greybox_problem import GreyBoxProblem

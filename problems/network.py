@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from invopt.core.formatting import shown
-from invopt.core.problem import Chain, Link, Problem
-from invopt.core.validators import require
+from invopt.plugin import Chain, Link, Problem, require, shown
 
 __all__ = ["FlatNetwork", "NetworkChain"]
 

@@ -11,9 +11,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.objective import Capability, Objective
-from invopt.core.problem import Problem
-from invopt.core.validators import real
+from invopt.plugin import Capability, Objective, Problem, real
 
 __all__ = ["Quadratic"]
 

@@ -12,12 +12,20 @@ from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.core.machine.turn import one_at_a_time
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.runtime import Runtime
-from invopt.core.seeds import FIRST_REFERENCE_SEED
-from invopt.core.validators import as_vector, boolean, integer, one_of, real, require
+from invopt.plugin import (
+    FIRST_REFERENCE_SEED,
+    Capability,
+    Problem,
+    Runtime,
+    as_vector,
+    boolean,
+    check_start,
+    integer,
+    one_at_a_time,
+    one_of,
+    real,
+    require,
+)
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout
@@ -30,7 +38,6 @@ from invopt.rendering.runtime import RENDERER
 from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.scene_identity import scene_content
-from invopt.run.arguments import check_start
 
 from .scene_arguments import as_bindings, as_sensors, as_targets
 from .scene_objective import SceneObjective

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from invopt.core.formatting import shown
-from invopt.core.validators import as_integer, as_list, require
+from invopt.plugin import as_integer, as_list, require, shown
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
 from invopt.rendering.targets import as_target

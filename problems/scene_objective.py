@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.machine.turn import one_at_a_time
-from invopt.core.objective import ADJOINT, Adjoint, Objective
 from invopt.exceptions import SceneError
+from invopt.plugin import ADJOINT, Adjoint, Objective, one_at_a_time
 from invopt.rendering.targets import as_picture, matched, read_target
 
 if TYPE_CHECKING:

@@ -11,11 +11,7 @@ from attrs import field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.runtime import Runtime
-from invopt.core.seeds import FIRST_REFERENCE_SEED
-from invopt.core.validators import boolean, integer, require
+from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Problem, Runtime, boolean, integer, require
 from invopt.rendering.backend import Backend
 from invopt.rendering.runtime import RENDERER
 

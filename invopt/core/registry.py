@@ -36,17 +36,25 @@ def kebab(name: str) -> str:
 @cache
 def names(wing: str) -> dict[str, type[Any]]:
     """Registered names of a wing and their classes, third-party entry points of group ``invopt.<wing>`` included."""
-    module = importlib.import_module(f"invopt.{wing}")
-    found: dict[str, type[Any]] = {}
-    for public in module.__all__:
-        item = getattr(module, public)
-        if isinstance(item, type) and issubclass(item, BASES[wing]) and not getattr(item, "__abstractmethods__", None):
-            found[kebab(public)] = item
-    for alias, target in _ALIASES[wing].items():
-        found[alias] = getattr(module, target)
+    found = {name: _public(wing, public) for name, public in _homes(wing).items()}
+    found = {name: cls for name, cls in found.items() if _is_part(wing, cls)}
     for entry in entry_points(group=f"invopt.{wing}"):
         found[entry.name] = entry.load()
     return found
+
+
+@cache
+def _homes(wing: str) -> dict[str, str]:
+    """Names of our own and what they are called in the wing's module; nothing is loaded for that."""
+    return {kebab(public): public for public in importlib.import_module(f"invopt.{wing}").__all__} | _ALIASES[wing]
+
+
+def _public(wing: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"invopt.{wing}"), name)
+
+
+def _is_part(wing: str, item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, BASES[wing]) and not getattr(item, "__abstractmethods__", None)
 
 
 @cache
@@ -57,12 +65,24 @@ def _stand_ins(wing: str) -> dict[str, type[Any]]:
 
 def find(wing: str, name: str) -> type[Any]:
     """Class registered under `name`; an unknown one is an error that lists near names."""
-    known = names(wing)
-    try:
-        return known[name.lower().replace("_", "-")]
-    except KeyError:
+    cls = _find(wing, name.lower().replace("_", "-"))
+    if cls is None:
         kind = wing.removesuffix("s")
-        raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, [*known, *_stand_ins(wing)])}") from None
+        known = [*names(wing), *_stand_ins(wing)]
+        raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, known)}")
+    return cls
+
+
+@cache
+def _find(wing: str, name: str) -> type[Any] | None:
+    """Class under a name, without loading others: a third party's goes before ours."""
+    for entry in entry_points(group=f"invopt.{wing}"):
+        if entry.name == name:
+            loaded: type[Any] = entry.load()
+            return loaded
+    public = _homes(wing).get(name)
+    item = None if public is None else _public(wing, public)
+    return item if _is_part(wing, item) else None
 
 
 def resolve(wing: str, value: Any, argument: str) -> Any:
@@ -70,7 +90,7 @@ def resolve(wing: str, value: Any, argument: str) -> Any:
     base = BASES[wing]
     if isinstance(value, str):
         name = value.lower().replace("_", "-")
-        if name not in names(wing) and name in _stand_ins(wing):
+        if _find(wing, name) is None and name in _stand_ins(wing):
             return _stand_ins(wing)[name](name)
         value = find(wing, value)
         try:

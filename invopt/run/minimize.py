@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import Bounds
 
 from invopt.core.estimator import Estimator
+from invopt.core.objective import Objective
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.result import OptimizeResult
@@ -22,7 +23,7 @@ from invopt.run.prepare import prepare
 from invopt.run.scipy_habits import by_position
 from invopt.snapshots import Checkpoint
 
-__all__ = ["minimize"]
+__all__ = ["minimize", "minimize_on"]
 
 
 def minimize(
@@ -234,3 +235,18 @@ def minimize(
     )
     with run.open() as objective:
         return run_loop(run, objective)
+
+
+def minimize_on(
+    objective: Objective, problem: Any, estimator: Any = None, method: Any = None, **options: Any
+) -> OptimizeResult:
+    """Minimise on an objective that is open already and stays open, as `minimize` does otherwise.
+
+    Parameters
+    ----------
+    objective : Objective
+        The open objective of the problem.
+    problem, estimator, method, **options
+        As in `minimize`; `workers` mean nothing here.
+    """
+    return run_loop(prepare(problem, estimator, method, **options), objective)

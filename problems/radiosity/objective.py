@@ -13,11 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.machine.turn import one_at_a_time
-from invopt.core.objective import Objective
-from invopt.core.residual_equation import Sides
-from invopt.core.validators import as_integer, as_vector, require
 from invopt.exceptions import BackendError, EvaluationError
+from invopt.plugin import Objective, Sides, as_integer, as_vector, one_at_a_time, require
 from invopt.rendering import loading
 from invopt.rendering.backend import Backend, active
 

@@ -10,7 +10,7 @@ import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.report.pictures import to_display
+from invopt.rendering.display import to_display
 
 from .metrics import compare
 from .saved import RadianceField

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from invopt.core.validators import as_integer, require
+from invopt.plugin import as_integer, require
 
 from .seeds import seed_of
 

@@ -14,17 +14,22 @@ from attrs import frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.formatting import shown
-from invopt.core.identity import digest
-from invopt.core.machine.turn import one_at_a_time
-from invopt.core.objective import Capability
-from invopt.core.problem import Problem
-from invopt.core.registry import find
-from invopt.core.residual_equation import ResidualLoss
-from invopt.core.runtime import Runtime
-from invopt.core.schedules import StepDecay
-from invopt.core.validators import instance, integer, one_of, real
 from invopt.exceptions import UnknownNameError, suggest
+from invopt.plugin import (
+    Capability,
+    Problem,
+    ResidualLoss,
+    Runtime,
+    StepDecay,
+    digest,
+    find,
+    instance,
+    integer,
+    one_at_a_time,
+    one_of,
+    real,
+    shown,
+)
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.loading import Blueprint

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.identity import digest
-from invopt.core.seeds import FIRST_REFERENCE_SEED
+from invopt.plugin import FIRST_REFERENCE_SEED, digest
 from invopt.rendering.dictionaries import plain
 
 if TYPE_CHECKING:

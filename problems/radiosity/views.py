@@ -9,8 +9,8 @@ from typing import Any
 import drjit
 import mitsuba
 
-from invopt.core.validators import as_integer
 from invopt.exceptions import SceneError
+from invopt.plugin import as_integer
 from invopt.rendering.dictionaries import live
 from invopt.rendering.loading import readable
 
