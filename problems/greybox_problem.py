@@ -134,7 +134,7 @@ class GreyBoxProblem(Problem):
 
     def open(self) -> GreyBoxObjective:
         """Open the black box."""
-        return GreyBoxObjective(self)
+        return GreyBoxObjective(self.inner, self.training, self.held_out, self.predict)
 
     def predict(self, x: NDArray[np.float64], inputs: Any = None) -> NDArray[np.float64]:
         """Outputs of shape (k, n) at weights `x`, inside the inner bounds; for the held-out inputs by default."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from invopt.plugin import FIRST_REFERENCE_SEED, digest
 from invopt.rendering.dictionaries import plain
 
-if TYPE_CHECKING:
-    from .objective import RadiosityObjective
+from .open_scene import OpenScene
 
 __all__ = ["ENVIRONMENT", "cache_folder", "reference"]
 
@@ -29,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def reference(
-    live: RadiosityObjective,
+    live: OpenScene,
     sensor: int = 0,
     *,
     spp: int = 1024,
@@ -42,7 +40,7 @@ def reference(
 
     Parameters
     ----------
-    live : RadiosityObjective
+    live : OpenScene
         The open scene.
     sensor : int, default 0
         Which camera.
