@@ -5,7 +5,8 @@ One call composes three declarative parts: ``invopt.minimize(problem, estimator,
 
 from invopt import estimators, optimizers, problems
 from invopt.adapters.as_method import as_method
-from invopt.adapters.session import Request, Session
+from invopt.adapters.asked_objective import Request
+from invopt.adapters.session import Session
 from invopt.core.adaptive_width import AdaptiveWidth
 from invopt.core.estimator import Estimate, Estimator, Order
 from invopt.core.objective import Capability, Objective

@@ -229,8 +229,8 @@ def doctor(
     install: Annotated[bool, typer.Option("--install", help="Install what is missing, if that is allowed.")] = False,
 ) -> None:
     """Say what this machine can render with, and the one command that would improve it."""
-    from invopt.rendering import doctor as examination
     from invopt.rendering import install as install_llvm
+    from invopt.rendering.device import doctor as examination
 
     console = Console(soft_wrap=True)
     if install:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from invopt.plugin import FIRST_REFERENCE_SEED, Problem, digest, instance, integer, require
 from invopt.rendering.bindings import Binding
+from invopt.rendering.values import renderer
 
 from .greybox_problem import GreyBoxProblem
 from .items import Items
@@ -227,9 +228,7 @@ class MugNetwork(GreyBoxProblem):
         return [inner.scene(), self.bindings(), self.reference_spp, self._truth]
 
     def _key(self) -> str:
-        import mitsuba as mi
-
-        return f"mug-{digest([*self._shown(), mi.__version__], 'the pictures')[:24]}"
+        return f"mug-{digest([*self._shown(), renderer().__version__], 'the pictures')[:24]}"
 
     def _render(self) -> NDArray[np.float32]:
         with self.inner.open() as objective:

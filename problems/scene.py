@@ -30,14 +30,14 @@ from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
-from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.parameter import Parameter
+from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
+from invopt.rendering.reading.loading import Blueprint
+from invopt.rendering.reading.saving import check, save
+from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
-from invopt.rendering.saving import check, save
 from invopt.rendering.scene import LiveScene
-from invopt.rendering.scene_identity import scene_content
 
 from .scene_arguments import as_bindings, as_sensors, as_targets
 from .scene_objective import SceneObjective

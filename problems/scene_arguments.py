@@ -10,7 +10,7 @@ import numpy as np
 from invopt.plugin import as_integer, as_list, require, shown
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
-from invopt.rendering.targets import as_target
+from invopt.rendering.pictures.targets import as_target
 
 __all__ = ["as_bindings", "as_sensors", "as_targets"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from invopt.exceptions import SceneError
 from invopt.plugin import ADJOINT, Adjoint, Objective, one_at_a_time
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.targets import as_picture, matched, read_target
+from invopt.rendering.pictures.targets import as_picture, matched, read_target
 
 __all__ = ["SceneDescription", "SceneObjective"]
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
-from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from invopt.adapters.asked_objective import AskedObjective, Request
 from invopt.adapters.session_answers import as_answer, as_answers
 from invopt.core.machine.asking_thread import AskingThread
-from invopt.core.machine.threads import one_thread, own_threads
-from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
-from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
+from invopt.core.machine.threads import one_thread
+from invopt.core.objective import Capability
 from invopt.core.problem import has_weights
 from invopt.core.registry import find
 from invopt.core.result import OptimizeResult, Status
@@ -28,36 +26,11 @@ from invopt.run.loop import Loop
 from invopt.run.prepare import prepare
 from invopt.run.run import Run
 
-__all__ = ["Request", "Session"]
+__all__ = ["Session"]
 
 _ALL: Any = object()
 # What an owner is not asked for.
 _DERIVED = Capability.JAC | Capability.HESS | Capability.SIDES
-
-
-class Request(NamedTuple):
-    """Points that want evaluating.
-
-    Attributes
-    ----------
-    x : ndarray, shape (k, n)
-        Points, inside the bounds, in the problem's own units. Behind a network (`problems.GreyBox`) each begins with
-        the number of the item that it is for, and goes on with a point of the inner problem.
-    seed : ndarray of int64, shape (k,)
-        Seed for the randomness of each evaluation; equal seeds mean common random numbers.
-    ids : ndarray of int64, shape (k,)
-        Number of each point, unique in the session: `Session.tell` takes single answers by it.
-    kind : {"fun", "residuals"}
-        What is asked for: one value a point, or its residuals, as many at every point.
-    spp : int or None
-        Samples per pixel asked for, where a problem has them; None for its own.
-    """
-
-    x: NDArray[np.float64]
-    seed: NDArray[np.int64]
-    ids: NDArray[np.int64]
-    kind: Literal["fun", "residuals"] = "fun"
-    spp: int | None = None
 
 
 class Session:
@@ -120,7 +93,7 @@ class Session:
         # The thread must not hold the session, or one that is dropped would never be collected.
         loops: list[Loop] = []
         self._thread = AskingThread(lambda ask: _run(loops[0]))
-        self._loop = Loop(run=run, objective=_AskedObjective(self._thread))
+        self._loop = Loop(run=run, objective=AskedObjective(self._thread))
         loops.append(self._loop)
         self._finalizer = weakref.finalize(self, self._thread.close)
         self._advance(None)
@@ -233,9 +206,9 @@ class Session:
         return torch.from_numpy(np.stack([failed if row is None else row for row in rows]))
 
     @property
-    def _objective(self) -> _AskedObjective:
+    def _objective(self) -> AskedObjective:
         objective = self._loop.objective
-        assert isinstance(objective, _AskedObjective)
+        assert isinstance(objective, AskedObjective)
         return objective
 
     def close(self) -> None:
@@ -261,59 +234,6 @@ def _run(loop: Loop) -> OptimizeResult:
     # Only while the loop works: the owner's code, between an ask and a tell, has its own threads.
     with one_thread(renders=False, weights=has_weights(problem)):
         return loop.run_to_end()
-
-
-class _AskedObjective(Objective):
-    """Hands points out to the session's owner instead of evaluating them."""
-
-    def __init__(self, thread: AskingThread) -> None:
-        self._thread = thread
-        # Points asked for so far; of the last request: its first number, when it was made, whom to tell of answers.
-        self.asked = self._first = 0
-        self._began = 0.0
-        self._arrived: Arrived | None = None
-
-    # One answer each, which a journal keeps as soon as it is told.
-    chunk_size = 1
-    answers_all = False
-
-    def evaluate(
-        self,
-        name: str,
-        chunks: Sequence[Chunk],
-        *,
-        spp: int | None = None,
-        limits: Limits = UNLIMITED,
-        adjoint: Adjoint = ADJOINT,
-        arrived: Arrived | None = None,
-    ) -> Generator[Outcome | None]:
-        """Ask the owner for all points at once; see `Objective.evaluate`."""
-        if not chunks or time.perf_counter() >= limits.deadline:
-            return
-        kind: Literal["fun", "residuals"] = "residuals" if name.endswith("residuals") else "fun"
-        x = torch.cat([chunk.rows for chunk in chunks]).numpy().copy()
-        seed = np.concatenate([chunk.seeds for chunk in chunks])
-        ids = np.arange(self.asked, self.asked + len(x))
-        self.asked += len(x)
-        self._arrived, self._began, self._first = arrived, time.perf_counter(), int(ids[0])
-        # The owner's code, between an ask and a tell, has its own number of threads.
-        with own_threads():
-            values = self._thread.ask(Request(x, seed, ids, kind, spp))
-        assert isinstance(values, Tensor)
-        for row in values:
-            yield self._outcome(row)
-
-    def told(self, number: int, answer: Tensor) -> None:
-        """Hand an answer on to the journal, in the owner's thread."""
-        if self._arrived is not None:
-            self._arrived(number - self._first, self._outcome(answer))
-
-    def _outcome(self, answer: Tensor) -> Outcome:
-        return Outcome(answer[None], None, time.perf_counter() - self._began, "owner")
-
-    def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Not asked for by itself."""
-        raise TypeError("a session's points are evaluated by its owner")
 
 
 def _undescribed(options: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ from invopt.core.residual_equation import Sides
 from invopt.core.result import Status
 from invopt.evaluate.budget import UNBOUNDED, Budget, StopRun
 from invopt.evaluate.failures import Counts, counts_as_failed, finished, levelled
+from invopt.evaluate.rows import brief, check_shape
 from invopt.evaluate.scaled import ScaledEvaluator
 from invopt.evaluate.seen import Seen
 from invopt.evaluate.sought import Sought
@@ -250,7 +251,7 @@ class CountingEvaluator(ScaledEvaluator):
             outcome = next(outcomes, None)
             if outcome is not None and outcome.failure is None:
                 assert outcome.values is not None
-                _check_shape(outcome.values, chunk.rows, 1 if name == "fun" else 2)
+                check_shape(outcome.values, chunk.rows, 1 if name == "fun" else 2)
                 if name == "residuals":
                     self._check_residuals(outcome.values.shape[1])
             return outcome
@@ -285,21 +286,9 @@ class CountingEvaluator(ScaledEvaluator):
         subject = "the derivative of the objective" if name in ("value_and_jac", "hess") else "the objective"
         what = str(error) if isinstance(error, EvaluationError) else f"{subject} raised {type(error).__name__}: {error}"
         kind = EvaluationTimeoutError if isinstance(error, EvaluationTimeoutError) else EvaluationError
-        return kind(f"{what}; after {self.nfev} evaluations, at x = {_brief(rows)}")
+        return kind(f"{what}; after {self.nfev} evaluations, at x = {brief(rows)}")
 
     def _check_residuals(self, m: int) -> None:
         self._m = m if self._m is None else self._m
         if m != self._m:
             raise WrongValueError(f"there must be as many residuals at every point: {m} after {self._m}")
-
-
-def _check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:
-    if values.ndim != ndim or values.shape[0] != rows.shape[0]:
-        raise WrongValueError(
-            f"the objective must return {'(k, m)' if ndim == 2 else '(k,)'} values for points of shape "
-            f"{tuple(rows.shape)}, got shape {tuple(values.shape)}"
-        )
-
-
-def _brief(rows: Tensor) -> str:
-    return np.array2string(rows.detach().cpu().numpy(), precision=6, threshold=16)

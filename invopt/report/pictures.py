@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from invopt.core.objective import Objective
 from invopt.core.result import OptimizeResult
-from invopt.rendering.display import to_display
+from invopt.rendering.pictures.display import to_display
 
 __all__ = ["write_convergence", "write_pictures"]
 

@@ -31,10 +31,10 @@ from invopt.plugin import (
     shown,
 )
 from invopt.rendering.backend import Backend, activate
-from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
-from invopt.rendering.loading import Blueprint
+from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
+from invopt.rendering.reading.loading import Blueprint
+from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
-from invopt.rendering.scene_identity import scene_content
 
 from .device import DTYPE, device_of
 from .field import Field, Shapes, as_field

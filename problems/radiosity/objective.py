@@ -15,8 +15,8 @@ from torch import Tensor
 
 from invopt.exceptions import BackendError, EvaluationError
 from invopt.plugin import Objective, Sides, as_integer, as_vector, one_at_a_time, require
-from invopt.rendering import loading
 from invopt.rendering.backend import Backend, active
+from invopt.rendering.reading import loading
 
 from .description import RadiosityDescription
 from .device import DTYPE, device_of

@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.rendering.display import to_display
+from invopt.rendering.pictures.display import to_display
 
 from .metrics import compare
 from .open_scene import OpenScene

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.plugin import FIRST_REFERENCE_SEED, digest
-from invopt.rendering.dictionaries import plain
+from invopt.rendering.reading.dictionaries import plain
 
 from .open_scene import OpenScene
 

@@ -11,8 +11,8 @@ import mitsuba
 
 from invopt.exceptions import SceneError
 from invopt.plugin import as_integer
-from invopt.rendering.dictionaries import live
-from invopt.rendering.loading import readable
+from invopt.rendering.reading.dictionaries import live
+from invopt.rendering.reading.loading import readable
 
 __all__ = ["camera_of", "film_size", "rays"]
 

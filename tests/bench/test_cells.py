@@ -12,9 +12,9 @@ from invopt import estimators, optimizers, problems
 from invopt.bench import cell as cells
 from invopt.bench.cell import Cell, refusal, run_cell, start
 from invopt.bench.image_error import ImageError
-from invopt.bench.measures import cost_to
 from invopt.bench.plan import all_pairings, make_plan
 from invopt.bench.presets import PAPER, PEERS, Preset, presets
+from invopt.bench.results.measures import cost_to
 from invopt.core.objective import Objective
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.exceptions import InvoptError, UnknownNameError

@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from invopt import problems
-from invopt.bench.measures import evaluations_to
+from invopt.bench.results.measures import evaluations_to
 from invopt.run.prepare import prepare
 
 TASKS = {

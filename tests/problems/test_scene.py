@@ -29,10 +29,9 @@ from invopt.rendering import (
     activate,
     active,
     choose,
-    dictionaries,
-    saving,
 )
 from invopt.rendering.descriptions import camera, diffuse, look_at, rgb
+from invopt.rendering.reading import dictionaries, saving
 
 WIDTH, HEIGHT = 24, 16
 TINY = [

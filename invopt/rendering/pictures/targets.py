@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from invopt.core.validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
-from invopt.rendering.picture_files import SUFFIXES, check_named, decoded
+from invopt.rendering.pictures.picture_files import SUFFIXES, check_named, decoded
 from invopt.rendering.values import renderer
 
 __all__ = ["as_picture", "as_target", "matched", "read_target"]

@@ -13,10 +13,10 @@ from attrs import frozen
 
 from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import SceneError, suggest
-from invopt.rendering import keys
 from invopt.rendering.backend import two_threads
-from invopt.rendering.dictionaries import Description, live
-from invopt.rendering.parsed_scene import (
+from invopt.rendering.reading import keys
+from invopt.rendering.reading.dictionaries import Description, live
+from invopt.rendering.reading.parsed_scene import (
     check_complete,
     check_pictures,
     check_transforms,

@@ -6,7 +6,7 @@ import ctypes
 import sys
 from functools import cache
 
-from invopt.rendering import _probe
+from invopt.rendering.device import probe
 
 __all__ = ["devices", "verdict"]
 
@@ -31,4 +31,4 @@ def verdict() -> tuple[bool, str]:
     count, driver = devices()
     if count == 0:
         return False, "no CUDA driver with a device was found"
-    return _probe.renders("cuda_ad_rgb", f"driver {driver}|devices {count}", {})
+    return probe.renders("cuda_ad_rgb", f"driver {driver}|devices {count}", {})

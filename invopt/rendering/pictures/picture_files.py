@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
-from invopt.rendering.radiance_files import check_pixels
+from invopt.rendering.pictures.radiance_files import check_pixels
 
 __all__ = ["SUFFIXES", "check_named", "check_whole", "decoded"]
 

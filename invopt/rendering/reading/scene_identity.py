@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from invopt.exceptions import IdentityError
-from invopt.rendering.loading import Blueprint, parsed
+from invopt.rendering.reading.loading import Blueprint, parsed
 from invopt.rendering.values import renderer
 
 __all__ = ["scene_content"]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
 from invopt.exceptions import SceneError
-from invopt.rendering import keys, loading
 from invopt.rendering.backend import two_threads
 from invopt.rendering.descriptions import look_at
+from invopt.rendering.reading import keys, loading
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.values import renderer
 

@@ -6,9 +6,9 @@ import os
 import platform
 
 from invopt.exceptions import BackendError
-from invopt.rendering import _install, cuda, llvm
-from invopt.rendering._probe import installed_version
 from invopt.rendering.backend import Backend, Choice, choose
+from invopt.rendering.device import cuda, install, llvm
+from invopt.rendering.device.probe import installed_version
 
 __all__ = ["Row", "report"]
 
@@ -64,5 +64,5 @@ def _llvm_rows() -> list[Row]:
 
 def _backend_row(choice: Choice) -> Row:
     if choice.backend is Backend.SCALAR and choice.note:
-        return ("backend", choice.backend.value, _install.advice())
+        return ("backend", choice.backend.value, install.advice())
     return ("backend", choice.backend.value, "")

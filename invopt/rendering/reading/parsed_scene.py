@@ -9,7 +9,7 @@ import numpy as np
 
 from invopt.core.formatting import shown
 from invopt.exceptions import SceneError
-from invopt.rendering.picture_files import check_whole
+from invopt.rendering.pictures.picture_files import check_whole
 from invopt.rendering.values import from_mitsuba, renderer
 
 __all__ = ["check_complete", "check_pictures", "check_transforms", "nodes", "plain_film", "plain_texture"]

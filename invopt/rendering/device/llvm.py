@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from invopt.rendering import _probe
+from invopt.rendering.device import probe
 
 __all__ = ["ENVIRONMENT", "Library", "find", "from_environment", "libraries", "version_of"]
 
@@ -71,7 +71,7 @@ class Library:
             stamp = self.path.stat().st_mtime_ns
         except OSError as error:
             return False, f"it cannot be read: {error.strerror}"
-        return _probe.renders("llvm_ad_rgb", f"{self.path}|{stamp}", {ENVIRONMENT: str(self.path)})
+        return probe.renders("llvm_ad_rgb", f"{self.path}|{stamp}", {ENVIRONMENT: str(self.path)})
 
 
 def find() -> Library | None:

@@ -9,8 +9,8 @@ import sys
 
 from attrs import frozen
 
-from invopt.rendering import llvm
-from invopt.rendering._probe import missing_packages
+from invopt.rendering.device import llvm
+from invopt.rendering.device.probe import missing_packages
 
 __all__ = ["Installation", "advice", "install"]
 
