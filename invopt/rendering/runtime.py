@@ -42,7 +42,7 @@ class Renderer(Runtime):
             )
         set_threads(1, 1)
 
-    def identity_content(self, problem: Any) -> dict[str, Any]:
+    def identity_of(self, problem: Any) -> dict[str, Any]:
         """Whether the backend is the scalar one: with one seed, the vectorised ones draw alike, and it otherwise."""
         return {"backend": foresee(getattr(problem, "backend", None)) is Backend.SCALAR}
 
