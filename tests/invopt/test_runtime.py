@@ -33,6 +33,27 @@ if __name__ == "__main__":
     print(loaded())
 """
 
+OWN_RUNTIME = """
+import os
+import invopt
+from invopt.plugin import Runtime
+
+class Named(Runtime):
+    def enter_worker(self):
+        super().enter_worker()
+        os.environ["ENTERED"] = "yes"
+
+class Entered(invopt.problems.Function):
+    runtime = Named()
+
+def fun(x):
+    assert os.environ.get("ENTERED") == "yes"
+    return float((x[0] - 1) ** 2)
+
+if __name__ == "__main__":
+    invopt.minimize(Entered(fun=fun, x0=[3.0]), rng=0, maxfev=40, workers=2, progress=False)
+"""
+
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_plain_function_never_meets_the_renderer(workers, tmp_path):
@@ -88,6 +109,13 @@ class _Told(_Open):
 def test_workers_are_as_many_and_in_such_an_environment_as_the_runtime_says():
     result = invopt.minimize(Minded(), rng=0, maxfev=60, workers=3, progress=False)
     assert result.fun == pytest.approx(1.0, abs=1e-2)
+
+
+def test_a_runtime_of_a_script_reaches_the_workers(tmp_path):
+    script = tmp_path / "own.py"
+    script.write_text(OWN_RUNTIME)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_the_runtime_says_tells_runs_apart(tmp_path):
