@@ -10,11 +10,19 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import JAC_COST, Evaluator
-from invopt._problem import Adjoint, Capability, Problem
-from invopt._seeds import SeedSource
-from invopt._validators import integer, one_of
+from invopt.plugin import (
+    JAC_COST,
+    Adjoint,
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Order,
+    Problem,
+    SeedSource,
+    integer,
+    one_of,
+)
 
 __all__ = ["Autodiff"]
 
@@ -86,7 +94,7 @@ class Autodiff(Estimator):
             standard_error=gradients.std(0) / k**0.5 if k > 1 else torch.full_like(jac, math.inf),
             nfev=JAC_COST * k,
             blind=zero,
-            note=_ZERO if zero else objective.objective.blind_spots,
+            note=_ZERO if zero else objective.blind_spots,
         )
         return estimate, None
 

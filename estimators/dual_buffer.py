@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
-from invopt._sides import Sides
+from invopt.plugin import Sides
 
 from .residual import DualEstimator
 

@@ -9,10 +9,18 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import HESS_COST, JAC_COST, Evaluator
-from invopt._problem import Capability, Problem
-from invopt._seeds import SeedSource
+from invopt.plugin import (
+    HESS_COST,
+    JAC_COST,
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Measurement,
+    Order,
+    Problem,
+    SeedSource,
+)
 
 __all__ = ["ExactDerivative"]
 

@@ -10,14 +10,8 @@ from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._lost import levelled
-from invopt._problem import Problem
-from invopt._seeds import SeedSource
-from invopt._shown import shown
-from invopt._validators import real
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Estimator, Evaluator, Measurement, Order, Problem, SeedSource, real, shown
 
 __all__ = ["FiniteDifference"]
 
@@ -78,7 +72,7 @@ class FiniteDifference(Estimator):
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
         n = x.numel()
-        h, _ = self._steps(x, objective.width(x))
+        h, _ = self._steps(x, objective.extent(x))
         centre = objective.inside(x, h)
         # By default one seed a parameter, used again for the diagonal of the Hessian, so that noise cancels in both.
         seeds = SeedSource(self.seeds, rng)
@@ -86,7 +80,7 @@ class FiniteDifference(Estimator):
         near = _axis_values(objective, centre, h, near_seed)
         # Where it is inf on both sides, the difference of what stands for inf is no derivative.
         blind = bool(torch.isinf(near).all(0).any())
-        near = levelled(near, objective.counts)
+        near = objective.levelled(near)
         jac = (near[0] - near[1]) / (2 * h)
         estimate = Estimate(
             x=x,
@@ -121,19 +115,19 @@ class FiniteDifference(Estimator):
         seeds: SeedSource,
     ) -> Measurement:
         n = x.numel()
-        h, H = self._steps(x, objective.width(x))
+        h, H = self._steps(x, objective.extent(x))
         centre, near, near_seed = gradient
         x = objective.inside(x, H)
         if not torch.equal(x, centre):
-            near = levelled(_axis_values(objective, x, h, near_seed), objective.counts)
-        far = levelled(_axis_values(objective, x, H, far_seed), objective.counts)
+            near = objective.levelled(_axis_values(objective, x, h, near_seed))
+        far = objective.levelled(_axis_values(objective, x, H, far_seed))
         hess = torch.diag(2 * (far.mean(0) - near.mean(0)) / (H.square() - h.square()))
         rows, columns = (torch.from_numpy(index) for index in np.triu_indices(n, 1))
         if rows.numel():
             first, second = torch.diag(H)[rows], torch.diag(H)[columns]
             corners = torch.cat((x + first + second, x + first - second, x - first + second, x - first - second))
             corner = _values(objective, corners, seeds.draw(rows.numel(), 4))
-            pp, pm, mp, mm = levelled(corner, objective.counts).view(4, -1)
+            pp, pm, mp, mm = objective.levelled(corner).view(4, -1)
             cross = (pp - pm - mp + mm) / (4 * H[rows] * H[columns])
             hess[rows, columns] = cross
             hess[columns, rows] = cross

@@ -9,10 +9,7 @@ import numpy as np
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._seeds import SeedSource
+from invopt.plugin import Estimate, Estimator, Evaluator, Order, Problem, SeedSource
 
 __all__ = ["FunctionValue"]
 

@@ -11,13 +11,19 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Lowest, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._result import Status
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer
-from invopt._width import AdaptiveWidth
+from invopt.plugin import (
+    AdaptiveWidth,
+    Capability,
+    Estimate,
+    Evaluator,
+    Lowest,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    Status,
+    integer,
+)
 
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model

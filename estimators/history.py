@@ -12,14 +12,19 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._schedules import Schedule, as_schedule
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer
-from invopt._width import AdaptiveWidth
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import (
+    AdaptiveWidth,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Problem,
+    Schedule,
+    SeedPolicy,
+    SeedSource,
+    as_schedule,
+    integer,
+)
 
 from .directions import Directions, draw
 from .noise_floor import NoiseFloor

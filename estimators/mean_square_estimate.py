@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from invopt._estimator import Estimate, Lowest, Measurement
+from invopt.plugin import Estimate, Lowest, Measurement
 
 from .history import HistoryState
 from .linear_model import LinearModel

@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._evaluate import Evaluator
+from invopt.plugin import Estimate, Evaluator
 
 from .noise_floor import newton_step
 from .regression import Fit, fit, quadratic, unpack

@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Measurement
-from invopt._evaluate import Evaluator
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Evaluator, Measurement
 
 __all__ = ["Parts", "evaluate", "mean"]
 

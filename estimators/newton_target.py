@@ -11,12 +11,20 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._shown import shown
-from invopt._validators import integer, real, require
+from invopt.plugin import (
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    integer,
+    real,
+    require,
+    shown,
+)
 
 from .gauss_newton import GaussNewton
 

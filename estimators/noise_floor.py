@@ -8,7 +8,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
-from invopt._evaluate import Evaluator
+from invopt.plugin import Evaluator
 
 from .parameter_covariance import block_size
 

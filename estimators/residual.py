@@ -11,12 +11,8 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._seeds import SeedSource
-from invopt._sides import Sides
 from invopt.exceptions import IncompatibleError, NonFiniteError
+from invopt.plugin import Capability, Estimate, Estimator, Evaluator, Order, Problem, SeedSource, Sides
 
 __all__ = ["DualEstimator", "ResidualEstimator"]
 

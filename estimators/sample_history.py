@@ -11,13 +11,19 @@ from attrs import evolve, field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Lowest, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._result import Status
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer
-from invopt._width import AdaptiveWidth
+from invopt.plugin import (
+    AdaptiveWidth,
+    Estimate,
+    Evaluator,
+    Lowest,
+    Measurement,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    Status,
+    integer,
+)
 
 from .history import HistoryEstimator, HistoryState
 from .model_minimum import kernel_shift, to_minimum, uncertainty, varies

@@ -10,12 +10,19 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement
-from invopt._evaluate import Evaluator
-from invopt._problem import Problem
-from invopt._schedules import Exponential, Schedule, as_schedule
-from invopt._seeds import SeedSource
-from invopt._validators import boolean, integer
+from invopt.plugin import (
+    Estimate,
+    Estimator,
+    Evaluator,
+    Exponential,
+    Measurement,
+    Problem,
+    Schedule,
+    SeedSource,
+    as_schedule,
+    boolean,
+    integer,
+)
 
 from .monte_carlo import Parts
 

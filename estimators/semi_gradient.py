@@ -7,7 +7,7 @@ from typing import ClassVar
 from attrs import frozen
 from torch import Tensor
 
-from invopt._sides import Sides
+from invopt.plugin import Sides
 
 from .residual import ResidualEstimator
 

@@ -10,12 +10,8 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._schedules import Exponential, Schedule
-from invopt._seeds import SeedSource
-from invopt._validators import integer, one_of
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, integer, one_of
 
 from . import kernels
 from .monte_carlo import Parts, evaluate, mean

@@ -9,10 +9,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._evaluate import Evaluator
-from invopt._seeds import SeedSource
-from invopt._validators import one_of
+from invopt.plugin import Estimate, Evaluator, Order, SeedSource, one_of
 
 from . import kernels
 from .monte_carlo import Parts, evaluate, mean

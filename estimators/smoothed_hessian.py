@@ -10,11 +10,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._schedules import Exponential, Schedule
-from invopt._seeds import SeedSource
-from invopt._validators import one_of
+from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, one_of
 
 from . import kernels
 from .monte_carlo import evaluate, mean

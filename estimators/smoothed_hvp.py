@@ -9,11 +9,19 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._schedules import Exponential, Schedule
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import boolean, one_of, real
+from invopt.plugin import (
+    Estimate,
+    Evaluator,
+    Exponential,
+    Measurement,
+    Order,
+    Schedule,
+    SeedPolicy,
+    SeedSource,
+    boolean,
+    one_of,
+    real,
+)
 
 from .monte_carlo import mean
 from .sampled import SampledEstimator

@@ -10,13 +10,22 @@ from attrs import evolve, field, frozen
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability, Problem
-from invopt._result import Status
-from invopt._seeds import SeedPolicy, SeedSource
-from invopt._validators import integer, real, require
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import (
+    Capability,
+    Estimate,
+    Estimator,
+    Evaluator,
+    Measurement,
+    Order,
+    Problem,
+    SeedPolicy,
+    SeedSource,
+    Status,
+    integer,
+    real,
+    require,
+)
 
 from .parameter_covariance import sparse_parameter_covariance
 from .sparse_jacobian import explained, identify

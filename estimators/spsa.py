@@ -9,9 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._evaluate import Evaluator
-from invopt._seeds import SeedSource
+from invopt.plugin import Estimate, Evaluator, Order, SeedSource
 
 from .monte_carlo import evaluate, mean
 from .sampled import SampledEstimator

@@ -5,8 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._sides import Sides
-from invopt._validators import real
+from invopt.plugin import Sides, real
 
 from .residual import DualEstimator
 

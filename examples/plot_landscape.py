@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from invopt import problems
-from invopt.report.pictures import to_display
+from invopt.rendering.pictures.display import to_display
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
 SIGMAS = (3, 2, 1, 0.5)

@@ -15,7 +15,7 @@ import numpy as np
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt.report.pictures import to_display
+from invopt.rendering.pictures.display import to_display
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
 UNIT = 20  # degrees

@@ -14,7 +14,7 @@ import numpy as np
 import invopt
 from invopt import estimators, problems
 from invopt.rendering import Color, Translation, Value
-from invopt.report.pictures import to_display
+from invopt.rendering.pictures.display import to_display
 
 # %%
 # The scene is Mitsuba's dictionary; an XML file does as well. A 4x4 array may stand for a transform.

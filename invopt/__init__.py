@@ -4,17 +4,17 @@ One call composes three declarative parts: ``invopt.minimize(problem, estimator,
 """
 
 from invopt import estimators, optimizers, problems
-from invopt._as_method import as_method
-from invopt._differentiate import Derivatives, differentiate
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._minimize import minimize
-from invopt._optimizer import Optimizer, Oracle
-from invopt._problem import Capability, Objective, Problem
-from invopt._result import History, OptimizeResult, Status
-from invopt._schedules import Constant, Exponential, Linear, Schedule, StepDecay
-from invopt._seeds import SeedPolicy
-from invopt._session import Request, Session
-from invopt._width import AdaptiveWidth
+from invopt.adapters.as_method import as_method
+from invopt.adapters.asked_objective import Request
+from invopt.adapters.session import Session
+from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.estimator import Estimate, Estimator, Order
+from invopt.core.objective import Capability, Objective
+from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.problem import Problem
+from invopt.core.result import History, OptimizeResult, Status
+from invopt.core.schedules import Constant, Exponential, Linear, Schedule, StepDecay
+from invopt.core.seeds import SeedPolicy
 from invopt.exceptions import (
     BackendError,
     CheckpointError,
@@ -31,7 +31,14 @@ from invopt.exceptions import (
     WrongValueError,
 )
 from invopt.journal import Journal
+from invopt.report.progress import progress_bar
+from invopt.run.differentiate import Derivatives, differentiate
+from invopt.run.minimize import minimize
+from invopt.run.progress import show_progress_by
 from invopt.snapshots import Checkpoint
+
+# The loop prints nothing itself.
+show_progress_by(progress_bar)
 
 __all__ = [
     "AdaptiveWidth",

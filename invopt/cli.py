@@ -17,19 +17,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
-from invopt._choice import choose
-from invopt._estimator import Estimator
-from invopt._optimizer import Optimizer
-from invopt._prepare import prepare
-from invopt._problem import Capability, Objective, Problem
-from invopt._registry import find, kebab, resolve
-from invopt._result import History, OptimizeResult
-from invopt._shown import shown
-from invopt._validators import as_real, require
 from invopt.bench import commands
+from invopt.core.estimator import Estimator
+from invopt.core.formatting import shown
+from invopt.core.objective import Capability, Objective
+from invopt.core.optimizer import Optimizer
+from invopt.core.problem import Problem
+from invopt.core.registry import find, kebab, resolve
+from invopt.core.result import History, OptimizeResult
+from invopt.core.validators import as_real, require
 from invopt.exceptions import InvoptError, suggest
 from invopt.journal import Journal
 from invopt.report.tables import doctor_table, evaluations_table, outcome_table, registry_table, runs_table
+from invopt.run.default_parts import choose
+from invopt.run.loop import run_loop
+from invopt.run.prepare import prepare
 from invopt.snapshots import Checkpoint
 
 __all__ = ["main"]
@@ -90,7 +92,7 @@ def run(
     console = Console()
     with prepared.open() as objective:
         try:
-            result = prepared.loop(objective)
+            result = run_loop(prepared, objective)
         except InvoptError as error:
             if out is not None and error.result is not None:
                 console.print(
@@ -227,8 +229,8 @@ def doctor(
     install: Annotated[bool, typer.Option("--install", help="Install what is missing, if that is allowed.")] = False,
 ) -> None:
     """Say what this machine can render with, and the one command that would improve it."""
-    from invopt.rendering import doctor as examination
     from invopt.rendering import install as install_llvm
+    from invopt.rendering.device import doctor as examination
 
     console = Console(soft_wrap=True)
     if install:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from invopt._result import OptimizeResult
+from typing import Any
 
 __all__ = [
     "BackendError",
@@ -40,7 +37,8 @@ class InvoptError(Exception):
         What an interrupted run had found so far; None if it had not started.
     """
 
-    result: OptimizeResult | None = None
+    # Untyped: what it is an instance of is made of what raises these.
+    result: Any = None
 
 
 class IncompatibleError(InvoptError, TypeError):

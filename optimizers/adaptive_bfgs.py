@@ -9,10 +9,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._result import Status
-from invopt._validators import real
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, real
 
 from .bfgs import update_inverse
 from .line_search import ArmijoWolfe, Trial

@@ -8,10 +8,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Optimizer, Oracle
-from invopt._result import Status
-from invopt._validators import real
+from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
 
 from .line_search import ArmijoWolfe, LineSearch, check_search
 from .quasi_newton import Pair, Visit, curvature_pair, descend, visit

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
-from invopt._validators import real
+from invopt.plugin import real
 
 from .search import Array, Search
 

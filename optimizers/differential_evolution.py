@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 from attrs import field, frozen
 
-from invopt._validators import integer, real
+from invopt.plugin import integer, real
 
 from .search import Array, Search
 

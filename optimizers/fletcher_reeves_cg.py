@@ -9,9 +9,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._validators import integer, one_of, real, require
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, one_of, real, require
 
 from .steps import free_gradient, gradient, unit
 from .trust_region import step_into_box

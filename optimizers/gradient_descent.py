@@ -8,10 +8,7 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Optimizer, Oracle
-from invopt._schedules import Schedule
-from invopt._validators import real
+from invopt.plugin import Estimate, Optimizer, Oracle, Schedule, real
 
 from .steps import check_rate, gradient, rate_at, shortened, unit
 

@@ -9,10 +9,8 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._validators import integer, real
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real
 
 from .steps import free_gradient, gradient, unit
 from .trust_region import step_into_box, truncated_cg

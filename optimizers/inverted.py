@@ -7,9 +7,7 @@ from typing import Any
 from attrs import frozen
 from torch import Tensor
 
-from invopt._inversion import Inversion
-from invopt._optimizer import Optimizer
-from invopt._result import Status
+from invopt.plugin import AskingThread, Optimizer, Status
 
 __all__ = ["Inverted", "InvertedRun"]
 
@@ -18,7 +16,7 @@ class InvertedRun:
     """A method in its thread, and what passes between the two; the one state that is changed in place."""
 
     def __init__(self) -> None:
-        self.inversion: Inversion | None = None
+        self.thread: AskingThread | None = None
         self.waiting = False
         self.verdict = Status.RUNNING
 
@@ -38,5 +36,5 @@ class Inverted(Optimizer):
 
     def close(self, state: Any) -> None:
         """Unwind the method's thread."""
-        if state.inversion is not None:
-            state.inversion.close()
+        if state.thread is not None:
+            state.thread.close()

@@ -10,11 +10,8 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Oracle
-from invopt._shown import shown
-from invopt._validators import integer, real, require
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Oracle, integer, real, require, shown
 
 from .steps import gradient
 

@@ -10,11 +10,8 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._optimizer import Optimizer, Oracle
-from invopt._result import Status
-from invopt._validators import real, require
 from invopt.exceptions import NonFiniteError
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, real, require
 
 from .steps import free_gradient, gradient, unit
 from .trust_region import solve_ball, step_into_box

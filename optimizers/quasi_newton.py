@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Oracle
+from invopt.plugin import Estimate, Oracle
 
 from .line_search import EstimatedLine, LineSearch
 from .steps import gradient, unit

@@ -13,13 +13,8 @@ from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._inversion import Inversion
-from invopt._optimizer import Oracle
-from invopt._result import Status
-from invopt._shown import shown
-from invopt._validators import boolean, real
 from invopt.exceptions import UnknownNameError, suggest
+from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status, boolean, real, shown
 
 from .inverted import Inverted, InvertedRun
 from .steps import gradient
@@ -157,20 +152,20 @@ class Scipy(Inverted):
         """Answer scipy until it asks about another point; costs what products cost."""
         run: InvertedRun = state
         reply: Any = None
-        if run.inversion is None:
-            run.inversion = Inversion(self._target(x, oracle))
+        if run.thread is None:
+            run.thread = AskingThread(self._target(x, oracle))
         elif run.waiting:
             reply = estimate
         while True:
             try:
-                request = self._send(run.inversion, reply)
+                request = self._send(run.thread, reply)
             except (np.linalg.LinAlgError, ArithmeticError):
                 # Noise has made a matrix that scipy cannot use; there is no answer but the present point.
                 run.verdict = Status.LINE_SEARCH
                 return x, run
-            if run.inversion.done:
-                run.verdict = self._verdict(run.inversion.result)
-                return oracle.project(torch.from_numpy(np.array(run.inversion.result.x, dtype=np.float64))), run
+            if run.thread.done:
+                run.verdict = self._verdict(run.thread.result)
+                return oracle.project(torch.from_numpy(np.array(run.thread.result.x, dtype=np.float64))), run
             if isinstance(request, _Product):
                 reply = _curvature(request)
                 continue
@@ -198,12 +193,12 @@ class Scipy(Inverted):
 
         return target
 
-    def _send(self, inversion: Inversion, reply: Any) -> Any:
+    def _send(self, thread: AskingThread, reply: Any) -> Any:
         # Only scipy runs inside this block, so that its warnings about noise go, and nobody else's.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return inversion.send(reply)
+                return thread.send(reply)
             except (TypeError, ValueError) as error:
                 if isinstance(error, np.linalg.LinAlgError):
                     raise

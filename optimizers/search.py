@@ -13,10 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._estimator import Estimate, Order
-from invopt._inversion import Inversion
-from invopt._optimizer import Oracle
-from invopt._result import Status
+from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status
 
 from .inverted import Inverted
 
@@ -40,16 +37,16 @@ class Search(Inverted):
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """Hand over the value at `x` and go where the search wants to know the next one; costs no evaluation."""
         reply = estimate.fun
-        if state.inversion is None:
-            state.inversion = Inversion(self._target(x, oracle))
+        if state.thread is None:
+            state.thread = AskingThread(self._target(x, oracle))
         while True:
             # Only the search runs inside this block, so that its warnings go, and nobody else's.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                request = state.inversion.send(reply)
-            if state.inversion.done:
+                request = state.thread.send(reply)
+            if state.thread.done:
                 state.verdict = Status.FINISHED
-                return oracle.project(torch.from_numpy(state.inversion.result)), state
+                return oracle.project(torch.from_numpy(state.thread.result)), state
             asked = oracle.project(torch.from_numpy(request).to(x))
             # A point that comes back from another library's units, off by rounding, is the same one: as a step it would
             # pass for convergence.

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._optimizer import Oracle
-from invopt._schedules import Schedule
-from invopt._validators import real
+from invopt.plugin import Estimate, Oracle, Schedule, real
 
 if TYPE_CHECKING:
     from attrs import Attribute

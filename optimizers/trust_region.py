@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._optimizer import Oracle
+from invopt.plugin import Oracle
 
 __all__ = ["solve_ball", "step_into_box", "to_boundary", "truncated_cg"]
 

@@ -1,22 +1,29 @@
-"""Problems: one file a task."""
+"""Problems: one file a task.
+
+Each is loaded when it is first asked for: a function of numbers needs no renderer.
+"""
 
 if __name__ != "invopt.problems":
     # By another name, every class here would exist a second time.
     raise ImportError(f"this folder is invopt.problems, not {__name__}: write `from invopt import problems`")
 
-from .box2 import Box2
-from .box10 import Box10
-from .bunny import Bunny
-from .function import Function
-from .greybox import GreyBox
-from .mug import Mug
-from .mug_cnn import MugCNN
-from .mug_cnn5 import MugCNN5
-from .quadratic import Quadratic
-from .radiosity import NeuralRadiosity
-from .scene import Scene
-from .shadow import Shadow
-from .texture import Texture
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .box2 import Box2
+    from .box10 import Box10
+    from .bunny import Bunny
+    from .function import Function
+    from .greybox import GreyBox
+    from .mug import Mug
+    from .mug_cnn import MugCNN
+    from .mug_cnn5 import MugCNN5
+    from .quadratic import Quadratic
+    from .radiosity import NeuralRadiosity
+    from .scene import Scene
+    from .shadow import Shadow
+    from .texture import Texture
 
 __all__ = [
     "Box2",
@@ -33,3 +40,32 @@ __all__ = [
     "Shadow",
     "Texture",
 ]
+
+_HOMES = {
+    "Box2": "box2",
+    "Box10": "box10",
+    "Bunny": "bunny",
+    "Function": "function",
+    "GreyBox": "greybox",
+    "Mug": "mug",
+    "MugCNN": "mug_cnn",
+    "MugCNN5": "mug_cnn5",
+    "Quadratic": "quadratic",
+    "NeuralRadiosity": "radiosity",
+    "Scene": "scene",
+    "Shadow": "shadow",
+    "Texture": "texture",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the task of this name."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """Names here, those of the tasks not yet loaded included."""
+    return sorted({*globals(), *__all__})

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._problem import Capability, Objective, Problem
-from invopt._validators import integer
+from invopt.plugin import Capability, Objective, Problem, integer
 
 __all__ = ["HALF_WIDTH", "Boxes", "BoxesObjective", "add_boxes"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import boolean
+from invopt.plugin import boolean
 from invopt.rendering import data
 from invopt.rendering.bindings import Rotation, Translation
 from invopt.rendering.descriptions import area_light, camera, diffuse, look_at, rgb, scale

@@ -12,10 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt._arguments import as_bounds, check_start, eighths
-from invopt._problem import ADJOINT, Adjoint, Capability, Objective, Problem
-from invopt._shown import shown
-from invopt._validators import as_vector, boolean, check_scale, integer, real, require
+from invopt.plugin import (
+    ADJOINT,
+    Adjoint,
+    Capability,
+    Objective,
+    Problem,
+    as_bounds,
+    as_vector,
+    boolean,
+    check_scale,
+    check_start,
+    eighths,
+    integer,
+    real,
+    require,
+    shown,
+)
 
 from .function_derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
 from .function_values import as_values

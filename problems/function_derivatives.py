@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._shown import shown
-from invopt._validators import require
 from invopt.exceptions import WrongValueError
+from invopt.plugin import require, shown
 
 from .function_values import as_values
 
-if TYPE_CHECKING:
-    from .function import Function
-
-__all__ = ["FunctionDerivatives", "as_hess", "as_jac", "check_derivatives", "pair"]
+__all__ = ["FunctionDerivatives", "Functions", "as_hess", "as_jac", "check_derivatives", "pair"]
 
 # Elements of a Hessian and of its transpose may differ by this share of the largest: differences of gradients do.
 _ASYMMETRY = 1e-3
@@ -49,18 +45,42 @@ def check_derivatives(jac: Any, hess: Any, *, residuals: bool) -> None:
     require("hess", hess is None or not residuals, "left out where there are residuals", hess)
 
 
+class Functions(Protocol):
+    """Functions of a problem, and how they are called; see `Function`."""
+
+    @property
+    def fun(self) -> Any:
+        """Values or residuals."""
+
+    @property
+    def jac(self) -> Any:
+        """Their derivatives; True where `fun` returns both."""
+
+    @property
+    def hess(self) -> Any:
+        """Hessian."""
+
+    @property
+    def residuals(self) -> bool:
+        """Whether `fun` returns residuals."""
+
+    @property
+    def vectorized(self) -> bool:
+        """Whether they take several points at once."""
+
+
 class FunctionDerivatives:
     """Calls the derivatives of a `Function`.
 
     Parameters
     ----------
-    problem : Function
+    problem : Functions
         Whose `jac` and `hess` to call.
     call : callable
         ``call(function, x, seed)`` with the keywords that the problem's functions take.
     """
 
-    def __init__(self, problem: Function, call: Callable[[Callable[..., Any], Array, Any], Any]) -> None:
+    def __init__(self, problem: Functions, call: Callable[[Callable[..., Any], Array, Any], Any]) -> None:
         self._problem = problem
         self._call = call
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked, plain
 from invopt.exceptions import WrongValueError
+from invopt.plugin import has_masked, plain
 
 __all__ = ["as_values"]
 

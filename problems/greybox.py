@@ -8,9 +8,7 @@ from typing import Any
 from attrs import field, frozen
 from torch import nn
 
-from invopt._problem import Capability, Problem
-from invopt._shown import shown
-from invopt._validators import as_vector, integer, require
+from invopt.plugin import Capability, Problem, as_vector, integer, require, shown
 
 from .greybox_problem import GreyBoxProblem
 from .items import Items

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import ADJOINT, Adjoint, Capability, Objective
+from invopt.plugin import ADJOINT, Adjoint, Capability, Objective, Problem
 
-if TYPE_CHECKING:
-    from .greybox_problem import GreyBoxProblem
+from .items import Items
 
 __all__ = ["GreyBoxObjective"]
+
+Predict: TypeAlias = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]
 
 # Items a picture shows, side by side.
 _SHOWN = 6
@@ -27,20 +29,24 @@ class GreyBoxObjective(Objective):
 
     Parameters
     ----------
-    problem : GreyBoxProblem
-        Whose inner problem to open.
+    inner : Problem
+        The inner problem, which is opened.
+    training, held_out : Items
+        Inputs and targets.
+    predict : callable
+        ``predict(w, inputs)``, the network's outputs at weights `w`.
     """
 
-    def __init__(self, problem: GreyBoxProblem) -> None:
-        self._problem = problem
-        self._targets = problem.training.targets
-        self._aims = Capability.TARGET in problem.inner.provides
+    def __init__(self, inner: Problem, training: Items, held_out: Items, predict: Predict) -> None:
+        self._training, self._held_out, self._predict = training, held_out, predict
+        self._targets = training.targets
+        self._aims = Capability.TARGET in inner.provides
         self._item = -1
-        self._inner = problem.inner.open()
+        self._inner = inner.open()
         self.chunk_size = self._inner.chunk_size
-        shape = problem.held_out.targets.shape[1:]
+        shape = held_out.targets.shape[1:]
         if self._inner.reference is not None and shape == self._inner.reference.shape:
-            self.reference = np.concatenate(list(problem.held_out.targets[:_SHOWN]), axis=1)
+            self.reference = np.concatenate(list(held_out.targets[:_SHOWN]), axis=1)
 
     def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at points of shape (k, 1 + n)."""
@@ -79,7 +85,7 @@ class GreyBoxObjective(Objective):
         """Pictures at what the network says of the first held-out inputs, side by side."""
         if self.reference is None:
             return None
-        outputs = self._problem.predict(x, self._problem.held_out.inputs[:_SHOWN])
+        outputs = self._predict(x, self._held_out.inputs[:_SHOWN])
         pictures = [self._inner.image(output, seed=seed, spp=spp) for output in outputs]
         found = [picture for picture in pictures if picture is not None]
         return np.concatenate(found, axis=1) if found else None
@@ -105,5 +111,5 @@ class GreyBoxObjective(Objective):
         """For each row of weights, the points of all items, and the row's seed for each."""
         numbers = np.arange(len(self._targets))
         for row, s in zip(x, seed, strict=True):
-            outputs = torch.from_numpy(self._problem.predict(row.detach().cpu().numpy(), self._problem.training.inputs))
+            outputs = torch.from_numpy(self._predict(row.detach().cpu().numpy(), self._training.inputs))
             yield torch.cat((torch.from_numpy(numbers).double()[:, None], outputs), 1), np.full(len(numbers), s)

@@ -13,8 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from invopt._problem import Capability, Problem
-from invopt._validators import as_vector
+from invopt.plugin import Capability, Problem, Runtime, as_vector
 
 from .greybox_objective import GreyBoxObjective
 from .items import Items
@@ -79,9 +78,9 @@ class GreyBoxProblem(Problem):
         return self.inner.provides & known | Capability.CHAIN
 
     @property
-    def renders(self) -> bool:  # type: ignore[override]
-        """Whether the inner problem does."""
-        return self.inner.renders
+    def runtime(self) -> Runtime:  # type: ignore[override]
+        """What the inner problem needs of a process."""
+        return self.inner.runtime
 
     @cached_property
     def x0(self) -> NDArray[np.float64]:
@@ -135,7 +134,7 @@ class GreyBoxProblem(Problem):
 
     def open(self) -> GreyBoxObjective:
         """Open the black box."""
-        return GreyBoxObjective(self)
+        return GreyBoxObjective(self.inner, self.training, self.held_out, self.predict)
 
     def predict(self, x: NDArray[np.float64], inputs: Any = None) -> NDArray[np.float64]:
         """Outputs of shape (k, n) at weights `x`, inside the inner bounds; for the held-out inputs by default."""

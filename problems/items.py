@@ -11,8 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._shown import shown
-from invopt._validators import as_list, has_masked, plain
+from invopt.plugin import as_list, has_masked, plain, shown
 
 __all__ = ["Items"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import real
+from invopt.plugin import real
 from invopt.rendering import meshes
 from invopt.rendering.bindings import Rotation
 from invopt.rendering.descriptions import area_light, camera, diffuse, floor, rgb

@@ -13,11 +13,9 @@ from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from invopt._problem import Problem
-from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import instance, integer, require
-from invopt.identity import digest
+from invopt.plugin import FIRST_REFERENCE_SEED, Problem, digest, instance, integer, require
 from invopt.rendering.bindings import Binding
+from invopt.rendering.values import renderer
 
 from .greybox_problem import GreyBoxProblem
 from .items import Items
@@ -230,9 +228,7 @@ class MugNetwork(GreyBoxProblem):
         return [inner.scene(), self.bindings(), self.reference_spp, self._truth]
 
     def _key(self) -> str:
-        import mitsuba as mi
-
-        return f"mug-{digest([*self._shown(), mi.__version__], 'the pictures')[:24]}"
+        return f"mug-{digest([*self._shown(), renderer().__version__], 'the pictures')[:24]}"
 
     def _render(self) -> NDArray[np.float32]:
         with self.inner.open() as objective:

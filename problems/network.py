@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from invopt._chain import Chain, Link
-from invopt._problem import Problem
-from invopt._shown import shown
-from invopt._validators import require
+from invopt.plugin import Chain, Link, Problem, require, shown
 
 __all__ = ["FlatNetwork", "NetworkChain"]
 

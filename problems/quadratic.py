@@ -11,8 +11,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Capability, Objective, Problem
-from invopt._validators import real
+from invopt.plugin import Capability, Objective, Problem, real
 
 __all__ = ["Quadratic"]
 

@@ -7,27 +7,36 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt._arguments import check_start
-from invopt._problem import Capability, Problem
-from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import as_vector, boolean, integer, one_of, real, require
-from invopt.identity.scenes import scene_content
+from invopt.plugin import (
+    FIRST_REFERENCE_SEED,
+    Capability,
+    Problem,
+    Runtime,
+    as_vector,
+    boolean,
+    check_start,
+    integer,
+    one_at_a_time,
+    one_of,
+    real,
+    require,
+)
 from invopt.rendering.backend import Backend, activate
 from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.dictionaries import Description, as_description, as_variables, check_variables
-from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.parameter import Parameter
-from invopt.rendering.saving import check, save
+from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
+from invopt.rendering.reading.loading import Blueprint
+from invopt.rendering.reading.saving import save_bound
+from invopt.rendering.reading.scene_identity import scene_content
+from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
-from invopt.rendering.turn import one_at_a_time
 
 from .scene_arguments import as_bindings, as_sensors, as_targets
 from .scene_objective import SceneObjective
@@ -94,7 +103,7 @@ class Scene(Problem):
     says. A target of one channel for a camera of colour is an error, for grey is not what the camera would have seen.
     """
 
-    renders: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = RENDERER
 
     scene: Description = field(kw_only=False, converter=as_description)
     _parameters: tuple[Binding, ...] = field(converter=as_bindings)
@@ -253,16 +262,7 @@ class Scene(Problem):
         activate(self.backend)
         # With its shapes as the file has them: where they are.
         blueprint = evolve(self.blueprint(), moving=())
-        scene = BoundScene(blueprint, self._parameters, self.sensors, self.loss)
-        try:
-            point = torch.from_numpy(x)
-            motions, settings = scene.motions(point), scene.settings(point)
-            scene.apply(point)
-            meant = scene.live.values()
-        finally:
-            scene.close()
-        save(blueprint, motions, settings, Path(path))
-        check(Path(path), meant, settings)
+        save_bound(BoundScene(blueprint, self._parameters, self.sensors, self.loss), blueprint, x, Path(path))
 
     def identity_content(self) -> dict[str, Any]:
         """The scene as Mitsuba reads it, with the contents of its files, the targets, and the fields."""

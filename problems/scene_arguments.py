@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from invopt._shown import shown
-from invopt._validators import as_integer, as_list, require
+from invopt.plugin import as_integer, as_list, require, shown
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
-from invopt.rendering.targets import as_target
+from invopt.rendering.pictures.targets import as_target
 
 __all__ = ["as_bindings", "as_sensors", "as_targets"]
 

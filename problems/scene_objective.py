@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import ADJOINT, Adjoint, Objective
 from invopt.exceptions import SceneError
-from invopt.rendering.targets import as_picture, matched, read_target
-from invopt.rendering.turn import one_at_a_time
+from invopt.plugin import ADJOINT, Adjoint, Objective, one_at_a_time
+from invopt.rendering.bound import BoundScene
+from invopt.rendering.pictures.targets import as_picture, matched, read_target
 
-if TYPE_CHECKING:
-    from .scene import Scene
-
-__all__ = ["SceneObjective"]
+__all__ = ["SceneDescription", "SceneObjective"]
 
 # Samples of a picture that Dr.Jit can number.
 _MOST_SAMPLES = 2**32 - 1
+
+
+class SceneDescription(Protocol):
+    """What is asked of the description of a scene; see `Scene`."""
+
+    @property
+    def spp(self) -> int:
+        """Samples per pixel of an evaluation."""
+
+    @property
+    def target(self) -> Any:
+        """Pictures to match; None where they are rendered at `x_opt`."""
+
+    @property
+    def x_opt(self) -> NDArray[np.float64] | None:
+        """The answer, if it is known."""
+
+    @property
+    def shared_reference(self) -> bool:
+        """Whether the target has the seed of every render."""
+
+    @property
+    def reference_seed(self) -> int:
+        """Seed of the target."""
+
+    @property
+    def reference_spp(self) -> int:
+        """Samples per pixel of the target."""
+
+    def bound(self) -> BoundScene:
+        """Load the scene, its parameters bound to the columns of x."""
 
 
 class SceneObjective(Objective):
@@ -28,14 +56,14 @@ class SceneObjective(Objective):
 
     Parameters
     ----------
-    problem : Scene
+    problem : SceneDescription
         What to load; a backend must be active.
     """
 
     chunk_size = 1
 
     @one_at_a_time()
-    def __init__(self, problem: Scene) -> None:
+    def __init__(self, problem: SceneDescription) -> None:
         self._samples = problem.spp
         self._scene = problem.bound()
         try:
@@ -107,7 +135,7 @@ class SceneObjective(Objective):
         """Drop the scene."""
         self._scene.close()
 
-    def _check_samples(self, problem: Scene) -> None:
+    def _check_samples(self, problem: SceneDescription) -> None:
         rendered = problem.spp if problem.target is not None else max(problem.spp, problem.reference_spp)
         for width, height in self._scene.live.sizes():
             if width * height * rendered > _MOST_SAMPLES:
@@ -116,7 +144,7 @@ class SceneObjective(Objective):
                     f"{_MOST_SAMPLES // (width * height)}; lower 'spp' or 'reference_spp'"
                 )
 
-    def _find_targets(self, problem: Scene) -> list[NDArray[np.float32]]:
+    def _find_targets(self, problem: SceneDescription) -> list[NDArray[np.float32]]:
         if problem.target is not None:
             targets = [read_target(target) for target in problem.target]
             facts = zip(targets, self._scene.live.sizes(), self._scene.live.channels(), strict=True)

@@ -11,10 +11,9 @@ from attrs import field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt._problem import Capability, Problem
-from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt._validators import boolean, integer, require
+from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Problem, Runtime, boolean, integer, require
 from invopt.rendering.backend import Backend
+from invopt.rendering.runtime import RENDERER
 
 from .scene import Scene
 from .scene_objective import SceneObjective
@@ -48,7 +47,7 @@ class Task(Problem):
     """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.TARGET
-    renders: ClassVar[bool] = True
+    runtime: ClassVar[Runtime] = RENDERER
     # Width, height, samples per pixel.
     sizes: ClassVar[dict[str, tuple[int, int, int]]]
 

@@ -10,17 +10,18 @@ import numpy as np
 from attrs import asdict, field, frozen
 from numpy.typing import NDArray
 
-from invopt._arguments import check_pairing
-from invopt._chained import chained
-from invopt._estimator import Estimator, Order
-from invopt._loop import Loop
-from invopt._optimizer import Optimizer
-from invopt._prepare import prepare
-from invopt._problem import Objective, Problem
-from invopt._registry import resolve
-from invopt._result import OptimizeResult, Status
-from invopt._validators import integer, real
+from invopt.core.estimator import Estimator, Order
+from invopt.core.objective import Objective
+from invopt.core.optimizer import Optimizer
+from invopt.core.problem import Problem
+from invopt.core.registry import resolve
+from invopt.core.result import OptimizeResult, Status
+from invopt.core.validators import integer, real
 from invopt.exceptions import InvoptError
+from invopt.network.chain_rule import chained
+from invopt.run.arguments import check_pairing
+from invopt.run.loop import run_loop
+from invopt.run.prepare import prepare
 
 from .counted import CountedObjective
 from .image_error import ImageError
@@ -192,7 +193,7 @@ def _run(
         callback=trace,
         progress=False,
     )
-    result = Loop(run=run, objective=counted).run_to_end()
+    result = run_loop(run, counted)
     trace.end()
     _check(cell, result, counted.count, trace, x0)
     arrays = _arrays(trace, ImageError(problem, objective))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._evaluate import JAC_COST, price_of
-from invopt._problem import ADJOINT, Adjoint, Objective
-from invopt._sides import Sides
+from invopt.core.evaluator import JAC_COST, price_of
+from invopt.core.objective import ADJOINT, Adjoint, Objective
+from invopt.core.residual_equation import Sides
 
 __all__ = ["CountedObjective"]
 

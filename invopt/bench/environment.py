@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import invopt
 from invopt.rendering.backend import foresee
 
 __all__ = ["environment"]
@@ -23,7 +22,7 @@ def environment() -> dict[str, Any]:
     """Versions, backend, commit; processor and command."""
     return {
         "numbers": {
-            "invopt": invopt.__version__,
+            "invopt": _version("invopt"),
             "commit": _commit(),
             "python": platform.python_version(),
             "backend": foresee().value,
@@ -47,7 +46,7 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     """Commit of the checkout that the package is run from, and a mark of what differs; None where there is none."""
-    folder = Path(invopt.__file__).parent
+    folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
         found = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from invopt._problem import Objective, Problem
-from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt.core.objective import Objective
+from invopt.core.problem import Problem
+from invopt.core.seeds import FIRST_REFERENCE_SEED
 
 __all__ = ["IMAGE_SPP", "ImageError"]
 

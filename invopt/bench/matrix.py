@@ -10,7 +10,7 @@ from attrs import frozen
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from invopt._validators import as_integer, require
+from invopt.core.validators import as_integer, require
 
 from .cell import Cell
 from .environment import environment

@@ -7,9 +7,9 @@ from typing import Any
 
 from attrs import frozen
 
-from invopt._problem import Capability
-from invopt._registry import find
-from invopt._validators import as_integer, as_real, require
+from invopt.core.objective import Capability
+from invopt.core.registry import find
+from invopt.core.validators import as_integer, as_real, require
 from invopt.exceptions import InvoptError, UnknownNameError, suggest
 
 from .cell import Cell, refusal

@@ -15,12 +15,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from invopt._choice import choose
-from invopt._estimator import Estimator
-from invopt._optimizer import Optimizer
-from invopt._problem import Problem
-from invopt._registry import find
-from invopt._schedules import Exponential, Linear
+from invopt.core.estimator import Estimator
+from invopt.core.optimizer import Optimizer
+from invopt.core.problem import Problem
+from invopt.core.registry import find
+from invopt.core.schedules import Exponential, Linear
+from invopt.run.default_parts import choose
 
 __all__ = ["PAPER", "PEERS", "Preset", "presets"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from invopt._problem import Problem
-from invopt._registry import find, names
-from invopt._validators import require
+from invopt.core.problem import Problem
+from invopt.core.registry import find, names
+from invopt.core.validators import require
 
 __all__ = ["SIZES", "budget", "distinct", "make_problem"]
 

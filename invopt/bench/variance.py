@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability
-from invopt._registry import find
+from invopt.core.objective import Capability
+from invopt.core.registry import find
+from invopt.evaluate.evaluator import CountingEvaluator
 
 __all__ = ["PROPOSALS", "QUANTITIES", "SAMPLES", "variances"]
 
@@ -35,7 +35,7 @@ def variances(quantity: str, proposal: str) -> list[float]:
     The plain importance sampling of the paper, without antithetic pairs; 200 repetitions, seeds 0 to 199.
     """
     problem = find("problems", "function")(fun=_picture, x0=_POINT.numpy(), vectorized=True)
-    evaluator = Evaluator(problem.open(), Capability.FUN, torch.ones(2, dtype=torch.float64))
+    evaluator = CountingEvaluator(problem.open(), Capability.FUN, torch.ones(2, dtype=torch.float64))
     found = []
     for m in SAMPLES:
         estimator = _estimator(quantity, proposal, m)
@@ -53,7 +53,7 @@ def _estimator(quantity: str, proposal: str, m: int) -> Any:
     return find("estimators", name)(proposal=proposal, **options)
 
 
-def _measure(estimator: Any, quantity: str, problem: Any, evaluator: Evaluator, seed: int) -> Tensor:
+def _measure(estimator: Any, quantity: str, problem: Any, evaluator: CountingEvaluator, seed: int) -> Tensor:
     estimate, _ = estimator.estimate(evaluator, _POINT, estimator.init(problem), np.random.default_rng(seed))
     if quantity == "hessp":
         product: Tensor = estimate.hessp(torch.tensor([0.6, 0.8], dtype=torch.float64))

@@ -14,7 +14,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from invopt._problem import Objective, Problem
+from invopt.core.objective import Objective
+from invopt.core.problem import Problem
 from invopt.rendering.backend import set_threads
 
 from .cell import Cell, Outcome, run_cell

@@ -15,8 +15,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from invopt.core.identity import digest
 from invopt.exceptions import JournalError
-from invopt.identity import digest
 from invopt.journal import owner
 from invopt.journal.schema import EmptyJournalError, connect, errors_of
 

@@ -13,9 +13,9 @@ from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._clock import Clock
-from invopt._objective import ADJOINT, Adjoint, Objective
-from invopt._outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
+from invopt.core.machine.clock import Clock
+from invopt.core.objective import ADJOINT, Adjoint, Objective
+from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt.exceptions import EvaluationError
 from invopt.journal.keeping import KINDS, Keeper
 from invopt.journal.recorder import Recorder

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from invopt._outcome import Chunk, Outcome
+from invopt.core.outcome import Chunk, Outcome
 from invopt.journal.coding import encode
 from invopt.journal.recorder import Recorder
 from invopt.journal.rows import Arrived

@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 
-from invopt._processes import began, runs
+from invopt.core.machine.processes import began, runs
 
 __all__ = ["acquire", "is_alive", "release"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._shown import shown
-from invopt._validators import as_integer, as_path, integer
+from invopt.core.formatting import shown
+from invopt.core.validators import as_integer, as_path, integer
 from invopt.exceptions import JournalError
 from invopt.journal.rows import COLUMNS, Evaluation, from_row
 from invopt.journal.schema import check_kind, connect, errors_of

@@ -18,6 +18,7 @@ from invopt.exceptions import JournalError
 from invopt.journal import owner
 from invopt.journal.claim import Claim
 from invopt.journal.rows import COLUMNS, Arrived, Evaluation, from_row
+from invopt.journal.run_rows import alias, take
 from invopt.journal.schema import connect, errors_of
 
 __all__ = ["Recorder"]
@@ -229,7 +230,7 @@ class Recorder:
             return self.claim.run or 0
         try:
             with errors_of(self.claim.path), self._transaction() as connection:
-                run = self._take(connection)
+                run = take(connection, self.claim, self._owner)
                 query = "SELECT coalesce(max(serial) + 1, 0) FROM evaluation WHERE run = ?"
                 self._serial = int(connection.execute(query, (run,)).fetchone()[0])
                 return run
@@ -237,25 +238,6 @@ class Recorder:
             self._say(f"the journal cannot be written: {error}")
             self._writes = False
             return 0
-
-    def _take(self, connection: sqlite3.Connection) -> int:
-        claim = self.claim
-        if claim.run is not None:
-            holder = connection.execute("SELECT owner FROM run WHERE id = ?", (claim.run,)).fetchone()
-            if holder is not None and not owner.is_alive(holder[0]):
-                connection.execute("UPDATE run SET owner = ? WHERE id = ?", (self._owner, claim.run))
-                return claim.run
-        columns = {"owner": self._owner, "created": time.time()} | claim.described()
-        marks = ", ".join("?" * len(columns))
-        insert = f"INSERT INTO run ({', '.join(columns)}) VALUES ({marks})"
-        run = connection.execute(insert, tuple(columns.values())).lastrowid
-        assert run is not None
-        self._alias(connection, run, claim.subject)
-        return run
-
-    @staticmethod
-    def _alias(connection: sqlite3.Connection, run: int, subject: str) -> None:
-        connection.execute("INSERT OR IGNORE INTO subject VALUES (?, ?)", (subject, run))
 
     def _ends(self) -> tuple[int, int, float]:
         if self._connection is None:
@@ -303,7 +285,7 @@ class Recorder:
                 setting = ", ".join(f"{name} = ?" for name in columns)
                 connection.execute(f"UPDATE run SET {setting} WHERE id = ?", (*columns.values(), self.run))
                 if subject is not None:
-                    self._alias(connection, self.run, subject)
+                    alias(connection, self.run, subject)
             if not self.claim.path.exists():
                 self._say(f"the journal {str(self.claim.path)!r} was removed while the run wrote it")
         except (OSError, JournalError) as error:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
+from invopt.core.machine.threads import native_threads
+from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import BackendError, suggest
-from invopt.rendering import _install, cuda, llvm
-from invopt.rendering._probe import missing_packages
-from invopt.rendering.turn import one_at_a_time
+from invopt.rendering.device import cuda, install, llvm
+from invopt.rendering.device.probe import missing_packages
 
 __all__ = ["ENVIRONMENT", "Backend", "Choice", "activate", "active", "choose", "foresee", "set_threads", "two_threads"]
 
@@ -83,7 +84,7 @@ def choose(backend: Backend | str | None = None) -> Choice:
         If the one asked for is not usable on this machine.
     """
     if missing := missing_packages():
-        raise BackendError(f"Dr.Jit cannot be loaded without {', '.join(missing)}; run: {_install.advice()}")
+        raise BackendError(f"Dr.Jit cannot be loaded without {', '.join(missing)}; run: {install.advice()}")
     wanted = backend or os.environ.get(ENVIRONMENT) or None
     if wanted is not None:
         return _asked_for(Backend.parse(wanted))
@@ -96,7 +97,7 @@ def choose(backend: Backend | str | None = None) -> Choice:
     if library is not None:
         notes += [f"rendering with LLVM {library.version}"] if notes else []
         return Choice(Backend.LLVM, library, "; ".join(notes))
-    notes += ["no usable LLVM, rendering with the slower scalar backend", f"to speed it up: {_install.advice()}"]
+    notes += ["no usable LLVM, rendering with the slower scalar backend", f"to speed it up: {install.advice()}"]
     return Choice(Backend.SCALAR, note="; ".join(notes))
 
 
@@ -216,10 +217,11 @@ def two_threads() -> Iterator[None]:
 
 
 def _apply_threads() -> None:
-    if _threads is not None:
+    threads = native_threads() if _threads is None else _threads
+    if threads is not None:
         import drjit
 
-        drjit.set_thread_count(_threads)
+        drjit.set_thread_count(threads)
 
 
 def _asked_for(backend: Backend) -> Choice:
@@ -232,7 +234,7 @@ def _asked_for(backend: Backend) -> Choice:
         library = llvm.find()
         if library is None:
             why = "; ".join([*_note_on_environment(), "no usable LLVM library was found"])
-            raise BackendError(f"backend 'llvm' is not usable: {why}; run: {_install.advice()}")
+            raise BackendError(f"backend 'llvm' is not usable: {why}; run: {install.advice()}")
         return Choice(backend, library, "; ".join(_note_on_environment()))
     return Choice(backend)
 

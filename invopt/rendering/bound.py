@@ -10,8 +10,8 @@ from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Adjoint
-from invopt._shown import shown
+from invopt.core.formatting import shown
+from invopt.core.objective import Adjoint
 from invopt.exceptions import BackendError, SceneError
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
@@ -19,9 +19,9 @@ from invopt.rendering.bindings.custom import Custom
 from invopt.rendering.bindings.effect import check_effect
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bindings.motion import Motion
-from invopt.rendering.loading import Blueprint
 from invopt.rendering.losses import Loss
 from invopt.rendering.parameter import Parameter
+from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
 
 __all__ = ["BoundScene"]

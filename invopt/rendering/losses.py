@@ -10,8 +10,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._shown import shown
-from invopt._validators import by_name, has_masked, integer, real
+from invopt.core.formatting import shown
+from invopt.core.validators import by_name, has_masked, integer, real
 
 __all__ = ["L1", "MSE", "CallableLoss", "Loss", "MultiScaleMSE", "RelativeMSE", "as_loss"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt._validators import has_masked, plain, require
+from invopt.core.validators import has_masked, plain, require
 
 __all__ = ["Mesh", "join", "revolve", "sweep"]
 

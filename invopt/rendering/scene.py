@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
+from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import SceneError, suggest
-from invopt.rendering import keys, loading
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.frozen import FrozenRender, owned
 from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.parameter import Kind, Parameter, describe
-from invopt.rendering.turn import one_at_a_time
+from invopt.rendering.reading import keys, loading
 from invopt.rendering.values import from_mitsuba, to_mitsuba
 
 __all__ = ["LiveScene"]

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from invopt._problem import Objective
-from invopt._result import OptimizeResult
+from invopt.core.objective import Objective
+from invopt.core.result import OptimizeResult
+from invopt.rendering.pictures.display import to_display
 
-__all__ = ["to_display", "write_convergence", "write_pictures"]
-
-
-def to_display(image: NDArray[Any]) -> NDArray[np.float64]:
-    """Linear values to what a screen shows: clipped and sRGB-encoded, shape (h, w, 3)."""
-    linear = np.clip(np.nan_to_num(np.asarray(image, dtype=np.float64)), 0.0, 1.0)
-    if linear.ndim == 2:
-        linear = np.repeat(linear[:, :, None], 3, axis=2)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+__all__ = ["write_convergence", "write_pictures"]
 
 
 def write_pictures(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from invopt._registry import BASES, names
-from invopt._result import OptimizeResult
+from invopt.core.registry import BASES, names
+from invopt.core.result import OptimizeResult
 from invopt.journal import Journal, RunRecord
 
 __all__ = ["doctor_table", "evaluations_table", "outcome_table", "registry_table", "runs_table"]

@@ -11,8 +11,8 @@ import torch
 from attrs import field, frozen, validators
 from torch import Tensor
 
-from invopt._shown import shown
-from invopt._validators import as_path, integer, real
+from invopt.core.formatting import shown
+from invopt.core.validators import as_path, integer, real
 from invopt.exceptions import CheckpointError
 from invopt.snapshots.classes import state_classes
 from invopt.snapshots.codec import check, decode, encode

@@ -9,16 +9,12 @@ from typing import Any
 
 import attrs
 
-from invopt.identity.library import top_level
+from invopt.core.identity.library import top_level
+from invopt.core.identity.names import reference
 
-__all__ = ["Classes", "class_name", "state_classes"]
+__all__ = ["Classes", "state_classes"]
 
 Classes = dict[str, type[Any]]
-
-
-def class_name(cls: type[Any]) -> str:
-    """Name of a class in a file."""
-    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def state_classes(parts: Iterable[object]) -> Classes:
@@ -31,7 +27,7 @@ def state_classes(parts: Iterable[object]) -> Classes:
         if isinstance(contents, dict):
             for item in list(contents.values()):
                 if isinstance(item, type) and _is_value(item):
-                    found[class_name(item)] = item
+                    found[reference(item)] = item
     return found
 
 

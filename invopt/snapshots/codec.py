@@ -12,8 +12,9 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from invopt.core.identity.names import reference
 from invopt.exceptions import CheckpointError
-from invopt.snapshots.classes import Classes, class_name
+from invopt.snapshots.classes import Classes
 
 __all__ = ["check", "decode", "encode"]
 
@@ -23,7 +24,7 @@ _SEQUENCES = {"tuple": tuple, "list": list, "deque": deque}
 def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
     """A value as JSON; its tensors are added to `tensors`."""
     if isinstance(value, Enum):
-        return {"kind": "enum", "class": class_name(type(value)), "value": value.name}
+        return {"kind": "enum", "class": reference(type(value)), "value": value.name}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -42,7 +43,7 @@ def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return _encode_sequence(value, tensors)
     if attrs.has(type(value)) and not any(callable(getattr(value, item.name)) for item in attrs.fields(type(value))):
         parts = [[item.name, encode(getattr(value, item.name), tensors)] for item in attrs.fields(type(value))]
-        return {"kind": "attrs", "class": class_name(type(value)), "value": parts}
+        return {"kind": "attrs", "class": reference(type(value)), "value": parts}
     raise CheckpointError(f"a run that remembers a {type(value).__name__} cannot be kept: leave 'checkpoint' out")
 
 
@@ -51,7 +52,7 @@ def _encode_sequence(value: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": "named" if named else type(value).__name__}
     found["value"] = [encode(item, tensors) for item in value]
     if named:
-        found["class"] = class_name(type(value))
+        found["class"] = reference(type(value))
     if isinstance(value, deque):
         found["maxlen"] = value.maxlen
     return found

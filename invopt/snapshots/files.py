@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from invopt._processes import runs
+from invopt.core.machine.processes import runs
 from invopt.exceptions import CheckpointError
 
 __all__ = ["check_path", "read", "remove_orphans", "write"]

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from torch import Tensor
 
-from invopt._result import History
+from invopt.core.result import History
 from invopt.exceptions import CheckpointError
 from invopt.snapshots.checkpoint import Checkpoint
 from invopt.snapshots.likeness import check_like

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from torch import Tensor
 
-from invopt._result import History
+from invopt.core.result import History
 from invopt.exceptions import CheckpointError
 from invopt.snapshots.snapshot import Snapshot
 

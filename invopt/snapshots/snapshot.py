@@ -8,8 +8,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from invopt._estimator import Estimate
-from invopt._stopping import Point
+from invopt.core.estimator import Estimate, Point
 
 __all__ = ["Snapshot", "reduced", "restored"]
 

@@ -77,7 +77,7 @@ def write_frames(
     """
     import matplotlib.image
 
-    from invopt.report.pictures import to_display
+    from invopt.rendering.pictures.display import to_display
 
     out.mkdir(parents=True, exist_ok=True)
     written, shown = [], []

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._shown import shown
-from invopt._validators import boolean, instance, integer, one_of, with_fields
 from invopt.exceptions import UnknownNameError, suggest
+from invopt.plugin import boolean, instance, integer, one_of, shown, with_fields
 
 from .hash_grid import HashGrid
 from .query import Query

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._validators import integer, require
+from invopt.plugin import integer, require
 
 from .field import Shapes, linear_layers, xavier
 

@@ -10,7 +10,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt._validators import integer, real, require
+from invopt.plugin import integer, real, require
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.frozen import owned
 

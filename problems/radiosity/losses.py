@@ -10,9 +10,7 @@ from attrs import field, frozen
 from torch import Tensor
 from torch.nn import functional
 
-from invopt._shown import shown
-from invopt._sides import ResidualLoss
-from invopt._validators import by_name, real, with_fields
+from invopt.plugin import ResidualLoss, by_name, real, shown, with_fields
 
 __all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
 

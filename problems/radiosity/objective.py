@@ -6,43 +6,32 @@ import gc
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._problem import Objective
-from invopt._sides import Sides
-from invopt._validators import as_integer, as_vector, require
 from invopt.exceptions import BackendError, EvaluationError
-from invopt.rendering import loading
+from invopt.plugin import Objective, Sides, as_integer, as_vector, one_at_a_time, require
 from invopt.rendering.backend import Backend, active
-from invopt.rendering.turn import one_at_a_time
+from invopt.rendering.reading import loading
 
+from .description import RadiosityDescription
+from .device import DTYPE, device_of
 from .field import split
 from .guiding import Lobes
 from .pictures import Sensor, View, emitting, of_field, path_traced
 from .query import Incident, Query
 from .seeds import seed_of
 
-if TYPE_CHECKING:
-    from .problem import NeuralRadiosity
-
 __all__ = ["RadiosityObjective"]
 
-# What the weights are kept as.
-DTYPE = torch.float32
 # What errors say where memory is full: CUDA and Dr.Jit; torch on the CPU.
 _FULL = ("out of memory", "can't allocate memory")
 # Longer side of small pictures, in pixels.
 _PREVIEW = 128
-
-
-def device_of(backend: Backend) -> torch.device:
-    """Where the weights are, for a backend that is active."""
-    return torch.device("cuda" if backend is Backend.CUDA else "cpu")
 
 
 class RadiosityObjective(Objective):
@@ -50,14 +39,14 @@ class RadiosityObjective(Objective):
 
     Parameters
     ----------
-    problem : NeuralRadiosity
+    problem : RadiosityDescription
         What to load; a compiled backend must be active.
     """
 
     chunk_size = 1
 
     @one_at_a_time()
-    def __init__(self, problem: NeuralRadiosity) -> None:
+    def __init__(self, problem: RadiosityDescription) -> None:
         backend = active()
         if backend is None or backend is Backend.SCALAR:
             raise BackendError(

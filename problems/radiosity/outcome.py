@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.report.pictures import to_display
+from invopt.rendering.pictures.display import to_display
 
 from .metrics import compare
+from .open_scene import OpenScene
 from .saved import RadianceField
-
-if TYPE_CHECKING:
-    from .objective import RadiosityObjective
 
 __all__ = ["write"]
 
 
-def write(live: RadiosityObjective, x: NDArray[np.float64], out: Path) -> list[Path]:
+def write(live: OpenScene, x: NDArray[np.float64], out: Path) -> list[Path]:
     """Write the right side at the weights `x`, the errors of both sides, and the field itself."""
     emitting = live.emitting_pixels(size=live.preview)
     sides = {"lhs": live.image(x), "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}

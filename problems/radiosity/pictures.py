@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from invopt._validators import as_integer, require
+from invopt.plugin import as_integer, require
 
+from .open_scene import OpenScene
 from .seeds import seed_of
-
-if TYPE_CHECKING:
-    from .objective import RadiosityObjective
 
 __all__ = ["Sensor", "View", "emitting", "of_field", "path_traced"]
 
@@ -47,7 +45,7 @@ class View(NamedTuple):
         return cls(sensor, (width, height), int(spp), int(seed))
 
 
-def of_field(live: RadiosityObjective, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:
+def of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:
     """Left side, or with `m` > 0 incident directions the right side; shape (height, width, 3)."""
 
     def rows(first: int, pixels: int) -> Tensor:
@@ -57,9 +55,7 @@ def of_field(live: RadiosityObjective, weights: Mapping[str, Tensor], view: View
         return _assemble(live, rows, view, view.spp * max(m, 1))
 
 
-def _of_field(
-    live: RadiosityObjective, weights: Mapping[str, Tensor], view: View, m: int, first: int, pixels: int
-) -> Tensor:
+def _of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int, first: int, pixels: int) -> Tensor:
     """Radiance of `pixels` pixels from number `first` on, shape (pixels, 3)."""
     transport, (sensor, size, spp, seed) = live.transport, view
     point, passed, gathered = transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
@@ -75,7 +71,7 @@ def _of_field(
     return seen
 
 
-def path_traced(live: RadiosityObjective, view: View, depth: int) -> NDArray[np.float32]:
+def path_traced(live: OpenScene, view: View, depth: int) -> NDArray[np.float32]:
     """Path-traced picture, of paths up to `depth` long; shape (height, width, 3)."""
 
     def rows(first: int, pixels: int) -> Tensor:
@@ -86,7 +82,7 @@ def path_traced(live: RadiosityObjective, view: View, depth: int) -> NDArray[np.
     return _assemble(live, rows, view, view.spp)
 
 
-def emitting(live: RadiosityObjective, view: View) -> NDArray[np.bool_]:
+def emitting(live: OpenScene, view: View) -> NDArray[np.bool_]:
     """Pixels in which, or next to which, an emitter is seen, shape (height, width); none where all of them do."""
 
     def rows(first: int, pixels: int) -> Tensor:
@@ -102,9 +98,7 @@ def emitting(live: RadiosityObjective, view: View) -> NDArray[np.bool_]:
     return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
 
 
-def _assemble(
-    live: RadiosityObjective, rows: Callable[[int, int], Tensor], view: View, per_pixel: int
-) -> NDArray[np.float32]:
+def _assemble(live: OpenScene, rows: Callable[[int, int], Tensor], view: View, per_pixel: int) -> NDArray[np.float32]:
     width, height = view.size
     step = max(1, _CHUNK[live.device.type] // per_pixel)
     parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt._seeds import FIRST_REFERENCE_SEED
-from invopt.identity import digest
-from invopt.rendering.dictionaries import plain
+from invopt.plugin import FIRST_REFERENCE_SEED, digest
+from invopt.rendering.reading.dictionaries import plain
 
-if TYPE_CHECKING:
-    from .objective import RadiosityObjective
+from .open_scene import OpenScene
 
 __all__ = ["ENVIRONMENT", "cache_folder", "reference"]
 
@@ -30,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def reference(
-    live: RadiosityObjective,
+    live: OpenScene,
     sensor: int = 0,
     *,
     spp: int = 1024,
@@ -43,7 +40,7 @@ def reference(
 
     Parameters
     ----------
-    live : RadiosityObjective
+    live : OpenScene
         The open scene.
     sensor : int, default 0
         Which camera.
@@ -71,7 +68,7 @@ def reference(
     if path.exists():
         kept: NDArray[np.float32] = np.load(path)
         return kept
-    picture = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
+    picture: NDArray[np.float32] = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
     np.save(temporary, picture)

@@ -15,8 +15,8 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from invopt._validators import as_vector
 from invopt.exceptions import CheckpointError
+from invopt.plugin import as_vector
 
 from .field import Field, split
 from .query import Query

@@ -16,8 +16,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from invopt._registry import find, resolve
-from invopt._schedules import StepDecay
+from invopt.plugin import StepDecay, find, resolve
 
 from .field import as_field
 from .objective import RadiosityObjective

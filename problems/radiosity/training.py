@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from invopt._prepare import prepare
-from invopt._result import OptimizeResult
+from invopt.plugin import OptimizeResult, minimize_on
 
 from .metrics import compare, flip, has_flip
 from .objective import RadiosityObjective
@@ -56,10 +55,8 @@ class Training:
     def run(self, estimator: Any, method: Any, *, x0: Any, rng: int, maxiter: int) -> OptimizeResult:
         """Train with an estimator; `rows` then holds the errors along the way."""
         self.rows, self._away, self._began = [], 0.0, time.perf_counter()
-        prepared = prepare(
-            self.live.problem, estimator, method, x0=x0, rng=rng, maxiter=maxiter, callback=self, progress=False
-        )
-        return prepared.loop(self.live)
+        options: dict[str, Any] = {"x0": x0, "rng": rng, "maxiter": maxiter, "callback": self, "progress": False}
+        return minimize_on(self.live, self.live.problem, estimator, method, **options)
 
     def __call__(self, *, intermediate_result: OptimizeResult) -> None:
         """Measure, when it is time."""
@@ -97,17 +94,16 @@ def seconds_per_iteration(
             if cuda:
                 torch.cuda.reset_peak_memory_stats()
             clock = _Clock(live)
-            prepared = prepare(
+            minimize_on(
+                live,
                 live.problem,
                 estimator,
-                None,
                 x0=x0,
                 rng=block + 1,
                 maxiter=iterations if block >= 0 else 3,
                 callback=clock,
                 progress=False,
             )
-            prepared.loop(live)
             # The first block compiles kernels.
             if block >= 0:
                 spent[i].append(clock.seconds / iterations)

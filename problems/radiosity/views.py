@@ -9,10 +9,10 @@ from typing import Any
 import drjit
 import mitsuba
 
-from invopt._validators import as_integer
 from invopt.exceptions import SceneError
-from invopt.rendering.dictionaries import live
-from invopt.rendering.loading import readable
+from invopt.plugin import as_integer
+from invopt.rendering.reading.dictionaries import live
+from invopt.rendering.reading.loading import readable
 
 __all__ = ["camera_of", "film_size", "rays"]
 

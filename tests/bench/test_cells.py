@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from invopt import estimators, optimizers, problems
-from invopt._evaluate import Evaluator
-from invopt._problem import Objective
 from invopt.bench import cell as cells
 from invopt.bench.cell import Cell, refusal, run_cell, start
 from invopt.bench.image_error import ImageError
-from invopt.bench.measures import cost_to
 from invopt.bench.plan import all_pairings, make_plan
 from invopt.bench.presets import PAPER, PEERS, Preset, presets
+from invopt.bench.results.measures import cost_to
+from invopt.core.objective import Objective
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.exceptions import InvoptError, UnknownNameError
 
 
@@ -114,7 +114,7 @@ def test_image_error_of_renders_is_free_of_their_noise():
 class HalfReported(estimators.FR22):
     """Gives half of its evaluations back."""
 
-    def estimate(self, objective: Evaluator, x, state, rng):
+    def estimate(self, objective: CountingEvaluator, x, state, rng):
         found = super().estimate(objective, x, state, rng)
         objective.spend(-(self.cost(objective.n) // 2))
         return found

@@ -16,14 +16,14 @@ import pytest
 
 from invopt.bench import store as stores
 from invopt.bench.cell import Cell, Outcome
-from invopt.bench.figures import relative_error
-from invopt.bench.markdown import number, verdicts
 from invopt.bench.matrix import bench
-from invopt.bench.paper import REFERENCE, RIVALS, TABLE_2
 from invopt.bench.presets import presets
+from invopt.bench.results.figures import relative_error
+from invopt.bench.results.markdown import number, verdicts
+from invopt.bench.results.paper import REFERENCE, RIVALS, TABLE_2
+from invopt.bench.results.table import column, load, write_table
 from invopt.bench.runner import BenchError, run_cells
 from invopt.bench.store import ResultsError, Store
-from invopt.bench.table import column, load, write_table
 from invopt.cli import main
 from invopt.exceptions import InvoptError
 
@@ -274,7 +274,7 @@ def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_
     arguments = command("bench", "toy", "--methods", methods, "--seeds", 1, "--size", "tiny", "--out", "out")
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert "failed: toy toy-crash 0: its process died with code -9; see logs/worker-0.log" in done.stdout
-    code = "import json; from invopt.bench.table import load; print(json.dumps(load('out').rows))"
+    code = "import json; from invopt.bench.results.table import load; print(json.dumps(load('out').rows))"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )

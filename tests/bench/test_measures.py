@@ -7,7 +7,7 @@ import pytest
 
 import invopt
 from invopt import problems
-from invopt.bench.measures import arrival, cost_to, data_profile, evaluations_to, median, quantile, ratio
+from invopt.bench.results.measures import arrival, cost_to, data_profile, evaluations_to, median, quantile, ratio
 
 INF = math.inf
 

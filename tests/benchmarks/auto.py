@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 from invopt import problems
-from invopt._prepare import prepare
-from invopt.bench.measures import evaluations_to
+from invopt.bench.results.measures import evaluations_to
+from invopt.run.prepare import prepare
 
 TASKS = {
     "QUAD": (problems.Quadratic, 100),

@@ -10,8 +10,8 @@ import argparse
 import numpy as np
 
 from invopt import problems
-from invopt._prepare import prepare
-from invopt._seeds import FIRST_REFERENCE_SEED
+from invopt.core.seeds import FIRST_REFERENCE_SEED
+from invopt.run.prepare import prepare
 
 TASKS = {"MUG": problems.Mug, "SHADOW": problems.Shadow, "BUNNY": problems.Bunny}
 

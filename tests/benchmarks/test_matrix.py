@@ -7,12 +7,12 @@ cannot work is reported as skipped, with its reason. For tables see ``invopt ben
 
 import pytest
 
-from invopt._workers import open_objective
 from invopt.bench.cell import run_cell
-from invopt.bench.measures import FRACTIONS, cost_to, median
 from invopt.bench.plan import all_pairings, make_plan
 from invopt.bench.presets import presets
+from invopt.bench.results.measures import FRACTIONS, cost_to, median
 from invopt.bench.settings import distinct
+from invopt.evaluate.workers.open import open_objective
 from invopt.rendering.backend import set_threads
 
 TASKS = sorted(distinct("problems"))

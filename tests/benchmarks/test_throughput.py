@@ -22,10 +22,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from invopt._evaluate import Evaluator
-from invopt._problem import Capability
-from invopt._registry import find, names
-from invopt._workers import open_objective
+from invopt.core.objective import Capability
+from invopt.core.registry import find, names
+from invopt.evaluate.evaluator import CountingEvaluator
+from invopt.evaluate.workers.open import open_objective
 
 TASKS = [name for name in ("mug", "shadow", "bunny", "texture") if name in names("problems")]
 SPP = (1, 4, 16)
@@ -89,7 +89,7 @@ def recorded():
 
 
 def evaluator(objective, n):
-    return Evaluator(objective, Capability.FUN, torch.ones(n, dtype=torch.float64))
+    return CountingEvaluator(objective, Capability.FUN, torch.ones(n, dtype=torch.float64))
 
 
 def points(problem, k):

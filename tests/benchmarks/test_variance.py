@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from invopt._evaluate import Evaluator
 from invopt.estimators import (
     FR22,
     SPSA,
@@ -35,6 +34,7 @@ from invopt.estimators import (
     SmoothedHessian,
     SmoothedHVP,
 )
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.problems import Function
 
 SIGMA = 0.5
@@ -102,7 +102,7 @@ class Line(NamedTuple):
 
 def measure(quantity, proposal, n, antithetic):
     problem = Function(fun=picture, x0=np.zeros(n), vectorized=True)
-    objective = Evaluator(problem.open(), problem.provides, torch.ones(n, dtype=torch.float64))
+    objective = CountingEvaluator(problem.open(), problem.provides, torch.ones(n, dtype=torch.float64))
     x = torch.full((n,), 0.1, dtype=torch.float64)
     p = torch.linspace(1, 2, n, dtype=torch.float64)
     rng = np.random.default_rng([n, antithetic, QUANTITIES.index(quantity), [*PROPOSALS, *OTHERS].index(proposal)])

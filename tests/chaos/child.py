@@ -15,8 +15,9 @@ import time
 import numpy as np
 
 import invopt
-from invopt import _objective, estimators, optimizers, problems
-from invopt.identity import digest
+from invopt import estimators, optimizers, problems
+from invopt.core import objective
+from invopt.core.identity import digest
 
 # Chance that an evaluation of a faulty task raises, or is nan, or inf.
 FAULTS = (0.06, 0.04, 0.04)
@@ -97,7 +98,7 @@ def main():
     if (deadly := options.pop("deadly", None)) is not None:
         problem = slow(notes, deadly=deadly)
     if not isinstance(problem, problems.Function):
-        asked = _objective.ask
+        asked = objective.ask
 
         def ask(objective, name, chunk, **rest):
             values = asked(objective, name, chunk, **rest)
@@ -105,7 +106,7 @@ def main():
                 note(notes, row.numpy(), seed)
             return values
 
-        _objective.ask = ask
+        objective.ask = ask
     limit, options["callback"] = options.pop("limit", None), None
     if limit is not None:
         options["callback"] = full_disk(limit)

@@ -9,8 +9,9 @@ import torch
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt._evaluate import Budget, Evaluator, StopRun
-from invopt._problem import Adjoint, Capability, Objective
+from invopt.core.objective import Adjoint, Capability, Objective
+from invopt.evaluate.budget import Budget, StopRun
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.exceptions import EvaluationError, IncompatibleError, NonFiniteError, SceneError
 from invopt.rendering import Backend, CameraPose, Color, Translation, choose
 from invopt.rendering.descriptions import camera, diffuse
@@ -37,7 +38,7 @@ class Exact(Objective):
 
 def evaluator(objective, scale=(1.0, 1.0), **limits):
     scale = torch.tensor(scale, dtype=torch.float64)
-    return Evaluator(objective, Capability.FUN | Capability.JAC, scale, budget=Budget(**limits))
+    return CountingEvaluator(objective, Capability.FUN | Capability.JAC, scale, budget=Budget(**limits))
 
 
 def test_gradient_is_in_units_of_the_scale():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from invopt import estimators
-from invopt._estimator import Estimator, Order
+from invopt.core.estimator import Estimator, Order
 from invopt.estimators import (
     FR22,
     SPSA,
@@ -147,13 +147,14 @@ def test_product_before_the_hessian_pays_for_it_once(cls):
 
 
 def test_budget_is_never_overrun_by_a_product():
-    from invopt._evaluate import Budget, Evaluator, StopRun
+    from invopt.evaluate.budget import Budget, StopRun
+    from invopt.evaluate.evaluator import CountingEvaluator
     from invopt.problems import Function
 
     f = Counting()
     problem = Function(fun=f, x0=[0.0, 0.0], vectorized=True)
     ones = torch.ones(2, dtype=torch.float64)
-    objective = Evaluator(problem.open(), problem.provides, ones, budget=Budget(maxfev=7))
+    objective = CountingEvaluator(problem.open(), problem.provides, ones, budget=Budget(maxfev=7))
     record = estimate(AggregateHVP(n_samples=1), objective, np.zeros(2), np.random.default_rng(0))
     record.hessp(ones)
     with pytest.raises(StopRun):

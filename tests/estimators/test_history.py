@@ -8,12 +8,13 @@ import torch
 from attrs import evolve
 
 from invopt import AdaptiveWidth, Capability, minimize, problems
-from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt.estimators import GaussNewton, SampleHistory
 from invopt.estimators.directions import Directions, draw, log_density
 from invopt.estimators.linear_model import extended, linear_model
 from invopt.estimators.regression import fit, linear, quadratic, unpack
 from invopt.estimators.window import Batch, helpful, reweight
+from invopt.evaluate.budget import Budget, StopRun
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.optimizers import Newton
 from invopt.testing import assert_mean
 
@@ -102,7 +103,7 @@ def test_too_many_parameters_are_refused():
 
 
 def test_gauss_newton_takes_its_samples_for_what_they_are():
-    evaluator = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
+    evaluator = CountingEvaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
     estimator = GaussNewton(n_samples=3)
     estimate, _ = estimator.estimate(evaluator, torch.ones(2), estimator.init(Line()), np.random.default_rng(0))
     assert estimate.nfev == evaluator.nfev == 6
@@ -176,7 +177,7 @@ def test_pairs_grow_with_the_parameters():
 
 
 def test_more_samples_per_pixel_count_as_more_evaluations():
-    evaluator = Evaluator(
+    evaluator = CountingEvaluator(
         LineObjective(np.ones((4, 2))),
         Line.provides,
         torch.ones(2, dtype=torch.float64),
@@ -226,7 +227,7 @@ def test_batches_without_weight_are_dropped():
     "estimator", [GaussNewton(n_samples=2), SampleHistory(n_samples=2)], ids=["residuals", "values"]
 )
 def test_a_window_left_behind_is_dropped(estimator):
-    evaluator = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
+    evaluator = CountingEvaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones(2, dtype=torch.float64))
     state, rng, lengths = estimator.init(Line()), np.random.default_rng(0), []
     for place in (0.0, 0.0, 0.0, 50.0, 50.0):
         x = torch.full((2,), place, dtype=torch.float64)

@@ -11,7 +11,7 @@ from torch import nn
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt._estimator import Estimate
+from invopt.core.estimator import Estimate
 from invopt.estimators import FiniteDifference, GaussNewton, NewtonTarget
 from invopt.estimators.newton_target import NewtonTargetState, _lower
 from invopt.problems import Function

@@ -9,7 +9,7 @@ import pytest
 import torch
 from attrs import frozen
 
-from invopt._estimator import Measurement
+from invopt.core.estimator import Measurement
 from invopt.estimators import SmoothedHVP, fr22, kernels, samplers, shared_samples, smoothed_gradient, smoothed_hessian
 from invopt.estimators import monte_carlo as mc
 

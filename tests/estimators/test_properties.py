@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invopt._estimator import Order
+from invopt.core.estimator import Order
 from invopt.estimators import FiniteDifference, FunctionValue
 
 from .closed_forms import make

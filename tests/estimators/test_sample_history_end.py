@@ -6,11 +6,11 @@ import torch
 from scipy import stats
 
 from invopt import minimize, problems
-from invopt._estimator import Estimate
-from invopt._evaluate import Evaluator
+from invopt.core.estimator import Estimate
 from invopt.estimators import SampleHistory
 from invopt.estimators.model_minimum import kernel_shift
 from invopt.estimators.window import Reweighted
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.optimizers import Newton
 
 from .lines import Line, LineObjective
@@ -126,7 +126,7 @@ def test_blur_is_that_of_a_third_derivative():
     estimate = Estimate(x=x, fun=0.0, jac=jac, nfev=0, sigma=1.0)
     for low, blur in ((-1.0, [-0.2, 0.4]), (0.0, [0.0, 0.4])):
         box = torch.tensor([low, -1.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
-        objective = Evaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones_like(x), bounds=box)
+        objective = CountingEvaluator(LineObjective(np.ones((4, 2))), Line.provides, torch.ones_like(x), bounds=box)
         expected = torch.tensor(blur, dtype=torch.float64)
         torch.testing.assert_close(kernel_shift(objective, estimate, seen), expected, atol=1e-4, rtol=0)
 

@@ -7,7 +7,7 @@ import pytest
 
 import invopt
 from invopt import Capability, IncompatibleError, Status, estimators, optimizers, problems
-from invopt._registry import names
+from invopt.core.registry import names
 
 TARGET = np.array([1.0, 2.0])
 T = np.linspace(0.0, 1.0, 30)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import invopt
-from invopt._estimator import Order
-from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
+from invopt.core.estimator import Order
+from invopt.core.seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.estimators import FiniteDifference, FunctionValue
 from invopt.exceptions import UnknownNameError
 

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from invopt._estimator import Estimate, Estimator, Order
-from invopt._evaluate import Budget, Evaluator
+from invopt.core.estimator import Estimate, Estimator, Order
+from invopt.evaluate.budget import Budget
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.problems import Function
 
 FAMILY = 5000
@@ -38,14 +39,16 @@ def seed_of(*parts: object) -> int:
     return zlib.crc32(repr(parts).encode())
 
 
-def evaluator(fun, n: int, *, max_nonfinite: float = 0.5, vectorized: bool = True, seeded: bool = False) -> Evaluator:
+def evaluator(
+    fun, n: int, *, max_nonfinite: float = 0.5, vectorized: bool = True, seeded: bool = False
+) -> CountingEvaluator:
     """Counted black box in n dimensions."""
     problem = Function(fun=fun, x0=np.zeros(n), vectorized=vectorized, seeded=seeded)
     budget = Budget(max_nonfinite=max_nonfinite)
-    return Evaluator(problem.open(), problem.provides, torch.ones(n, dtype=torch.float64), budget=budget)
+    return CountingEvaluator(problem.open(), problem.provides, torch.ones(n, dtype=torch.float64), budget=budget)
 
 
-def estimate(estimator: Estimator, objective: Evaluator, x: Array, rng: np.random.Generator) -> Estimate:
+def estimate(estimator: Estimator, objective: CountingEvaluator, x: Array, rng: np.random.Generator) -> Estimate:
     """One estimate at `x`, the estimator fresh."""
     state = estimator.init(Function(fun=len, x0=x))
     return estimator.estimate(objective, torch.from_numpy(x.copy()), state, rng)[0]

@@ -8,7 +8,7 @@ from attrs import frozen
 from cases_files import _place_journal
 
 from invopt import cli
-from invopt._registry import names
+from invopt.core.registry import names
 
 _VALUES = [
     "",

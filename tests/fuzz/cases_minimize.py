@@ -8,7 +8,7 @@ import scipy.optimize
 from values import Own, odd, odd_like, told
 
 import invopt
-from invopt._registry import names
+from invopt.core.registry import names
 
 ORDINARY = {
     "estimator": None,

@@ -14,7 +14,7 @@ import torch
 
 import invopt
 from invopt import IdentityError
-from invopt.identity import digest
+from invopt.core.identity import digest
 
 SCALE = 3.0
 
@@ -186,7 +186,7 @@ def test_where_it_was_written_does_not_count():
 def test_the_same_in_every_process():
     script = (
         "import numpy as np, torch, functools\n"
-        "from invopt.identity import digest\n"
+        "from invopt.core.identity import digest\n"
         "def f(t, x): return {'a', 'b', 'c'} and float(x @ t)\n"
         "class C:\n"
         "    def __init__(self): self.net = torch.nn.Linear(2, 2, bias=False)\n"

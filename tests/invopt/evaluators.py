@@ -103,4 +103,4 @@ def assert_same_bits(result, expected):
 
 
 def workers_of_ours():
-    return [child for child in children() if "invopt._serve" in " ".join(child.cmdline())]
+    return [child for child in children() if "invopt.evaluate.workers.server" in " ".join(child.cmdline())]

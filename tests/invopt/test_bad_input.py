@@ -9,7 +9,7 @@ from scipy.optimize import Bounds
 
 import invopt
 from invopt import IncompatibleError, InvoptError, UnknownNameError, estimators, optimizers, problems
-from invopt._loop import _length
+from invopt.run.loop import _length
 
 
 def never(x):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from invopt import minimize, problems
-from invopt._choice import choose
-from invopt._prepare import prepare
 from invopt.exceptions import UnknownNameError
+from invopt.run.default_parts import choose
+from invopt.run.prepare import prepare
 
 
 def names(problem, estimator=None, method=None):

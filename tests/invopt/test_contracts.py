@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from invopt import estimators, optimizers, problems, testing
-from invopt._registry import BASES, find, kebab, names
+from invopt.core.registry import BASES, find, kebab, names
 from invopt.problems import picture_cache
 from invopt.rendering import Color, Translation
 from invopt.rendering.descriptions import camera, rgb
@@ -140,13 +140,13 @@ class OffTarget(problems.Quadratic):
 def test_the_checks_catch_what_is_broken(item, checks):
     failures = 0
     for check in checks:
-        saved = testing._X.clone()
+        saved = testing.quadratic.START.clone()
         try:
             check(item)
         except AssertionError:
             failures += 1
         finally:
-            testing._X.copy_(saved)
+            testing.quadratic.START.copy_(saved)
     assert failures >= 1
 
 

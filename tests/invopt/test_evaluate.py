@@ -8,8 +8,8 @@ import torch
 
 import invopt
 from invopt import Capability, problems
-from invopt._outcome import Chunk, Limits
-from invopt._workers import open_objective
+from invopt.core.outcome import Chunk, Limits
+from invopt.evaluate.workers.open import open_objective
 
 
 def chunks(k, n=2):

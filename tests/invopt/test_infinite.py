@@ -8,9 +8,9 @@ import torch
 
 import invopt
 from invopt import NonFiniteError, Status, estimators, optimizers, problems
-from invopt._evaluate import Evaluator
-from invopt._objective import Capability, Objective
-from invopt._registry import names
+from invopt.core.objective import Capability, Objective
+from invopt.core.registry import names
+from invopt.evaluate.evaluator import CountingEvaluator
 
 from .evaluators import functions
 
@@ -122,7 +122,7 @@ class Given(Objective):
 
 
 def evaluator(*calls):
-    made = Evaluator(Given(*calls), Capability.FUN, torch.ones(1, dtype=torch.float64))
+    made = CountingEvaluator(Given(*calls), Capability.FUN, torch.ones(1, dtype=torch.float64))
     return made, lambda k, **options: made.fun(
         torch.zeros(k, 1, dtype=torch.float64), seed=np.zeros(k, dtype=np.int64), **options
     ).tolist()

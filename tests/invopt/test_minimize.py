@@ -8,7 +8,7 @@ import scipy.optimize
 
 import invopt
 from invopt import Status, estimators, optimizers, problems
-from invopt._registry import find
+from invopt.core.registry import find
 
 
 def sphere(x):

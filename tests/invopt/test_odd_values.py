@@ -10,7 +10,7 @@ import torch
 
 import invopt
 from invopt import estimators, optimizers, problems, rendering
-from invopt._shown import shown
+from invopt.core.formatting import shown
 
 
 class Unprintable:

@@ -8,10 +8,11 @@ import torch
 
 import invopt
 from invopt import problems
-from invopt._minimize import prepare
-from invopt._problem import Capability
-from invopt._registry import names
+from invopt.core.objective import Capability
+from invopt.core.registry import names
 from invopt.optimizers import DifferentialEvolution, Scipy
+from invopt.run.loop import run_loop
+from invopt.run.prepare import prepare
 
 ESTIMATORS = {name: cls for name, cls in names("estimators").items() if name == name.lower()}
 # One that cannot be made from its name alone stands for the methods that it has.
@@ -71,7 +72,7 @@ def runs(problem, objective, estimator, method):
         run = prepare(problem, estimator, method, rng=0, maxiter=2, maxfev=100, progress=False)
     except invopt.IncompatibleError:
         return False
-    res = run.loop(objective)
+    res = run_loop(run, objective)
     assert np.isfinite(res.x).all()
     assert 0 < res.nfev <= 100
     assert res.nit <= 2

@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, rosen, rosen_der, rosen_hess
 
 import invopt
 from invopt import estimators, minimize, optimizers, problems
-from invopt._prepare import prepare
+from invopt.run.prepare import prepare
 
 START = [-1.2, 1.0]
 

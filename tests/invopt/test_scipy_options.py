@@ -8,7 +8,7 @@ from scipy.optimize import rosen, rosen_der
 
 import invopt
 from invopt import IncompatibleError, UnknownNameError, minimize, optimizers
-from invopt._prepare import prepare
+from invopt.run.prepare import prepare
 
 START = [-1.2, 1.0]
 

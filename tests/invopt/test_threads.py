@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import invopt
 from invopt import estimators, problems
-from invopt._threads import one_thread, own_threads
-from invopt._workers import open_objective
+from invopt.core.machine.threads import one_thread, own_threads
+from invopt.evaluate.workers.open import open_objective
 
 OWN = 3
 

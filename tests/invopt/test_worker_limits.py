@@ -17,8 +17,8 @@ import torch
 
 import invopt
 from invopt import EvaluationError, Status, estimators, optimizers, problems
-from invopt._outcome import Chunk, Limits
-from invopt._workers import open_objective
+from invopt.core.outcome import Chunk, Limits
+from invopt.evaluate.workers.open import open_objective
 
 from .evaluators import EVALUATORS, functions, solve
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 import invopt
 from invopt import EvaluationError, Status, estimators, optimizers, problems
-from invopt._outcome import Chunk
-from invopt._workers import open_objective
 from invopt.cli import app
+from invopt.core.outcome import Chunk
+from invopt.evaluate.workers.open import open_objective
 from invopt.rendering import backend
 
 from .evaluators import EVALUATORS, FUNCTIONS, assert_same_bits, functions, solve
@@ -165,7 +165,7 @@ def _reversed(func, iterable):
 
 
 def _short(func, iterable):
-    return [func(element) for element in iterable][:-1] or [func(invopt._worker.Call())]
+    return [func(element) for element in iterable][:-1] or [func(invopt.evaluate.workers.payload.Call())]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_on_cuda_one_process_owns_the_device(monkeypatch, caplog):
     def opened(self):
         raise OpenedError
 
-    monkeypatch.setattr("invopt._workers.foresee", lambda wanted: backend.Backend.CUDA)
+    monkeypatch.setattr("invopt.rendering.runtime.foresee", lambda wanted: backend.Backend.CUDA)
     monkeypatch.setattr(problems.Mug, "open", opened)
     with pytest.raises(OpenedError):
         invopt.minimize("mug", workers=4)

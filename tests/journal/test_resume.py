@@ -6,7 +6,7 @@ from attrs import frozen
 
 import invopt
 from invopt import Journal, Status, estimators, optimizers, problems
-from invopt._registry import names
+from invopt.core.registry import names
 
 VALUES = [
     optimizers.CMAES(),

@@ -12,10 +12,11 @@ import torch
 from attrs import field, frozen
 
 import invopt
-from invopt._estimator import Estimate, Estimator, Measurement, Order
-from invopt._evaluate import Evaluator
-from invopt._optimizer import Oracle
-from invopt._problem import Capability, Problem
+from invopt.core.estimator import Estimate, Estimator, Measurement, Order
+from invopt.core.objective import Capability
+from invopt.core.optimizer import Oracle
+from invopt.core.problem import Problem
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.problems import Function
 
 
@@ -41,7 +42,7 @@ class Exact(Estimator):
     def init(self, problem: Problem) -> Any:
         return None
 
-    def estimate(self, objective: Evaluator, x: torch.Tensor, state: Any, rng: np.random.Generator) -> Any:
+    def estimate(self, objective: CountingEvaluator, x: torch.Tensor, state: Any, rng: np.random.Generator) -> Any:
         point = objective.unscale(objective.project(x)).numpy()
         scale = np.broadcast_to(self.scale, point.shape)
         hess = torch.from_numpy(self.landscape.hess(point) * np.outer(scale, scale))
@@ -69,7 +70,7 @@ class Values(Estimator):
     def init(self, problem: Problem) -> Any:
         return None
 
-    def estimate(self, objective: Evaluator, x: torch.Tensor, state: Any, rng: np.random.Generator) -> Any:
+    def estimate(self, objective: CountingEvaluator, x: torch.Tensor, state: Any, rng: np.random.Generator) -> Any:
         fun = float(objective.fun(x[None], seed=rng.integers(1, 1000, size=1))[0])
         return Estimate(x=x, fun=fun, nfev=1), state
 
@@ -87,7 +88,7 @@ class PlainDifferences(Estimator):
     def init(self, problem: Problem) -> Any:
         return None
 
-    def estimate(self, objective: Evaluator, x: torch.Tensor, state: Any, rng: np.random.Generator) -> Any:
+    def estimate(self, objective: CountingEvaluator, x: torch.Tensor, state: Any, rng: np.random.Generator) -> Any:
         n = x.numel()
         rows = torch.cat([x[None], x + self.step * torch.eye(n, dtype=x.dtype)])
         values = objective.fun(rows, seed=np.zeros(n + 1, dtype=np.int64))
@@ -153,7 +154,7 @@ def estimate_of(
 def oracle_of(landscape: Landscape, n: int, bounds: Any = None, sigma: float = 0.0) -> Oracle:
     objective = Function(fun=landscape.fun, x0=np.zeros(n)).open()
     box = None if bounds is None else tuple(torch.full((n,), float(b), dtype=torch.float64) for b in bounds)
-    evaluator = Evaluator(objective, Capability.FUN, torch.ones(n, dtype=torch.float64), box)
+    evaluator = CountingEvaluator(objective, Capability.FUN, torch.ones(n, dtype=torch.float64), box)
     rng = np.random.default_rng(0)
     estimator = Exact(landscape=landscape, sigma=sigma)
     return Oracle(evaluator, lambda x: estimator.estimate(evaluator, x, None, rng)[0], rng)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invopt import Exponential
-from invopt._registry import find
+from invopt.core.registry import find
 from invopt.optimizers import (
     BFGS,
     LBFGS,

@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix
 
 import invopt
 from invopt import Capability, Order, estimators, optimizers, problems, testing
-from invopt._choice import choose
-from invopt._evaluate import HESS_COST, JAC_COST
+from invopt.core.evaluator import HESS_COST, JAC_COST
 from invopt.problems import Function
+from invopt.run.default_parts import choose
 
 START = [-1.2, 1.0]
 T = np.linspace(0.0, 1.0, 7)

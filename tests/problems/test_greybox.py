@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import invopt
 from invopt import Capability, Objective, Problem, estimators, optimizers, problems, testing
-from invopt._clock import Clock
-from invopt._loop import open_evaluator
-from invopt._prepare import prepare
+from invopt.core.machine.clock import Clock
 from invopt.problems.mug_network import PictureNetwork
+from invopt.run.loop import open_evaluator
+from invopt.run.prepare import prepare
 
 RNG = np.random.default_rng(3)
 INPUTS = RNG.standard_normal((3, 4))

@@ -15,8 +15,8 @@ from scipy import stats
 
 import invopt
 from invopt import problems
-from invopt._problem import Capability
-from invopt._seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
+from invopt.core.objective import Capability
+from invopt.core.seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.exceptions import SceneError
 from invopt.problems.mug import mug_mesh
 from invopt.problems.scene_objective import SceneObjective

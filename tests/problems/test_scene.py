@@ -15,7 +15,7 @@ from scipy import stats
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt._problem import Capability
+from invopt.core.objective import Capability
 from invopt.exceptions import BackendError, IncompatibleError, SceneError
 from invopt.rendering import (
     Backend,
@@ -29,10 +29,9 @@ from invopt.rendering import (
     activate,
     active,
     choose,
-    dictionaries,
-    saving,
 )
 from invopt.rendering.descriptions import camera, diffuse, look_at, rgb
+from invopt.rendering.reading import dictionaries, saving
 
 WIDTH, HEIGHT = 24, 16
 TINY = [

@@ -5,7 +5,7 @@ import pytest
 
 import invopt
 from invopt import Exponential, estimators, optimizers, problems
-from invopt.bench.measures import evaluations_to
+from invopt.bench.results.measures import evaluations_to
 
 SEEDS = range(10)
 

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 import invopt
 from invopt import problems
-from invopt._problem import Capability
-from invopt._registry import find
+from invopt.core.objective import Capability
+from invopt.core.registry import find
 from invopt.exceptions import SceneError
 from invopt.rendering import data
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from invopt.exceptions import BackendError
-from invopt.rendering import Backend, backend, choose, cuda, doctor, llvm
+from invopt.rendering import Backend, backend, choose
+from invopt.rendering.device import cuda, doctor, llvm
 
 RENDER = """
 import numpy as np
@@ -125,7 +126,7 @@ def test_a_missing_llvm_is_noted_with_the_command(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("bare")
 def test_cuda_comes_first_and_its_failure_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "devices", lambda: (1, 12040))
-    monkeypatch.setattr(cuda._probe, "renders", lambda *_: (True, ""))
+    monkeypatch.setattr(cuda.probe, "renders", lambda *_: (True, ""))
     assert choose().backend is Backend.CUDA
     monkeypatch.setattr(cuda, "verdict", lambda: (False, "no OptiX"))
     monkeypatch.setattr(llvm, "find", lambda: llvm.Library(Path("/lib/libLLVM.so.19.1"), 19))
@@ -151,7 +152,7 @@ import sys
 import numpy as np
 from pathlib import Path
 from invopt.rendering.backend import activate, set_threads, two_threads
-from invopt.rendering.targets import read_target
+from invopt.rendering.pictures.targets import read_target
 set_threads(1)
 activate()
 import drjit

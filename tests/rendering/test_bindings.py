@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from invopt import problems
-from invopt._problem import Adjoint
+from invopt.core.objective import Adjoint
 from invopt.exceptions import SceneError
 from invopt.rendering import (
     CameraPose,

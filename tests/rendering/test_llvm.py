@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from invopt.exceptions import BackendError
-from invopt.rendering import _install, _probe, backend, llvm, report
+from invopt.rendering import backend, report
+from invopt.rendering.device import install, llvm, probe
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_order_of_preference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_bad_versions_are_refused_without_a_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
-    monkeypatch.setattr(_probe, "renders", lambda *_: pytest.fail("a bad version was tried"))
+    monkeypatch.setattr(probe, "renders", lambda *_: pytest.fail("a bad version was tried"))
     library = _fake_library(tmp_path / f"libLLVM-{version}.so.1")
     monkeypatch.setattr(llvm, "_candidates", lambda: iter([library]))
     monkeypatch.setenv(llvm.ENVIRONMENT, str(library))
@@ -67,7 +68,7 @@ def test_bad_versions_are_refused_without_a_trial(
 
 def test_library_of_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [_fake_library(tmp_path / f"libLLVM.so.{v}.1") for v in (18, 19)]
-    monkeypatch.setattr(_probe, "renders", lambda *_: (True, ""))
+    monkeypatch.setattr(probe, "renders", lambda *_: (True, ""))
     monkeypatch.setattr(llvm, "_candidates", lambda: iter(files))
     monkeypatch.setenv(llvm.ENVIRONMENT, str(files[0]))
     found = llvm.find()
@@ -93,12 +94,12 @@ def test_trial_runs_once_and_is_remembered(
     trial = _Trial(code)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", trial)
-    answers = [_probe.renders("llvm_ad_rgb", "key", {}) for _ in range(2)]
+    answers = [probe.renders("llvm_ad_rgb", "key", {}) for _ in range(2)]
     assert answers[0] == answers[1]
     assert answers[0][0] is expected[0]
     assert expected[1] in answers[0][1]
     assert trial.runs == 1
-    _probe.renders("llvm_ad_rgb", "another key", {})
+    probe.renders("llvm_ad_rgb", "another key", {})
     assert trial.runs == 2
 
 
@@ -108,7 +109,7 @@ def test_a_trial_that_only_failed_is_tried_again(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", trial)
     for _ in range(2):
-        usable, why = _probe.renders("llvm_ad_rgb", "key", {})
+        usable, why = probe.renders("llvm_ad_rgb", "key", {})
         assert not usable
         assert "RuntimeError: bad" in why
     assert trial.runs == 2
@@ -120,10 +121,10 @@ def test_a_useless_cache_does_not_matter(tmp_path: Path, monkeypatch: pytest.Mon
     if contents is None:
         (tmp_path / "cache").write_text("a file where the folder should be")
     else:
-        _probe.cache_file().parent.mkdir(parents=True)
-        _probe.cache_file().write_text(contents)
+        probe.cache_file().parent.mkdir(parents=True)
+        probe.cache_file().write_text(contents)
     monkeypatch.setattr(subprocess, "run", _Trial(0))
-    assert _probe.renders("llvm_ad_rgb", "key", {}) == (True, "")
+    assert probe.renders("llvm_ad_rgb", "key", {}) == (True, "")
 
 
 class _Apt:
@@ -151,10 +152,10 @@ class _Apt:
 
 
 def _use(monkeypatch: pytest.MonkeyPatch, apt: _Apt, *, root: bool) -> None:
-    monkeypatch.setattr(_install, "_run", apt)
-    monkeypatch.setattr(_install, "_is_root", lambda: root)
-    monkeypatch.setattr(_install.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(_install.sys, "platform", "linux")
+    monkeypatch.setattr(install, "_run", apt)
+    monkeypatch.setattr(install, "_is_root", lambda: root)
+    monkeypatch.setattr(install.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(install.sys, "platform", "linux")
     monkeypatch.setattr(llvm, "find", apt.find)
 
 
@@ -162,14 +163,14 @@ def test_install_does_nothing_where_llvm_is_usable(monkeypatch: pytest.MonkeyPat
     apt = _Apt(set(), set())
     _use(monkeypatch, apt, root=True)
     apt.installed = "libllvm19"
-    assert _install.install().library is not None
+    assert install.install().library is not None
     assert apt.commands == []
 
 
 def test_install_takes_the_first_known_package(monkeypatch: pytest.MonkeyPatch) -> None:
     apt = _Apt({"libllvm18", "libllvm21"}, set())
     _use(monkeypatch, apt, root=True)
-    assert "libllvm21" in _install.install().message
+    assert "libllvm21" in install.install().message
     assert not any("update" in command for command in apt.commands)
     assert not any("sudo" in command for command in apt.commands)
 
@@ -177,14 +178,14 @@ def test_install_takes_the_first_known_package(monkeypatch: pytest.MonkeyPatch) 
 def test_install_updates_where_no_package_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     apt = _Apt(set(), {"libllvm19"})
     _use(monkeypatch, apt, root=False)
-    assert _install.install().library is not None
+    assert install.install().library is not None
     assert ["sudo", "-n", "apt-get", "update", "-q"] in apt.commands
 
 
 def test_install_without_privileges_says_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     apt = _Apt({"libllvm18"}, set(), sudo=False)
     _use(monkeypatch, apt, root=False)
-    done = _install.install()
+    done = install.install()
     assert done.library is None
     assert done.message.endswith("run: sudo apt-get install -y libllvm18")
     assert apt.installed is None
@@ -193,11 +194,11 @@ def test_install_without_privileges_says_the_command(monkeypatch: pytest.MonkeyP
 def test_install_brings_the_libraries_that_dr_jit_links_to(monkeypatch: pytest.MonkeyPatch) -> None:
     apt = _Apt({"libllvm19"}, set())
     _use(monkeypatch, apt, root=True)
-    monkeypatch.setattr(_install, "missing_packages", lambda: ["libatomic1"])
+    monkeypatch.setattr(install, "missing_packages", lambda: ["libatomic1"])
     monkeypatch.setattr(llvm, "find", lambda: apt.find() if apt.installed == "libllvm19" else None)
-    assert "libatomic1 libllvm19" in _install.install().message
+    assert "libatomic1 libllvm19" in install.install().message
     assert [command[-1] for command in apt.commands if "install" in command] == ["libatomic1", "libllvm19"]
-    assert _install.advice() == "apt-get install -y libatomic1 libllvm19"
+    assert install.advice() == "apt-get install -y libatomic1 libllvm19"
 
 
 def test_a_missing_library_is_an_error_that_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,4 +209,4 @@ def test_a_missing_library_is_an_error_that_names_the_command(monkeypatch: pytes
 
 
 def test_nothing_is_missing_where_dr_jit_loads() -> None:
-    assert _probe.missing_packages() == []
+    assert probe.missing_packages() == []

@@ -13,8 +13,8 @@ import pytest
 from invopt import problems
 from invopt.exceptions import SceneError
 from invopt.rendering import Color, activate
-from invopt.rendering.picture_files import SUFFIXES, check_named, check_whole
-from invopt.rendering.targets import as_target, read_target
+from invopt.rendering.pictures.picture_files import SUFFIXES, check_named, check_whole
+from invopt.rendering.pictures.targets import as_target, read_target
 
 from .rooms import room
 
@@ -88,7 +88,7 @@ FUZZ = """if True:
     from pathlib import Path
     from invopt.exceptions import SceneError
     from invopt.rendering import activate
-    from invopt.rendering.targets import as_target, read_target
+    from invopt.rendering.pictures.targets import as_target, read_target
 
     activate()
     warnings.simplefilter("ignore")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from invopt.rendering import turn
+from invopt.core.machine import turn
 
 # Two runs, `first` and `second`, whose results alone are known.
 BEGINNING = f"""if True:

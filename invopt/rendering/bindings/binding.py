@@ -11,8 +11,8 @@ from attrs import field, frozen, validators
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from invopt._shown import shown
-from invopt._validators import as_list, as_real, has_masked, instance, real, require
+from invopt.core.formatting import shown
+from invopt.core.validators import as_list, as_real, has_masked, instance, real, require
 from invopt.exceptions import SceneError
 from invopt.rendering.parameter import Kind, Parameter
 

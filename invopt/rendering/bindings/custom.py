@@ -11,8 +11,8 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._shown import shown
-from invopt._validators import as_vector, has_masked, require
+from invopt.core.formatting import shown
+from invopt.core.validators import as_vector, has_masked, require
 from invopt.rendering.bindings.binding import Own, ValueBinding
 from invopt.rendering.parameter import Parameter
 

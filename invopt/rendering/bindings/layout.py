@@ -11,7 +11,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from invopt._shown import shown
+from invopt.core.formatting import shown
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.bindings.binding import Binding, Own, as_values
 from invopt.rendering.parameter import Parameter

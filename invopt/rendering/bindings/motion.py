@@ -12,7 +12,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._validators import as_vector, real, require
+from invopt.core.validators import as_vector, real, require
 from invopt.rendering.bindings.binding import Binding, Own, as_pairs
 from invopt.rendering.bindings.matrices import about, rotate, translate, turn
 from invopt.rendering.parameter import Parameter

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._validators import as_integer, require
+from invopt.core.validators import as_integer, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding
 from invopt.rendering.parameter import Kind

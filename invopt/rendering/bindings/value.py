@@ -10,7 +10,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt._validators import boolean, require
+from invopt.core.validators import boolean, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding, as_pairs
 from invopt.rendering.parameter import Kind, Parameter

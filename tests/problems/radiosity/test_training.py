@@ -11,6 +11,7 @@ import torch
 
 import invopt
 from invopt import Checkpoint, estimators, optimizers
+from invopt.core.identity import digests
 from invopt.exceptions import (
     BackendError,
     CheckpointError,
@@ -18,7 +19,6 @@ from invopt.exceptions import (
     InvoptError,
     NonFiniteError,
 )
-from invopt.identity import digests
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2, metrics
 from invopt.problems.radiosity.camera_path import path_between, write_frames

@@ -1,0 +1,68 @@
+"""Our estimators and methods behind `scipy.optimize.minimize`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from invopt.core.result import OptimizeResult
+from invopt.run.minimize import minimize
+
+__all__ = ["as_method"]
+
+_ARGUMENTS = frozenset(inspect.signature(minimize).parameters)
+
+
+def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Callable[..., OptimizeResult]:
+    """Return a custom method for ``scipy.optimize.minimize(f, x0, method=...)``.
+
+    Parameters
+    ----------
+    estimator, method
+        As in `invopt.minimize`.
+    **options
+        Further arguments of `invopt.minimize` (`rng`, `maxfev`, `x_scale`, ...); the ``options`` given to scipy
+        are added to these; its ``disp`` stands for `progress`, and scipy's ``tol`` for both `gtol` and `xtol`.
+
+    Returns
+    -------
+    callable
+        Takes scipy's objective, start, bounds, callback, and a `jac` and `hess` that are callable; by default
+        `ExactDerivative` uses these. A `hessp` and constraints are refused.
+
+    Examples
+    --------
+    >>> import scipy.optimize
+    >>> from invopt import as_method, estimators, optimizers
+    >>> method = as_method(estimators.FiniteDifference(), optimizers.BFGS())
+    >>> bool(scipy.optimize.minimize(lambda x: (x[0] - 1) ** 2, [0.0], method=method).success)
+    True
+    """
+
+    def custom(
+        fun: Callable[..., Any],
+        x0: Any,
+        args: tuple[Any, ...] = (),
+        *,
+        callback: Any = None,
+        tol: float | None = None,
+        **scipys: Any,
+    ) -> OptimizeResult:
+        ours = options | {name: scipys.pop(name) for name in _ARGUMENTS & scipys.keys()}
+        if "disp" not in scipys:
+            ours.setdefault("progress", False)
+        # What remains are options that scipy has taken out of their dictionary.
+        return minimize(
+            fun,
+            estimator=estimator,
+            method=method,
+            x0=x0,
+            args=args,
+            callback=callback,
+            tol=tol,
+            options=scipys,
+            **ours,
+        )
+
+    return custom

@@ -1,0 +1,263 @@
+"""Session: the loop as ask and tell, for users who own theirs."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from types import TracebackType
+from typing import Any, Self, overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from invopt.adapters.asked_objective import AskedObjective, Request
+from invopt.adapters.session_answers import as_answer, as_answers
+from invopt.core.machine.asking_thread import AskingThread
+from invopt.core.machine.threads import one_thread
+from invopt.core.objective import Capability
+from invopt.core.problem import has_weights
+from invopt.core.registry import find
+from invopt.core.result import OptimizeResult, Status
+from invopt.core.validators import as_flag, as_integer
+from invopt.exceptions import IdentityError, IncompatibleError
+from invopt.run.loop import Loop
+from invopt.run.prepare import prepare
+from invopt.run.run import Run
+
+__all__ = ["Session"]
+
+_ALL: Any = object()
+# What an owner is not asked for.
+_DERIVED = Capability.JAC | Capability.HESS | Capability.SIDES
+
+
+class Session:
+    """The same loop as `minimize`, but the caller evaluates: ``ask``, evaluate, ``tell``, until ``done``.
+
+    Parameters
+    ----------
+    problem : Problem, str or None
+        What is minimised; its own objective is never opened. None where `x0` says enough.
+    estimator, method, **options
+        As in `minimize`; `workers` and `timeout` are refused, since the owner evaluates, and so are estimators that
+        need derivatives. An evaluation that failed is told as nan, whatever `failures` says. Without a problem,
+        ``residuals=True`` says that the owner hands in residuals.
+
+    Notes
+    -----
+    Answers may come all at once or one by one, in any order and from several threads. The run goes on once all points
+    of a request are answered. With a `journal`, every answer is kept as soon as it is told.
+
+    Examples
+    --------
+    >>> import invopt
+    >>> with invopt.Session(x0=[2.0, 1.0], rng=0, maxfev=400) as session:
+    ...     while not session.done:
+    ...         request = session.ask()
+    ...         session.tell((request.x**2).sum(axis=1))
+    >>> bool(abs(session.result.x).max() < 1e-2)
+    True
+
+    One by one, of residuals:
+
+    >>> with invopt.Session(x0=[2.0, 1.0], residuals=True, rng=0, maxfev=40) as session:
+    ...     while not session.done:
+    ...         request = session.ask()
+    ...         for number, x in zip(request.ids[::-1], request.x[::-1]):
+    ...             session.tell(number, x - [0.5, 0.25])
+    >>> session.result.x.round(3).tolist()
+    [0.5, 0.25]
+    """
+
+    def __init__(self, problem: Any = None, estimator: Any = None, method: Any = None, **options: Any) -> None:
+        if problem is None:
+            problem = _undescribed(options)
+        elif "residuals" in options:
+            raise TypeError(
+                "'residuals' is for a Session without a problem: a problem has its own, Function(residuals=True)"
+            )
+        for name in ("workers", "timeout"):
+            if options.pop(name, None) is not None:
+                raise TypeError(f"{name!r} means nothing to a Session: its owner evaluates, in parallel or not")
+        options.setdefault("progress", False)
+        run = prepare(problem, estimator, method, **options)
+        _check_asked(run)
+        self._lock = threading.RLock()
+        # What the run waits for, the answers that are there, and what of it is still to be answered.
+        self._asked: Request | None = None
+        self._answers: dict[int, NDArray[np.float64] | None] = {}
+        self._request: Request | None = None
+        self._m: int | None = None
+        # The thread must not hold the session, or one that is dropped would never be collected.
+        loops: list[Loop] = []
+        self._thread = AskingThread(lambda ask: _run(loops[0]))
+        self._loop = Loop(run=run, objective=AskedObjective(self._thread))
+        loops.append(self._loop)
+        self._finalizer = weakref.finalize(self, self._thread.close)
+        self._advance(None)
+
+    def _advance(self, values: Tensor | None) -> None:
+        self._asked = self._request = None
+        self._answers.clear()
+        self._asked = asked = self._thread.send(values)
+        # A copy, for what its owner does with it must not reach the run.
+        self._request = asked and asked._replace(x=asked.x.copy(), seed=asked.seed.copy(), ids=asked.ids.copy())
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended; then `result` is final."""
+        return self._thread.done
+
+    @property
+    def result(self) -> OptimizeResult:
+        """The result, or what there is so far."""
+        return self._loop.result()
+
+    def ask(self) -> Request:
+        """Points to evaluate: those not answered yet, the same ones until one is."""
+        request = self._request
+        if request is None:
+            raise RuntimeError(f"the session has ended: {self.result.message}")
+        return request
+
+    @overload
+    def tell(self, values: ArrayLike, /) -> None: ...
+
+    @overload
+    def tell(self, number: int | np.integer[Any], value: ArrayLike | None, /) -> None: ...
+
+    def tell(self, values: Any, value: Any = _ALL, /) -> None:
+        """Hand in what was asked for: ``tell(values)`` for all points of `ask`, ``tell(id, value)`` for one.
+
+        Parameters
+        ----------
+        values : array_like, shape (k,) or (k, m)
+            Values, or residuals where `Request.kind` says so; nan, or None in a list, where an evaluation failed.
+        id : int
+            One of `Request.ids`.
+        value : float, array_like of shape (m,), or None
+            Its value or residuals.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an id that is not waited for, and for what is no answer. Nothing of it counts, and the session goes on.
+        RuntimeError
+            If the session has ended.
+        """
+        self._refuse_callbacks()
+        with self._lock:
+            if value is not _ALL:
+                number = self._number(values)
+                self._take({number: as_answer("value", value, residuals=self._residuals, m=self._m)})
+                return
+            residuals, waiting = self._residuals, self._waiting
+            found = as_answers(values, len(waiting), residuals=residuals, m=self._m)
+            self._take(dict(zip(waiting, found, strict=True)))
+
+    @property
+    def _residuals(self) -> bool:
+        return self.ask().kind == "residuals"
+
+    def _refuse_callbacks(self) -> None:
+        if self._thread.inside:
+            raise RuntimeError(
+                "a callback cannot answer or close the session that calls it: raise StopIteration to end it"
+            )
+
+    @property
+    def _waiting(self) -> list[int]:
+        """Ids of the points that are not answered yet."""
+        asked = [] if self._asked is None else self._asked.ids.tolist()
+        return [number for number in asked if number not in self._answers]
+
+    def _number(self, given: Any) -> int:
+        """An id that is waited for."""
+        number = as_integer("id", given)
+        waiting = self._waiting
+        if number not in waiting:
+            why = "was answered before" if 0 <= number < self._objective.asked else "was never asked for"
+            ended = f"the session has ended: {self.result.message}" if self.done else f"waiting: {waiting}"
+            raise ValueError(f"'id' must be one that is waited for: {number} {why}; {ended}")
+        return number
+
+    def _take(self, answers: dict[int, NDArray[np.float64] | None]) -> None:
+        """Keep answers; the run goes on once none is missing."""
+        asked = self._asked
+        assert asked is not None
+        for number, answer in answers.items():
+            if answer is not None:
+                self._objective.told(number, torch.from_numpy(answer))
+        self._answers |= answers
+        self._m = next((row.size for row in answers.values() if self._residuals and row is not None), self._m)
+        left = [i for i, number in enumerate(asked.ids.tolist()) if number not in self._answers]
+        if left:
+            self._request = asked._replace(x=asked.x[left], seed=asked.seed[left], ids=asked.ids[left])
+        else:
+            self._advance(self._joined(asked))
+
+    def _joined(self, asked: Request) -> Tensor:
+        """All answers to a request, in its order; nan where an evaluation failed."""
+        shape = (self._m or 1,) if asked.kind == "residuals" else ()
+        failed = np.full(shape, np.nan)
+        rows = [self._answers[number] for number in asked.ids.tolist()]
+        return torch.from_numpy(np.stack([failed if row is None else row for row in rows]))
+
+    @property
+    def _objective(self) -> AskedObjective:
+        objective = self._loop.objective
+        assert isinstance(objective, AskedObjective)
+        return objective
+
+    def close(self) -> None:
+        """End the run; harmless if it has ended."""
+        self._refuse_callbacks()
+        with self._lock:
+            if not self.done:
+                self._loop.standing.status = Status.CLOSED
+                self._finalizer()
+            self._asked = self._request = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _run(loop: Loop) -> OptimizeResult:
+    problem = loop.run.problem
+    # Only while the loop works: the owner's code, between an ask and a tell, has its own threads.
+    with one_thread(renders=False, weights=has_weights(problem)):
+        return loop.run_to_end()
+
+
+def _undescribed(options: dict[str, Any]) -> Any:
+    """A problem of which the start is known, and whether its owner hands in residuals."""
+    if options.get("x0") is None:
+        raise TypeError("'x0' is needed where 'problem' is None: Session(x0=[...])")
+    residuals = as_flag("residuals", options.pop("residuals", False))
+    kept = next((name for name in ("journal", "checkpoint") if options.get(name) is not None), None)
+    if kept is not None and options.get("identity") is None:
+        raise IdentityError(
+            f"nothing tells a Session without a problem from others in its {kept!r}: give identity='...', a name that "
+            f"you change whenever what you evaluate changes"
+        )
+    return find("problems", "function")(fun=_never, x0=options["x0"], residuals=residuals)
+
+
+def _check_asked(run: Run) -> None:
+    """Refuse estimators that ask for more than values."""
+    if needed := run.estimator.needs & _DERIVED:
+        raise IncompatibleError(
+            f"a Session asks its owner for values or residuals alone, and {type(run.estimator).__name__} needs "
+            f"{needed.name}: name another estimator, such as 'shared-samples' or 'finite-difference', or use minimize"
+        )
+
+
+def _never(x: NDArray[np.float64]) -> float:
+    raise TypeError("a session's points are evaluated by its owner")

@@ -1,0 +1,1 @@
+"""Results of the matrix: measures, tables, figures, and what the paper says."""

@@ -1,0 +1,124 @@
+"""The measures, defined once: how soon a run arrives, and what many runs have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from invopt.core.result import OptimizeResult
+
+__all__ = ["FRACTIONS", "arrival", "cost_to", "data_profile", "evaluations_to", "median", "quantile", "ratio"]
+
+# Of the error at the start: reductions by 90, 99 and 99.9 %.
+FRACTIONS = (0.1, 0.01, 0.001)
+
+
+def arrival(errors: ArrayLike, fraction: float) -> int | None:
+    """Index from which on the error is at most a fraction of its first value, and stays there.
+
+    Parameters
+    ----------
+    errors : array_like, shape (k,)
+        Error along a run; nan counts as above.
+    fraction : float
+        Of the error at the start, in (0, 1): 0.01 for a reduction by 99 %.
+
+    Returns
+    -------
+    int or None
+        None if the run did not arrive or did not stay.
+    """
+    values = np.asarray(errors, dtype=np.float64)
+    if values.size == 0:
+        return None
+    above = np.flatnonzero(~(values <= fraction * values[0]))
+    first = 0 if above.size == 0 else int(above[-1]) + 1
+    return first if first < values.size else None
+
+
+def cost_to(cost: ArrayLike, errors: ArrayLike, fraction: float) -> float:
+    """Cost at the `arrival` of a run; inf if it did not arrive.
+
+    Parameters
+    ----------
+    cost : array_like, shape (k,)
+        Cumulative cost along the run: evaluations or seconds.
+    errors : array_like, shape (k,)
+        Error along the run.
+    fraction : float
+        As in `arrival`.
+    """
+    index = arrival(errors, fraction)
+    return math.inf if index is None else float(np.asarray(cost)[index])
+
+
+def evaluations_to(result: OptimizeResult, fraction: float) -> float:
+    """Evaluations after which the parameter error is at most a fraction of its start and stays there.
+
+    Parameters
+    ----------
+    result : OptimizeResult
+        Of a problem whose answer is known.
+    fraction : float
+        As in `arrival`.
+
+    Returns
+    -------
+    float
+        Cumulative evaluations, those of the estimate at the point reached included; inf if the run did not arrive.
+    """
+    errors = [result.problem.parameter_error(x) for x in result.history["x"]]
+    return cost_to(result.history["nfev"], errors, fraction)
+
+
+def quantile(values: ArrayLike, q: float) -> float:
+    """Smallest of the values that at least the share `q` of the gaps lies below; failures are inf, and none dropped.
+
+    No interpolation, which would have to average a number with infinity: of an even number of values the median is the
+    upper one of the middle two, so it is finite only where more than half of the runs arrived.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if ordered.size == 0 or np.isnan(ordered).any():
+        return math.nan
+    return float(ordered[math.ceil(q * (ordered.size - 1))])
+
+
+def median(values: ArrayLike) -> float:
+    """`quantile` of one half."""
+    return quantile(values, 0.5)
+
+
+def ratio(values: ArrayLike, reference: ArrayLike) -> float:
+    """Ratio of medians, as in the paper's Table 2: inf where the first fails, nan where the reference does."""
+    mine, other = median(values), median(reference)
+    return mine / other if math.isfinite(other) and other > 0 else math.nan
+
+
+def data_profile(costs: ArrayLike, dimensions: Sequence[int], budgets: ArrayLike) -> NDArray[np.float64]:
+    r"""Share of problems solved within a budget: Moré and Wild's data profile.
+
+    .. math:: d(\alpha) = \frac{1}{|P|} \left|\left\{ p \in P: \frac{t_p}{n_p + 1} \le \alpha \right\}\right|
+
+    Parameters
+    ----------
+    costs : array_like, shape (p,)
+        Evaluations :math:`t_p` until each problem was solved, inf if it was not. A start counts as a problem.
+    dimensions : sequence of int, length p
+        Numbers of parameters :math:`n_p`.
+    budgets : array_like, shape (k,)
+        Values of :math:`\alpha`, in simplex gradients: multiples of n + 1 evaluations.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+
+    References
+    ----------
+    .. [1] Moré, Wild, "Benchmarking derivative-free optimization algorithms", SIAM J. Optim. 20(1), 2009, eq. 2.8.
+    """
+    scaled = np.asarray(costs, dtype=np.float64) / (np.asarray(dimensions) + 1)
+    shares: NDArray[np.float64] = (scaled[None, :] <= np.asarray(budgets, dtype=np.float64)[:, None]).mean(1)
+    return shares

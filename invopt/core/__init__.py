@@ -1,0 +1,1 @@
+"""What is asked and what comes of it: problems, estimators, methods, and what they are made of."""

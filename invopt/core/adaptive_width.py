@@ -1,0 +1,67 @@
+"""Adaptive smoothing width: shrinks as steps get shorter, grows where there is nothing to see."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+from invopt.core.validators import integer, real
+
+__all__ = ["AdaptiveWidth"]
+
+# A step of this share of the width counts as one that would have gone further.
+_AT_BOUND = 0.98
+
+
+@frozen(kw_only=True)
+class AdaptiveWidth:
+    """How the smoothing width follows a run whose steps are bounded by one width.
+
+    Parameters
+    ----------
+    start : float, optional
+        First width, in units of `x_scale`, > 0; by default the problem's `sigma`.
+    shrink : float, default 0.75
+        Factor after a step inside the bound, or one that went back on the step before, in (0, 1).
+    stretch : float, default 1
+        Factor after a step to the bound, in (0, 2]: the minimum is further off than the width.
+    grow : float, default 1.25
+        Factor where the samples do not differ, in [1, 2]: the run then stays where it is and looks further.
+    gate : float, default 0.03
+        Samples whose spread is below this share of their mean are taken not to differ, >= 0.
+    most : float, default 1.25
+        Largest width, as a multiple of the first, >= 1.
+    strides : int, default 6
+        Steps to the bound in a row, none of which turned back, after which every further one makes the width grow by
+        `grow`, beyond `most`: the answer is far off; at least 1.
+    least : float, default 0.001
+        Smallest width, as a multiple of the first, in (0, 1].
+    """
+
+    start: float | None = field(default=None, validator=validators.optional(real(above=0)))
+    shrink: float = field(default=0.75, validator=real(above=0, below=1))
+    stretch: float = field(default=1.0, validator=real(above=0, maximum=2))
+    grow: float = field(default=1.25, validator=real(minimum=1, maximum=2))
+    gate: float = field(default=0.03, validator=real(minimum=0))
+    most: float = field(default=1.25, validator=real(minimum=1))
+    strides: int = field(default=6, validator=integer(1))
+    least: float = field(default=1e-3, validator=real(above=0, maximum=1))
+
+    def after_step(self, sigma: float, first: float, length: float, *, back: bool, strides: int = 0) -> float:
+        """Width after a step of this length taken at width `sigma`, the first being `first`.
+
+        `back`: it turned back; `strides`: steps to the bound in a row before it.
+        """
+        if not self.is_stride(sigma, length, back=back):
+            return max(sigma * self.shrink, self.least * first)
+        if strides >= self.strides:
+            return sigma * self.grow
+        return max(sigma, min(sigma * self.stretch, self.most * first))
+
+    @staticmethod
+    def is_stride(sigma: float, length: float, *, back: bool) -> bool:
+        """Whether a step went to the bound, on from the step before."""
+        return length >= _AT_BOUND * sigma and not back
+
+    def after_staying(self, sigma: float, first: float) -> float:
+        """Width after samples that did not differ."""
+        return min(sigma * self.grow, self.most * first)

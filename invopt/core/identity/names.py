@@ -1,0 +1,39 @@
+"""Names of functions and classes in files, which stay when a module moves: journals and snapshots outlive that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["reference"]
+
+# Modules of ours by the name that files written before version 0.2 know them by. One that moves once more keeps its
+# entry, under its new name; one that is new needs none.
+_MODULES = {
+    "invopt.adapters.session": "invopt._session",
+    "invopt.core.adaptive_width": "invopt._width",
+    "invopt.core.estimator": "invopt._estimator",
+    "invopt.core.evaluator": "invopt._evaluate",
+    "invopt.core.objective": "invopt._objective",
+    "invopt.core.optimizer": "invopt._optimizer",
+    "invopt.core.outcome": "invopt._outcome",
+    "invopt.core.problem": "invopt._problem",
+    "invopt.core.residual_equation": "invopt._sides",
+    "invopt.core.result": "invopt._result",
+    "invopt.core.schedules": "invopt._schedules",
+    "invopt.core.seeds": "invopt._seeds",
+    "invopt.network.chain_rule": "invopt._chained",
+    "invopt.run.scipy_habits": "invopt._scipy_habits",
+}
+# Likewise of what has moved from one module to another.
+_NAMES = {
+    "invopt.core.estimator:Point": "invopt._stopping:Point",
+    "invopt.core.problem:Chain": "invopt._chain:Chain",
+    "invopt.core.problem:Link": "invopt._chain:Link",
+}
+
+
+def reference(value: Any) -> str:
+    """Module and name of a function or class, as files know it."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    found = f"{module}:{name}"
+    return _NAMES.get(found) or f"{_MODULES.get(str(module), module)}:{name}"

@@ -1,0 +1,1 @@
+"""Clock, threads, processes, and turns: what the machine has to give."""

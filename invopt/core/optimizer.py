@@ -1,0 +1,144 @@
+"""Optimizer: how estimates become steps. Oracle: what lets a step spend evaluations of its own."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from invopt.core.estimator import Estimate, Order
+from invopt.core.evaluator import Evaluator
+from invopt.core.result import Status
+from invopt.core.seeds import SeedPolicy, SeedSource
+from invopt.exceptions import NonFiniteError
+
+__all__ = ["Optimizer", "Oracle"]
+
+
+class Oracle:
+    """What a step may ask for beyond the estimate it is given; everything is counted like any evaluation.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Where evaluations are spent.
+    estimate : callable
+        ``estimate(x) -> Estimate`` with the run's estimator at its present width.
+    rng : Generator
+        The run's rng.
+    repeat : callable, optional
+        The same as `estimate`, with the random numbers of the estimate that the step is given.
+    seeds : SeedPolicy, default "per_pair"
+        The estimator's, which holds for the values of the step too.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        estimate: Callable[[Tensor], Estimate],
+        rng: np.random.Generator,
+        repeat: Callable[[Tensor], Estimate] | None = None,
+        seeds: SeedPolicy = SeedPolicy.PER_PAIR,
+    ) -> None:
+        self._evaluator = evaluator
+        self._repeat = estimate if repeat is None else repeat
+        self._estimate = estimate
+        self._rng = rng
+        self._seeds = SeedSource(seeds, rng)
+        self._last: Estimate | None = None
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The run's rng, for methods that draw points."""
+        return self._rng
+
+    def estimate(self, x: Tensor) -> Estimate:
+        """Estimate at another point."""
+        self._last = self._estimate(self.project(x))
+        return self._last
+
+    def repeat(self, x: Tensor) -> Estimate:
+        """Estimate at another point with the same perturbations and seeds, and the same minibatch.
+
+        The noise of the two then cancels in their difference, as far as it can.
+        """
+        return self._repeat(self.project(x))
+
+    def known(self, x: Tensor) -> Estimate | None:
+        """The last estimate, if it was at `x` and would come out the same again: a line search's, at its end."""
+        last = self._last
+        if last is None or last.sigma > 0.0 or last.partial:
+            return None
+        return last if torch.equal(last.x, x) else None
+
+    def fun(self, x: Tensor) -> Tensor:
+        """Values of shape (k,) at the rows of `x`; of a failed evaluation inf.
+
+        All of a step have one seed, unless the policy of seeds says otherwise.
+        """
+        try:
+            values = self._evaluator.fun(x, seed=self._seeds.compare(x.shape[0]), keep_inf=True)
+        except NonFiniteError:
+            return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
+        return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)
+
+    def value(self, x: Tensor) -> float:
+        """Value at one point of shape (n,)."""
+        return float(self.fun(x[None])[0])
+
+    def project(self, x: Tensor) -> Tensor:
+        """Nearest point inside the bounds."""
+        return self._evaluator.project(x)
+
+    def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
+        """Gradient without the components that only push against an active bound."""
+        return self._evaluator.projected_gradient(x, jac)
+
+
+@frozen(kw_only=True)
+class Optimizer(abc.ABC):
+    """Frozen configuration of a method; what changes lives in its state object.
+
+    A step never prints, times, counts or seeds, and never modifies what it is given. All lengths are in units of the
+    problem's `x_scale`.
+
+    Attributes
+    ----------
+    requires : Order
+        What it needs of an estimate.
+    noise_aware : bool
+        Whether its own rule to end holds for noisy values; otherwise such an end is no success under noise.
+    """
+
+    requires: ClassVar[Order] = Order.JAC
+    # Whether its own rule to end holds for noisy values.
+    noise_aware: ClassVar[bool] = False
+    # Names by which `minimize` knows it too, each of which is its first argument.
+    stands_for: ClassVar[tuple[str, ...]] = ()
+    # Whether callbacks may take the point and the result, as those of one of scipy's methods do.
+    calls_back_with_state: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def init(self, x0: Tensor) -> Any:
+        """State before the first step."""
+
+    def recognises(self, state: Any, x0: Tensor) -> bool:
+        """Whether a state from a checkpoint, of the form of a fresh one, is one that it could have had."""
+        return True
+
+    @abc.abstractmethod
+    def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
+        """Next point of shape (n,) and next state, from the estimate at `x`."""
+
+    def status(self, state: Any) -> Status:
+        """Verdict of the method itself after a step; RUNNING unless it has a rule of its own."""
+        return Status.RUNNING
+
+    def close(self, state: Any) -> None:
+        """Release what the state holds; called once, at the end of a run."""
+        return

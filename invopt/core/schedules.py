@@ -1,0 +1,130 @@
+"""Schedules of the smoothing width and of step sizes: value by iteration."""
+
+from __future__ import annotations
+
+import abc
+import math
+
+from attrs import field, frozen, validators
+
+from invopt.core.validators import as_real, integer, real, require
+
+__all__ = ["Constant", "Exponential", "Linear", "Schedule", "StepDecay", "as_schedule"]
+
+_positive = validators.optional(real(above=0))
+
+
+@frozen(kw_only=True)
+class Schedule(abc.ABC):
+    """A positive number for each iteration.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem (its `sigma`).
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+
+    def at(self, iteration: int, default: float) -> float:
+        """Value at `iteration`, counted from 0; `default` stands in for a `start` of None."""
+        return self._ratio(iteration) * (default if self.start is None else self.start)
+
+    @abc.abstractmethod
+    def _ratio(self, iteration: int) -> float:
+        """Value at `iteration` as a multiple of `start`."""
+
+
+@frozen
+class Constant(Schedule):
+    """The same value throughout.
+
+    Parameters
+    ----------
+    start : float, optional
+        The value; None leaves it to the problem.
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+
+    def _ratio(self, iteration: int) -> float:
+        return 1.0
+
+
+@frozen
+class Linear(Schedule):
+    """Constant for a while, then a straight line down, then constant again: the paper authors' schedule.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    ratio : float, default 0.02
+        Last value as a fraction of the first, in (0, 1].
+    steps : int, default 30
+        Iterations from the first value to the last.
+    constant : int, default 0
+        Iterations at the first value before the descent.
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    ratio: float = field(default=0.02, validator=real(above=0, maximum=1), kw_only=True)
+    steps: int = field(default=30, validator=integer(1), kw_only=True)
+    constant: int = field(default=0, validator=integer(0), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        done = min(max(iteration - self.constant, 0) / self.steps, 1.0)
+        return 1.0 + done * (self.ratio - 1.0)
+
+
+@frozen
+class Exponential(Schedule):
+    """Multiplied by `factor` every iteration down to a floor.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    factor : float, default 0.9
+        Ratio of successive values, in (0, 1].
+    ratio : float, default 0.001
+        Floor as a fraction of the first value, in (0, 1].
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    factor: float = field(default=0.9, validator=real(above=0, maximum=1), kw_only=True)
+    ratio: float = field(default=0.001, validator=real(above=0, maximum=1), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        return max(self.factor**iteration, self.ratio)
+
+
+@frozen
+class StepDecay(Schedule):
+    """Constant, but multiplied by `factor` every `every` iterations: how learning rates of networks are lowered.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    factor : float, default 1/3
+        Ratio of successive values, in (0, 1].
+    every : int, default 12000
+        Iterations between two of them, at least 1.
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    factor: float = field(default=1 / 3, validator=real(above=0, maximum=1), kw_only=True)
+    every: int = field(default=12_000, validator=integer(1), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        return float(self.factor ** (iteration // self.every))
+
+
+def as_schedule(value: Schedule | float | None) -> Schedule | None:
+    """Return a schedule as it is, a number as a `Constant`, None as None."""
+    if value is None or isinstance(value, Schedule):
+        return value
+    number = as_real("sigma", value)
+    require("sigma", 0 < number < math.inf, "> 0 and finite", value)
+    return Constant(number)

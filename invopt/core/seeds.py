@@ -1,0 +1,107 @@
+"""Which evaluations share a renderer seed; references use seeds from 2**31 up, so none is shared by chance."""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invopt.core.formatting import shown
+from invopt.exceptions import UnknownNameError, suggest
+
+__all__ = ["FIRST_REFERENCE_SEED", "SeedPolicy", "SeedSource", "as_seed_policy"]
+
+FIRST_REFERENCE_SEED = 2**31
+
+
+class SeedPolicy(enum.Enum):
+    """Policy of seeds: of an estimator, and of the values that a method asks for in a step.
+
+    PER_PAIR: the halves of an antithetic pair (and of a difference of gradients) share one, pairs differ; the values
+    that a step compares share one. PER_ITERATION: all evaluations of one estimate share one, and so do the values of
+    one step. Under both, noise is measured by evaluations at the same point with different seeds.
+
+    FIXED: seed 0 throughout. An evaluation repeated gives the same value, so that there is no noise: none is measured,
+    and no error bar or status speaks of it.
+
+    FRESH: no two evaluations share one, and no noise cancels in a difference. The exception is an estimate that a
+    method has repeated (`Oracle.repeat`), which by definition has the seeds of the first.
+    """
+
+    PER_PAIR = "per_pair"
+    PER_ITERATION = "per_iteration"
+    FIXED = "fixed"
+    FRESH = "fresh"
+
+
+def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
+    """Return the policy that `value` is or names."""
+    if isinstance(value, SeedPolicy):
+        return value
+    known = [policy.value for policy in SeedPolicy]
+    if not isinstance(value, str) or value not in known:
+        raise UnknownNameError(f"unknown seed policy in 'seeds': {shown(value)}; {suggest(shown(value), known)}")
+    return SeedPolicy(value)
+
+
+class SeedSource:
+    """Seeds of one estimate, or of the values of one step, drawn from the one rng; nothing else draws them.
+
+    Parameters
+    ----------
+    policy : SeedPolicy
+        Which evaluations share a seed.
+    rng : Generator
+        Where seeds come from.
+    """
+
+    def __init__(self, policy: SeedPolicy, rng: np.random.Generator) -> None:
+        self._policy = policy
+        self._rng = rng
+        self._shared: NDArray[np.int64] | None = None
+        # What FRESH has drawn.
+        self._drawn: set[int] = set()
+
+    def draw(self, m: int, copies: int = 1) -> NDArray[np.int64]:
+        """Seeds for `copies` stacked blocks of `m` evaluations, row i of each block belonging together."""
+        if self._policy is SeedPolicy.FIXED:
+            return np.zeros(m * copies, dtype=np.int64)
+        if self._policy is SeedPolicy.PER_ITERATION:
+            return self.compare(m * copies)
+        return self.repeat(m, copies)
+
+    def compare(self, m: int) -> NDArray[np.int64]:
+        """Seeds for `m` evaluations to be compared: one for all that this source is asked for; under FRESH, none."""
+        if self._policy is SeedPolicy.FIXED:
+            return np.zeros(m, dtype=np.int64)
+        if self._policy is SeedPolicy.FRESH:
+            return self._distinct(m)
+        if self._shared is None:
+            self._shared = self._integers(1)
+        return np.repeat(self._shared, m)
+
+    def repeat(self, k: int, points: int = 1) -> NDArray[np.int64]:
+        """`k` seeds for each of `points` points, block by block: the same ones, or under FRESH others."""
+        if self._policy is SeedPolicy.FIXED:
+            return np.zeros(k * points, dtype=np.int64)
+        if self._policy is SeedPolicy.FRESH:
+            return self._distinct(k * points)
+        return np.tile(self._integers(k), points)
+
+    @staticmethod
+    def following(seed: int) -> int:
+        """The seed after another, for noise that is to change without a draw."""
+        return (seed + 1) % FIRST_REFERENCE_SEED
+
+    def _integers(self, size: int) -> NDArray[np.int64]:
+        return self._rng.integers(1, FIRST_REFERENCE_SEED, size)
+
+    def _distinct(self, size: int) -> NDArray[np.int64]:
+        """Integers that this source has not drawn before: of thousands, two would be equal by chance."""
+        found = self._integers(size)
+        for i, seed in enumerate(found.tolist()):
+            while seed in self._drawn:
+                found[i] = seed = int(self._integers(1)[0])
+            self._drawn.add(seed)
+        return found

@@ -1,0 +1,1 @@
+"""Where evaluations happen: counted, limited, checked; here or in workers."""

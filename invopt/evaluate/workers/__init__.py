@@ -1,0 +1,1 @@
+"""Workers: one implementation of `Objective.evaluate`."""

@@ -1,0 +1,1 @@
+"""An estimator behind a network: evaluators and the chain rule."""

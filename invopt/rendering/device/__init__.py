@@ -1,0 +1,1 @@
+"""What a machine renders with: LLVM, CUDA, and whether they work."""

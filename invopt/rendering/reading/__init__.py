@@ -1,0 +1,1 @@
+"""Scenes as they are read, told apart and written: dictionaries, files, keys."""

@@ -1,0 +1,89 @@
+"""Mitsuba's names of scene parameters, all in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from invopt.core.formatting import shown
+from invopt.exceptions import SceneError, suggest
+
+__all__ = [
+    "FACES",
+    "POSITION",
+    "TO_WORLD",
+    "VERTEX_NORMALS",
+    "VERTEX_POSITIONS",
+    "VERTEX_TEXCOORDS",
+    "group_of",
+    "member_of",
+    "of",
+    "resolve",
+    "to_world",
+]
+
+# Parameters of a mesh.
+VERTEX_POSITIONS = "vertex_positions"
+VERTEX_NORMALS = "vertex_normals"
+VERTEX_TEXCOORDS = "vertex_texcoords"
+FACES = "faces"
+# Pose of an instance, an analytic shape, a camera or a light; and of a point light.
+TO_WORLD = "to_world"
+POSITION = "position"
+
+# What users may leave out: the sides of a two-sided material, and the number or pixels inside a texture.
+_OPTIONAL = re.compile(r"\.(brdf_\d+|value|data)(?=\.|$)")
+
+
+def of(object_id: str, parameter: str) -> str:
+    """Key of a parameter of an object."""
+    return f"{object_id}.{parameter}"
+
+
+def to_world(object_id: str) -> str:
+    """Key of the pose of an instance, a camera or a light."""
+    return of(object_id, TO_WORLD)
+
+
+def group_of(object_id: str) -> str:
+    """Identifier of the shape group that holds a shape which an instance stands for."""
+    return f"{object_id}__group"
+
+
+def member_of(object_id: str) -> str:
+    """Identifier of that shape inside its group."""
+    return f"{object_id}__shape"
+
+
+def resolve(key: str, known: Iterable[str], shared: Mapping[str, str] | None = None) -> str:
+    """Mitsuba's name for `key`, which may leave out what is obvious; an unknown one is an error listing near ones.
+
+    Parameters
+    ----------
+    key : str
+        Name as the user has it.
+    known : iterable of str
+        Mitsuba's names.
+    shared : mapping of str to str, optional
+        Names of objects that others only refer to, by the place of the reference: "paint" by "box.bsdf".
+    """
+    known = list(known)
+    if key in known:
+        return key
+    meant = {_short(key)} | {f"{name}{_short(key)[len(at) :]}" for at, name in (shared or {}).items() if _in(key, at)}
+    found = [name for name in known if _short(name) in meant]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SceneError(f"the key {shown(key)} could be any of {', '.join(map(repr, found))}; give one of these")
+    raise SceneError(f"the scene has no parameter {shown(key)}; {suggest(key, {_short(name) for name in known})}")
+
+
+def _in(key: str, place: str) -> bool:
+    return _short(key).startswith(f"{place}.")
+
+
+def _short(key: str) -> str:
+    # A shape that was put into a group keeps the name its owner gave it.
+    key = re.sub(r"^(.+)__group\.\1__shape\.", r"\1.", key)
+    return _OPTIONAL.sub("", key)

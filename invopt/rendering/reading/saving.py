@@ -1,0 +1,268 @@
+"""Write a scene with its parameters as found."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from invopt.core.formatting import shown
+from invopt.exceptions import SceneError
+from invopt.rendering.backend import two_threads
+from invopt.rendering.bound import BoundScene
+from invopt.rendering.descriptions import look_at
+from invopt.rendering.reading import keys, loading
+from invopt.rendering.reading.loading import Blueprint
+from invopt.rendering.scene import LiveScene
+from invopt.rendering.values import renderer
+
+__all__ = ["check", "save", "save_bound"]
+
+# Materials whose file has two indices of refraction, of which the renderer keeps the ratio, "eta".
+_DIELECTRIC = ("dielectric", "thindielectric", "roughdielectric", "plastic", "roughplastic")
+# Part of a spot's angle that its beam takes where the file does not say.
+_BEAM, _CUTOFF = 0.75, 20.0
+# What a number may lose by being written as text.
+_TOLERANCE = 1e-4
+
+
+def save_bound(scene: BoundScene, blueprint: Blueprint, x: NDArray[np.float64], path: Path) -> None:
+    """Write a scene with its parameters at `x`, check what was written, and close the scene."""
+    point = torch.from_numpy(x)
+    try:
+        motions, settings = scene.motions(point), scene.settings(point)
+        scene.apply(point)
+        meant = scene.live.values()
+    finally:
+        scene.close()
+    save(blueprint, motions, settings, path)
+    check(path, meant, settings)
+
+
+def save(
+    blueprint: loading.Blueprint,
+    motions: Mapping[str, tuple[NDArray[np.float64], bool]],
+    settings: Mapping[str, NDArray[np.float64]],
+    path: Path,
+) -> None:
+    """Write an XML file; textures and meshes that exist in memory only go into files beside it.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+        The scene as it was.
+    motions : mapping
+        By object, a 4x4 matrix and whether it is in the object's own frame.
+    settings : mapping
+        Values by Mitsuba's names.
+    path : Path
+        File to write; files of the scene's own are referred to where they are.
+    """
+    mi = renderer()
+
+    if path.suffix.lower() != ".xml":
+        raise SceneError(f"a scene is saved as .xml: {str(path)!r}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with loading.parsed(blueprint) as (_, state):
+        names = loading.name_objects(state)
+        for name, (matrix, local) in motions.items():
+            _move(state.nodes[names[name]].props, matrix, local=local)
+        for key, value in settings.items():
+            _set(state, names, key, value, path)
+        for number, node in enumerate(state.nodes):
+            _keep_files(node.props, number, path)
+        with loading.readable("cannot be written"):
+            mi.parser.write_file(state, str(path))
+        _write_names(path, [state.nodes[index] for index in names.values()])
+
+
+def check(path: Path, meant: Mapping[str, NDArray[np.float64]], required: Collection[str]) -> None:
+    """Load what was written; a parameter that is not as meant is an error that names it, and the file stays.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    meant : mapping
+        Values by Mitsuba's names; those that the file has under another name cannot be compared.
+    required : collection of str
+        Names that the file must have.
+    """
+    kept = f"{str(path)!r} was written and is kept, but is not the scene found"
+    try:
+        live = LiveScene(loading.Blueprint(description=path.absolute(), variables={}))
+    except SceneError as error:
+        raise SceneError(f"{kept}: {error}") from None
+    try:
+        values = live.values()
+    finally:
+        live.close()
+    for name, value in meant.items():
+        if name in required and name not in values:
+            raise SceneError(f"{kept}: it has no parameter {name!r}")
+        if name in values and not _alike(values[name], value):
+            raise SceneError(f"{kept}: its {name!r} is {_shown(values[name])} instead of {_shown(value)}")
+
+
+def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    size = np.abs(b[np.isfinite(b)]).max(initial=0.0)
+    return a.shape == b.shape and np.allclose(a, b, rtol=_TOLERANCE, atol=_TOLERANCE * size + 1e-7, equal_nan=True)
+
+
+def _shown(value: NDArray[np.float64]) -> str:
+    return np.array2string(value.ravel(), precision=6, threshold=16, separator=", ")
+
+
+def _write_names(path: Path, nodes: list[Any]) -> None:
+    """Give the objects at the top their names: Mitsuba writes only those that others refer to."""
+    document = ElementTree.parse(path)
+    elements = list(document.getroot())
+    written = {element.get("id") for element in elements}
+    for kind in {loading.kind(node) for node in nodes}:
+        nameless = [element for element in elements if element.tag == kind and element.get("id") is None]
+        left = [node for node in nodes if loading.kind(node) == kind and node.props.id() not in written]
+        for element, node in zip(nameless, left, strict=True):
+            element.set("id", node.props.id())
+    document.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _move(props: Any, matrix: NDArray[np.float64], *, local: bool) -> None:
+    mi = renderer()
+
+    if props.plugin_name() == "point" and keys.TO_WORLD not in props:
+        place = np.array(props[keys.POSITION]).ravel() if keys.POSITION in props else np.zeros(3)
+        props[keys.POSITION] = mi.ScalarPoint3f(*(matrix[:3, :3] @ place + matrix[:3, 3]))
+        return
+    own = _pose(props)
+    props[keys.TO_WORLD] = mi.ScalarTransform4f(own @ matrix if local else matrix @ own)
+
+
+def _pose(props: Any) -> NDArray[np.float64]:
+    """Where the scene puts an object; the direction of a light becomes its pose."""
+    mi = renderer()
+
+    if keys.TO_WORLD in props:
+        return np.array(props[keys.TO_WORLD].matrix, dtype=np.float64).reshape(4, 4)
+    if props.plugin_name() != "directional" or "direction" not in props:
+        return np.eye(4)
+    direction = np.array(props["direction"], dtype=np.float64).ravel()
+    del props["direction"]
+    direction /= np.linalg.norm(direction)
+    # The frame that Mitsuba gives such a light.
+    up = np.array(mi.coordinate_system(mi.Vector3f(*direction.tolist()))[0], dtype=np.float64).ravel()
+    return look_at((0.0, 0.0, 0.0), direction.tolist(), up.tolist())
+
+
+def _set(state: Any, names: Mapping[str, int], key: str, value: NDArray[np.float64], path: Path) -> None:
+    """Walk down from the object at the top to the one that holds the parameter, and set it there."""
+    node, rest = _owner(state, names, key)
+    parts = rest.split(".")
+    while (child := _child(state, node, parts[0])) is not None:
+        node, parts = child, parts[1:]
+    props = node.props
+    name = parts[0]
+    if name in _SPECIAL and props.plugin_name() in _SPECIAL[name][0]:
+        _SPECIAL[name][1](props, float(value.ravel()[0]))
+    elif name == "data" and props.plugin_name() == "bitmap":
+        _write_bitmap(props, value, path.with_name(f"{path.stem}_{re.sub(r'[^0-9A-Za-z]+', '_', key)}.exr"))
+    elif parts in ([name], [name, "value"]) and value.size in (1, 3):
+        props[name] = _as_property(value, props, name)
+    else:
+        raise SceneError(
+            f"{shown(key)} was found, but cannot be written to a scene file: save `res.parameters` instead"
+        )
+
+
+def _set_field_of_view(props: Any, value: float) -> None:
+    if "focal_length" in props:
+        del props["focal_length"]
+    props["fov"], props["fov_axis"] = value, "x"
+
+
+def _set_ratio(props: Any, value: float) -> None:
+    props["int_ior"], props["ext_ior"] = value, 1.0
+
+
+def _set_cutoff(props: Any, value: float) -> None:
+    # In a file without it the beam would follow the angle; in the renderer it stays.
+    if "beam_width" not in props:
+        props["beam_width"] = _BEAM * float(props.get("cutoff_angle", _CUTOFF))
+    props["cutoff_angle"] = value
+
+
+# Parameters that files have in another form than the renderer, and the plugins where that is so.
+_SPECIAL: dict[str, tuple[tuple[str, ...], Callable[[Any, float], None]]] = {
+    "x_fov": (("perspective", "thinlens"), _set_field_of_view),
+    "eta": (_DIELECTRIC, _set_ratio),
+    "cutoff_angle": (("spot",), _set_cutoff),
+}
+
+
+def _owner(state: Any, names: Mapping[str, int], key: str) -> tuple[Any, str]:
+    # An object inside another that has a name of its own is addressed by it alone.
+    indices = {node.props.id(): number for number, node in enumerate(state.nodes) if node.props.id()} | dict(names)
+    parts = key.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:end])
+        if name in indices:
+            return state.nodes[indices[name]], ".".join(parts[end:])
+    raise SceneError(f"{shown(key)} was found, but its object has no name in the scene file")
+
+
+def _child(state: Any, node: Any, name: str) -> Any:
+    """Object inside an object, by the name that Mitsuba's parameters give it."""
+    held = loading.children(node)
+    if name in held:
+        return state.nodes[held[name]]
+    # Those given without a name are called by their kind: bsdf, emitter, brdf_0.
+    kind, _, number = name.partition("_")
+    kind = "bsdf" if kind == "brdf" else kind
+    alike = [state.nodes[index] for index in held.values() if loading.kind(state.nodes[index]) == kind]
+    position = int(number) if number.isdigit() else 0
+    return alike[position] if position < len(alike) else None
+
+
+def _as_property(value: NDArray[np.float64], props: Any, name: str) -> Any:
+    mi = renderer()
+
+    if value.size == 1:
+        return float(value.ravel()[0])
+    if name == keys.POSITION:
+        return mi.ScalarPoint3f(*value.tolist())
+    return mi.ScalarColor3f(*value.tolist())
+
+
+def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
+    mi = renderer()
+
+    with two_threads():
+        mi.Bitmap(np.ascontiguousarray(value, dtype=np.float32)).write(str(path))
+    for name in ("bitmap", "data"):
+        if name in props:
+            del props[name]
+    props["filename"] = str(path.absolute())
+    if props.plugin_name() == "bitmap":
+        props["raw"] = True
+
+
+def _keep_files(props: Any, number: int, path: Path) -> None:
+    """Files by their absolute place; those made for loading are copied, and pixels in memory become a file."""
+    mi = renderer()
+
+    if "bitmap" in props:
+        _write_bitmap(props, np.array(props["bitmap"], dtype=np.float64), path.with_name(f"{path.stem}_{number}.exr"))
+    if "filename" not in props:
+        return
+    file = Path(str(mi.file_resolver().resolve(props["filename"])))
+    if file.parent.name.startswith(loading.TEMPORARY):
+        kept = path.with_name(f"{path.stem}_{number}{file.suffix}")
+        shutil.copyfile(file, kept)
+        file = kept
+    props["filename"] = str(file.absolute())

@@ -1,0 +1,1 @@
+"""A run: composed, looped, ended, reported."""

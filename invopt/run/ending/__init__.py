@@ -1,0 +1,1 @@
+"""The end of a run: what is measured, and the answer."""

@@ -1,0 +1,1 @@
+"""What a run keeps in files, and which run it goes on with."""

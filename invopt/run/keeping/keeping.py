@@ -1,0 +1,204 @@
+"""What a run keeps in files: a journal of its evaluations, or snapshots of a training."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from typing import Any
+
+import attrs
+import torch
+
+from invopt.core.estimator import Estimate, Order, Point
+from invopt.core.machine.clock import Clock
+from invopt.core.objective import Objective
+from invopt.core.result import History, OptimizeResult
+from invopt.exceptions import InvoptError, JournalError, JournalWarning
+from invopt.journal.claim import environment, subject_of
+from invopt.journal.journaled import Journaled
+from invopt.journal.recorder import Recorder
+from invopt.journal.trimming import trim
+from invopt.run.run import Run
+from invopt.run.standing import Standing
+from invopt.run.stopping import PlateauWatch
+from invopt.snapshots.keeper import Keeper
+from invopt.snapshots.snapshot import Snapshot, reduced, restored
+
+__all__ = ["Keeping"]
+
+Resumed = tuple[torch.Tensor, Any, Any, float, Estimate | None]
+
+
+class Keeping:
+    """The journal or the checkpoint of one run; without either it does nothing.
+
+    Parameters
+    ----------
+    run : Run
+        What is run.
+    clock : Clock
+        The run's clock.
+    """
+
+    def __init__(self, run: Run, clock: Clock) -> None:
+        self._run, self._clock = run, clock
+        self._recorder = None if run.kept.claim is None else Recorder(run.kept.claim)
+        self._journaled: Journaled | None = None
+        self._descended = 0.0
+        parts = (run.problem, run.estimator, run.method)
+        checkpoint, comparable = run.kept.files.checkpoint, run.estimator.comparable
+        self._keeper = (
+            None
+            if checkpoint is None
+            else Keeper(checkpoint, run.kept.digests, set(run.kept.given), parts, comparable=comparable)
+        )
+
+    def kept(self, objective: Objective) -> Objective:
+        """The objective, its evaluations kept in the journal if there is one."""
+        if self._recorder is None:
+            return objective
+        self._journaled = Journaled(
+            objective,
+            self._recorder,
+            clock=self._clock,
+            keep_failures=self._run.failures == "nan",
+        )
+        return self._journaled
+
+    def descended(self) -> None:
+        """Take note that the descent has ended, and that the answer is measured next."""
+        self._descended = self._clock()
+        if self._journaled is not None:
+            self._journaled.purpose = "answer"
+
+    # Snapshots.
+
+    def resumed(self, standing: Standing, memory: Any, state: Any, plateau: PlateauWatch) -> Resumed | None:
+        """Where a training goes on, if it is kept: x, what the parts remember, step and estimate; all else is set."""
+        x = self._run.problem.as_tensor(self._run.x0)
+        if self._keeper is None:
+            return None
+        found = self._keeper.found(x, memory, state, attrs.asdict(standing.evaluator.counts))
+        if found is None:
+            return None
+        record = found.record
+        try:
+            self._run.rng.bit_generator.state = found.rng
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise self._keeper.damaged(f"its state of the generator is none: {error}") from None
+        standing.history = History.from_columns(record["history"])
+        for name, value in record["counts"].items():
+            # In place: behind a chain, all evaluators count here.
+            setattr(standing.evaluator.counts, name, value)
+        standing.highest, standing.last, standing.best = (
+            restored(record[name]) for name in ("highest", "last", "best")
+        )
+        plateau.flat, plateau.spent = record["flat"], record["spent"]
+        self._clock.at_least(record["seconds"])
+        estimate = None if record["estimate"] is None else restored(record["estimate"]).estimate
+        return found.x, found.memory, found.state, record["step"], estimate
+
+    def note(
+        self,
+        standing: Standing,
+        x: torch.Tensor,
+        memory: Any,
+        state: Any,
+        step: float,
+        plateau: PlateauWatch,
+        estimate: Estimate | None,
+    ) -> None:
+        """Take note of where a training stands between two iterations."""
+        curved = self._run.method.requires & (Order.HESS | Order.HESSP)
+        if not self._keeper or (curved and estimate is not None and (estimate.hessian or estimate.product)):
+            # What was estimated last has curvature that the method will ask for, and that no file can hold.
+            return
+        record = {
+            "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
+            "step": step,
+            "flat": plateau.flat,
+            "spent": plateau.spent,
+            "counts": attrs.asdict(standing.evaluator.counts),
+            "rows": len(standing.history),
+            "seconds": self._clock(),
+            "highest": standing.highest,
+            "last": standing.last,
+            "best": standing.best,
+        }
+        rng = dict(self._run.rng.bit_generator.state)
+        self._keeper.note(Snapshot(x=x, memory=memory, state=state, rng=rng, record=record), standing.history)
+
+    # The end.
+
+    @property
+    def replayed(self) -> int:
+        """Evaluations that were in the journal."""
+        return 0 if self._recorder is None else self._recorder.replayed
+
+    @property
+    def note_of_result(self) -> str:
+        """What a reader of the result should know of the journal."""
+        recorder = self._recorder
+        if recorder is None or recorder.inexact == 0:
+            return ""
+        return (
+            f"{recorder.inexact} of {recorder.replayed} evaluations in the journal were at points that differ from "
+            f"these in the last bits: it was written under {_changes(self._run.kept.environment)}"
+        )
+
+    def close(self, standing: Standing, result: OptimizeResult) -> None:
+        """Write what is not yet written, the result among it, and let go of the files."""
+        if self._keeper:
+            self._keeper.write()
+        if self._recorder is None:
+            return
+        result.resolve()
+        self._recorder.close(
+            {
+                "status": standing.status.name,
+                "message": str(result.message),
+                "x": result.x.tobytes(),
+                "fun": float(result.fun),
+                "fun_standard_error": float(result.fun_standard_error),
+                "nfev": int(result.nfev),
+                "seconds": float(result.seconds),
+                "clock": self._descended or self._clock(),
+            },
+            self._subject_now(),
+        )
+        journal = self._run.kept.files.journal
+        if journal is not None and not self._recorder.trouble:
+            with contextlib.suppress(JournalError, OSError):
+                trim(journal)
+
+    def _subject_now(self) -> str | None:
+        """Digest of the problem as the run leaves it, if that is another one than at its start."""
+        kept = self._run.kept
+        assert kept.subject is not None
+        assert kept.claim is not None
+        try:
+            subject = subject_of(kept.subject.digests())
+        except InvoptError:
+            return None
+        return None if subject == kept.claim.subject else subject
+
+    def warn(self, result: OptimizeResult) -> None:
+        """Warn of files that could not be written; where warnings are errors, the error carries the result."""
+        keepers = (self._recorder, self._keeper)
+        trouble = "; ".join(keeper.trouble for keeper in keepers if keeper and keeper.trouble)
+        if not trouble:
+            return
+        try:
+            warnings.warn(f"{trouble}: the result is not affected", JournalWarning, stacklevel=5)
+        except JournalWarning as warning:
+            warning.result = result  # type: ignore[attr-defined]
+            raise
+
+
+def _changes(before: dict[str, str]) -> str:
+    """Versions that differ from the present ones."""
+    now = environment()
+    found = [
+        f"{name} {before.get(name)} (now {version})" for name, version in now.items() if before.get(name) != version
+    ]
+    return ", ".join(found) or "the same versions on another machine"

@@ -1,0 +1,157 @@
+"""In which file a run is kept, what tells it from others there, and the parts that it goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+
+from invopt.core.formatting import shown
+from invopt.core.identity import digest
+from invopt.core.problem import Problem, has_weights
+from invopt.exceptions import IncompatibleError
+from invopt.journal import Journal
+from invopt.journal.claim import Claim
+from invopt.journal.reader import as_journal
+from invopt.run.default_parts import Choice
+from invopt.run.keeping.resuming import resume
+from invopt.run.keeping.run_identity import part_digests, rng_digest, subject_digests
+from invopt.snapshots import Checkpoint, as_checkpoint
+
+__all__ = ["Composed", "Files", "Kept", "Subject", "as_files", "compose"]
+
+
+class Files(NamedTuple):
+    """The journal or the checkpoint of a run; None where it has none."""
+
+    journal: Journal | None
+    checkpoint: Checkpoint | None
+
+
+_NONE = Files(None, None)
+
+
+@frozen(kw_only=True, eq=False)
+class Subject:
+    """What is minimised, from where, within which bounds, in which scales; `identity` stands for its content."""
+
+    problem: Problem
+    x0: NDArray[np.float64]
+    bounds: Bounds | None
+    x_scale: NDArray[np.float64]
+    identity: str | None
+
+    def digests(self) -> dict[str, str]:
+        """Digest of each part."""
+        found = subject_digests(self.problem, self.bounds, self.x_scale, self.identity)
+        return found | {"start": digest(self.x0, "x0")}
+
+
+@frozen(kw_only=True, eq=False)
+class Kept:
+    """How a run is kept; nothing where it is not.
+
+    Attributes
+    ----------
+    files : Files
+    subject : Subject or None
+    digests : dict of str
+        Digests of all that the run is made of.
+    given : frozenset of str
+        Those that a checkpoint must agree in: start and generator only where they were given.
+    claim : Claim or None
+        The run of the journal.
+    environment : dict of str
+        Versions and machine that this run began with; empty for a new one.
+    """
+
+    files: Files = _NONE
+    subject: Subject | None = None
+    digests: dict[str, str] = field(factory=dict)
+    given: frozenset[str] = frozenset()
+    claim: Claim | None = None
+    environment: dict[str, str] = field(factory=dict)
+
+
+class Composed(NamedTuple):
+    """Estimator and method, the generator, and how the run is kept."""
+
+    choice: Choice
+    rng: np.random.Generator
+    kept: Kept
+
+
+def as_files(problem: Problem, journal: Any, checkpoint: Any, identity: Any) -> Files:
+    """Check how a run is to be kept: a checkpoint of a problem that is not a training is a journal at that path."""
+    if identity is not None and (not isinstance(identity, str) or not identity):
+        raise TypeError(f"'identity' must be a text that is not empty: {shown(identity)}")
+    if journal is not None and checkpoint is not None:
+        raise ValueError("give 'journal' or 'checkpoint', not both: a run is kept in one file")
+    if has_weights(problem):
+        if journal is not None:
+            raise IncompatibleError(
+                f"'journal' keeps evaluations, and {type(problem).__name__} trains a network: give 'checkpoint', which "
+                f"keeps its weights"
+            )
+        return Files(None, as_checkpoint(checkpoint))
+    if checkpoint is None:
+        return Files(as_journal(journal), None)
+    return Files(as_journal(checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint, "checkpoint"), None)
+
+
+def compose(
+    subject: Subject,
+    choose: Callable[[float], Choice],
+    maxfev: float,
+    rng: np.random.Generator,
+    files: Files,
+    given: dict[str, bool],
+) -> Composed:
+    """Choose the parts, or find those of the run to go on with.
+
+    Parameters
+    ----------
+    subject : Subject
+        What is minimised.
+    choose : callable
+        ``choose(maxfev)``: estimator and method for a budget.
+    maxfev : float
+        Budget of this call.
+    rng : Generator
+        Generator of this call.
+    files : Files
+        Where the run is kept.
+    given : dict of bool
+        Whether "start" and "rng" were given.
+    """
+    if files == _NONE:
+        return Composed(choose(maxfev), rng, Kept())
+    digests = subject.digests()
+    needed = frozenset(name for name in [*digests, "estimator", "method", "rng"] if given.get(name, True))
+    if files.journal is None:
+        choice = choose(maxfev)
+        whole = digests | part_digests(choice.estimator, choice.method) | {"rng": rng_digest(rng)}
+        return Composed(choice, rng, Kept(files=files, subject=subject, digests=whole, given=needed))
+    found = resume(
+        files.journal,
+        subject.problem,
+        digests,
+        choose,
+        maxfev,
+        rng,
+        rng_given=given["rng"],
+        x_scale=subject.x_scale,
+    )
+    kept = Kept(
+        files=files,
+        subject=subject,
+        digests=digests,
+        given=needed,
+        claim=found.claim,
+        environment=found.environment,
+    )
+    return Composed(found.choice, found.rng, kept)

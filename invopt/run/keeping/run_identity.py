@@ -1,0 +1,42 @@
+"""What tells a run from others: digests of its problem, start, bounds, scales, parts and generator."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+
+from invopt.core.identity import digest, digests
+from invopt.core.machine.turn import one_at_a_time
+from invopt.core.problem import Problem
+
+__all__ = ["part_digests", "rng_digest", "subject_digests"]
+
+
+def subject_digests(
+    problem: Problem, bounds: Bounds | None, x_scale: NDArray[np.float64], identity: str | None
+) -> dict[str, str]:
+    """Digests of what is minimised, within which bounds, in which scales; `identity` stands for the problem's own."""
+    if identity is None:
+        # Of a scene, its content is what Mitsuba's parser reads.
+        with one_at_a_time() if problem.renders else nullcontext():
+            found = digests(problem.identity_content())
+    else:
+        found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
+    # What the runtime says, by name: a renderer's backend, by which one seed draws otherwise.
+    found |= {name: digest(value, name) for name, value in problem.runtime.identity_of(problem).items()}
+    box = None if bounds is None else [bounds.lb, bounds.ub]
+    return found | digests({"bounds": box, "x_scale": x_scale})
+
+
+def part_digests(estimator: Any, method: Any) -> dict[str, str]:
+    """Digests of estimator and method: classes and fields, and their code where it is a user's own."""
+    return digests({"estimator": estimator, "method": method})
+
+
+def rng_digest(rng: np.random.Generator) -> str:
+    """Digest of a generator's state."""
+    return digest(rng.bit_generator.state, "rng")

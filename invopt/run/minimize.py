@@ -1,0 +1,252 @@
+"""`minimize`: a run from its parts to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import Bounds
+
+from invopt.core.estimator import Estimator
+from invopt.core.objective import Objective
+from invopt.core.optimizer import Optimizer
+from invopt.core.problem import Problem
+from invopt.core.result import OptimizeResult
+from invopt.evaluate.failures import Failures
+from invopt.evaluate.workers.open import Workers
+from invopt.journal import Journal
+from invopt.run.loop import run_loop
+from invopt.run.prepare import prepare
+from invopt.run.scipy_habits import by_position
+from invopt.snapshots import Checkpoint
+
+__all__ = ["minimize", "minimize_on"]
+
+
+def minimize(
+    problem: Problem | str | Callable[..., Any],
+    *parts: Estimator | Optimizer | ArrayLike | tuple[Any, ...] | None,
+    estimator: Estimator | str | None = None,
+    method: Optimizer | str | None = None,
+    x0: ArrayLike | None = None,
+    args: Any = (),
+    jac: Callable[..., Any] | bool | None = None,
+    hess: Callable[..., Any] | None = None,
+    hessp: None = None,
+    bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = None,
+    constraints: tuple[()] = (),
+    x_scale: ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+    maxiter: float | None = None,
+    maxfev: float | None = None,
+    maxtime: float | None = None,
+    tol: float | None = None,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
+    max_nonfinite: float = 0.5,
+    failures: Failures = "raise",
+    timeout: float | None = None,
+    callback: Callable[..., object] | None = None,
+    options: Mapping[str, Any] | None = None,
+    workers: Workers | None = None,
+    progress: bool | None = None,
+    journal: Journal | str | Path | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
+    identity: str | None = None,
+) -> OptimizeResult:
+    """Minimize a black box from samples of its values.
+
+    Parameters
+    ----------
+    problem : Problem, str or callable
+        What is minimised: an object, a registered name ("mug"), or ``f(x) -> float`` together with `x0`.
+    *parts
+        By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args, method)``.
+    estimator : Estimator or str, optional
+        How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` where a
+        function has its own; what the problem names itself; else `GaussNewton` where residuals are known,
+        `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
+        paper's `AggregateHVP` with `FletcherReevesCG`, at its authors' settings.
+    method : Optimizer or str, optional
+        How they become steps; by default the best match for what the estimator provides. Names of scipy's methods, in
+        any case, stand for `optimizers.Scipy`, but for those that name one of ours: "bfgs", "cg", "newton-cg".
+    x0 : array_like, shape (n,), optional
+        Start; by default the problem's. One number where n = 1.
+    args : tuple, optional
+        Further arguments of a callable, after x: ``f(x, *args)``, and of its `jac` and `hess`.
+    jac : callable or True, optional
+        Gradient of a callable, shape (n,); True: it returns (f, gradient). Estimators that sample do not use it.
+    hess : callable, optional
+        Its Hessian, shape (n, n), together with `jac`.
+    hessp, constraints
+        Refused: they are scipy's, and not supported.
+    bounds : Bounds or iterable of pairs, optional
+        Box that no evaluation leaves: points outside are projected. None or inf in a pair is no bound. By default the
+        problem's.
+    x_scale : array_like, shape (n,), optional
+        Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
+    rng : Generator, int or None
+        The one source of randomness (SPEC 7).
+    maxiter, maxfev : int, optional
+        Iterations and evaluations, never exceeded; 1e4 is an integer. Without any budget, `maxiter` is
+        ``min(200 n, 10000)``. With a method of scipy's, an iteration is a point that it visits.
+    maxtime : float, optional
+        Seconds after which no evaluation is begun. In ``workers=k`` those at work are ended then; in an executor they
+        are given up.
+    tol : float, optional
+        Both `gtol` and `xtol`, where they are not given.
+    gtol : float, optional
+        By default 1e-6. Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of
+        `x_scale`).
+    xtol : float, optional
+        By default 1e-8. Converged when the step is no longer than this, in units of `x_scale`.
+    ftol : float, optional
+        By default 0, never. Converged when
+        ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
+    max_nonfinite : float, default 0.5
+        Share of a call's evaluations that may fail: with nan, -inf, residuals that are not finite, or as `failures`
+        says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. Where a method asks for one
+        value at a time, it is the share of all evaluations so far, and a failed one is as bad as inf.
+    failures : {"raise", "nan"}, default "raise"
+        What an exception of `fun`, or a `timeout`, means: the end of the run, or a failed evaluation. The first one is
+        logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or
+        type is an error either way.
+    timeout : float, optional
+        Seconds that one call of `fun` may take in a worker, > 0. With ``workers=k`` its process is then ended and
+        replaced. Nothing can be ended in an executor, and it does not say when a call began: when no call has finished
+        for this long, the first unfinished one, and all that the executor says are running, have failed. The executor
+        goes on with them, and a worker that never returns stays occupied. Refused with a map and without workers.
+    callback : callable, optional
+        Called after every iteration: ``callback(intermediate_result)``, by keyword, where a parameter has this name;
+        else ``callback(xk)`` with a copy of the point. Raising ``StopIteration`` ends the run. What it returns counts,
+        as in scipy, only for ``callback(xk, state)``, which is for the method "trust-constr": True ends the run.
+    options : dict, optional
+        scipy's: ``maxiter``, ``maxfev`` or ``maxfun``, ``maxtime``, ``gtol``, ``xtol``, ``ftol``, ``disp`` (`progress`)
+        stand for the arguments. With a method of scipy's all but ``maxfev``, ``maxtime`` and ``disp`` are that
+        method's own, as is `tol`; the run's tolerances are then only tightened by them.
+    workers : int, map-like callable or Executor, optional
+        Where evaluations happen. None or 1: in this process. An int k >= 2: in k processes of one thread each, started
+        for this run, each with the objective open; two such beat one process on two cores. Or ``workers(func,
+        iterable)``, as in scipy, or any ``concurrent.futures.Executor``: a process pool, loky's, that of
+        ``dask.distributed.Client(...).get_executor()``. See Notes.
+    progress : bool, optional
+        Show a progress bar; by default where stderr is a terminal.
+    journal : Journal, str or Path, optional
+        File that every evaluation is committed to before a method sees it; cheap ones within a second, together. A call
+        with the same problem, start, bounds, scales, estimator and method goes on with the run that is there, to the
+        bits of one that never stopped, and evaluates nothing twice; without an `rng`, with the run's own. Budgets and
+        tolerances may be others. Many runs of many problems share one file; see `Journal`.
+    checkpoint : Checkpoint, str or Path, optional
+        The same for the training of a network, which has no evaluations worth keeping: its state is written every
+        minute and at its end, and `x0` and `rng` count only where they are given. For any other problem this is
+        `journal`.
+    identity : str, optional
+        Name of the problem in that file, in place of its content: for what cannot be told by content. Change it
+        whenever the problem changes.
+
+    Returns
+    -------
+    OptimizeResult
+        See there; Ctrl-C returns what there is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For bad arguments, before the first evaluation; `IncompatibleError` for parts that do not fit.
+    EvaluationError, NonFiniteError
+        If the objective fails. Whatever ends a run by an error, a callback's or SystemExit too, the error's attribute
+        ``result`` holds what was found.
+    IdentityError, JournalError, CheckpointError
+        If a run that is to be kept cannot be told from others, or its file is none of ours, damaged or of another run.
+
+    Notes
+    -----
+    **The answer.** ``res.fun`` is measured at ``res.x``, with a standard error, by at most 24 evaluations when the
+    descent has ended; an eighth of `maxfev` at most is kept for them. The last point, the lowest one that an estimate
+    or an evaluation found, and the start are compared under the same seeds: the answer is never worse than any of them
+    by more than the noise. Two evaluations a typical change away see whether the objective depends on x there; where
+    exact derivatives are exactly zero, up to eight more tell a step from a minimum. A status of success that these
+    values do not bear out becomes UNSURE, PLATEAU or MISMATCH. After Ctrl-C, SIGTERM, which acts like it, or an error,
+    the answer of an expensive objective is the lowest value there is.
+
+    **inf** is worse than every finite value. Methods that compare values see inf. Estimators that sample see the
+    largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
+    ends with `NonFiniteError`, or with the status NONFINITE.
+
+    **Threads.** A run keeps torch and BLAS to one thread, unless x is the weights of a network that does not render:
+    points are small, and threads that wait for each other make a run slower. `fun` and the callback have the number of
+    threads that the program had before, unless the problem renders; and so has everything after the run. Workers have
+    one thread each.
+
+    **Workers.** Random numbers are still drawn here. Rows of points are handed out in chunks that do not depend on the
+    number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its
+    number of threads. The problem travels by cloudpickle: lambdas, closures, and what a script, a notebook or
+    ``python -c`` defines are copied, together with the globals they use, as they are at the start of the run; what they
+    change is the copy, also in a map or in threads of this process. A script needs no
+    ``if __name__ == "__main__"`` and is not run again. A worker that dies is replaced and its points are evaluated
+    again; if that worker dies over the same points, the evaluation has failed. Where a GPU renders, one process owns
+    it: a number is reduced to 1. In processes started here stdin is empty, and what they print goes to stderr.
+
+    **Turns.** Threads take turns with the renderer: a run whose problem renders in this process waits until another
+    thread's has ended, for Mitsuba cannot be used by two at a time. A run within a callback goes on in its turn.
+
+    Workers of an executor or a map are yours: they keep the last objective open until they end or open another. On
+    other machines ``maxtime`` cannot call off what they have queued. A map is waited for until it returns.
+
+    Examples
+    --------
+    >>> import invopt
+    >>> res = invopt.minimize(lambda x: (x[0] - 1) ** 2 + x[1] ** 2, x0=[3.0, 2.0], rng=0, maxfev=600)
+    >>> bool(abs(res.x[0] - 1) < 1e-2)
+    True
+    """
+    given = by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args})
+    run = prepare(
+        problem,
+        **given,
+        jac=jac,
+        hess=hess,
+        hessp=hessp,
+        bounds=bounds,
+        constraints=constraints,
+        x_scale=x_scale,
+        rng=rng,
+        maxiter=maxiter,
+        maxfev=maxfev,
+        maxtime=maxtime,
+        tol=tol,
+        gtol=gtol,
+        xtol=xtol,
+        ftol=ftol,
+        max_nonfinite=max_nonfinite,
+        failures=failures,
+        timeout=timeout,
+        callback=callback,
+        options=options,
+        workers=workers,
+        progress=progress,
+        journal=journal,
+        checkpoint=checkpoint,
+        identity=identity,
+    )
+    with run.open() as objective:
+        return run_loop(run, objective)
+
+
+def minimize_on(
+    objective: Objective, problem: Any, estimator: Any = None, method: Any = None, **options: Any
+) -> OptimizeResult:
+    """Minimise on an objective that is open already and stays open, as `minimize` does otherwise.
+
+    Parameters
+    ----------
+    objective : Objective
+        The open objective of the problem.
+    problem, estimator, method, **options
+        As in `minimize`; `workers` mean nothing here.
+    """
+    return run_loop(prepare(problem, estimator, method, **options), objective)

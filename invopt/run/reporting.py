@@ -1,0 +1,132 @@
+"""What a run reports: rows of its history, and its result."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from invopt.core.estimator import Point
+from invopt.core.result import Deferred, History, OptimizeResult, Status
+from invopt.run.keeping.keeping import Keeping
+from invopt.run.standing import Standing
+
+__all__ = ["as_array", "record", "result_of"]
+
+
+def as_array(x: torch.Tensor) -> NDArray[np.float64]:
+    """What users get for a tensor of the loop's."""
+    array: NDArray[np.float64] = x.detach().cpu().double().numpy()
+    return array
+
+
+def record(standing: Standing, point: Point, step: float) -> None:
+    """Add a row to the history of a run."""
+    estimate, n = point.estimate, standing.run.problem.n
+    # Copying a network's weights every iteration would cost more than the history, which keeps none, is worth.
+    small = n <= History.max_n
+    error = estimate.standard_error if small else None
+    standing.history.append(
+        x=_point(standing, point.x) if small else math.nan,
+        fun=estimate.fun,
+        fun_standard_error=estimate.fun_standard_error,
+        smoothed=float(estimate.sigma > 0),
+        step=step,
+        sigma=estimate.sigma,
+        nfev=standing.evaluator.nfev,
+        seconds=standing.clock(),
+        standard_error=np.full(n if small else (), np.nan) if error is None else _derivative(standing, error),
+    )
+
+
+def _point(standing: Standing, x: torch.Tensor) -> NDArray[np.float64]:
+    return as_array(standing.evaluator.unscale(x)).copy()
+
+
+def _derivative(standing: Standing, derivative: torch.Tensor) -> NDArray[np.float64]:
+    """A derivative over all parameters, in the problem's own units; 0 for those that are held."""
+    run = standing.run
+    return run.sought.whole(np.asarray(as_array(derivative) / run.sought.of(run.x_scale)))
+
+
+def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] | None:
+    """Error bars of the parameters, which are those of the last point."""
+    if point is None or point is not standing.last or point.estimate.x_standard_error is None:
+        return None
+    run = standing.run
+    return run.sought.whole(np.asarray(as_array(point.estimate.x_standard_error) * run.sought.of(run.x_scale)))
+
+
+def _present(standing: Standing) -> Point | None:
+    """What the answer would be now, by estimates alone.
+
+    The last point; unless, where it has not converged, an earlier one was lower by more than two errors. A wide
+    kernel's value is uncertain: one that has grown again is no reason to leave what a narrow one found.
+    """
+    if standing.last is None or standing.best is None:
+        return standing.last
+    last, best = standing.last.estimate, standing.best.estimate
+    if standing.status.success or not standing.run.estimator.comparable:
+        return standing.last
+    if last.sigma > best.sigma and last.fun > best.fun:
+        return standing.best
+    margin = 2 * math.hypot(last.fun_standard_error, best.fun_standard_error)
+    return standing.last if last.fun <= best.fun + margin else standing.best
+
+
+def _message(standing: Standing, keeping: Keeping) -> str:
+    notes = [] if standing.last is None else [standing.last.estimate.note]
+    if standing.answer is not None and standing.answer.note:
+        notes = [standing.answer.note]
+    if standing.last is None and standing.status is Status.MAXFEV:
+        budget, cost = standing.evaluator.budget.maxfev, standing.run.estimator.cost(standing.evaluator.n)
+        notes = [f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""]
+    notes += [standing.evaluator.counts.summary, keeping.note_of_result]
+    return "; ".join([standing.status.value, *(note for note in notes if note)])
+
+
+def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
+    """Everything known now; what takes copying is worked out when asked for."""
+    run, answer = standing.run, standing.answer
+    point = _present(standing) if answer is None else answer.point
+    x = None if point is None else point.x
+    fun, error = (math.nan, math.nan) if point is None else (point.estimate.fun, point.estimate.fun_standard_error)
+    if answer is not None:
+        x, fun, error = answer.x, answer.fun, answer.fun_standard_error
+
+    def at(of: torch.Tensor | None) -> Deferred | None:
+        return None if of is None else Deferred(partial(_point, standing, of))
+
+    def derivative(of: torch.Tensor | None) -> Deferred | None:
+        return None if of is None else Deferred(partial(_derivative, standing, of))
+
+    result = OptimizeResult(
+        x=run.x0.copy() if x is None else at(x),
+        fun=fun,
+        fun_standard_error=error,
+        jac=None if point is None else derivative(point.estimate.jac),
+        standard_error=None if point is None else derivative(point.estimate.standard_error),
+        x_standard_error=_error_bars(standing, point),
+        x_last=None if standing.last is None else at(standing.last.x),
+        fun_last=math.nan if standing.last is None else standing.last.estimate.fun,
+        x_best=None if standing.best is None else at(standing.best.x),
+        fun_best=math.nan if standing.best is None else standing.best.estimate.fun,
+        success=standing.status.success,
+        status=standing.status,
+        message=_message(standing, keeping),
+        nfev=standing.evaluator.nfev,
+        nit=max(len(standing.history) - 1, 0),
+        n_nonfinite=standing.evaluator.n_nonfinite,
+        n_replayed=keeping.replayed,
+        seconds=standing.clock(),
+        history=standing.history,
+        problem=run.problem,
+        estimator=run.estimator,
+        method=run.method,
+        choice=run.choice,
+    )
+    result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
+    return result

@@ -1,0 +1,58 @@
+"""Run: everything that a run is made of, validated, before anything is opened."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+
+from invopt.core.estimator import Estimator
+from invopt.core.objective import Objective
+from invopt.core.optimizer import Optimizer
+from invopt.core.problem import Problem, has_weights
+from invopt.evaluate.failures import Failures
+from invopt.evaluate.sought import Sought
+from invopt.evaluate.workers.open import Workers, open_objective
+from invopt.run.callback import Callback
+from invopt.run.keeping.kept import Kept
+from invopt.run.stopping import Tolerances
+
+__all__ = ["Run"]
+
+
+@frozen(kw_only=True, eq=False)
+class Run:
+    """Everything a run is made of, validated, before anything is opened."""
+
+    problem: Problem
+    estimator: Estimator
+    method: Optimizer
+    choice: str
+    x0: NDArray[np.float64]
+    bounds: Bounds | None
+    x_scale: NDArray[np.float64]
+    rng: np.random.Generator
+    maxiter: float
+    maxfev: float
+    maxtime: float
+    max_nonfinite: float
+    failures: Failures
+    timeout: float
+    tolerances: Tolerances
+    callback: Callback | None
+    workers: Workers
+    progress: bool
+    sought: Sought
+    kept: Kept
+
+    @property
+    def training(self) -> bool:
+        """Whether x is the weights of a network."""
+        return has_weights(self.problem)
+
+    def open(self) -> AbstractContextManager[Objective]:
+        """Open the objective for the length of a block: here, or in the workers."""
+        return open_objective(self.problem, self.workers, self.timeout)

@@ -1,0 +1,115 @@
+"""Checks of estimators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from invopt.core.estimator import Estimate, Estimator, Measurement, Order
+from invopt.core.objective import Capability
+from invopt.core.registry import find
+from invopt.evaluate.evaluator import CountingEvaluator
+from invopt.testing.quadratic import HESS, START, Counting
+from invopt.testing.statistics import assert_mean
+
+__all__ = [
+    "estimator_counts_every_call",
+    "estimator_is_repeatable",
+    "estimator_is_unbiased_on_a_quadratic",
+    "estimator_provides_what_it_says",
+]
+
+
+def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
+    objective = Counting()
+    provides = Capability.FUN | Capability.JAC | Capability.HESS | Capability.RESIDUALS | Capability.SIDES
+    evaluator = CountingEvaluator(objective, provides, torch.ones(2, dtype=torch.float64))
+    state = estimator.init(find("problems", "quadratic")())
+    return estimator.estimate(evaluator, START, state, np.random.default_rng(seed))[0], objective
+
+
+def estimator_provides_what_it_says(estimator: Estimator) -> None:
+    """Every order in `provides` is in the estimate, with shapes (n,) and (n, n) and errors >= 0."""
+    estimate, _ = _estimate(estimator, 0)
+    assert np.isfinite(estimate.fun), "fun must be finite"
+    parts: list[tuple[Tensor | None, Tensor | None, tuple[int, ...]]] = []
+    if Order.JAC in estimator.provides:
+        parts.append((estimate.jac, estimate.standard_error, (2,)))
+    if Order.HESS in estimator.provides:
+        parts.append((estimate.hess, estimate.hess_standard_error, (2, 2)))
+    if Order.HESSP in estimator.provides:
+        product: Measurement = estimate.measure_hessp(START)
+        parts.append((product.value, product.standard_error, (2,)))
+    for value, error, shape in parts:
+        assert value is not None, "a promised derivative is missing"
+        assert error is not None, "a derivative has no standard error"
+        assert value.shape == error.shape == shape, f"shape {tuple(value.shape)} instead of {shape}"
+        assert bool((error >= 0).all()), "standard errors must be >= 0"
+
+
+def estimator_counts_every_call(estimator: Estimator) -> None:
+    """`cost`, `hess_cost`, `hessp_cost` and `nfev` equal what the objective was asked for."""
+    estimate, objective = _estimate(estimator, 0)
+    assert objective.nfev == estimate.nfev == estimator.cost(2), f"{objective.nfev} evaluations, not {estimate.nfev}"
+    if Order.HESSP in estimator.provides and Order.HESS not in estimator.provides:
+        estimate.hessp(START)
+        assert objective.nfev == estimator.cost(2) + estimator.hessp_cost(2), "hessp_cost is wrong"
+    if Order.HESS in estimator.provides:
+        _ = estimate.hess
+        assert objective.nfev == estimator.cost(2) + estimator.hess_cost(2), "hess_cost is wrong"
+
+
+def estimator_is_repeatable(estimator: Estimator) -> None:
+    """Equal rngs give equal bits; x is left alone."""
+    before = START.clone()
+    first, second = _estimate(estimator, 5)[0], _estimate(estimator, 5)[0]
+    assert first.fun == second.fun, "equal rngs must give equal values"
+    if first.jac is not None:
+        assert second.jac is not None
+        assert torch.equal(first.jac, second.jac), "equal rngs must give equal gradients"
+    assert torch.equal(before, START), "an estimator must not modify x"
+
+
+def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
+    """The mean of 400 gradients (Hessians) is the exact one, by a z-test with a false-alarm rate of 1e-6 each.
+
+    Smoothing adds a constant to a quadratic and leaves its derivatives as they are, whatever the width. An estimator
+    that is not unbiased must be exact to 1e-3 with 200 samples instead. The gradient of a proxy must point upwards.
+    """
+    if estimator.proxy:
+        jac = _estimate(estimator, 0)[0].jac
+        assert jac is not None, "a proxy must have a gradient"
+        assert float(jac @ HESS @ START) > 0, "a proxy's gradient must point upwards"
+        return
+    if not estimator.unbiased:
+        many: Any = {"n_samples": 200}
+        _assert_exact(_estimate(attrs.evolve(estimator, **many), 0)[0], estimator.provides)
+        return
+    estimates = [_estimate(estimator, seed)[0] for seed in range(400)]
+    if Order.JAC in estimator.provides:
+        _assert_mean_or_close(torch.stack([e.jac for e in estimates if e.jac is not None]), HESS @ START)
+    if Order.HESS in estimator.provides:
+        _assert_mean_or_close(torch.stack([e.hess for e in estimates]), HESS)
+    if Order.HESSP in estimator.provides:
+        _assert_mean_or_close(torch.stack([e.hessp(START) for e in estimates]), HESS @ START)
+
+
+def _assert_exact(estimate: Estimate, provides: Order) -> None:
+    close: Any = {"rtol": 1e-3, "atol": 1e-3}
+    if Order.JAC in provides:
+        torch.testing.assert_close(estimate.jac, HESS @ START, **close)
+    if Order.HESS in provides:
+        torch.testing.assert_close(estimate.hess, HESS, **close)
+    if Order.HESSP in provides:
+        torch.testing.assert_close(estimate.hessp(START), HESS @ START, **close)
+
+
+def _assert_mean_or_close(samples: Tensor, expected: Tensor) -> None:
+    if float(samples.std(0).max()) < 1e-6:
+        torch.testing.assert_close(samples.mean(0), expected, rtol=1e-5, atol=1e-5)
+    else:
+        assert_mean(samples.numpy(), expected.numpy())

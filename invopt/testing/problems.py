@@ -1,0 +1,60 @@
+"""Checks of problems."""
+
+from __future__ import annotations
+
+import pickle
+
+import attrs
+import numpy as np
+import torch
+
+from invopt.core.objective import Capability
+from invopt.core.problem import Problem
+
+__all__ = ["problem_describes_itself", "problem_evaluates", "problem_starts_inside"]
+
+
+def problem_describes_itself(problem: Problem) -> None:
+    """Shapes, ranges and names fit together, and the description can be pickled."""
+    n = problem.n
+    assert problem.x0.shape == (n,), "x0 must have shape (n,)"
+    assert np.isfinite(problem.x0).all(), "x0 must be finite"
+    assert problem.x_scale.shape == (n,), "x_scale must have shape (n,)"
+    assert (problem.x_scale > 0).all(), "x_scale must be > 0"
+    assert problem.periods.shape == (n,), "periods must have shape (n,)"
+    assert len(problem.names) == n, "names must be n names"
+    assert problem.sigma > 0, "sigma must be > 0"
+    copied = pickle.loads(pickle.dumps(problem))
+    assert type(copied) is type(problem), "a problem must be picklable"
+    for name in ("x0", "x_scale", "periods", "names", "sigma", "x_opt", "fun_opt"):
+        assert np.array_equal(getattr(copied, name), getattr(problem, name)), f"a pickled problem must keep its {name}"
+    if attrs.has(type(problem)):
+        for item in attrs.fields(type(problem)):
+            assert hasattr(copied, item.name), f"a pickled problem must keep its field {item.name!r}"
+
+
+def problem_starts_inside(problem: Problem) -> None:
+    """`x0`, `starts` and `x_opt` are inside the bounds, and the truth has no error."""
+    points = np.vstack([problem.x0[None], problem.starts(np.random.default_rng(0), 5)])
+    assert points.shape == (6, problem.n), "starts(rng, k) must have shape (k, n)"
+    if problem.x_opt is not None:
+        assert problem.parameter_error(problem.x_opt) <= 1e-20, "parameter_error(x_opt) must be 0"
+        points = np.vstack([points, problem.x_opt])
+    if problem.bounds is not None:
+        assert (points >= problem.bounds.lb).all(), "a start is below the bounds"
+        assert (points <= problem.bounds.ub).all(), "a start is above the bounds"
+
+
+def problem_evaluates(problem: Problem) -> None:
+    """`fun` returns one value a row, is repeatable with equal seeds, and leaves its input alone."""
+    x = torch.from_numpy(np.vstack([problem.x0, problem.starts(np.random.default_rng(0), 1)]))
+    before, seed = x.clone(), np.array([3, 3])
+    with problem.open() as objective:
+        first, second = objective.fun(x, seed=seed), objective.fun(x, seed=seed)
+        assert first.shape == (2,), f"fun must return (k,) values, got {tuple(first.shape)}"
+        assert first.dtype == torch.float64, f"fun must return float64, got {first.dtype}"
+        assert torch.equal(first, second), "equal points and seeds must give equal values"
+        assert torch.equal(x, before), "fun must not modify its input"
+        if Capability.RESIDUALS in problem.provides:
+            residuals = objective.residuals(x, seed=seed)
+            torch.testing.assert_close(residuals.double().square().mean(1), first, rtol=1e-4, atol=1e-10)

@@ -1,0 +1,34 @@
+"""A mean, tested at a stated rate of false alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+__all__ = ["assert_mean"]
+
+
+def assert_mean(samples: ArrayLike, expected: ArrayLike, *, alpha: float = 1e-6) -> None:
+    """Assert that independent samples have the expected mean, by a z-test.
+
+    Parameters
+    ----------
+    samples : array_like, shape (k, ...)
+        Independent samples; k of a few hundred at least, for the mean to be normal.
+    expected : array_like, shape (...)
+        The mean under test.
+    alpha : float, default 1e-6
+        Probability that a right mean is rejected, over all components together (Bonferroni).
+    """
+    values = np.asarray(samples, dtype=np.float64)
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    difference = np.abs(values.mean(axis=0) - np.asarray(expected, dtype=np.float64))
+    # A component without any spread must be right to rounding.
+    exact = 1e-9 * (1 + np.abs(values).max(axis=0))
+    limit = norm.isf(alpha / (2 * max(difference.size, 1)))
+    bad = difference > np.maximum(limit * error, exact)
+    assert not bad.any(), (
+        f"mean {values.mean(axis=0)} differs from {np.asarray(expected)} by {difference / np.maximum(error, 1e-300)} "
+        f"standard errors; at most {limit:.2f} were allowed"
+    )

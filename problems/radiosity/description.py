@@ -1,0 +1,184 @@
+"""What `NeuralRadiosity` is told: the scene, the field, the points and directions, the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+import torch
+from attrs import frozen, validators
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt.exceptions import UnknownNameError, suggest
+from invopt.plugin import (
+    Capability,
+    Problem,
+    ResidualLoss,
+    Runtime,
+    StepDecay,
+    digest,
+    find,
+    instance,
+    integer,
+    one_at_a_time,
+    one_of,
+    real,
+    shown,
+)
+from invopt.rendering.backend import Backend, activate
+from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
+from invopt.rendering.reading.loading import Blueprint
+from invopt.rendering.reading.scene_identity import scene_content
+from invopt.rendering.runtime import RENDERER
+
+from .device import DTYPE, device_of
+from .field import Field, Shapes, as_field
+from .guiding import Guide
+from .losses import RelativeL2, as_residual_loss
+from .scenes import NAMED
+
+__all__ = ["RadiosityDescription"]
+
+_BACKENDS = tuple(backend.value for backend in Backend)
+
+
+def _as_scene(value: Any) -> Description | str:
+    if isinstance(value, str):
+        if value.lower() in NAMED:
+            return value.lower()
+        if Path(value).suffix.lower() != ".xml":
+            raise UnknownNameError(f"unknown scene {shown(value)}; {suggest(value, NAMED)}")
+    try:
+        return as_description(value)
+    except TypeError as error:
+        raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class RadiosityDescription(Problem):
+    """Description of a field to be learned in a scene; see `NeuralRadiosity`, which opens it."""
+
+    provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
+    runtime: ClassVar[Runtime] = RENDERER
+    default_estimator: ClassVar[str] = "semi-gradient"
+
+    scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=_as_scene)
+    field: Field = attrs.field(factory=Field.small, converter=as_field)
+    n_points: int = attrs.field(default=2**14, validator=integer(2))
+    n_directions: int = attrs.field(default=32, validator=integer(1))
+    loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
+    sides: str = attrs.field(default="outgoing", validator=one_of("outgoing", "reflected"))
+    sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
+    bounces: int = attrs.field(default=1, validator=integer(1, 64))
+    dark_density: float = attrs.field(default=1.0, validator=real(above=0, maximum=1))
+    guide: Guide | None = attrs.field(default=None, validator=validators.optional(instance(Guide)))
+    precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
+    encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
+    media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
+    variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
+    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
+
+    def __attrs_post_init__(self) -> None:
+        check_variables(self.variables, self.scene)
+        if self.sampling == "guided" and self.guide is None:
+            object.__setattr__(self, "guide", Guide())
+        if self.sampling != "guided" and self.guide is not None:
+            raise ValueError(f"'guide' is for sampling='guided' only, not for {self.sampling!r}")
+        if self.loss.crossed and self.n_directions < 2:
+            name = type(self.loss).__name__
+            raise ValueError(f"'n_directions' must be >= 2 for {name}, which halves them: {self.n_directions}")
+
+    def __repr__(self) -> str:
+        fields = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
+        source = repr(str(self.scene)) if isinstance(self.scene, str | Path) else type(self.scene).__name__
+        parts = [f"{name}={shown(value)}" for name, value in fields.items() if value is not None]
+        return f"NeuralRadiosity({source}, {', '.join(parts)})"
+
+    @property
+    def shapes(self) -> Shapes:
+        """Name and shape of each part of x, in order."""
+        guide = {} if self.guide is None else self.guide.shapes(self.field.inputs)
+        return self.field.shapes | guide
+
+    @property
+    def n(self) -> int:
+        """Number of weights."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def x0(self) -> NDArray[np.float64]:
+        """Random weights, always the same."""
+        return self._initial(np.random.default_rng(0))
+
+    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
+        """`k` random initialisations of shape (k, n)."""
+        drawn: NDArray[np.float64] = np.stack([self._initial(rng) for _ in range(k)])
+        return drawn
+
+    def _initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self.field.initial(rng)
+        if self.guide is not None:
+            found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
+        # What the weights are kept in, so that a start comes back as it was.
+        return found.astype(np.float32).astype(np.float64)
+
+    @property
+    def default_method(self) -> Any:
+        """The papers' Adam."""
+        return find("optimizers", "adam")(lr=StepDecay(5e-4))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each weight: its part and its number there."""
+        return tuple(f"{name}[{i}]" for name, shape in self.shapes.items() for i in range(math.prod(shape)))
+
+    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Parts of x by name, in their shapes."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
+        parts = zip(self.shapes.items(), np.split(x, ends), strict=True)
+        return {name: part.reshape(shape) for (name, shape), part in parts}
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """Root mean square of each part."""
+        return {name: f"rms {np.sqrt(np.mean(part**2)):.4g}" for name, part in self.parameters(x).items()}
+
+    def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
+        """Weights in single precision, on the device of the backend."""
+        return torch.tensor(x, dtype=DTYPE, device=device_of(activate(self.backend)))
+
+    def blueprint(self) -> Blueprint:
+        """How to load the scene."""
+        description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
+        return Blueprint(description=description, variables=self.variables)
+
+    def identity_content(self) -> dict[str, Any]:
+        """What weights belong to: scene, field, guide, loss; not how points and directions are drawn."""
+        activate(self.backend)
+        return {
+            "scene": scene_content(self.blueprint()),
+            "field": [self.field, self.field.version],
+            "guide": self.guide,
+            "loss": [self.loss, self.sides],
+        }
+
+    @property
+    def scene_label(self) -> str:
+        """Name of the scene and digest of its content, which a saved field and a kept reference belong to."""
+        with one_at_a_time():
+            activate(self.backend)
+            content = scene_content(self.blueprint())
+        name = self.scene if isinstance(self.scene, str) else getattr(self.scene, "name", "scene")
+        return f"{name}:{digest(content, 'scene')[:16]}"
+
+    def learns(self, step: int) -> bool:
+        """Whether the guide is trained at a step."""
+        return self.guide is not None and self.guide.learns(step)
+
+    def guides(self, step: int) -> bool:
+        """Whether the guide draws directions at a step."""
+        return self.guide is not None and self.guide.guides(step)

@@ -1,0 +1,62 @@
+"""What pictures, references and records ask of a scene that is open; see `RadiosityObjective`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .guiding import Lobes
+from .query import Incident, Query
+
+__all__ = ["OpenScene"]
+
+
+class OpenScene(Protocol):
+    """A loaded scene with a field in it."""
+
+    problem: Any
+    device: torch.device
+
+    @property
+    def transport(self) -> Any:
+        """Sampling of light in the scene."""
+
+    def weights(self, x: Tensor) -> dict[str, Tensor]:
+        """Parts of a flat vector by name."""
+
+    def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
+        """The field's answer, shape (k, 3)."""
+
+    def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
+        """Estimates by each direction of what `count` points reflect, shape (count, m, 3)."""
+
+    def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
+        """The trained guide's mixtures; None without one."""
+
+    @property
+    def preview(self) -> tuple[int, int]:
+        """Width and height of small pictures of the first camera's shape."""
+
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """Path-traced preview."""
+
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
+        """Left side as the first camera sees it, small."""
+
+    @property
+    def render(self) -> Any:
+        """Make a picture of the field, as `RadiosityObjective.render` does."""
+
+    @property
+    def trace(self) -> Any:
+        """Trace a picture of the scene, as `RadiosityObjective.trace` does."""
+
+    @property
+    def emitting_pixels(self) -> Any:
+        """Find the pixels that see an emitter, as `RadiosityObjective.emitting_pixels` does."""
