@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import pickle
 import select
@@ -26,7 +27,7 @@ def can_fork() -> bool:
 
 
 class _ForkServer:
-    """This process's fork server: started when first asked, again if it has ended."""
+    """The fork server of this process: started when first asked, again if it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,11 +107,11 @@ class ForkedProcess:
         pipes = [os.pipe() for _ in range(3)]
         (calls, stdin), (stdout, replies), (self._status, status) = pipes
         self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
-        folder = os.open(".", os.O_PATH)
+        stderr, folder = _stderr(), os.open(".", os.O_PATH)
         try:
-            _SERVER.request(environment, [calls, replies, status, 2, folder])
+            _SERVER.request(environment, [calls, replies, status, stderr, folder])
         finally:
-            for descriptor in (calls, replies, status, folder):
+            for descriptor in (calls, replies, status, stderr, folder):
                 os.close(descriptor)
         pid = os.read(self._status, CODE.size)
         if len(pid) < CODE.size:
@@ -145,4 +146,14 @@ class ForkedProcess:
     def kill(self) -> None:
         """End the process."""
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            # It may have ended, and its end not have been told yet.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def _stderr() -> int:
+    try:
+        return os.dup(2)
+    except OSError:
+        # A daemon has none.
+        return os.open(os.devnull, os.O_WRONLY)
