@@ -37,6 +37,9 @@ from invopt.run.minimize import minimize
 from invopt.run.progress import show_progress_by
 from invopt.snapshots import Checkpoint
 
+# The loop prints nothing itself.
+show_progress_by(progress_bar)
+
 __all__ = [
     "AdaptiveWidth",
     "BackendError",
@@ -81,8 +84,5 @@ __all__ = [
     "optimizers",
     "problems",
 ]
-
-# The loop prints nothing itself.
-show_progress_by(progress_bar)
 
 __version__ = "0.1.0"

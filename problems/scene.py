@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
@@ -34,7 +33,7 @@ from invopt.rendering.losses import MSE, Loss, as_loss
 from invopt.rendering.parameter import Parameter
 from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.reading.loading import Blueprint
-from invopt.rendering.reading.saving import check, save
+from invopt.rendering.reading.saving import save_bound
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
@@ -263,16 +262,7 @@ class Scene(Problem):
         activate(self.backend)
         # With its shapes as the file has them: where they are.
         blueprint = evolve(self.blueprint(), moving=())
-        scene = BoundScene(blueprint, self._parameters, self.sensors, self.loss)
-        try:
-            point = torch.from_numpy(x)
-            motions, settings = scene.motions(point), scene.settings(point)
-            scene.apply(point)
-            meant = scene.live.values()
-        finally:
-            scene.close()
-        save(blueprint, motions, settings, Path(path))
-        check(Path(path), meant, settings)
+        save_bound(BoundScene(blueprint, self._parameters, self.sensors, self.loss), blueprint, x, Path(path))
 
     def identity_content(self) -> dict[str, Any]:
         """The scene as Mitsuba reads it, with the contents of its files, the targets, and the fields."""

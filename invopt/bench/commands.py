@@ -78,8 +78,8 @@ def table(
     remarks: Annotated[Path | None, typer.Option(help="Markdown to take into the file: why.")] = None,
 ) -> None:
     """Print a matrix's tables, and write them with plots as Markdown and Parquet."""
-    from .markdown import write_results
-    from .table import load, write_table
+    from invopt.bench.results.markdown import write_results
+    from invopt.bench.results.table import load, write_table
 
     console = Console()
     results = load(folder)
@@ -93,10 +93,10 @@ def table(
 
 def _shown(results: object) -> list[Table]:
     """Tables for the terminal: for each task the renders of every method, then the ratios beside the paper's."""
-    from .markdown import number, rows_of_table_2
-    from .measures import FRACTIONS
-    from .paper import COLUMNS
-    from .table import Results, column
+    from invopt.bench.results.markdown import number, rows_of_table_2
+    from invopt.bench.results.measures import FRACTIONS
+    from invopt.bench.results.paper import COLUMNS
+    from invopt.bench.results.table import Results, column
 
     assert isinstance(results, Results)
     tables = []

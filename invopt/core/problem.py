@@ -41,7 +41,7 @@ class Problem(abc.ABC):
     sparse: ClassVar[bool] = False
     # Name of the estimator that serves it best where none is asked for; None leaves it to general rules.
     default_estimator: ClassVar[str | None] = None
-    # Evaluations that the command line spends on it where no number is asked for.
+    # Evaluations that suit a run of it where no number is asked for.
     default_maxfev: ClassVar[int] = 400
 
     @property

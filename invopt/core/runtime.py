@@ -42,7 +42,7 @@ class Runtime:
         """
         one_for_this_process()
 
-    def identity_content(self, problem: Any) -> dict[str, Any]:
+    def identity_of(self, problem: Any) -> dict[str, Any]:
         """What beside the problem decides the values of its evaluations, by name, for digests."""
         return {}
 

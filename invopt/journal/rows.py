@@ -103,8 +103,8 @@ class Arrived(NamedTuple):
             x = points[i * size : (i + 1) * size]
             # SQLite has no nan.
             known = None if value != value else value
-            told = (failure, seconds, clock, worker)
-            content = (run, serial + i, number, purpose, kind, x, seed, spp, known, coding, data, *told)
+            content: tuple[Any, ...] = (run, serial + i, number, purpose, kind, x, seed, spp, known, coding, data)
+            content += (failure, seconds, clock, worker)
             yield (*content, _checksum(content))
 
 

@@ -16,6 +16,17 @@ _logger = logging.getLogger("invopt.workers")
 _forked_with_renderer = False
 
 
+# Why one thread at a time. Measured with Mitsuba 3.9.1, Dr.Jit 1.5.0 and LLVM: a second thread may render, but two at a
+# time may not:
+# - two runs, each with a scene of its own: 3 of 8 processes ended by SIGABRT or an error ("variable is referenced by a
+#   recorded function call, but was evaluated between the recording step and code generation"), 2 of 8 had wrong
+#   numbers. Dr.Jit keeps what it records in state that threads share, and one evaluates what another records.
+# - two derivatives: 8 of 8 failed ("variable remains dirty despite an attempt to evaluate it").
+# - the first import of Mitsuba: 3 of 3 failed ("module 'mitsuba' has no attribute 'set_variant'").
+# Renders that wait for each other, one by one, were right in 8 of 8. A turn of a whole run also keeps to one scene in
+# memory: in LLVM mode a second one slows every render.
+
+
 class Renderer(Runtime):
     """Runtime of a problem that renders with Mitsuba; on which backend, its attribute `backend` says, if it has one.
 
@@ -42,7 +53,7 @@ class Renderer(Runtime):
             )
         set_threads(1, 1)
 
-    def identity_content(self, problem: Any) -> dict[str, Any]:
+    def identity_of(self, problem: Any) -> dict[str, Any]:
         """Whether the backend is the scalar one: with one seed, the vectorised ones draw alike, and it otherwise."""
         return {"backend": foresee(getattr(problem, "backend", None)) is Backend.SCALAR}
 

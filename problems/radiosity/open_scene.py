@@ -49,7 +49,14 @@ class OpenScene(Protocol):
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
         """Left side as the first camera sees it, small."""
 
-    # Their other arguments are those of `RadiosityObjective`.
-    render: Any
-    trace: Any
-    emitting_pixels: Any
+    @property
+    def render(self) -> Any:
+        """Make a picture of the field, as `RadiosityObjective.render` does."""
+
+    @property
+    def trace(self) -> Any:
+        """Trace a picture of the scene, as `RadiosityObjective.trace` does."""
+
+    @property
+    def emitting_pixels(self) -> Any:
+        """Find the pixels that see an emitter, as `RadiosityObjective.emitting_pixels` does."""

@@ -68,7 +68,7 @@ def reference(
     if path.exists():
         kept: NDArray[np.float32] = np.load(path)
         return kept
-    picture = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
+    picture: NDArray[np.float32] = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
     np.save(temporary, picture)

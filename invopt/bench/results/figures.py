@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .cell import Outcome
-from .measures import FRACTIONS, data_profile, quantile
-from .table import KINDS, Results, column
-from .variance import PROPOSALS, QUANTITIES, SAMPLES, variances
+from invopt.bench.cell import Outcome
+from invopt.bench.results.measures import FRACTIONS, data_profile, quantile
+from invopt.bench.results.table import KINDS, Results, column
+from invopt.bench.variance import PROPOSALS, QUANTITIES, SAMPLES, variances
 
 __all__ = ["relative_error", "write_convergence", "write_profiles", "write_variance"]
 

@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from invopt.bench.results.figures import write_convergence, write_profiles, write_variance
+from invopt.bench.results.measures import FRACTIONS, ratio
+from invopt.bench.results.paper import COLUMNS, EVALUATIONS, REFERENCE, RIVALS, TABLE_2
+from invopt.bench.results.table import Results, column
 from invopt.core.registry import find
-
-from .figures import write_convergence, write_profiles, write_variance
-from .measures import FRACTIONS, ratio
-from .paper import COLUMNS, EVALUATIONS, REFERENCE, RIVALS, TABLE_2
-from .table import Results, column
 
 __all__ = ["number", "rows_of_table_2", "verdicts", "write_results"]
 

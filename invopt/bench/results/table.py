@@ -11,12 +11,11 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from invopt.bench.cell import Cell, Outcome, digest, start
+from invopt.bench.results.measures import FRACTIONS, cost_to, median, quantile
+from invopt.bench.settings import make_problem
+from invopt.bench.store import ResultsError, Store
 from invopt.exceptions import InvoptError
-
-from .cell import Cell, Outcome, digest, start
-from .measures import FRACTIONS, cost_to, median, quantile
-from .settings import make_problem
-from .store import ResultsError, Store
 
 __all__ = ["KINDS", "Results", "column", "load", "write_table"]
 

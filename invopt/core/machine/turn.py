@@ -11,16 +11,7 @@ from contextlib import contextmanager
 
 __all__ = ["Ticket", "one_at_a_time", "ticket", "use", "using"]
 
-# Measured with Mitsuba 3.9.1, Dr.Jit 1.5.0 and LLVM. A second thread may render; two at a time may not:
-# - two runs, each with a scene of its own: 3 of 8 processes ended by SIGABRT or an error ("variable is referenced by a
-#   recorded function call, but was evaluated between the recording step and code generation"), 2 of 8 had wrong
-#   numbers. Dr.Jit keeps what it records in state that threads share, and one evaluates what another records.
-# - two derivatives: 8 of 8 failed ("variable remains dirty despite an attempt to evaluate it").
-# - the first import of Mitsuba: 3 of 3 failed ("module 'mitsuba' has no attribute 'set_variant'").
-# Renders that wait for each other, one by one, were right in 8 of 8. A turn of a whole run also keeps to one scene in
-# memory: in LLVM mode a second one slows every render.
-
-# Name of a turn that somebody holds; a thread with the ticket may render.
+# Name of a turn that somebody holds; a thread with the ticket may evaluate.
 Ticket = str
 
 _logger = logging.getLogger("invopt.rendering")
@@ -29,7 +20,7 @@ _PATIENCE = 10.0
 
 
 class _Turn:
-    """Who may render in this process."""
+    """Who may evaluate in this process, of those that take turns."""
 
     def __init__(self) -> None:
         # Not an RLock: the tickets say who may enter again, and they can be handed to another thread.

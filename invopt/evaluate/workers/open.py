@@ -123,7 +123,8 @@ def _open(problem: Problem, workers: Workers, timeout: float, environment: Mappi
     if isinstance(workers, int) and workers == 1 and timeout == math.inf:
         return problem.open()
     # By value: functions and classes of the main module, of notebooks and of other functions.
-    payload = Payload(cloudpickle.dumps(problem), home(), ticket(), problem.runtime)
+    runtime = problem.runtime
+    payload = Payload(cloudpickle.dumps(problem), home(), ticket(), runtime.exclusive, cloudpickle.dumps(runtime))
     if isinstance(workers, int):
         return SharedObjective(payload, PoolEngine(payload, workers, environment))
     if isinstance(workers, Executor):

@@ -22,19 +22,35 @@ from numpy.typing import NDArray
 from invopt.core.machine.turn import Ticket, one_at_a_time, using
 from invopt.core.objective import ADJOINT, Adjoint, Objective, ask
 from invopt.core.outcome import Chunk
-from invopt.core.runtime import PLAIN, Runtime
 
 __all__ = ["Call", "Failure", "Payload", "Reply", "evaluate", "home", "release"]
 
 
 @frozen(eq=False)
 class Payload:
-    """The problem, by cloudpickle; the process whose run it is, with its turn if it has one; what it needs of one."""
+    """The problem to open, and what it needs of a process.
+
+    Attributes
+    ----------
+    problem : bytes
+        The problem, by cloudpickle.
+    home : (str, int)
+        The process whose run it is.
+    ticket : str or None
+        That run's turn, if it has one.
+    exclusive : bool
+        Whether one thread evaluates at a time.
+    runtime : bytes
+        The problem's runtime, by cloudpickle.
+    host : str
+        The machine of the run.
+    """
 
     problem: bytes
     home: tuple[str, int]
     ticket: Ticket | None = None
-    runtime: Runtime = PLAIN
+    exclusive: bool = False
+    runtime: bytes = b""
     host: str = field(factory=socket.gethostname)
 
 
@@ -144,7 +160,7 @@ def evaluate(payload: Payload, call: Call) -> Reply:
     """Answer a call in this process; its objective stays open for the next one."""
     # The turn first and then the lock, everywhere: a call that a finished run left behind waits for its turn, and must
     # not keep the run whose turn it is from its objective.
-    turn = one_at_a_time() if payload.runtime.exclusive else contextlib.nullcontext()
+    turn = one_at_a_time() if payload.exclusive else contextlib.nullcontext()
     with using(payload.ticket if payload.home == home() else None), turn, _lock:
         # Clocks of other machines may differ.
         if time.time() >= call.deadline and payload.host == socket.gethostname():
@@ -200,7 +216,7 @@ def _opened(payload: Payload) -> Objective:
         return _held.objective
     _close(None)
     if payload.home != home():
-        payload.runtime.enter_worker()
+        pickle.loads(payload.runtime).enter_worker()
     _held = _Held(payload.problem, pickle.loads(payload.problem).open())
     return _held.objective
 

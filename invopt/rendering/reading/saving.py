@@ -10,17 +10,20 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
+from invopt.rendering.bound import BoundScene
 from invopt.rendering.descriptions import look_at
 from invopt.rendering.reading import keys, loading
+from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.values import renderer
 
-__all__ = ["check", "save"]
+__all__ = ["check", "save", "save_bound"]
 
 # Materials whose file has two indices of refraction, of which the renderer keeps the ratio, "eta".
 _DIELECTRIC = ("dielectric", "thindielectric", "roughdielectric", "plastic", "roughplastic")
@@ -28,6 +31,19 @@ _DIELECTRIC = ("dielectric", "thindielectric", "roughdielectric", "plastic", "ro
 _BEAM, _CUTOFF = 0.75, 20.0
 # What a number may lose by being written as text.
 _TOLERANCE = 1e-4
+
+
+def save_bound(scene: BoundScene, blueprint: Blueprint, x: NDArray[np.float64], path: Path) -> None:
+    """Write a scene with its parameters at `x`, check what was written, and close the scene."""
+    point = torch.from_numpy(x)
+    try:
+        motions, settings = scene.motions(point), scene.settings(point)
+        scene.apply(point)
+        meant = scene.live.values()
+    finally:
+        scene.close()
+    save(blueprint, motions, settings, path)
+    check(path, meant, settings)
 
 
 def save(

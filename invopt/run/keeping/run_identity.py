@@ -27,7 +27,7 @@ def subject_digests(
     else:
         found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
     # What the runtime says, by name: a renderer's backend, by which one seed draws otherwise.
-    found |= {name: digest(value, name) for name, value in problem.runtime.identity_content(problem).items()}
+    found |= {name: digest(value, name) for name, value in problem.runtime.identity_of(problem).items()}
     box = None if bounds is None else [bounds.lb, bounds.ub]
     return found | digests({"bounds": box, "x_scale": x_scale})
 
