@@ -1,6 +1,7 @@
 """Whoever can evaluate: this process, processes of ours, maps and executors; and runs that compare them."""
 
 import multiprocessing
+import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,8 +23,19 @@ with pytest.MonkeyPatch.context() as patch:
 
 
 def children():
-    kept = ("resource_tracker", "forkserver")
-    return [c for c in psutil.Process().children(recursive=True) if not any(k in " ".join(c.cmdline()) for k in kept)]
+    """Processes of ours, but those that stay for the next to come."""
+    found = psutil.Process().children(recursive=True)
+    return [child for child in found if not _stays(child)]
+
+
+def _stays(child):
+    try:
+        command, parent = " ".join(child.cmdline()), child.ppid()
+    except psutil.NoSuchProcess:
+        return True
+    # A forked worker has the command of the process that it was forked from.
+    forks = "workers.fork_server" in command and parent == os.getpid()
+    return forks or any(name in command for name in ("resource_tracker", "forkserver"))
 
 
 @contextmanager
@@ -103,4 +115,4 @@ def assert_same_bits(result, expected):
 
 
 def workers_of_ours():
-    return [child for child in children() if "invopt.evaluate.workers.server" in " ".join(child.cmdline())]
+    return [child for child in children() if "invopt.evaluate.workers." in " ".join(child.cmdline())]

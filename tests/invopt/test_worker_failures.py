@@ -80,8 +80,7 @@ def test_a_worker_killed_between_calls_is_replaced(caplog):
         if not killed:
             killed.append(workers_of_ours()[0])
             killed[0].kill()
-            while killed[0].status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.01)
+            psutil.wait_procs(killed, timeout=30)
 
     result = solve(problems.Function(**FUNCTIONS["seeded"]), workers=2, callback=kill)
     assert "killed by signal 9" in caplog.text
@@ -98,13 +97,14 @@ def test_workers_at_work_end_with_their_parent(tmp_path):
     while not list(tmp_path.iterdir()):
         assert parent.poll() is None
         time.sleep(0.05)
-    workers = psutil.Process(parent.pid).children()
+    workers = psutil.Process(parent.pid).children(recursive=True)
     parent.kill()
     parent.wait()
     _, alive = psutil.wait_procs(workers, timeout=30)
     for worker in alive:
         worker.kill()
-    assert len(workers) == 2
+    # And the process that they were forked from.
+    assert len(workers) in (2, 3)
     assert alive == []
 
 

@@ -13,9 +13,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from typing import TypeAlias
 
+from invopt.evaluate.workers.forked import ForkedProcess, can_fork
 from invopt.evaluate.workers.payload import Call, Failure, Reply
 from invopt.evaluate.workers.server import BOOT
 from invopt.exceptions import EvaluationError, EvaluationTimeoutError
@@ -32,6 +34,7 @@ _DIED = (
 )
 
 Pair = tuple[Call, "Future[Reply]"]
+_Process: TypeAlias = "subprocess.Popen[bytes] | ForkedProcess"
 
 
 class WorkerProcess:
@@ -48,7 +51,7 @@ class WorkerProcess:
     def __init__(self, greeting: bytes, environment: dict[str, str]) -> None:
         self._greeting = greeting
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Process | None = None
         # Guards what follows: the thread that asks and those that end the process look at it.
         self._lock = threading.Lock()
         self._busy = self._closing = self._stopped = False
@@ -144,19 +147,11 @@ class WorkerProcess:
         reply: Reply = pickle.load(process.stdout)
         return reply
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> _Process:
         with self._lock:
             if self._closing or self._stopped:
                 raise CancelledError
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", BOOT],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=self._environment,
-                # Ctrl-C in a terminal is the parent's to see; and what `fun` starts can be ended with the process.
-                start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            )
+            self._process = ForkedProcess(self._environment) if can_fork() else _spawned(self._environment)
             return self._process
 
     def _bury(self, error: Exception) -> str:
@@ -224,7 +219,20 @@ class WorkerProcess:
             _close(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _spawned(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A new process that imports what it needs."""
+    return subprocess.Popen(
+        [sys.executable, "-c", BOOT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=dict(environment),
+        # Ctrl-C in a terminal is the parent's to see; and what `fun` starts can be ended with the process.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+
+
+def _end(process: _Process) -> None:
     """Kill a process with the programs it has started."""
     # Once it is waited for, its number may be another's.
     if process.returncode is None and hasattr(os, "killpg"):
@@ -233,7 +241,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
+def _close(process: _Process) -> None:
     process.wait()
     for pipe in (process.stdin, process.stdout):
         with contextlib.suppress(OSError):

@@ -7,27 +7,35 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from typing import BinaryIO
 
 from invopt.evaluate.workers.payload import Call, Payload, evaluate, release
 
-__all__ = ["BOOT", "serve"]
+__all__ = ["BOOT", "run", "serve"]
 
 # What the process runs first. Calls come through a descriptor that programs started by `fun` do not inherit: one that
-# reads stdin finds its end, not the calls.
+# reads stdin finds its end, not the calls. Replies leave through one of their own: what an objective prints goes to
+# stderr.
 BOOT = (
-    "import os, pickle, sys; calls = os.fdopen(os.dup(0), 'rb'); null = os.open(os.devnull, os.O_RDONLY); "
-    "os.dup2(null, 0); os.close(null); sys.path[:], sys.argv[:] = pickle.load(calls); "
-    "from invopt.evaluate.workers.server import serve; serve(calls)"
+    "import os, pickle, sys; calls, replies = os.fdopen(os.dup(0), 'rb'), os.fdopen(os.dup(1), 'wb'); "
+    "null = os.open(os.devnull, os.O_RDONLY); os.dup2(null, 0); os.close(null); os.dup2(2, 1); "
+    "sys.path[:], sys.argv[:] = pickle.load(calls); "
+    "from invopt.evaluate.workers.server import serve; serve(calls, replies)"
 )
 
 
-def serve(calls: BinaryIO) -> None:
-    """Answer calls, each as soon as it is done, until None comes; what an objective prints goes to stderr."""
-    with os.fdopen(os.dup(1), "wb") as replies:
-        os.dup2(2, 1)
+def run(calls: BinaryIO, replies: BinaryIO) -> None:
+    """Answer calls as the parent's own script would, in a process that has imported what it needs."""
+    sys.path[:], sys.argv[:] = pickle.load(calls)
+    serve(calls, replies)
+
+
+def serve(calls: BinaryIO, replies: BinaryIO) -> None:
+    """Answer calls, each as soon as it is done, until None comes."""
+    with replies:
         _keep_from_forks(calls.fileno(), replies.fileno())
         payload: Payload = pickle.load(calls)
         inbox: queue.Queue[Sequence[Call] | None] = queue.Queue()
