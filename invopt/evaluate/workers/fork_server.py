@@ -44,8 +44,9 @@ def serve_forks(requests: socket.socket) -> None:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     # Where to say how a process ended.
     told: dict[int, int] = {}
+    heard: list[socket.socket | int] = [requests, ended]
     while True:
-        ready, _, _ = select.select([requests, ended], [], [], None if told else _LINGER)
+        ready, _, _ = select.select(heard, [], [], None if told else _LINGER)
         if ended in ready:
             os.read(ended, 4096)
             _bury(told)

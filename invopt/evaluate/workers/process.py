@@ -163,7 +163,7 @@ class WorkerProcess:
         _close(process)
         if self._closing or self._stopped:
             raise CancelledError from None
-        code = process.returncode
+        code = process.wait()
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     @staticmethod
