@@ -19,7 +19,7 @@ import pytest
 
 import invopt
 from invopt import cli, estimators, optimizers, problems
-from invopt._identify import part_digests
+from invopt.run.keeping.run_identity import part_digests
 from invopt.bench import matrix
 
 ROOT = Path(__file__).parents[1]
@@ -183,7 +183,7 @@ USE = """
 import inspect, json, sys
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt._identify import part_digests
+from invopt.run.keeping.run_identity import part_digests
 
 res = invopt.minimize(problems.Quadratic(), rng=0, maxfev=20)
 files = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "invopt"]
