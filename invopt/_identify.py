@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
 from invopt._problem import Capability, Problem
-from invopt.identity import digest, digests
+from invopt.identity import Digests, digest, digests, digests_with_surroundings
 from invopt.rendering.backend import Backend, foresee
 from invopt.rendering.turn import one_at_a_time
 
@@ -24,20 +24,21 @@ def is_training(problem: Problem) -> bool:
 
 def subject_digests(
     problem: Problem, bounds: Bounds | None, x_scale: NDArray[np.float64], identity: str | None
-) -> dict[str, str]:
+) -> Digests:
     """Digests of what is minimised, within which bounds, in which scales; `identity` stands for the problem's own."""
     if identity is None:
         # Of a scene, its content is what Mitsuba's parser reads.
         with one_at_a_time() if problem.renders else nullcontext():
-            found = digests(problem.identity_content())
+            found, surroundings = digests_with_surroundings(problem.identity_content())
     else:
+        surroundings = ""
         found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
     if problem.renders:
         # With one seed, the vectorised backends draw alike, and the scalar one otherwise.
         scalar = foresee(getattr(problem, "backend", None)) is Backend.SCALAR
         found["backend"] = digest(scalar, "backend")
     box = None if bounds is None else [bounds.lb, bounds.ub]
-    return found | digests({"bounds": box, "x_scale": x_scale})
+    return Digests(found | digests({"bounds": box, "x_scale": x_scale}), surroundings)
 
 
 def part_digests(estimator: Any, method: Any) -> dict[str, str]:
