@@ -19,8 +19,8 @@ import pytest
 
 import invopt
 from invopt import cli, estimators, optimizers, problems
-from invopt.run.keeping.run_identity import part_digests
 from invopt.bench import matrix
+from invopt.run.keeping.run_identity import part_digests
 
 ROOT = Path(__file__).parents[1]
 WINGS = ("problems", "estimators", "optimizers")

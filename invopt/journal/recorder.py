@@ -261,8 +261,8 @@ class Recorder:
         summary : dict, optional
             Columns of the run: status, message, x, fun and so on.
         subject : str, optional
-            Digest of the problem as the run leaves it, if that is another: a function that counts its calls is, to the
-            next run in this process, what this run has made of it.
+            Digest of the problem as the run's evaluations leave it, if that is another: a function that counts its
+            calls is, to the next run in this process, what this run has made of it.
         """
         self._stop.set()
         if os.getpid() != self._pid:

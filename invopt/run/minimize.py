@@ -139,7 +139,9 @@ def minimize(
         File that every evaluation is committed to before a method sees it; cheap ones within a second, together. A call
         with the same problem, start, bounds, scales, estimator and method goes on with the run that is there, to the
         bits of one that never stopped, and evaluates nothing twice; without an `rng`, with the run's own. Budgets and
-        tolerances may be others. Many runs of many problems share one file; see `Journal`.
+        tolerances may be others. Many runs of many problems share one file; see `Journal`. A function that its own
+        evaluations change, as one that counts its calls in its closure or instance, goes on in the same process too;
+        where globals or a class have changed, or a callback was given, the next call is a run of its own.
     checkpoint : Checkpoint, str or Path, optional
         The same for the training of a network, which has no evaluations worth keeping: its state is written every
         minute and at its end, and `x0` and `rng` count only where they are given. For any other problem this is

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dis
 import functools
-import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from invopt.core.identity.library import is_library
+from invopt.core.identity.library import is_library, is_own_module
+from invopt.core.identity.uses import codes, globals_of, imports, is_dynamic, reached
 
-__all__ = ["ModuleUse", "Part", "class_parts", "function_parts", "is_importable", "module_parts"]
+__all__ = ["Part", "class_parts", "function_parts", "is_importable", "module_parts"]
 
 # Of a code object: what it does, without where it was written.
 _CODE = (
@@ -42,13 +41,31 @@ _MACHINERY = {
     "__annotations_cache__",
     "_abc_impl",
 }
+# Of a module: what the import system adds.
+_IMPORTED = {
+    "__name__",
+    "__doc__",
+    "__package__",
+    "__loader__",
+    "__spec__",
+    "__path__",
+    "__file__",
+    "__cached__",
+    "__builtins__",
+}
 
 
 class Part(NamedTuple):
-    """A part of something, by a name that a message can say."""
+    """A part of something, by a name that a message can say.
+
+    `outside` says that others hold it too, and may change it: a global, a module, a class. What is `droppable` counts
+    if it can be told, and is left out otherwise.
+    """
 
     name: str
     value: Any
+    outside: bool = False
+    droppable: bool = False
 
 
 def is_importable(value: Any) -> bool:
@@ -65,16 +82,33 @@ def is_importable(value: Any) -> bool:
 def function_parts(function: FunctionType) -> Iterator[Part]:
     """What a function does: its code, defaults, closure, and the globals that it names."""
     code = function.__code__
-    attributes = {name for inner in _codes(code) for name in inner.co_names}
     yield from _code_parts(code)
     yield Part("the defaults", [function.__defaults__, function.__kwdefaults__])
     yield Part("the attributes", function.__dict__)
+    cells: dict[str, Any] = {}
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
-            yield Part(f"the closure's {name!r}", _as_used(cell.cell_contents, attributes))
+            cells[name] = cell.cell_contents
         except ValueError:
             yield Part(name, "an empty cell")
-    yield from _named_globals(function, attributes)
+    yield from _named(function, cells)
+
+
+def _named(function: FunctionType, cells: Mapping[str, Any]) -> Iterator[Part]:
+    """What the code reaches by name: the closure, globals, and modules that it imports itself."""
+    if is_library(function.__globals__.get("__name__")):
+        # A wrapper that a library made: told by its code and what it wraps, for the rest is the library's.
+        for name, value in cells.items():
+            yield Part(f"the closure's {name!r}", value)
+        return
+    inner = list(codes(function.__code__))
+    for name, value in cells.items():
+        for path, found in reached(inner, name, value):
+            yield Part(f"the closure's {path!r}", found, outside=path != name)
+    for path, found in globals_of(inner, function.__globals__):
+        yield Part(f"the global {path!r}", found, outside=True)
+    for path, found in imports(inner, function.__globals__):
+        yield Part(f"the import of {path!r}", found, outside=True)
 
 
 def _code_parts(code: CodeType) -> Iterator[Part]:
@@ -87,77 +121,18 @@ def _code_parts(code: CodeType) -> Iterator[Part]:
             yield Part("a constant", constant)
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """A code object and those inside."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
-
-
-def _named_globals(function: FunctionType, attributes: set[str]) -> Iterator[Part]:
-    """Globals by the names that the code loads, and modules that it imports itself."""
-    codes = list(_codes(function.__code__))
-    steps = [step for code in codes for step in dis.get_instructions(code)]
-    loaded = {str(step.argval) for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    for name in sorted(loaded & function.__globals__.keys()):
-        yield Part(f"the global {name!r}", _as_used(function.__globals__[name], attributes))
-    for name in sorted({name for code in codes for name in _imported(code, function)}):
-        yield Part(f"the import of {name!r}", _loaded(name, attributes))
-
-
-def _imported(code: CodeType, function: FunctionType) -> Iterator[str]:
-    """Modules that the code itself imports, by their full names."""
-    steps = list(dis.get_instructions(code))
-    for i, step in enumerate(steps):
-        if step.opname != "IMPORT_NAME":
-            continue
-        # Two constants are loaded before it: how many folders up, and what is taken from there.
-        level, package = steps[max(i - 2, 0)].argval, function.__globals__.get("__package__")
-        relative = isinstance(level, int) and level > 0 and package
-        yield importlib.util.resolve_name("." * level + step.argval, package) if relative else step.argval
-
-
-def _loaded(name: str, attributes: set[str]) -> Any:
-    module = sys.modules.get(name)
-    if module is not None:
-        return _as_used(module, attributes) if _is_own_module(module) else name
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return name
-    origin = None if spec is None or is_library(name) else spec.origin
-    return [name, Path(origin).read_bytes()] if origin and Path(origin).is_file() else name
-
-
-class ModuleUse(NamedTuple):
-    """A module of the user's, as far as code takes attributes of these names."""
-
-    module: ModuleType
-    names: set[str]
-
-
-def _as_used(value: Any, names: set[str]) -> Any:
-    """A value as code that takes attributes of these names sees it."""
-    return ModuleUse(value, names) if _is_own_module(value) else value
-
-
-def _is_own_module(value: Any) -> bool:
-    return isinstance(value, ModuleType) and not is_library(value.__name__)
-
-
-def module_parts(value: ModuleType | ModuleUse) -> Iterator[Part]:
-    """A library by its name; a module of the user's by what is taken of it, or by its file."""
-    if isinstance(value, ModuleType):
-        yield Part("its name", value.__name__)
-        file = getattr(value, "__file__", None)
-        if not is_library(value.__name__) and file and Path(file).is_file():
-            yield Part("its file", Path(file).read_bytes())
-        return
-    module, names = value
+def module_parts(module: ModuleType) -> Iterator[Part]:
+    """A library by its name; a module of the user's by its file and all that it holds."""
     yield Part("its name", module.__name__)
-    for name in sorted(names & vars(module).keys()):
-        yield Part(f"the {name!r} of {module.__name__}", _as_used(vars(module)[name], names))
+    if not is_own_module(module):
+        return
+    file = getattr(module, "__file__", None)
+    if file and Path(file).is_file():
+        yield Part("its file", Path(file).read_bytes(), outside=True)
+    for name, value in sorted(vars(module).items()):
+        # Of `eval` itself, a module holds nothing: the functions that call it are asked.
+        if name not in _IMPORTED and not is_dynamic(value):
+            yield Part(f"the {name!r} of {module.__name__}", value, outside=True)
 
 
 def class_parts(cls: type[Any]) -> Iterator[Part]:

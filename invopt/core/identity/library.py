@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import site
 import sys
 import sysconfig
@@ -9,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["is_library", "top_level"]
+__all__ = ["is_library", "is_own_module", "top_level"]
 
 # Our own classes are told by name and fields: a run goes on under a newer version, which the journal says.
 _OURS = "invopt"
@@ -21,20 +22,41 @@ def top_level(module: str) -> str:
 
 
 def is_library(module: str | None) -> bool:
-    """Whether a module is part of Python, of an installed package, or ours."""
+    """Whether a module is part of Python, of an installed package, or ours; by where it lies, not by its name alone."""
     if module is None or module == "__main__":
         return False
     top = top_level(module)
-    if top == _OURS or top in sys.stdlib_module_names or top in sys.builtin_module_names:
+    if top == _OURS or top in sys.builtin_module_names:
         return True
-    return any(_is_installed(folder) for folder in _folders(sys.modules.get(top)))
+    places = _places(top)
+    # Parts of Python that are frozen into it lie nowhere; beside the script, a file may have any of their names.
+    return any(_is_installed(place) for place in places) if places else top in sys.stdlib_module_names
 
 
-def _folders(module: ModuleType | None) -> list[str]:
-    if module is None:
+def is_own_module(value: object) -> bool:
+    """Whether this is a module of the user's."""
+    if not isinstance(value, ModuleType):
+        return False
+    file = getattr(value, "__file__", None)
+    if isinstance(file, str) and Path(file).is_absolute():
+        # Under whatever name it was loaded; our own parts may lie in a checkout.
+        return not (_is_installed(file) or top_level(value.__name__) == _OURS)
+    return not is_library(value.__name__)
+
+
+def _places(top: str) -> list[str]:
+    """Files or folders of a module, which need not be loaded."""
+    module = sys.modules.get(top)
+    if module is not None:
+        file = getattr(module, "__file__", None)
+        return [file] if file else [str(folder) for folder in getattr(module, "__path__", ())]
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
         return []
-    file = getattr(module, "__file__", None)
-    return [file] if file else list(getattr(module, "__path__", []))
+    if spec is None:
+        return []
+    return [spec.origin] if spec.has_location and spec.origin else list(spec.submodule_search_locations or ())
 
 
 @cache
@@ -48,6 +70,7 @@ def _library_folders() -> tuple[Path, ...]:
     named = sysconfig.get_paths()
     folders = {named[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     folders |= {*site.getsitepackages(), site.getusersitepackages()}
-    # Where a virtual environment sees the packages of another one.
-    folders |= {entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")}
+    # Where a virtual environment sees the packages of another one, and where Python itself is in an archive.
+    archive = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+    folders |= {entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages", archive)}
     return tuple(Path(folder).absolute() for folder in folders)

@@ -45,6 +45,7 @@ class Keeping:
         self._recorder = None if run.kept.claim is None else Recorder(run.kept.claim)
         self._journaled: Journaled | None = None
         self._descended = 0.0
+        self._asks_owner = False
         parts = (run.problem, run.estimator, run.method)
         checkpoint, comparable = run.kept.files.checkpoint, run.estimator.comparable
         self._keeper = (
@@ -57,6 +58,8 @@ class Keeping:
         """The objective, its evaluations kept in the journal if there is one."""
         if self._recorder is None:
             return objective
+        # A session's, whose owner hands the answers on.
+        self._asks_owner = hasattr(objective, "told")
         self._journaled = Journaled(
             objective,
             self._recorder,
@@ -172,15 +175,22 @@ class Keeping:
                 trim(journal)
 
     def _subject_now(self) -> str | None:
-        """Digest of the problem as the run leaves it, if that is another one than at its start."""
+        """Digest of the problem as the run leaves it, if that is another, and the evaluations alone have changed it.
+
+        A callback, a session's owner, and whoever reaches the globals may change it too: what they have made of it is
+        another problem.
+        """
         kept = self._run.kept
         assert kept.subject is not None
         assert kept.claim is not None
+        if self._run.callback is not None or self._asks_owner:
+            return None
         try:
-            subject = subject_of(kept.subject.digests())
+            parts, surroundings = kept.subject.digests()
         except InvoptError:
             return None
-        return None if subject == kept.claim.subject else subject
+        subject = subject_of(parts)
+        return None if subject == kept.claim.subject or surroundings != kept.surroundings else subject
 
     def warn(self, result: OptimizeResult) -> None:
         """Warn of files that could not be written; where warnings are errors, the error carries the result."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
 from invopt.core.formatting import shown
-from invopt.core.identity import digest
+from invopt.core.identity import Digests, digest
 from invopt.core.problem import Problem, has_weights
 from invopt.exceptions import IncompatibleError
 from invopt.journal import Journal
@@ -45,10 +45,10 @@ class Subject:
     x_scale: NDArray[np.float64]
     identity: str | None
 
-    def digests(self) -> dict[str, str]:
-        """Digest of each part."""
+    def digests(self) -> Digests:
+        """Digest of each part, and of what is around them."""
         found = subject_digests(self.problem, self.bounds, self.x_scale, self.identity)
-        return found | {"start": digest(self.x0, "x0")}
+        return found._replace(parts=found.parts | {"start": digest(self.x0, "x0")})
 
 
 @frozen(kw_only=True, eq=False)
@@ -61,6 +61,8 @@ class Kept:
     subject : Subject or None
     digests : dict of str
         Digests of all that the run is made of.
+    surroundings : str
+        Digest of what the problem reaches and others may change: globals, modules, classes.
     given : frozenset of str
         Those that a checkpoint must agree in: start and generator only where they were given.
     claim : Claim or None
@@ -72,6 +74,7 @@ class Kept:
     files: Files = _NONE
     subject: Subject | None = None
     digests: dict[str, str] = field(factory=dict)
+    surroundings: str = ""
     given: frozenset[str] = frozenset()
     claim: Claim | None = None
     environment: dict[str, str] = field(factory=dict)
@@ -130,7 +133,7 @@ def compose(
     """
     if files == _NONE:
         return Composed(choose(maxfev), rng, Kept())
-    digests = subject.digests()
+    digests, surroundings = subject.digests()
     needed = frozenset(name for name in [*digests, "estimator", "method", "rng"] if given.get(name, True))
     if files.journal is None:
         choice = choose(maxfev)
@@ -150,6 +153,7 @@ def compose(
         files=files,
         subject=subject,
         digests=digests,
+        surroundings=surroundings,
         given=needed,
         claim=found.claim,
         environment=found.environment,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.core.identity import digest, digests
+from invopt.core.identity import Digests, digest, digests, digests_with_surroundings
 from invopt.core.machine.turn import one_at_a_time
 from invopt.core.problem import Problem
 
@@ -18,18 +18,19 @@ __all__ = ["part_digests", "rng_digest", "subject_digests"]
 
 def subject_digests(
     problem: Problem, bounds: Bounds | None, x_scale: NDArray[np.float64], identity: str | None
-) -> dict[str, str]:
+) -> Digests:
     """Digests of what is minimised, within which bounds, in which scales; `identity` stands for the problem's own."""
     if identity is None:
         # Of a scene, its content is what Mitsuba's parser reads.
         with one_at_a_time() if problem.renders else nullcontext():
-            found = digests(problem.identity_content())
+            found, surroundings = digests_with_surroundings(problem.identity_content())
     else:
+        surroundings = ""
         found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
     # What the runtime says, by name: a renderer's backend, by which one seed draws otherwise.
     found |= {name: digest(value, name) for name, value in problem.runtime.identity_of(problem).items()}
     box = None if bounds is None else [bounds.lb, bounds.ub]
-    return found | digests({"bounds": box, "x_scale": x_scale})
+    return Digests(found | digests({"bounds": box, "x_scale": x_scale}), surroundings)
 
 
 def part_digests(estimator: Any, method: Any) -> dict[str, str]:
