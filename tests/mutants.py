@@ -113,7 +113,8 @@ def copied(target: Path) -> Path:
         if not link.exists():
             link.symlink_to(Path("..") / wing, target_is_directory=True)
     code = "import invopt.problems, invopt.estimators.history, invopt.optimizers as o; print(invopt.__file__, o.__file__)"
-    found = subprocess.run([sys.executable, "-c", code], env=environment(target), capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, cwd=target, env=environment(target), capture_output=True, text=True)
     if found.returncode or any(not Path(path).resolve().is_relative_to(target) for path in found.stdout.split()):
         raise SystemExit(f"the copy does not import itself: {found.stdout}{found.stderr}")
     return target
