@@ -76,9 +76,9 @@ class CannotPlantError(Exception):
     """The text of a fault is not in the code, or not once."""
 
 
-def faults(path: Path = Path(__file__).with_suffix(".toml")) -> list[Fault]:
-    """All faults of a file."""
-    with path.open("rb") as file:
+def faults() -> list[Fault]:
+    """All faults of the file."""
+    with Path(__file__).with_suffix(".toml").open("rb") as file:
         return [Fault(**each) for each in tomllib.load(file)["fault"]]
 
 
@@ -112,7 +112,7 @@ def copied(target: Path) -> Path:
         link = target / "invopt" / wing
         if not link.exists():
             link.symlink_to(Path("..") / wing, target_is_directory=True)
-    code = "import invopt.problems, invopt.estimators.history, invopt.optimizers as o; print(invopt.__file__, o.__file__)"
+    code = "import invopt, invopt.optimizers as o, invopt.problems as p; print(invopt.__file__, o.__file__, p.__file__)"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=target, env=environment(target), capture_output=True, text=True)
     if found.returncode or any(not Path(path).resolve().is_relative_to(target) for path in found.stdout.split()):
@@ -172,10 +172,14 @@ def arguments() -> Any:
     parser.add_argument("words", nargs="*", help="only faults whose name or file contains one of these words")
     parser.add_argument("-n", type=int, default=os.cpu_count() or 1, help="faults at once (default: one a core)")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for the tests of one fault")
-    parser.add_argument("--least", type=int, help=f"faults that must be killed (default: {LEAST}, or all that are chosen)")
+    parser.add_argument("--least", type=int, help=f"faults that must be killed (default: {LEAST}, or all chosen)")
     parser.add_argument("--no-baseline", action="store_true", help="do not run the tests without a fault")
     parser.add_argument("-v", action="store_true", help="show the end of pytest's output for what is not killed")
     return parser.parse_args()
+
+
+def is_chosen(fault: Fault, words: list[str]) -> bool:
+    return not words or any(word in f"{fault.file} {fault.name}" for word in words)
 
 
 def report(fault: Fault, verdict: Verdict, *, verbose: bool) -> None:
@@ -187,9 +191,7 @@ def report(fault: Fault, verdict: Verdict, *, verbose: bool) -> None:
 def main() -> int:
     """Run, print a line a fault as it comes, and a sum."""
     options = arguments()
-    chosen = [
-        fault for fault in faults() if not options.words or any(w in f"{fault.file} {fault.name}" for w in options.words)
-    ]
+    chosen = [fault for fault in faults() if is_chosen(fault, options.words)]
     least = options.least if options.least is not None else (len(chosen) if options.words else LEAST)
     copies: SimpleQueue[Path] = SimpleQueue()
     with ExitStack() as stack:
