@@ -199,6 +199,8 @@ def main() -> int:
         for i in range(options.n):
             copies.put(copied(folder / f"copy{i}"))
         pool = stack.enter_context(ThreadPoolExecutor(options.n))
+        # After Ctrl-C no more are begun.
+        stack.callback(pool.shutdown, cancel_futures=True)
         baseline = None
         if not options.no_baseline:
             # Each test once; a file holds the tests that are named in it.
