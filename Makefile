@@ -13,7 +13,7 @@ WINGS := problems estimators optimizers
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two pips in one .venv would break each other
 .SUFFIXES:
-.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity chaos fuzz clean links
+.PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity chaos fuzz mutants clean links
 SHELL := /bin/sh
 
 help: ## list the targets
@@ -61,6 +61,9 @@ chaos: setup ## kill runs, fill disks, break evaluations, and look what is lost;
 
 fuzz: setup ## 20,000 bad inputs: only documented outcomes, no hang, no abort
 	$(BIN)/python tests/fuzz/fuzz.py
+
+mutants: setup ## plant 40 faults in copies of the code: the tests must notice 38; a quarter of an hour
+	$(BIN)/python tests/mutants.py
 
 clean: ## remove everything made here, .venv included
 	rm -rf $(VENV) build dist out docs/_build docs/gallery docs/api *.egg-info

@@ -61,7 +61,8 @@ def parameter_covariance(
     if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
         return None
     net = gram if excess is None else gram - excess
-    return _covariance(net, blocks @ blocks.T, blocks.shape[1], max(noise, _left_over(residual, len(gram))))
+    variance = max(noise, _left_over(residual, len(gram)))
+    return _covariance(net, blocks @ blocks.T, blocks.shape[1], variance, fitted=len(gram))
 
 
 def error_bars(
@@ -94,13 +95,17 @@ def error_bars(
 
 
 def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    """`parameter_covariance` for a sparse Jacobian, of shape (m, n)."""
+    """`parameter_covariance` for a sparse Jacobian, of shape (m, n), under a seed to which nothing was fitted.
+
+    The residuals are those of an answer that was found under another seed: they hold its noise as well as their own,
+    so that both sums of squares are too large by n parts in m, and not too small.
+    """
     m, n = jacobian.shape
     size = block_size(n, m)
     sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
     blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
     gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
-    return _covariance(gram, scatter, blocks.shape[0], _left_over(residual, n))
+    return _covariance(gram, scatter, blocks.shape[0], float(residual.square().sum()) / (m + n), fitted=-n)
 
 
 def block_size(n: int, m: int) -> int:
@@ -126,10 +131,11 @@ def _left_over(residual: Tensor, n: int) -> float:
     return float(residual.square().sum()) / (len(residual) - n) if len(residual) > n else 0.0
 
 
-def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float) -> Tensor | None:
+def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float, *, fitted: int) -> Tensor | None:
+    """Covariance of n parameters; of them, `fitted` were fitted to these residuals, or -n to others."""
     n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
     few = blocks < _BLOCKS * n
     if int(failed) > 0 or (few and variance == 0.0):
         return None
     inverse: Tensor = torch.cholesky_inverse(factor)
-    return variance * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse
+    return variance * inverse if few else blocks / (blocks - fitted) * inverse @ scatter @ inverse

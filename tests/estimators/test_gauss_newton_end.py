@@ -1,4 +1,4 @@
-"""Where GaussNewton ends: at the noise, with error bars that are true, elsewhere than in a false minimum."""
+"""Where GaussNewton ends: at the noise, and elsewhere than in a false minimum."""
 
 import math
 from itertools import pairwise
@@ -13,90 +13,6 @@ from invopt.exceptions import NonFiniteError
 from invopt.optimizers import Newton
 
 from .lines import Line, LineObjective
-
-
-def test_gauss_newton_ends_at_the_noise_floor_with_true_error_bars():
-    scores = []
-    for seed in range(40):
-        found = minimize(Line(), GaussNewton(max_spp_factor=4), Newton(), rng=seed, maxfev=400)
-        assert found.status is Status.NOISE_FLOOR
-        assert found.success
-        assert found.x_standard_error.shape == (2,)
-        scores.append(found.x / found.x_standard_error)
-    # 80 scores: the root of their mean square is 1 +- 0.08 if the error bars are right.
-    assert 0.7 < np.sqrt(np.mean(np.square(scores))) < 1.35
-
-
-class _Shared(LineObjective):
-    """Noise that twelve residuals in a row have in common."""
-
-    def residuals(self, x, *, seed, spp=None):
-        noise = [np.random.default_rng(int(s)).standard_normal(len(self.slope) // 12).repeat(12) for s in seed]
-        clean = x.numpy() @ self.slope.T
-        return torch.from_numpy(clean + 0.3 * np.array(noise) / math.sqrt((spp or 4) / 4))
-
-
-class Shared(Line):
-    def open(self):
-        return _Shared(np.random.default_rng(0).standard_normal((40, 2)).repeat(12, 0))
-
-
-def scores(problem, seeds, **settings):
-    found = [minimize(problem, GaussNewton(**settings), Newton(), rng=seed, maxfev=3_000) for seed in seeds]
-    return [each.x / each.x_standard_error for each in found if each.x_standard_error is not None]
-
-
-def test_error_bars_know_of_noise_that_neighbours_share():
-    # Taken for independent, it would make the bars 3.5 times too short.
-    assert 0.6 < np.sqrt(np.mean(np.square(scores(Shared(), range(30), max_spp_factor=1)))) < 1.7
-
-
-@pytest.mark.parametrize("m", [2, 3, 8, 12, 60])
-def test_few_residuals_have_true_error_bars(m):
-    class Few(Line):
-        def open(self):
-            return LineObjective(np.random.default_rng(5).standard_normal((m, 2)))
-
-    found = scores(Few(), range(20), max_spp_factor=1)
-    # Of two residuals some starts are not surely above the noise.
-    assert len(found) >= (10 if m == 2 else 20)
-    assert 0.5 < np.sqrt(np.mean(np.square(found))) < 2.0
-
-
-@pytest.mark.parametrize("m", [2, 3, 60])
-def test_noise_that_no_seed_repeats_leaves_error_bars_true(m):
-    """The kernel stays wide enough for a slope to stand out of it; otherwise those of two residuals were 39 off."""
-    slope, found = np.random.default_rng(5).standard_normal((m, 2)), []
-    for seed in range(20):
-        rng = np.random.default_rng(100 + seed)
-        problem = problems.Function(
-            fun=lambda x, rng=rng: slope @ x + 0.3 * rng.standard_normal(m), x0=[1.0, -0.5], residuals=True
-        )
-        end = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=1000)
-        if end.x_standard_error is not None:
-            assert end.status is Status.NOISE_FLOOR
-            found.append(end.x / end.x_standard_error)
-    assert len(found) >= (10 if m == 2 else 20)
-    assert 0.3 < np.sqrt(np.mean(np.square(found))) < 2.0
-
-
-def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
-    """A gain that changes with the seed leaves no residual; nothing that is left at the minimum tells of it."""
-    t, scores = np.linspace(0, 1, 400), []
-
-    def residuals(x, seed):
-        rng = np.random.default_rng(seed)
-        gain = 1 + 0.05 * rng.standard_normal()
-        return gain * x[0] * np.exp(-x[1] * t) + 0.002 * rng.standard_normal(400) - 2 * np.exp(-0.5 * t)
-
-    for seed in range(20):
-        problem = problems.Function(fun=residuals, x0=[1.0, 1.5], sigma=0.5, residuals=True, seeded=True)
-        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=1000)
-        assert found.status is Status.NOISE_FLOOR
-        scores.append((found.x - [2, 0.5]) / found.x_standard_error)
-    # Three seeds: Student's t with two degrees of freedom has half of itself within 0.82.
-    assert 0.3 < np.median(np.abs(scores), axis=0)[0] < 1.6
-    assert np.median(np.abs(scores), axis=0)[1] < 1.6
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
@@ -120,46 +36,6 @@ def test_fewer_residuals_than_parameters_are_said():
     found = minimize(problem, rng=0, maxfev=200)
     assert found.x.sum() == pytest.approx(1.0, abs=1e-6)
     assert "1 residuals do not determine 2 parameters" in found.message
-
-
-def test_error_bars_at_a_bound():
-    """There noise moves nothing along it, and the others are as precise as they are without it."""
-
-    def residuals(x, seed):
-        return slope @ (x - [1.0, 2.0]) + 0.3 * np.random.default_rng(seed).standard_normal(len(slope))
-
-    slope = np.random.default_rng(5).standard_normal((60, 2))
-    # Where the bound is, the best second parameter is no longer 2.
-    best = 2.0 + 0.5 * slope[:, 0] @ slope[:, 1] / (slope[:, 1] @ slope[:, 1])
-    scores = []
-    for seed in range(20):
-        problem = problems.Function(
-            fun=residuals, x0=[0, 0], seeded=True, residuals=True, bounds=[(None, 0.5), (None, None)]
-        )
-        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
-        # What the bound leaves of the residuals is, under most seeds, far above the noise.
-        assert found.status.name in ("NOISE_FLOOR", "MISMATCH")
-        assert found.x_standard_error[0] == 0
-        assert found.x[0] == 0.5
-        scores.append((found.x[1] - best) / found.x_standard_error[1])
-    # What the bound leaves of the residuals is taken for noise, too.
-    assert 0.3 < np.sqrt(np.mean(np.square(scores))) < 1.8
-
-
-def test_a_minimum_beside_a_bound():
-    slope = np.random.default_rng(5).standard_normal((60, 2))
-
-    def residuals(x, seed):
-        return slope @ (x - [0.1, 1.0]) + 0.3 * np.random.default_rng(seed).standard_normal(60)
-
-    scores = []
-    for seed in range(20):
-        problem = problems.Function(
-            fun=residuals, x0=[2, 2], bounds=[(0, 4)] * 2, sigma=3.0, seeded=True, residuals=True
-        )
-        found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
-        scores.append((found.x - [0.1, 1.0]) / found.x_standard_error)
-    assert 0.5 < np.sqrt(np.mean(np.square(scores))) < 2.0
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e-3, 1e-6])
@@ -313,16 +189,17 @@ def test_noise_is_measured_under_more_seeds_where_residuals_are_few(m, seeds):
 
 
 def test_no_kernel_gets_narrower_than_the_error_bars():
-    slope = np.random.default_rng(5).standard_normal((60, 2))
+    # The bars of the two parameters differ by a factor of 20: the longer one counts.
+    slope = np.random.default_rng(5).standard_normal((60, 2)) * [1.0, 0.05]
 
     def residuals(x, seed):
         return slope @ x + 0.3 * np.random.default_rng(seed).standard_normal(60)
 
     for seed in range(5):
-        problem = problems.Function(fun=residuals, x0=[1.0, 2.0], residuals=True, seeded=True)
+        problem = problems.Function(fun=residuals, x0=[1.0, 20.0], residuals=True, seeded=True, sigma=20.0)
         found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=500)
         assert found.status is Status.NOISE_FLOOR
-        assert found.history["sigma"][-1] > found.x_standard_error.max()
+        assert found.history["sigma"][-1] > found.x_standard_error.max() > 5 * found.x_standard_error.min()
 
 
 def test_more_samples_are_not_paid_where_they_do_not_lower_the_residuals():

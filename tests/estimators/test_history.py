@@ -19,6 +19,7 @@ from invopt.optimizers import Newton
 from invopt.testing import assert_mean
 
 from .closed_forms import make
+from .error_bars import assert_bars
 from .lines import Line, LineObjective
 from .windows import SIGMA, batches, derivatives
 
@@ -78,9 +79,7 @@ def test_standard_errors_are_as_large_as_the_errors():
     f, x, _ = make("waves", 2)
     exact = f.smoothed(x, SIGMA).jac
     found = [derivatives(f, x, 120, seed) for seed in range(150)]
-    scores = np.array([(jac - exact) / error for jac, _, error in found])
-    # Stratified lengths make the errors smaller than independent draws would.
-    assert 0.6 < np.sqrt(np.mean(scores**2)) < 1.3
+    assert_bars([(jac - exact) / error for jac, _, error in found])
 
 
 def test_a_quadratic_is_exact_from_as_many_samples_as_coefficients():

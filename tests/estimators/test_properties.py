@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from invopt.core.estimator import Order
 from invopt.estimators import FiniteDifference, FunctionValue
+from invopt.problems import Function
 
 from .closed_forms import make
 from .test_unbiased import ESTIMATORS
@@ -132,7 +133,7 @@ def test_same_rng_same_bits_and_nothing_modified(key, name, n, seed):
     made = []
     for _ in range(2):
         point, direction = torch.from_numpy(x.copy()), torch.from_numpy(p.copy())
-        state = estimator.init(evaluator(f, n).objective._problem)
+        state = estimator.init(Function(fun=f, x0=np.zeros(n)))
         rng = np.random.default_rng(seed)
         record, _ = estimator.estimate(evaluator(f, n), point, state, rng)
         values = [record.fun, record.fun_standard_error]

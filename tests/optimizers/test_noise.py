@@ -13,6 +13,7 @@ from invopt.optimizers import BFGS, LBFGS, AdaptiveBFGS, Armijo, ArmijoWolfe, Da
 from invopt.optimizers.line_search import EstimatedLine
 from invopt.optimizers.noise import Noise, central_differences, difference_intervals, noise_level
 from invopt.optimizers.quasi_newton import curvature_pair, visit
+from invopt.testing import assert_mean
 
 
 def noisy(sigma, seed):
@@ -32,7 +33,20 @@ def test_noise_level_within_the_factor_that_ecnoise_promises(sigma, x):
     levels = [noise_level(noisy(sigma, seed), x, direction, same) / sigma for seed in range(40)]
     # More and Wild call an estimate good within a factor of 4.
     assert np.mean([0.25 <= level <= 4 for level in levels]) >= 0.95
-    assert np.median(levels) == pytest.approx(1.0, rel=0.3)
+
+
+def test_noise_level_of_noise_alone():
+    """Squares of differences have the variance of the noise for their mean; of 1.5 times the level they have not."""
+    x, direction, rng = torch.zeros(2).double(), torch.tensor([0.6, 0.8]).double(), np.random.default_rng(0)
+
+    def fun(X):
+        return 1e-4 * torch.from_numpy(rng.standard_normal(len(X)))
+
+    levels = np.array([noise_level(fun, x, direction, same) / 1e-4 for _ in range(300)])
+    assert_mean(levels**2, 1.0, alpha=1e-3)
+    for planted in (1.5, 1 / 1.5):
+        with pytest.raises(AssertionError):
+            assert_mean((planted * levels) ** 2, 1.0, alpha=1e-3)
 
 
 def test_noise_level_of_an_exact_function_is_its_rounding():

@@ -91,6 +91,16 @@ def test_periods_count_distances_and_narrow_the_kernel():
     assert np.abs(problem.wrap(found.x)).max() < 1e-2
 
 
+def test_the_shortest_way_round_is_half_a_period_at_most():
+    problem = Function(fun=len, x0=[0.0, 0.0, 0.0], periods=[2.0, 0.5, np.inf])
+    differences = np.random.default_rng(0).uniform(-5, 5, (200, 3))
+    found = np.array([problem.wrap(difference) for difference in differences])
+    assert (np.abs(found[:, :2]) <= [1.0, 0.25]).all()
+    turns = (differences - found)[:, :2] / [2.0, 0.5]
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-12)
+    np.testing.assert_array_equal(found[:, 2], differences[:, 2])
+
+
 def test_residuals_of_few_parameters_each():
     target = np.sin(np.arange(60.0))
 

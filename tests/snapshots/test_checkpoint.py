@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from enum import Enum
 
 import numpy as np
@@ -104,6 +105,16 @@ def test_written_by_time(tmp_path):
 
     train(Checkpoint(path, seconds=0), 2, callback=look)
     assert seen == [False, True, True]
+
+
+def test_seconds_are_those_of_all_calls_together(tmp_path):
+    def wait(*, intermediate_result):
+        time.sleep(0.1)
+
+    path = tmp_path / "run"
+    before, after = train(path, 5, callback=wait), train(path, 7)
+    assert after.seconds > before.history["seconds"][-1] > 0.5
+    assert (np.diff(after.history["seconds"]) >= 0).all()
 
 
 def test_an_error_keeps_the_run(tmp_path):
