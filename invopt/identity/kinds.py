@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,6 @@ from enum import Enum
 from types import (
     BuiltinFunctionType,
     FunctionType,
-    GetSetDescriptorType,
     MappingProxyType,
     MemberDescriptorType,
     MethodType,
@@ -65,7 +65,7 @@ def leaf(value: Any) -> bytes | None:
 
 def described(value: Any) -> Described | None:
     """What a value is made of; None for one whose content cannot be told."""
-    if hasattr(value, "identity_content") and not isinstance(value, type):
+    if hasattr(type(value), "identity_content"):
         return Described(f"content of {reference(type(value))}", [Part("its content", value.identity_content())])
     return _of_container(value) or _of_array(value) or _of_code(value) or _of_object(value)
 
@@ -111,7 +111,7 @@ def _of_array(value: Any) -> Described | None:
             parts.append(Part("what fills it", np.asarray(value.fill_value)))
         return Described("array", [*parts, *_attributes(value)])
     if isinstance(value, torch.Tensor) and _is_plain(value):
-        if type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:  # type: ignore[attr-defined]
+        if type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
             # It stands for other tensors, and has no elements itself.
             return None
         return Described(
@@ -124,7 +124,7 @@ def _of_code(value: Any) -> Described | None:
     """Functions, methods, classes, modules."""
     if isinstance(value, MethodType):
         return Described("method", [Part("its object", value.__self__), Part("its function", value.__func__)])
-    if hasattr(value, "cache_parameters") and hasattr(value, "__wrapped__"):
+    if isinstance(value, functools._lru_cache_wrapper):
         parts = [Part("the function", value.__wrapped__), Part("how", value.cache_parameters())]
         return Described("cached function", parts)
     if isinstance(value, FunctionType | type) and is_importable(value):
@@ -176,7 +176,7 @@ def _attributes(value: Any) -> Iterator[Part]:
         if is_library(cls.__module__):
             continue
         for name, item in vars(cls).items():
-            if isinstance(item, MemberDescriptorType) and not isinstance(item, GetSetDescriptorType):
+            if isinstance(item, MemberDescriptorType):
                 yield Part(f"the attribute {name!r}", [name, getattr(value, name, None)])
 
 
