@@ -89,7 +89,7 @@ def test_the_owner_of_a_session_changes_it(tmp_path):
         while not session.done:
             request = session.ask()
             session.tell(np.array([bowl(x) for x in request.x]))
-        bowl.target = [-4.0, 4.0]
+            bowl.target = [-4.0, 4.0]
     same(bowl, tmp_path / "run")
 
 
