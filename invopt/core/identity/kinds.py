@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,7 +66,7 @@ def leaf(value: Any) -> bytes | None:
 
 def described(value: Any) -> Described | None:
     """What a value is made of; None for one whose content cannot be told."""
-    if hasattr(value, "identity_content") and not isinstance(value, type):
+    if hasattr(type(value), "identity_content"):
         return Described(f"content of {reference(type(value))}", [Part("its content", value.identity_content())])
     return _of_container(value) or _of_array(value) or _of_code(value) or _of_object(value)
 
@@ -124,7 +125,7 @@ def _of_code(value: Any) -> Described | None:
     """Functions, methods, classes, modules."""
     if isinstance(value, MethodType):
         return Described("method", [Part("its object", value.__self__), Part("its function", value.__func__)])
-    if hasattr(value, "cache_parameters") and hasattr(value, "__wrapped__"):
+    if isinstance(value, functools._lru_cache_wrapper):
         parts = [Part("the function", value.__wrapped__), Part("how", value.cache_parameters())]
         return Described("cached function", parts)
     if isinstance(value, FunctionType | type) and is_importable(value):

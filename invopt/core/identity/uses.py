@@ -118,7 +118,7 @@ def _imported_by_name(path: str, importer: Any, after: Sequence[dis.Instruction]
     """A module that a constant names, whole; of any other name, what imports it."""
     steps = [step for step in after if step.opname not in ("PUSH_NULL", "CACHE")][:2]
     name = steps[0].argval if len(steps) == 2 and steps[0].opname == "LOAD_CONST" else None
-    called = len(steps) == 2 and steps[1].opname in ("PRECALL", "CALL", "KW_NAMES", "LOAD_CONST")
+    called = len(steps) == 2 and steps[1].opname in ("PRECALL", "CALL")
     if not (called and isinstance(name, str)) or name.startswith("."):
         yield path, importer
         return

@@ -1,0 +1,329 @@
+"""Attributes and classes of arrays, tensors and objects count, and what common decorators make can be told."""
+
+import contextvars
+import dataclasses
+import datetime
+import enum
+import functools
+import subprocess
+import sys
+import threading
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import torch
+
+from invopt.identity import digest
+
+CONTEXT = contextvars.ContextVar("scale", default=1)
+
+
+class Quantity(np.ndarray):
+    def __call__(self, x):
+        return float(((x - np.asarray(self)) ** 2).sum())
+
+
+class OtherQuantity(np.ndarray):
+    def __call__(self, x):
+        return float(((x - 2 * np.asarray(self)) ** 2).sum())
+
+
+class SlottedArray(np.ndarray):
+    __slots__ = ("unit",)
+
+
+class Tensor(torch.Tensor):
+    def scaled(self):
+        return 2 * self
+
+
+class OtherTensor(torch.Tensor):
+    def scaled(self):
+        return 3 * self
+
+
+class Masked(np.ma.MaskedArray):
+    pass
+
+
+class Real(np.float64):
+    pass
+
+
+class Whole(int):
+    pass
+
+
+class Words(dict):
+    pass
+
+
+class Day(datetime.date):
+    """Its pickled form has no attributes of its own."""
+
+
+class Forgetful:
+    def __init__(self, unit):
+        self.unit, self.lock = unit, threading.Lock()
+
+    def __getstate__(self):
+        return {}
+
+
+class Lying(Forgetful):
+    def __reduce__(self):
+        return Lying, (0,)
+
+
+class Level(enum.Enum):
+    A = 1
+
+
+def with_unit(make):
+    """Two objects alike but for an attribute."""
+
+    def pair(unit):
+        made = make()
+        made.unit = unit
+        return made
+
+    return pair
+
+
+def level(unit):
+    kind = enum.Enum("Level", {"A": 1})
+    kind.A.unit = unit
+    return kind.A
+
+
+UNITS = {
+    "array": with_unit(lambda: np.zeros(2).view(Quantity)),
+    "array of objects": with_unit(lambda: np.array([1, None], dtype=object).view(Quantity)),
+    "array with slots": with_unit(lambda: np.zeros(2).view(SlottedArray)),
+    "masked array": with_unit(lambda: Masked([1.0, 2.0], mask=[0, 1])),
+    "tensor": with_unit(lambda: torch.zeros(2)),
+    "parameter": with_unit(lambda: torch.nn.Parameter(torch.zeros(2))),
+    "tensor of a class": with_unit(lambda: torch.zeros(2).as_subclass(Tensor)),
+    "scalar": with_unit(lambda: Real(1.0)),
+    "integer": with_unit(lambda: Whole(3)),
+    "dictionary": with_unit(Words),
+    "date": with_unit(lambda: Day(2020, 1, 1)),
+    "what a state leaves out": Forgetful,
+    "what a reduction leaves out": Lying,
+    "element of an enum": level,
+    "filling of a masked array": lambda unit: np.ma.array([1.0], mask=[1], fill_value=unit),
+}
+
+
+@pytest.mark.parametrize("make", UNITS.values(), ids=UNITS)
+def test_attributes_count(make):
+    assert digest(make(1)) == digest(make(1))
+    assert digest(make(1)) != digest(make(2))
+
+
+def test_a_method_of_an_array_reads_its_attributes():
+    arrays = [np.zeros(2).view(Quantity) for _ in range(2)]
+    for array, unit in zip(arrays, "ab", strict=True):
+        array.unit = unit
+    assert digest(arrays[0].__call__) != digest(arrays[1].__call__)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (np.zeros(2).view(Quantity), np.zeros(2).view(OtherQuantity)),
+        (np.zeros(2).view(Quantity), np.zeros(2)),
+        (torch.zeros(2).as_subclass(Tensor), torch.zeros(2).as_subclass(OtherTensor)),
+        (torch.zeros(2).as_subclass(Tensor), torch.zeros(2)),
+        (np.zeros(2).view(Quantity), np.ones(2).view(Quantity)),
+        (torch.zeros(2).as_subclass(Tensor), torch.ones(2).as_subclass(Tensor)),
+        (np.ma.array([1.0, 2.0]), np.ma.array([1.0, 3.0])),
+        (Real(1.0), Real(2.0)),
+        (torch.tensor([1 + 1j]), torch.tensor([1 + 1j]).conj()),
+        (MappingProxyType({"a": 1}), MappingProxyType({"a": 2})),
+    ],
+)
+def test_classes_and_elements_count(first, second):
+    assert digest(first) != digest(second)
+
+
+def test_memory_maps_are_their_elements(tmp_path):
+    found = []
+    for name in "ab":
+        np.save(tmp_path / name, np.arange(3.0))
+        found.append(digest(np.load(tmp_path / f"{name}.npy", mmap_mode="r")))
+    assert found[0] == found[1]
+
+
+def plain(value):
+    @dataclasses.dataclass
+    class Part:
+        t: list
+        k: int = 1
+
+        def __call__(self, x):
+            return self.t[0] * x
+
+    return Part([value])
+
+
+def frozen(value):
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Part:
+        t: int = dataclasses.field(metadata={"unit": "m"})
+
+    return Part(value)
+
+
+def metadata(value):
+    @dataclasses.dataclass
+    class Part:
+        t: int = dataclasses.field(default=1, metadata={"unit": value})
+
+    return Part()
+
+
+def factory(value):
+    @dataclasses.dataclass(order=True, unsafe_hash=True)
+    class Part:
+        t: list = dataclasses.field(default_factory=lambda: [value], compare=False)
+
+    return Part
+
+
+def default(value):
+    @dataclasses.dataclass(kw_only=True)
+    class Part:
+        t: int = value
+
+    return Part
+
+
+def inherited(value):
+    @dataclasses.dataclass
+    class Base:
+        t: int
+
+    @dataclasses.dataclass
+    class Part(Base):
+        s: dataclasses.InitVar[int] = 0
+
+        def __post_init__(self, s):
+            self.u = s
+
+    return Part(1, value)
+
+
+def by_class(value):
+    @functools.singledispatch
+    def fun(x):
+        return 0.0
+
+    fun.register(np.ndarray, lambda x: x + value)
+    return fun
+
+
+def by_class_of_a_method(value):
+    class Part:
+        @functools.singledispatchmethod
+        def fun(self, x):
+            return 0.0
+
+        @fun.register
+        def _(self, x: int):
+            return x + value
+
+    return Part()
+
+
+def base_of_a_dispatch(value):
+    return functools.singledispatch(lambda x: x + value)
+
+
+def quiet(value):
+    return np.errstate(all="ignore")(lambda x: x + value)
+
+
+def how_quiet(value):
+    return np.errstate(divide=value)(lambda x: x)
+
+
+def without_gradient(value):
+    return torch.no_grad()(lambda x: x + value)
+
+
+def wrapped(value):
+    def base(x):
+        return x + value
+
+    @functools.wraps(base)
+    def fun(x):
+        return base(x)
+
+    return fun
+
+
+def cached(value):
+    return functools.cache(lambda x: x + value)
+
+
+def in_a_context(value):
+    CONTEXT.set(value)
+    return lambda x: CONTEXT.get() * x
+
+
+MADE = [
+    plain,
+    frozen,
+    metadata,
+    factory,
+    default,
+    inherited,
+    by_class,
+    by_class_of_a_method,
+    base_of_a_dispatch,
+    quiet,
+    without_gradient,
+    wrapped,
+    cached,
+    in_a_context,
+]
+
+
+@pytest.mark.parametrize("make", MADE, ids=lambda make: make.__name__)
+def test_what_common_decorators_make_is_told_by_content(make):
+    assert digest(make(1)) == digest(make(1))
+    assert digest(make(1)) != digest(make(2))
+
+
+def test_how_a_decorator_was_set_counts():
+    assert digest(how_quiet("ignore")) == digest(how_quiet("ignore"))
+    assert digest(how_quiet("ignore")) != digest(how_quiet("raise"))
+
+
+def test_a_dispatch_that_was_called_is_the_same():
+    fun = by_class(1)
+    before = digest(fun)
+    fun(np.zeros(1))
+    fun(3)
+    assert digest(fun) == before
+
+
+def test_the_same_in_every_process():
+    script = (
+        "import sys\n"
+        "sys.path.insert(0, {folder!r})\n"
+        "import test_objects as made\n"
+        "from invopt.identity import digest\n"
+        "print([digest(make(1)) for make in made.MADE], digest(made.how_quiet('warn')))\n"
+        "print([digest(make(1)) for make in made.UNITS.values()])\n"
+    )
+    text = script.format(folder=__file__.rpartition("/")[0])
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("0", "77")
+    }
+    assert len(found) == 1
