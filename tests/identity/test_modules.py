@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from invopt import IdentityError
-from invopt.identity import digest
-from invopt.identity.library import is_library, is_own_module
+from invopt.core.identity import digest
+from invopt.core.identity.library import is_library, is_own_module
 
 USES = {
     "passed on": "import mine\ndef helper(m, x): return m.g(x)\ndef f(x): return helper(mine, x)",
@@ -162,7 +162,7 @@ def test_names_that_two_scopes_share_do_not_count_as_globals():
 SHADOWS = ("statistics", "calendar", "code", "profile")
 SHADOWED = """
 import sys
-from invopt.identity import digest
+from invopt.core.identity import digest
 def digests(name):
     space = {}
     text = f"import {name}\\ndef named(x): return {name}.f(x)\\n"

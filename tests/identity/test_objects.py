@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from invopt.identity import digest
+from invopt.core.identity import digest
 
 CONTEXT = contextvars.ContextVar("scale", default=1)
 
@@ -315,7 +315,7 @@ def test_the_same_in_every_process():
         "import sys\n"
         "sys.path.insert(0, {folder!r})\n"
         "import test_objects as made\n"
-        "from invopt.identity import digest\n"
+        "from invopt.core.identity import digest\n"
         "print([digest(make(1)) for make in made.MADE], digest(made.how_quiet('warn')))\n"
         "print([digest(make(1)) for make in made.UNITS.values()])\n"
     )
