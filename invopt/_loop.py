@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from attrs import define, field
+from attrs import define, evolve, field
 
-from invopt._answer import MOST, Answer, Ending, find_answer, without_measuring
+from invopt._answer import MOST, find_answer
 from invopt._chain import ChainEvaluator
 from invopt._clock import Clock
+from invopt._ending import Answer, Ending, is_exact_rule, status_of, without_measuring
 from invopt._estimator import Estimate
 from invopt._evaluate import Budget, Evaluator, StopRun
 from invopt._keeping import Keeping
@@ -79,6 +80,7 @@ class Loop:
         self.evaluator = open_evaluator(self.run, self.keeping.kept(self.objective), self.clock)
         if not self.run.training:
             self.evaluator.counts.reserved = self._reserved()
+            self.evaluator.keep_one_for(self._start())
 
     def _reserved(self) -> int:
         """Evaluations kept for the answer: an eighth of the budget at most, and never the first estimate's."""
@@ -89,14 +91,16 @@ class Loop:
         """Run until a status says stop; an error carries the result so far as its attribute `result`."""
         try:
             with terminated_like_interrupted():
-                self.status = self._descend()
+                verdict = self._descend()
                 self.keeping.descended()
-                self.answer = self._measured()
+                # Until it is measured the run has not ended, whatever the verdict.
+                self.answer = self._measured(verdict)
+                self.status = verdict if self.answer is None else self.answer.status
         except BaseException as error:
             # Of the objective, a callback, a method, or SystemExit: whatever ends a run, what it found is not lost.
-            self.status = _status_of(error)
-            ending = self._ending()
-            self.answer = None if ending is None else without_measuring(ending)
+            self.status = status_of(error)
+            ending = self._ending(self.status)
+            self.answer = self._known(ending)
             error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
         finally:
@@ -201,20 +205,27 @@ class Loop:
 
     # The end.
 
-    def _ending(self) -> Ending | None:
-        """How the run ended; None before its first estimate, and for networks, whose answer is their last weights."""
-        if self.run.training or (self.last is None and self.evaluator.seen.lowest is None):
+    def _start(self) -> torch.Tensor:
+        """Where the run begins, in units of `x_scale`."""
+        x0 = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
+        return self.evaluator.project(x0)
+
+    def _ending(self, status: Status) -> Ending | None:
+        """How the run ended; None for networks, whose answer is their last weights."""
+        if self.run.training:
             return None
-        start = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
+        start, seen = self._start(), self.evaluator.seen
         last = Point(start, Estimate(x=start, fun=math.nan, nfev=0)) if self.last is None else self.last
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
-        exact = _is_exact_rule(self.status, last.estimate, self.run.method.noise_aware)
+        exact = is_exact_rule(status, last.estimate, self.run.method.noise_aware)
         return Ending(
-            status=self.status,
+            status=status,
             last=last,
             best=self.best if self.run.estimator.comparable else None,
-            start=self.evaluator.project(start),
-            lowest=self.evaluator.seen.lowest,
+            start=start,
+            lowest=seen.lowest,
+            start_known=seen.awaited is None,
+            start_first=seen.awaited is not None and self.run.maxtime < math.inf,
             exact_rule=exact,
             noise_seen=self.evaluator.is_noisy,
             probes=probes_around(last, self.evaluator, rng, exact=exact),
@@ -223,16 +234,20 @@ class Loop:
             least=0.0 if Capability.RESIDUALS in self.run.problem.provides else -math.inf,
         )
 
-    def _measured(self) -> Answer | None:
+    def _known(self, ending: Ending | None) -> Answer | None:
+        """The answer from what is evaluated by now; None before there is anything."""
+        lowest, awaited = self.evaluator.seen.lowest, self.evaluator.seen.awaited
+        if ending is None or (self.last is None and lowest is None):
+            return None
+        return without_measuring(evolve(ending, lowest=lowest, start_known=awaited is None))
+
+    def _measured(self, status: Status) -> Answer | None:
         """The answer, from what is evaluated for it; where nothing more may be, from what there is."""
-        ending = self._ending()
+        ending = self._ending(status)
         if ending is None:
             return None
-        counts = self.evaluator.counts
-        counts.reserved = 0
-        allowance = int(min(MOST, self.run.maxfev - counts.nfev))
-        if self.status in {Status.INTERRUPTED, Status.CALLBACK} and MOST * self.evaluator.seconds_each > _PATIENCE:
-            allowance = 0
+        allowance = self._allowance(ending)
+        self.evaluator.keep_nothing()
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
         measuring = Measuring(
             self.evaluator,
@@ -241,11 +256,17 @@ class Loop:
             allowance=allowance,
         )
         try:
-            answer = find_answer(ending, measuring) if allowance > 0 else without_measuring(ending)
+            return find_answer(ending, measuring) if allowance > 0 else self._known(ending)
         except (StopRun, KeyboardInterrupt):
-            answer = without_measuring(ending)
-        self.status = answer.status
-        return answer
+            return self._known(ending)
+
+    def _allowance(self, ending: Ending) -> int:
+        """Evaluations that measuring the answer may take; none if that takes long, and nobody waits for it."""
+        nfev, seconds = self.evaluator.nfev, self.evaluator.seconds_each
+        left = int(min(MOST, self.run.maxfev - nfev))
+        if ending.status not in {Status.INTERRUPTED, Status.CALLBACK} or (nfev > 0 and MOST * seconds <= _PATIENCE):
+            return left
+        return min(left, int(nfev > 0 and not ending.start_known and seconds <= _PATIENCE))
 
     def _answered(self) -> Capability:
         """What the objective answers: all that its problem provides, or all that the estimator asks."""
@@ -255,24 +276,6 @@ class Loop:
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""
         return result_of(self)
-
-
-def _status_of(error: BaseException) -> Status:
-    """Status of a run that an error ended."""
-    if isinstance(error, NonFiniteError):
-        return Status.NONFINITE
-    if isinstance(error, Exception | SystemExit):
-        return Status.ERROR
-    return Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.CLOSED
-
-
-def _is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool:
-    """Whether a verdict takes values for exact, as tolerances do of estimates that know no error."""
-    if status is Status.FINISHED:
-        return not noise_aware
-    error = estimate.standard_error
-    exact = estimate.sigma == 0 and estimate.status is Status.RUNNING and (error is None or not bool(error.any()))
-    return exact and status in {Status.CONVERGED, Status.XTOL, Status.FTOL}
 
 
 def _length(x: torch.Tensor, proposed: torch.Tensor) -> float:

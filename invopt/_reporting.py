@@ -85,7 +85,8 @@ def _message(loop: Loop) -> str:
         notes = [loop.answer.note]
     if loop.last is None and loop.status is Status.MAXFEV:
         budget, cost = loop.evaluator.budget.maxfev, loop.run.estimator.cost(loop.evaluator.n)
-        notes = [f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""]
+        more = "" if cost > budget else ", the start one more"
+        notes = [f"it is {budget:.0f}, and the first estimate takes {cost}{more}" if cost >= budget else ""]
     notes += [loop.evaluator.counts.summary, loop.keeping.note_of_result]
     return "; ".join([loop.status.value, *(note for note in notes if note)])
 
