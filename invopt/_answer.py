@@ -19,6 +19,8 @@ __all__ = ["MOST", "find_answer"]
 MOST = 24
 # Rounds, each under another seed, in which noisy values are compared.
 _ROUNDS = 4
+# Rounds that tell anything of a difference.
+_LEAST = 2
 # Points that may outdo the last one in those rounds.
 _CONTENDERS = 2
 # Standard errors, and standard deviations of one value's noise, by which another point must be lower than the last one.
@@ -141,6 +143,8 @@ def _lowest_noisy(compared: list[Measured], measuring: Measuring) -> Measured:
     lower = min((point for point in compared[1:] if _is_clearly_lower(point, base)), key=_mean, default=base)
     if lower is base:
         return base
+    if measuring.left < _LEAST * 2:
+        return lower
     # Chosen for being low, it has been lucky; new values have not.
     again = [Measured(base.x), Measured(lower.x)]
     for _ in range(_ROUNDS):
@@ -159,10 +163,13 @@ def _is_clearly_lower(point: Measured, base: Measured) -> bool:
     k = min(len(point.values), len(base.values))
     values = np.array(base.values[:k])
     differences = np.array(point.values[:k]) - values
-    if k < 2 or not np.isfinite(differences).all():
+    if k == 0 or not np.isfinite(differences).all():
         return False
     # Values near the largest float have deviations that are none; infinite ones refute nothing.
     with np.errstate(over="ignore"):
+        if k < _LEAST:
+            # The budget ends there: what is known of the noise is that of the other point, if anything.
+            return len(base.known) > 1 and bool(differences[0] < -_BEYOND * np.std(base.known, ddof=1))
         return _differ(differences, values)
 
 

@@ -324,28 +324,41 @@ class Evaluator:
         `points` are those of each chunk, in units of `x_scale`. Whatever ends the run in between, the values that are
         there by then are noted.
         """
-        limits, began = Limits(deadline=self.deadline, timeout=self.budget.timeout), self.clock()
-        outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
-        parts: dict[int, Tensor | None] = {}
+        began, parts = self.clock(), dict[int, Tensor | None]()
         try:
-            with closing(outcomes):
-                for i, chunk in enumerate(chunks):
-                    outcome = self._next(name, outcomes, chunk)
-                    if outcome is None:
-                        continue
-                    if outcome.failure is not None:
-                        self._count_failure(name, outcome.failure, chunk)
-                    parts[i] = outcome.values
-                    self.spend(chunk.rows.shape[0] * price)
-            self.counts.seconds += self.clock() - began
-            if len(parts) < len(chunks):
-                raise StopRun(Status.MAXTIME)
+            self._collect(name, chunks, spp, price, adjoint, parts)
         except BaseException:
             for i, values in parts.items():
                 if values is not None and points:
                     self._note(points[i], values[:, 0] if name == "value_and_jac" else values)
             raise
+        finally:
+            self.counts.seconds += self.clock() - began
         return self._filled(name, list(parts.values()), chunks)
+
+    def _collect(
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        spp: int | None,
+        price: int,
+        adjoint: Adjoint,
+        parts: dict[int, Tensor | None],
+    ) -> None:
+        """Put the values of each chunk into `parts` by its number, as they come; None where it failed."""
+        limits = Limits(deadline=self.deadline, timeout=self.budget.timeout)
+        outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
+        with closing(outcomes):
+            for i, chunk in enumerate(chunks):
+                outcome = self._next(name, outcomes, chunk)
+                if outcome is None:
+                    continue
+                if outcome.failure is not None:
+                    self._count_failure(name, outcome.failure, chunk)
+                parts[i] = outcome.values
+                self.spend(chunk.rows.shape[0] * price)
+        if len(parts) < len(chunks):
+            raise StopRun(Status.MAXTIME)
 
     def _next(self, name: str, outcomes: Generator[Outcome | None], chunk: Chunk) -> Outcome | None:
         """What came of a chunk, checked; an exception says where it happened."""
