@@ -82,6 +82,9 @@ class CountingEvaluator(ScaledEvaluator):
         self.samples = samples
         self.clock = Clock() if clock is None else clock
         self.seen = Seen()
+        # Whether one evaluation is kept for the start as long as it has none.
+        self._keeps_for_start = False
+        # Whether values at one point were seen to differ.
         self.is_noisy = False
         # Number of residuals, once known.
         self._m: int | None = None
@@ -100,6 +103,16 @@ class CountingEvaluator(ScaledEvaluator):
         """Count `k` evaluations."""
         self.counts.nfev += k
 
+    def keep_one_for(self, start: Tensor) -> None:
+        """Keep one evaluation for a start of shape (n,), in units of `x_scale`, until it has been evaluated."""
+        self.seen.await_start(start)
+        self._keeps_for_start = True
+
+    def keep_nothing(self) -> None:
+        """Leave all of the budget to the answer, for which some was kept."""
+        self.counts.reserved = 0
+        self._keeps_for_start = False
+
     def check_budget(self, k: int) -> None:
         """End the run unless `k` more evaluations are within the budget."""
         if self.nfev + k > self.affordable:
@@ -113,7 +126,11 @@ class CountingEvaluator(ScaledEvaluator):
     @property
     def affordable(self) -> float:
         """Evaluations that the run may have spent in all, without those kept for the answer."""
-        return self.budget.maxfev - self.counts.reserved
+        return self.budget.maxfev - max(self.counts.reserved, int(self._keeps_one))
+
+    @property
+    def _keeps_one(self) -> bool:
+        return self._keeps_for_start and self.seen.awaited is not None
 
     @property
     def seconds_each(self) -> float:
@@ -124,6 +141,9 @@ class CountingEvaluator(ScaledEvaluator):
     def deadline(self) -> float:
         """When the last evaluation may begin, on the clock of `time.perf_counter`: in time for those of the answer."""
         kept = min(self.counts.reserved * self.seconds_each, _MOST_TIME_KEPT * self.budget.maxtime)
+        if self._keeps_one:
+            # For the start a whole evaluation, if it takes no more than half of the time.
+            kept = max(kept, min(self.seconds_each, self.budget.maxtime / 2))
         return self.clock.deadline(self.budget.maxtime - (kept if math.isfinite(kept) else 0.0))
 
     def rows(self, x: Tensor) -> Tensor:
@@ -156,9 +176,9 @@ class CountingEvaluator(ScaledEvaluator):
     ) -> tuple[Tensor, Tensor]:
         """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
         point = self.rows(self.project(x))
-        affordable = int(min(len(seed), max(self.affordable - self.nfev, 0) / JAC_COST))
+        affordable = int(min(len(seed), max(self._affordable_at(x[None]) - self.nfev, 0) / JAC_COST))
         chunks = [Chunk(point[None].clone(), seed[i : i + 1]) for i in range(affordable)]
-        found = self._gather("value_and_jac", chunks, None, JAC_COST, adjoint)
+        found = self._gather("value_and_jac", chunks, None, JAC_COST, adjoint, points=[x[None]] * affordable)
         if affordable < len(seed):
             raise StopRun(Status.MAXFEV)
         rows = torch.cat(found)
@@ -206,14 +226,21 @@ class CountingEvaluator(ScaledEvaluator):
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None, *, keep_inf: bool = False) -> Tensor:
         k, price = x.shape[0], price_of(spp, self.samples)
-        self.check_budget(k * price)
+        if self.nfev + k * price > self._affordable_at(x):
+            raise StopRun(Status.MAXFEV)
         points, size = self.rows(x), self.objective.chunk_size or _BLOCK
         # Copies, for arithmetic on rows that begin anywhere in memory could differ in the last bits.
         chunks = [Chunk(points[i : i + size].clone(), seed[i : i + size]) for i in range(0, k, size)]
-        parts = self._gather(name, chunks, spp, price)
+        parts = self._gather(name, chunks, spp, price, points=[x[i : i + size] for i in range(0, k, size)])
         values = parts[0] if len(parts) == 1 else torch.cat(parts)
         self._note(x, values)
         return finished(values, self.counts, self.budget.max_nonfinite, keep_inf=keep_inf)
+
+    def _affordable_at(self, x: Tensor) -> float:
+        """Evaluations in all if the next are at the rows of `x`: none is kept for a start that is among them."""
+        if not self._keeps_one or not self.seen.awaits(self.project(x)):
+            return self.affordable
+        return self.budget.maxfev - self.counts.reserved
 
     def _note(self, x: Tensor, values: Tensor) -> None:
         """Remember the lowest value among those at the rows of `x`, and where it was."""
@@ -225,25 +252,54 @@ class CountingEvaluator(ScaledEvaluator):
             self.is_noisy = bool((again & ((funs[1:] - funs[:-1]).abs() > _ROUNDING * funs[1:].abs())).any())
 
     def _gather(
-        self, name: str, chunks: Sequence[Chunk], spp: int | None, price: int, adjoint: Adjoint = ADJOINT
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        spp: int | None,
+        price: int,
+        adjoint: Adjoint = ADJOINT,
+        points: Sequence[Tensor] = (),
     ) -> list[Tensor]:
-        """Values of the chunks in order, each checked and counted; ends the run if the deadline cuts some off."""
-        limits, began = Limits(deadline=self.deadline, timeout=self.budget.timeout), self.clock()
+        """Values of the chunks in order, each checked and counted; ends the run if the deadline cuts some off.
+
+        `points` are those of each chunk, in units of `x_scale`. Whatever ends the run in between, the values that are
+        there by then are noted.
+        """
+        began, parts = self.clock(), dict[int, Tensor | None]()
+        try:
+            self._collect(name, chunks, spp, price, adjoint, parts)
+        except BaseException:
+            for i, values in parts.items():
+                if values is not None and points:
+                    self._note(points[i], values[:, 0] if name == "value_and_jac" else values)
+            raise
+        finally:
+            self.counts.seconds += self.clock() - began
+        return self._filled(name, list(parts.values()), chunks)
+
+    def _collect(
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        spp: int | None,
+        price: int,
+        adjoint: Adjoint,
+        parts: dict[int, Tensor | None],
+    ) -> None:
+        """Put the values of each chunk into `parts` by its number, as they come; None where it failed."""
+        limits = Limits(deadline=self.deadline, timeout=self.budget.timeout)
         outcomes = self.objective.evaluate(self.prefix + name, chunks, spp=spp, limits=limits, adjoint=adjoint)
-        parts: list[Tensor | None] = []
         with closing(outcomes):
-            for chunk in chunks:
+            for i, chunk in enumerate(chunks):
                 outcome = self._next(name, outcomes, chunk)
                 if outcome is None:
                     continue
                 if outcome.failure is not None:
                     self._count_failure(name, outcome.failure, chunk)
-                parts.append(outcome.values)
+                parts[i] = outcome.values
                 self.spend(chunk.rows.shape[0] * price)
-        self.counts.seconds += self.clock() - began
         if len(parts) < len(chunks):
             raise StopRun(Status.MAXTIME)
-        return self._filled(name, parts, chunks)
 
     def _next(self, name: str, outcomes: Generator[Outcome | None], chunk: Chunk) -> Outcome | None:
         """What came of a chunk, checked; an exception says where it happened."""

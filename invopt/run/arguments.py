@@ -139,8 +139,6 @@ def check_start(x0: Any, bounds: Bounds | None, n: int, name: str = "x0") -> NDA
     """Return `x0` as a fresh float64 vector inside the bounds, or raise."""
     start = as_vector(name, x0, size=n, scalar=True)
     if bounds is not None:
-        # Equal bounds say where a parameter is, whatever the start says.
-        start = np.where(bounds.lb == bounds.ub, bounds.lb, start)
         for i in np.flatnonzero((start < bounds.lb) | (start > bounds.ub)):
             raise ValueError(
                 f"{name!r} must be inside the bounds: {name}[{i}] = {start[i]:g} is outside "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from attrs import evolve
 
 from invopt.core.estimator import Estimate, Point
 from invopt.core.machine.clock import Clock
@@ -21,7 +22,8 @@ from invopt.evaluate.budget import Budget, StopRun
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.exceptions import NonFiniteError
 from invopt.network.evaluators import ChainEvaluator
-from invopt.run.ending.answer import MOST, Answer, Ending, find_answer, without_measuring
+from invopt.run.ending.answer import MOST, find_answer
+from invopt.run.ending.ending import Answer, Ending, is_exact_rule, status_of, without_measuring
 from invopt.run.ending.measuring import Measuring
 from invopt.run.ending.probing import probes_around, unseen
 from invopt.run.keeping.keeping import Keeping
@@ -77,6 +79,7 @@ class Loop:
         self.standing = Standing(run=run, clock=clock, evaluator=evaluator)
         if not run.training:
             evaluator.counts.reserved = self._reserved()
+            evaluator.keep_one_for(self._start())
 
     def _reserved(self) -> int:
         """Evaluations kept for the answer: an eighth of the budget at most, and never the first estimate's."""
@@ -87,14 +90,16 @@ class Loop:
         """Run until a status says stop; an error carries the result so far as its attribute `result`."""
         try:
             with terminated_like_interrupted():
-                self.standing.status = self._descend()
+                verdict = self._descend()
                 self._keeping.descended()
-                self.standing.answer = self._measured()
+                # Until it is measured the run has not ended, whatever the verdict.
+                self.standing.answer = self._measured(verdict)
+                self.standing.status = verdict if self.standing.answer is None else self.standing.answer.status
         except BaseException as error:
             # Of the objective, a callback, a method, or SystemExit: whatever ends a run, what it found is not lost.
-            self.standing.status = _status_of(error)
-            ending = self._ending()
-            self.standing.answer = None if ending is None else without_measuring(ending)
+            self.standing.status = status_of(error)
+            ending = self._ending(self.standing.status)
+            self.standing.answer = self._known(ending)
             error.result = self.result().resolve()  # type: ignore[attr-defined]
             raise
         finally:
@@ -201,22 +206,28 @@ class Loop:
 
     # The end.
 
-    def _ending(self) -> Ending | None:
-        """How the run ended; None before its first estimate, and for networks, whose answer is their last weights."""
-        if self.run.training or (self.standing.last is None and self.standing.evaluator.seen.lowest is None):
+    def _start(self) -> torch.Tensor:
+        """Where the run begins, in units of `x_scale`."""
+        x0 = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
+        return self.standing.evaluator.project(x0)
+
+    def _ending(self, status: Status) -> Ending | None:
+        """How the run ended; None for networks, whose answer is their last weights."""
+        if self.run.training:
             return None
-        start = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
-        last = (
-            Point(start, Estimate(x=start, fun=math.nan, nfev=0)) if self.standing.last is None else self.standing.last
-        )
+        start, seen, last = self._start(), self.standing.evaluator.seen, self.standing.last
+        if last is None:
+            last = Point(start, Estimate(x=start, fun=math.nan, nfev=0))
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
-        exact = _is_exact_rule(self.standing.status, last.estimate, self.run.method.noise_aware)
+        exact = is_exact_rule(status, last.estimate, self.run.method.noise_aware)
         return Ending(
-            status=self.standing.status,
+            status=status,
             last=last,
             best=self.standing.best if self.run.estimator.comparable else None,
-            start=self.standing.evaluator.project(start),
-            lowest=self.standing.evaluator.seen.lowest,
+            start=start,
+            lowest=seen.lowest,
+            start_known=seen.awaited is None,
+            start_first=seen.awaited is not None and self.run.maxtime < math.inf,
             exact_rule=exact,
             noise_seen=self.standing.evaluator.is_noisy,
             probes=probes_around(last, self.standing.evaluator, rng, exact=exact),
@@ -225,19 +236,20 @@ class Loop:
             least=0.0 if Capability.RESIDUALS in self.run.problem.provides else -math.inf,
         )
 
-    def _measured(self) -> Answer | None:
+    def _known(self, ending: Ending | None) -> Answer | None:
+        """The answer from what is evaluated by now; None before there is anything."""
+        lowest, awaited = self.standing.evaluator.seen.lowest, self.standing.evaluator.seen.awaited
+        if ending is None or (self.standing.last is None and lowest is None):
+            return None
+        return without_measuring(evolve(ending, lowest=lowest, start_known=awaited is None))
+
+    def _measured(self, status: Status) -> Answer | None:
         """The answer, from what is evaluated for it; where nothing more may be, from what there is."""
-        ending = self._ending()
+        ending = self._ending(status)
         if ending is None:
             return None
-        counts = self.standing.evaluator.counts
-        counts.reserved = 0
-        allowance = int(min(MOST, self.run.maxfev - counts.nfev))
-        if (
-            self.standing.status in {Status.INTERRUPTED, Status.CALLBACK}
-            and MOST * self.standing.evaluator.seconds_each > _PATIENCE
-        ):
-            allowance = 0
+        allowance = self._allowance(ending)
+        self.standing.evaluator.keep_nothing()
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
         measuring = Measuring(
             self.standing.evaluator,
@@ -246,11 +258,17 @@ class Loop:
             allowance=allowance,
         )
         try:
-            answer = find_answer(ending, measuring) if allowance > 0 else without_measuring(ending)
+            return find_answer(ending, measuring) if allowance > 0 else self._known(ending)
         except (StopRun, KeyboardInterrupt):
-            answer = without_measuring(ending)
-        self.standing.status = answer.status
-        return answer
+            return self._known(ending)
+
+    def _allowance(self, ending: Ending) -> int:
+        """Evaluations that measuring the answer may take; none if that takes long, and nobody waits for it."""
+        nfev, seconds = self.standing.evaluator.nfev, self.standing.evaluator.seconds_each
+        left = int(min(MOST, self.run.maxfev - nfev))
+        if ending.status not in {Status.INTERRUPTED, Status.CALLBACK} or (nfev > 0 and MOST * seconds <= _PATIENCE):
+            return left
+        return min(left, int(nfev > 0 and not ending.start_known and seconds <= _PATIENCE))
 
     def _answered(self) -> Capability:
         """What the objective answers: all that its problem provides, or all that the estimator asks."""
@@ -260,24 +278,6 @@ class Loop:
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""
         return result_of(self.standing, self._keeping)
-
-
-def _status_of(error: BaseException) -> Status:
-    """Status of a run that an error ended."""
-    if isinstance(error, NonFiniteError):
-        return Status.NONFINITE
-    if isinstance(error, Exception | SystemExit):
-        return Status.ERROR
-    return Status.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Status.CLOSED
-
-
-def _is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool:
-    """Whether a verdict takes values for exact, as tolerances do of estimates that know no error."""
-    if status is Status.FINISHED:
-        return not noise_aware
-    error = estimate.standard_error
-    exact = estimate.sigma == 0 and estimate.status is Status.RUNNING and (error is None or not bool(error.any()))
-    return exact and status in {Status.CONVERGED, Status.XTOL, Status.FTOL}
 
 
 def _length(x: torch.Tensor, proposed: torch.Tensor) -> float:

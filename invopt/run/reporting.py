@@ -83,7 +83,8 @@ def _message(standing: Standing, keeping: Keeping) -> str:
         notes = [standing.answer.note]
     if standing.last is None and standing.status is Status.MAXFEV:
         budget, cost = standing.evaluator.budget.maxfev, standing.run.estimator.cost(standing.evaluator.n)
-        notes = [f"it is {budget:.0f}, and the first estimate takes {cost}" if cost > budget else ""]
+        more = "" if cost > budget else ", the start one more"
+        notes = [f"it is {budget:.0f}, and the first estimate takes {cost}{more}" if cost >= budget else ""]
     notes += [standing.evaluator.counts.summary, keeping.note_of_result]
     return "; ".join([standing.status.value, *(note for note in notes if note)])
 

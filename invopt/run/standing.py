@@ -8,7 +8,7 @@ from invopt.core.estimator import Point
 from invopt.core.machine.clock import Clock
 from invopt.core.result import History, Status
 from invopt.evaluate.evaluator import CountingEvaluator
-from invopt.run.ending.answer import Answer
+from invopt.run.ending.ending import Answer
 from invopt.run.run import Run
 
 __all__ = ["Standing"]
