@@ -170,10 +170,12 @@ def minimize(
     **The answer.** ``res.fun`` is measured at ``res.x``, with a standard error, by at most 24 evaluations when the
     descent has ended; an eighth of `maxfev` at most is kept for them. The last point, the lowest one that an estimate
     or an evaluation found, and the start are compared under the same seeds: the answer is never worse than any of them
-    by more than the noise. Two evaluations a typical change away see whether the objective depends on x there; where
-    exact derivatives are exactly zero, up to eight more tell a step from a minimum. A status of success that these
-    values do not bear out becomes UNSURE, PLATEAU or MISMATCH. After Ctrl-C, SIGTERM, which acts like it, or an error,
-    the answer of an expensive objective is the lowest value there is.
+    by more than the noise. One evaluation is kept for a start that has none yet, whatever `maxfev`; where fewer are
+    left than there are candidates, values that are known count. Two evaluations a typical change away see whether the
+    objective depends on x there; where exact derivatives are exactly zero, up to eight more tell a step from a minimum.
+    A status of success that these values do not bear out becomes UNSURE, PLATEAU or MISMATCH. After Ctrl-C, SIGTERM,
+    which acts like it, or an error, the answer of an expensive objective is the lowest value there is, the start's
+    included; the message says if the start was not evaluated.
 
     **inf** is worse than every finite value. Methods that compare values see inf. Estimators that sample see the
     largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
