@@ -41,9 +41,9 @@ def notes_where(x, path):
 
 def test_one_serves_all():
     problem = problems.Function(fun=functions.bowl, x0=[1.0, 2.0])
-    solve(problem, workers=2, maxfev=12)
+    solve(problem, workers=2, maxfev=13)
     before = servers()
-    solve(problem, workers=3, maxfev=12)
+    solve(problem, workers=3, maxfev=13)
     assert servers() == before
     assert len(before) == 1
 
@@ -57,22 +57,22 @@ def test_random_numbers_differ_between_workers():
 
 
 def test_folder_and_environment_are_those_of_now(tmp_path, monkeypatch):
-    solve(problems.Function(fun=functions.bowl, x0=[1.0]), workers=2, maxfev=12)
+    solve(problems.Function(fun=functions.bowl, x0=[1.0]), workers=2, maxfev=13)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("INVOPT_OF_A_TEST", "here")
     noted = partial(notes_where, path=tmp_path / "notes")
-    solve(problems.Function(fun=noted, x0=[1.0]), workers=2, maxfev=12)
+    solve(problems.Function(fun=noted, x0=[1.0]), workers=2, maxfev=13)
     assert set((tmp_path / "notes").read_text().splitlines()) == {f"{tmp_path / 'elsewhere'} here True"}
 
 
 def test_one_that_was_killed_is_replaced():
     problem = problems.Function(fun=functions.bowl, x0=[1.0])
-    solve(problem, workers=2, maxfev=12)
+    solve(problem, workers=2, maxfev=13)
     (server,) = servers()
     server.kill()
     time.sleep(0.1)
-    assert solve(problem, workers=2, maxfev=12).nfev == 12
+    assert solve(problem, workers=2, maxfev=13).nfev == 13
     (new,) = servers()
     assert new != server
 
@@ -103,7 +103,7 @@ def test_waiting_has_a_limit():
 
 
 def test_it_ends_with_its_parent():
-    code = "import invopt, workers_functions as f; invopt.minimize(f.bowl, x0=[1.0], rng=0, maxfev=12, workers=2); "
+    code = "import invopt, workers_functions as f; invopt.minimize(f.bowl, x0=[1.0], rng=0, maxfev=13, workers=2); "
     code += "import psutil; print(*(child.pid for child in psutil.Process().children(recursive=True)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     (pid,) = map(int, done.stdout.split())
