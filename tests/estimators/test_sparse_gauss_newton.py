@@ -85,9 +85,9 @@ def test_many_parameters_in_few_evaluations_with_error_bars(n, density, runs):
 
 
 def test_it_says_where_locality_does_not_hold():
-    found = minimize(Dense(), SparseGaussNewton(), NewtonCG(), rng=0, maxfev=29)
+    found = minimize(Dense(), SparseGaussNewton(), NewtonCG(), rng=0, maxfev=30)
     assert "more than 4 parameters act on a residual" in found.message
-    local = minimize(Local(), SparseGaussNewton(), NewtonCG(), rng=0, maxfev=29)
+    local = minimize(Local(), SparseGaussNewton(), NewtonCG(), rng=0, maxfev=30)
     assert "act on a residual" not in local.message
 
 

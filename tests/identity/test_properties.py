@@ -6,7 +6,7 @@ import pytest
 from invopt import IdentityError
 from invopt.core.identity import digest
 from invopt.rendering.backend import activate
-from invopt.rendering.dictionaries import as_description
+from invopt.rendering.reading.dictionaries import as_description
 from invopt.rendering.loading import Blueprint
 from invopt.rendering.reading.scene_identity import scene_content
 

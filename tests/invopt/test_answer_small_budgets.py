@@ -312,3 +312,12 @@ def test_a_start_outside_equal_bounds_is_an_error(start):
         invopt.minimize(lambda x: float(x @ x), x0=[0.0, start], bounds=[(-1, 1), (0.2, 0.2)])
     with pytest.raises(ValueError, match=r"x0\[1\] = \S+ is outside \[0.2, 0.2\]"):
         problems.Function(fun=lambda x: float(x @ x), x0=[0.0, start], bounds=[(-1, 1), (0.2, 0.2)])
+
+
+@pytest.mark.parametrize("maxfev", [1, 3, 4, 30])
+def test_an_objective_that_only_raises_is_an_error_with_any_budget(maxfev):
+    def fails(x):
+        raise ValueError("no licence")
+
+    with pytest.raises(invopt.EvaluationError, match="raised ValueError: no licence"):
+        invopt.minimize(fails, [1.0, 2.0], rng=0, maxfev=maxfev, progress=False)

@@ -17,7 +17,7 @@ with problems.Mug(size="tiny").open() as mug:
 from invopt import rendering
 print(rendering.active().value)
 """
-WITHOUT_LLVM = "from invopt.rendering import llvm\nllvm._candidates = lambda: iter(())\n"
+WITHOUT_LLVM = "from invopt.rendering.device import llvm\nllvm._candidates = lambda: iter(())\n"
 
 
 @pytest.fixture

@@ -67,6 +67,8 @@ def serve_forks(requests: socket.socket) -> None:
             told[pid] = status
             _say(status, pid)
         if not ready and not told:
+            # Before anything else: the parent is to see at once that nobody will answer.
+            requests.close()
             return
 
 

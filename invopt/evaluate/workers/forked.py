@@ -104,20 +104,30 @@ class ForkedProcess:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.returncode: int | None = None
         self._waiting = threading.Lock()
+        # Twice: a fork server that was not needed for long may end while it is asked.
+        if not (self._open(environment) or self._open(environment)):
+            self.returncode = 1
+            raise EOFError("the process that starts workers has died; what it printed is on stderr")
+
+    def _open(self, environment: Mapping[str, str]) -> bool:
+        """Have a process forked; False if there was nobody to do it."""
         pipes = [os.pipe() for _ in range(3)]
         (calls, stdin), (stdout, replies), (self._status, status) = pipes
-        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
         stderr, folder = _stderr(), os.open(".", os.O_PATH)
         try:
             _SERVER.request(environment, [calls, replies, status, stderr, folder])
         finally:
             for descriptor in (calls, replies, status, stderr, folder):
                 os.close(descriptor)
+        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
         pid = os.read(self._status, CODE.size)
-        if len(pid) < CODE.size:
-            self.returncode = 1
-            raise EOFError("the process that starts workers has died; what it printed is on stderr")
-        (self.pid,) = CODE.unpack(pid)
+        if len(pid) == CODE.size:
+            (self.pid,) = CODE.unpack(pid)
+            return True
+        for held in (self.stdin, self.stdout):
+            held.close()
+        os.close(self._status)
+        return False
 
     def poll(self) -> int | None:
         """How the process has ended; None while it runs."""

@@ -98,7 +98,10 @@ class Measuring:
                     point.vectors.append(vector)
             else:
                 values = self._evaluator.fun(rows, seed=seeds, keep_inf=True).double().tolist()
-        except (NonFiniteError, EvaluationError):
+        except (NonFiniteError, EvaluationError) as error:
+            if self._evaluator.seen.lowest is None and not isinstance(error, NonFiniteError):
+                # There is nothing yet that the error could cost.
+                raise
             values = [math.nan] * len(points)
         for point, value in zip(points, values, strict=True):
             point.values.append(float(value))
