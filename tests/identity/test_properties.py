@@ -7,7 +7,7 @@ from invopt import IdentityError
 from invopt.core.identity import digest
 from invopt.rendering.backend import activate
 from invopt.rendering.reading.dictionaries import as_description
-from invopt.rendering.loading import Blueprint
+from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.scene_identity import scene_content
 
 pytestmark = pytest.mark.render

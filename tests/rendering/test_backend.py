@@ -57,7 +57,7 @@ def test_a_bad_library_of_the_user_costs_one_line(path: str) -> None:
 
 @pytest.mark.render
 def test_without_llvm_the_scalar_backend_renders() -> None:
-    done = _python(WITHOUT_LLVM + "from invopt.rendering import cuda\ncuda.devices = lambda: (0, 0)\n" + RENDER)
+    done = _python(WITHOUT_LLVM + "from invopt.rendering.device import cuda\ncuda.devices = lambda: (0, 0)\n" + RENDER)
     assert (done.returncode, done.stdout) == (0, "scalar\n"), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "scalar" in done.stderr
