@@ -172,6 +172,6 @@ def test_what_an_object_does_not_tell_is_refused():
 def test_no_kind_of_property_is_forgotten():
     import mitsuba as mi
 
-    from invopt.core.identity import properties
+    from invopt.rendering.reading import scene_properties as properties
 
     assert set(mi.Properties.Type.__members__) == set(properties._READERS)
