@@ -52,7 +52,10 @@ def solve_ball(jac: Tensor, hess: Tensor, radius: float) -> Tensor:
     unit = 2.0 ** -max(math.frexp(largest)[1], _LEAST_EXPONENT)
     g, H = (jac * unit).numpy(), (hess * unit).numpy()
     size = float(np.sqrt(g @ g))
-    if not math.isfinite(float(H.sum())):
+    # Infinite entries of both signs have no sum.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(H.sum())
+    if not math.isfinite(total):
         return jac * (unit * -radius / size)
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):

@@ -78,6 +78,11 @@ def test_hessian_that_is_not_finite_is_ignored():
     assert truncated_cg(g, lambda p: H @ p, 1.0, forcing=0.1, maxiter=9).tolist() == pytest.approx([-0.6, -0.8])
 
 
+def test_infinite_entries_of_both_signs_are_no_warning():
+    jac, hess = torch.ones(2, dtype=torch.float64), torch.tensor([[np.inf, 0.0], [0.0, -np.inf]], dtype=torch.float64)
+    torch.testing.assert_close(solve_ball(jac, hess, 1.0), -jac / np.sqrt(2))
+
+
 @given(seed=seeds, n=st.integers(1, 8))
 def test_truncated_cg_is_exact_inside_the_ball(seed, n):
     g, H, _ = random_model(seed, n, definite=True)
