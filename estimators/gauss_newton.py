@@ -36,7 +36,7 @@ __all__ = ["GaussNewton"]
 
 # Share of its first value below which a width is small, and a descent over.
 _SMALL = 0.2
-# Multiple of the noise above which what is left is said to be more than noise.
+# Multiple of the noise above which the remaining residuals are reported as more than noise.
 _FAR = 3.0
 # Largest error bars that fit into a width that goes on to shrink.
 _NARROW = 3.0
@@ -69,7 +69,7 @@ class GaussNewton(HistoryEstimator):
         Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters, and 2 n for more: the more
         parameters, the less of what is remembered is still near.
     restarts : int, default 8
-        New descents after one that ended above the noise floor, >= 0: by turns from where the run began and from there.
+        New descents after one that ended above the noise floor, >= 0: alternately from the start and from there.
     max_spp_factor : int, default 64
         Samples per pixel may rise fourfold, and again, up to this factor, >= 1, once noise swamps the steps; below 4
         they stay.
@@ -95,8 +95,8 @@ class GaussNewton(HistoryEstimator):
     none leaves it. If no descent comes down to the noise, the lowest of them is the answer, and the message says so.
     Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times the
     samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where
-    that is used up or no longer lowers the residuals. Meanwhile no kernel gets narrower than three error bars. What is
-    pressed against a bound has the bar 0: noise does not move it. Where the residuals were no more than noise from the
+    that is used up or no longer lowers the residuals. Meanwhile no kernel gets narrower than three error bars. A
+    parameter at its bound has standard error 0: noise does not move it. Where the residuals were no more than noise from the
     start, the end is `Status.PLATEAU`.
 
     See Also

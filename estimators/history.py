@@ -32,7 +32,7 @@ from .window import Batch
 
 __all__ = ["HistoryEstimator", "HistoryState", "Sample"]
 
-# Once a sample has fallen by this share of the first ones, a small spread is no plateau's.
+# Once a sample has fallen by this share of the first ones, a small spread does not indicate a plateau.
 _DESCENDED = 0.1
 # Multiple of the window while the width stays as it is, and noise is what has to be averaged.
 _LONGER = 4

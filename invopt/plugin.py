@@ -18,9 +18,7 @@ Estimators
     `Estimator` returns an `Estimate`, with `Measurement` for sampled quantities and `Lowest` for the best sample; it
     evaluates through an `Evaluator`, whose prices are `JAC_COST` and `HESS_COST`, with seeds of a `SeedSource` under a
     `SeedPolicy`. `Order` says what an estimate holds. `Schedule` and its classes, and `AdaptiveWidth`, are widths.
-
-Methods
--------
+Optimizers
     `Optimizer` makes steps, with an `Oracle` for further evaluations, and ends with a `Status`. `AskingThread` runs a
     method of another library, which asks where ours are asked.
 Fields

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 
@@ -75,6 +76,18 @@ def test_one_that_was_killed_is_replaced():
     assert solve(problem, workers=2, maxfev=13).nfev == 13
     (new,) = servers()
     assert new != server
+
+
+def test_one_that_ends_while_it_is_asked_is_replaced():
+    problem = problems.Function(fun=functions.bowl, x0=[1.0])
+    solve(problem, workers=2, maxfev=13)
+    (server,) = servers()
+    # It is asked, and never answers: the request is lost with it.
+    server.suspend()
+    killer = threading.Timer(0.5, server.kill)
+    killer.start()
+    assert solve(problem, workers=2, maxfev=13).nfev == 13
+    killer.join()
 
 
 @pytest.mark.parametrize(("ends", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 15)", -15), ("sys.exit(5)", 5)])

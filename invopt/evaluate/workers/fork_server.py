@@ -1,4 +1,4 @@
-"""A process that has imported everything and forks workers: they start in milliseconds, and one import serves all."""
+"""A process that has imported everything and forks workers: one import serves all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from invopt.evaluate.workers.server import run
+from invopt.evaluate.workers.server import serve
 
 __all__ = ["BOOT", "CODE", "SIZE", "serve_forks"]
 
@@ -42,9 +42,9 @@ def serve_forks(requests: socket.socket) -> None:
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    heard: list[socket.socket | int] = [requests, ended]
     # Where to say how a process ended.
     told: dict[int, int] = {}
-    heard: list[socket.socket | int] = [requests, ended]
     while True:
         ready, _, _ = select.select(heard, [], [], None if told else _LINGER)
         if ended in ready:
@@ -124,10 +124,11 @@ def _become_worker(environment: dict[str, str], calls: int, replies: int, stderr
         for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (stderr, 1), (stderr, 2)):
             os.dup2(source, target)
         os.close(stderr)
-        sys.argv[:] = ["-c"]
         random.seed()
         np.random.seed()  # noqa: NPY002 - what `fun` may draw from without a seed; a copy of the state would repeat it
-        run(os.fdopen(calls, "rb"), os.fdopen(replies, "wb"))
+        asked = os.fdopen(calls, "rb")
+        sys.path[:], sys.argv[:] = pickle.load(asked)
+        serve(asked, os.fdopen(replies, "wb"))
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

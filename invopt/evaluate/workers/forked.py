@@ -35,21 +35,17 @@ class _ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, environment: Mapping[str, str], descriptors: list[int]) -> None:
-        """Ask for a process with these descriptors; see `fork_server`."""
+        """Ask for a process with these descriptors; without an answer on the third one there was nobody to ask."""
         body = pickle.dumps(dict(environment))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         with self._lock:
-            for attempt in range(2):
-                requests = self._requests or self._start(environment)
-                try:
-                    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
-                    requests.sendmsg([SIZE.pack(len(body))], rights)
-                    requests.sendall(body)
-                    return
-                except OSError:
-                    # It ends when it was not needed for long.
-                    self._forget()
-                    if attempt:
-                        raise
+            requests = self._requests or self._start(environment)
+            try:
+                requests.sendmsg([SIZE.pack(len(body))], rights)
+                requests.sendall(body)
+            except OSError:
+                # It ends when it was not needed for long.
+                self._forget()
 
     def _start(self, environment: Mapping[str, str]) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -104,8 +100,8 @@ class ForkedProcess:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.returncode: int | None = None
         self._waiting = threading.Lock()
-        # Twice: a fork server that was not needed for long may end while it is asked.
-        if not (self._open(environment) or self._open(environment)):
+        # A fork server that was not needed for long may end while it is asked; the next attempt finds that it has gone.
+        if not any(self._open(environment) for _ in range(3)):
             self.returncode = 1
             raise EOFError("the process that starts workers has died; what it printed is on stderr")
 

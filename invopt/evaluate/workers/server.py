@@ -7,14 +7,13 @@ import os
 import pickle
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from typing import BinaryIO
 
 from invopt.evaluate.workers.payload import Call, Payload, evaluate, release
 
-__all__ = ["BOOT", "run", "serve"]
+__all__ = ["BOOT", "serve"]
 
 # What the process runs first. Calls come through a descriptor that programs started by `fun` do not inherit: one that
 # reads stdin finds its end, not the calls. Replies leave through one of their own: what an objective prints goes to
@@ -25,12 +24,6 @@ BOOT = (
     "sys.path[:], sys.argv[:] = pickle.load(calls); "
     "from invopt.evaluate.workers.server import serve; serve(calls, replies)"
 )
-
-
-def run(calls: BinaryIO, replies: BinaryIO) -> None:
-    """Answer calls as the parent's own script would, in a process that has imported what it needs."""
-    sys.path[:], sys.argv[:] = pickle.load(calls)
-    serve(calls, replies)
 
 
 def serve(calls: BinaryIO, replies: BinaryIO) -> None:

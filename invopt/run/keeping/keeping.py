@@ -59,7 +59,7 @@ class Keeping:
         if self._recorder is None:
             return objective
         # A session's, whose owner hands the answers on.
-        self._asks_owner = hasattr(objective, "told")
+        self._asks_owner = not objective.answers_all
         self._journaled = Journaled(
             objective,
             self._recorder,
