@@ -96,8 +96,8 @@ class GaussNewton(HistoryEstimator):
     Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times the
     samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where
     that is used up or no longer lowers the residuals. Meanwhile no kernel gets narrower than three error bars. A
-    parameter at its bound has standard error 0: noise does not move it. Where the residuals were no more than noise from the
-    start, the end is `Status.PLATEAU`.
+    parameter at its bound has standard error 0: noise does not move it. Where the residuals were no more than noise
+    from the start, the end is `Status.PLATEAU`.
 
     See Also
     --------

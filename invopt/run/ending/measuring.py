@@ -9,8 +9,8 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
-from invopt.core.evaluator import Evaluator
 from invopt.core.seeds import SeedSource
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.exceptions import EvaluationError, NonFiniteError
 
 __all__ = ["Measured", "Measuring", "is_same"]
@@ -66,7 +66,7 @@ class Measuring:
 
     Parameters
     ----------
-    evaluator : Evaluator
+    evaluator : CountingEvaluator
         Where evaluations are spent.
     seeds : SeedSource
         Where seeds come from; of a run with fresh seeds, one for each evaluation.
@@ -76,7 +76,7 @@ class Measuring:
         Evaluations that may be spent.
     """
 
-    def __init__(self, evaluator: Evaluator, seeds: SeedSource, *, residuals: bool, allowance: int) -> None:
+    def __init__(self, evaluator: CountingEvaluator, seeds: SeedSource, *, residuals: bool, allowance: int) -> None:
         self._evaluator = evaluator
         self._seeds = seeds
         self._residuals = residuals
