@@ -8,23 +8,23 @@ from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
 from .autodiff import Autodiff
-from .dual_buffer import DualBuffer
+from .equation.dual_buffer import DualBuffer
+from .equation.full_gradient import FullGradient
+from .equation.semi_gradient import SemiGradient
+from .equation.weighted_dual_buffer import WeightedDualBuffer
 from .exact_derivative import ExactDerivative
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
-from .full_gradient import FullGradient
 from .function_value import FunctionValue
 from .gauss_newton import GaussNewton
-from .newton_target import NewtonTarget
-from .sample_history import SampleHistory
-from .semi_gradient import SemiGradient
+from .history.newton_target import NewtonTarget
+from .history.sample_history import SampleHistory
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
 from .smoothed_hvp import SmoothedHVP
 from .sparse_gauss_newton import SparseGaussNewton
 from .spsa import SPSA
-from .weighted_dual_buffer import WeightedDualBuffer
 
 __all__ = [
     "FR22",

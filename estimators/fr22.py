@@ -11,9 +11,9 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Evaluator, Order, SeedSource
 
-from .monte_carlo import evaluate, mean
-from .sampled import SampledEstimator
-from .samplers import GRADIENT_WEIGHT, signed_rayleigh
+from .smoothing.monte_carlo import evaluate, mean
+from .smoothing.sampled import SampledEstimator
+from .smoothing.samplers import GRADIENT_WEIGHT, signed_rayleigh
 
 __all__ = ["FR22"]
 

@@ -25,12 +25,12 @@ from invopt.plugin import (
     integer,
 )
 
-from .history import HistoryEstimator, HistoryState, Sample
-from .linear_model import LinearModel, extended, linear_model
-from .mean_square_estimate import mean_square_estimate
-from .noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
-from .parameter_covariance import error_bars
-from .window import helpful, reweight
+from .history.history import HistoryEstimator, HistoryState, Sample
+from .history.linear_model import LinearModel, extended, linear_model
+from .history.mean_square_estimate import mean_square_estimate
+from .history.noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
+from .history.window import helpful, reweight
+from .least_squares.parameter_covariance import error_bars
 
 __all__ = ["GaussNewton"]
 

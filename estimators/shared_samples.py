@@ -13,10 +13,10 @@ from torch import Tensor
 from invopt.exceptions import NonFiniteError
 from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, integer, one_of
 
-from . import kernels
-from .monte_carlo import Parts, evaluate, mean
-from .sampled import SampledEstimator
-from .samplers import AggregateGradientProposal, GaussianProposal, Proposal, SharedProposal
+from .smoothing import kernels
+from .smoothing.monte_carlo import Parts, evaluate, mean
+from .smoothing.sampled import SampledEstimator
+from .smoothing.samplers import AggregateGradientProposal, GaussianProposal, Proposal, SharedProposal
 
 __all__ = ["SharedSamples"]
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Evaluator, Order, SeedSource, one_of
 
-from . import kernels
-from .monte_carlo import Parts, evaluate, mean
-from .sampled import SampledEstimator
-from .samplers import (
+from .smoothing import kernels
+from .smoothing.monte_carlo import Parts, evaluate, mean
+from .smoothing.sampled import SampledEstimator
+from .smoothing.samplers import (
     GRADIENT_WEIGHT,
     AggregateGradientProposal,
     Proposal,

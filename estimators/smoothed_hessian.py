@@ -12,10 +12,11 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, one_of
 
-from . import kernels
-from .monte_carlo import evaluate, mean
-from .sampled import SampledEstimator
-from .samplers import (
+from .smoothed_gradient import SmoothedGradient
+from .smoothing import kernels
+from .smoothing.monte_carlo import evaluate, mean
+from .smoothing.sampled import SampledEstimator
+from .smoothing.samplers import (
     GRADIENT_WEIGHT,
     HESSIAN_WEIGHT,
     AggregateHessianProposal,
@@ -24,7 +25,6 @@ from .samplers import (
     draw_hessian_elements,
     hessian_pairs,
 )
-from .smoothed_gradient import SmoothedGradient
 
 __all__ = ["SmoothedHessian"]
 

@@ -23,9 +23,9 @@ from invopt.plugin import (
     real,
 )
 
-from .monte_carlo import mean
-from .sampled import SampledEstimator
 from .smoothed_gradient import GRADIENT_PROPOSALS, SmoothedGradient
+from .smoothing.monte_carlo import mean
+from .smoothing.sampled import SampledEstimator
 
 __all__ = ["SmoothedHVP"]
 

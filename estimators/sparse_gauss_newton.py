@@ -27,8 +27,8 @@ from invopt.plugin import (
     require,
 )
 
-from .parameter_covariance import sparse_parameter_covariance
-from .sparse_jacobian import explained, identify
+from .least_squares.parameter_covariance import sparse_parameter_covariance
+from .least_squares.sparse_jacobian import explained, identify
 
 __all__ = ["SparseGaussNewton"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Evaluator, Order, SeedSource
 
-from .monte_carlo import evaluate, mean
-from .sampled import SampledEstimator
+from .smoothing.monte_carlo import evaluate, mean
+from .smoothing.sampled import SampledEstimator
 
 __all__ = ["SPSA"]
 

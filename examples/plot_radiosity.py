@@ -14,7 +14,7 @@ import numpy as np
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt.problems.radiosity.metrics import compare
+from invopt.problems.radiosity.pictures.metrics import compare
 from invopt.rendering.pictures.display import to_display
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests

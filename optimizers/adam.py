@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Schedule, as_real, real, require, shown
 
-from .steps import check_rate, gradient, rate_at
+from .descent.steps import check_rate, gradient, rate_at
 
 __all__ = ["Adam"]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, real
 
 from .bfgs import update_inverse
+from .descent.noise import Noise, central_differences, difference_intervals, noise_level
+from .descent.quasi_newton import Visit, curvature_pair
+from .descent.steps import free_gradient
 from .line_search import ArmijoWolfe, Trial
-from .noise import Noise, central_differences, difference_intervals, noise_level
-from .quasi_newton import Visit, curvature_pair
-from .steps import free_gradient
 
 __all__ = ["AdaptiveBFGS"]
 

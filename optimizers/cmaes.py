@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from invopt.plugin import real
 
-from .search import Array, Search
+from .external.search import Array, Search
 
 __all__ = ["CMAES"]
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
 
+from .descent.quasi_newton import Pair, Visit, curvature_pair, descend, visit
+from .descent.steps import free_gradient, gradient
 from .line_search import Armijo, LineSearch, check_search
-from .quasi_newton import Pair, Visit, curvature_pair, descend, visit
-from .steps import free_gradient, gradient
 
 __all__ = ["DampedBFGS"]
 

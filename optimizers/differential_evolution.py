@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from invopt.plugin import integer, real
 
-from .search import Array, Search
+from .external.search import Array, Search
 
 __all__ = ["DifferentialEvolution"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Schedule, real
 
-from .steps import check_rate, gradient, rate_at, shortened, unit
+from .descent.steps import check_rate, gradient, rate_at, shortened, unit
 
 __all__ = ["GradientDescent"]
 

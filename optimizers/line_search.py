@@ -13,7 +13,7 @@ from torch import Tensor
 from invopt.exceptions import NonFiniteError
 from invopt.plugin import Estimate, Oracle, integer, real, require, shown
 
-from .steps import gradient
+from .descent.steps import gradient
 
 if TYPE_CHECKING:
     from attrs import Attribute

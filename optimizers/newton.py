@@ -13,8 +13,8 @@ from torch import Tensor
 from invopt.exceptions import NonFiniteError
 from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, real, require
 
-from .steps import free_gradient, gradient, unit
-from .trust_region import solve_ball, step_into_box
+from .descent.steps import free_gradient, gradient, unit
+from .descent.trust_region import solve_ball, step_into_box
 
 __all__ = ["Newton"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real
 
-from .steps import free_gradient, gradient, unit
-from .trust_region import step_into_box, truncated_cg
+from .descent.steps import free_gradient, gradient, unit
+from .descent.trust_region import step_into_box, truncated_cg
 
 __all__ = ["NewtonCG"]
 

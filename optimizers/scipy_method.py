@@ -16,8 +16,8 @@ from torch import Tensor
 from invopt.exceptions import UnknownNameError, suggest
 from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status, boolean, real, shown
 
-from .inverted import Inverted, InvertedRun
-from .steps import gradient
+from .descent.steps import gradient
+from .external.external_method import ExternalMethod, ExternalRun
 
 __all__ = ["Scipy"]
 
@@ -77,7 +77,7 @@ def _options(value: Any) -> dict[str, Any]:
 
 
 @frozen
-class Scipy(Inverted):
+class Scipy(ExternalMethod):
     """A method of `scipy.optimize.minimize`, run on estimates.
 
     Each point at which scipy asks for a value or a derivative is an iteration of our loop; one estimate there serves
@@ -150,7 +150,7 @@ class Scipy(Inverted):
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
         """Answer scipy until it asks about another point; costs what products cost."""
-        run: InvertedRun = state
+        run: ExternalRun = state
         reply: Any = None
         if run.thread is None:
             run.thread = AskingThread(self._target(x, oracle))

@@ -7,7 +7,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from .boxes import Boxes
+from .tasks.boxes import Boxes
 
 __all__ = ["Box10"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from .boxes import HALF_WIDTH, Boxes
+from .tasks.boxes import HALF_WIDTH, Boxes
 
 __all__ = ["Box2"]
 

@@ -15,7 +15,7 @@ from invopt.rendering.bindings import Rotation, Translation
 from invopt.rendering.descriptions import area_light, camera, diffuse, look_at, rgb, scale
 
 from .scene import Scene
-from .task import Task
+from .tasks.task import Task
 
 __all__ = ["Bunny"]
 
@@ -39,7 +39,7 @@ class Bunny(Task):
     full : bool, default False
         The scan with 69,451 faces instead of the one with 948.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
-        As of every rendered task, see `invopt.problems.task.Task`.
+        As of every rendered task, see `invopt.problems.tasks.task.Task`.
 
     Raises
     ------

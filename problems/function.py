@@ -30,8 +30,8 @@ from invopt.plugin import (
     shown,
 )
 
-from .function_derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
-from .function_values import as_values
+from .functions.derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
+from .functions.values import as_values
 
 __all__ = ["Function"]
 

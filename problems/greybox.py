@@ -10,9 +10,9 @@ from torch import nn
 
 from invopt.plugin import Capability, Problem, as_vector, integer, require, shown
 
-from .greybox_problem import GreyBoxProblem
-from .items import Items
-from .network import FlatNetwork, check_width
+from .network.flat_network import FlatNetwork, check_outputs
+from .network.greybox_problem import GreyBoxProblem
+from .network.items import Items
 
 __all__ = ["GreyBox"]
 
@@ -96,7 +96,7 @@ class GreyBox(GreyBoxProblem):
         as_vector("model (weights)", self.network.weights)
         for name, items in {"data": data, "held_out": self.held_out}.items():
             _check_truth(name, items, self._inner.n)
-            check_width(self.network, self._inner, items.inputs)
+            check_outputs(self.network, self._inner, items.inputs)
 
     def __repr__(self) -> str:
         return (

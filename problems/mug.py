@@ -15,7 +15,7 @@ from invopt.rendering.bindings import Rotation
 from invopt.rendering.descriptions import area_light, camera, diffuse, floor, rgb
 
 from .scene import Scene
-from .task import Task
+from .tasks.task import Task
 
 __all__ = ["Mug", "mug_mesh"]
 
@@ -40,7 +40,7 @@ class Mug(Task):
     azimuth : float, default 45
         Angle between camera and handle in the target picture, in degrees.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
-        As of every rendered task, see `invopt.problems.task.Task`.
+        As of every rendered task, see `invopt.problems.tasks.task.Task`.
 
     Raises
     ------

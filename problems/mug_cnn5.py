@@ -9,7 +9,7 @@ from attrs import frozen
 
 from invopt.rendering.bindings import Binding, Color, Rotation, Translation
 
-from .mug_network import UNIT, MugNetwork
+from .network.mug_network import UNIT, MugNetwork
 
 __all__ = ["MugCNN5"]
 

@@ -38,8 +38,8 @@ from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
 
-from .scene_arguments import as_bindings, as_sensors, as_targets
-from .scene_objective import SceneObjective
+from .scenes.arguments import as_bindings, as_sensors, as_targets
+from .scenes.objective import SceneObjective
 
 __all__ = ["Scene"]
 

@@ -13,7 +13,7 @@ from invopt.rendering.bindings import Translation
 from invopt.rendering.descriptions import area_light, camera, look_at, scale
 
 from .scene import Scene
-from .task import Task
+from .tasks.task import Task
 
 __all__ = ["Shadow"]
 
@@ -36,7 +36,7 @@ class Shadow(Task):
     size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x192 at 32 as in the paper.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
-        As of every rendered task, see `invopt.problems.task.Task`.
+        As of every rendered task, see `invopt.problems.tasks.task.Task`.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from invopt.rendering.bindings import Texels
 from invopt.rendering.descriptions import area_light, camera
 
 from .scene import Scene
-from .task import Task
+from .tasks.task import Task
 
 __all__ = ["Texture"]
 
@@ -32,7 +32,7 @@ class Texture(Task):
     size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x256 at 32.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
-        As of every rendered task, see `invopt.problems.task.Task`.
+        As of every rendered task, see `invopt.problems.tasks.task.Task`.
 
     Raises
     ------

@@ -1,12 +1,12 @@
 """Neural radiosity: radiance caches of Mitsuba scenes, learned from the rendering equation."""
 
-from .field import Field
-from .guiding import Guide
-from .hash_grid import HashGrid
+from .fields.field import Field
+from .fields.hash_grid import HashGrid
+from .fields.saved import RadianceField
 from .losses import L2, MAE, RMSE, Huber, RelativeL2, SymmetricL2
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
-from .saved import RadianceField
+from .transport.guiding import Guide
 
 __all__ = [
     "L2",

@@ -37,10 +37,10 @@ from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 
 from .device import DTYPE, device_of
-from .field import Field, Shapes, as_field
-from .guiding import Guide
+from .fields.field import Field, Shapes, as_field
 from .losses import RelativeL2, as_residual_loss
 from .scenes import NAMED
+from .transport.guiding import Guide
 
 __all__ = ["RadiosityDescription"]
 

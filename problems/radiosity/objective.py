@@ -20,11 +20,11 @@ from invopt.rendering.reading import loading
 
 from .description import RadiosityDescription
 from .device import DTYPE, device_of
-from .field import split
-from .guiding import Lobes
-from .pictures import Sensor, View, emitting, of_field, path_traced
-from .query import Incident, Query
+from .fields.field import split
+from .fields.query import Incident, Query
+from .pictures.pictures import Sensor, View, emitting, of_field, path_traced
 from .seeds import seed_of
+from .transport.guiding import Lobes
 
 __all__ = ["RadiosityObjective"]
 
@@ -56,7 +56,7 @@ class RadiosityObjective(Objective):
         if problem.precision == "mixed" and backend is not Backend.CUDA:
             raise BackendError("precision='mixed' needs the backend 'cuda': leave it out, or take 'float32'")
         # Only now may modules be imported that hold Mitsuba's types.
-        from .transport import Transport
+        from .transport.transport import Transport
 
         self.problem = problem
         self._backend = backend
@@ -183,7 +183,7 @@ class RadiosityObjective(Objective):
     @property
     def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
         """Path-traced preview, made when first asked for and kept on disk."""
-        from .reference import reference
+        from .pictures.reference import reference
 
         return reference(self, spp=256, size=self.preview)
 
@@ -267,7 +267,7 @@ class RadiosityObjective(Objective):
         """A noisy picture through OptiX's denoiser; on a GPU only."""
         if self._backend is not Backend.CUDA:
             raise BackendError("the OptiX denoiser needs the backend 'cuda'")
-        from .denoising import denoised
+        from .pictures.denoising import denoised
 
         return denoised(picture)
 

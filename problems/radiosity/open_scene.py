@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .guiding import Lobes
-from .query import Incident, Query
+from .fields.query import Incident, Query
+from .transport.guiding import Lobes
 
 __all__ = ["OpenScene"]
 

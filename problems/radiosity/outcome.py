@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from invopt.rendering.pictures.display import to_display
 
-from .metrics import compare
+from .fields.saved import RadianceField
 from .open_scene import OpenScene
-from .saved import RadianceField
+from .pictures.metrics import compare
 
 __all__ = ["write"]
 

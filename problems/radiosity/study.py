@@ -18,10 +18,10 @@ from rich.console import Console
 
 from invopt.plugin import StepDecay, find, resolve
 
-from .field import as_field
+from .fields.field import as_field
 from .objective import RadiosityObjective
+from .pictures.reference import reference
 from .problem import NeuralRadiosity
-from .reference import reference
 from .training import Training, seconds_per_iteration
 
 __all__ = ["main"]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from invopt.plugin import OptimizeResult, minimize_on
 
-from .metrics import compare, flip, has_flip
 from .objective import RadiosityObjective
+from .pictures.metrics import compare, flip, has_flip
 
 __all__ = ["Training", "seconds_per_iteration"]
 

@@ -20,8 +20,8 @@ from loky import cpu_count
 from invopt import NonFiniteError, StepDecay, estimators, optimizers
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, SymmetricL2
-from invopt.problems.radiosity.metrics import has_flip
-from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity.pictures.metrics import has_flip
+from invopt.problems.radiosity.pictures.reference import reference
 from invopt.problems.radiosity.training import Training
 from invopt.rendering import set_threads
 

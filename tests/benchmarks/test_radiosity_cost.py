@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from invopt import estimators
-from invopt.problems.radiosity.metrics import compare
-from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity.pictures.metrics import compare
+from invopt.problems.radiosity.pictures.reference import reference
 from invopt.problems.radiosity.training import Training, seconds_per_iteration
 from invopt.rendering import set_threads
 

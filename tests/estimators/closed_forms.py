@@ -14,8 +14,8 @@ from scipy.special import dawsn
 from scipy.stats import norm
 
 from invopt.estimators import FR22, SPSA, SharedSamples, SmoothedGradient, SmoothedHessian, SmoothedHVP
-from invopt.estimators.sampled import SampledEstimator
-from invopt.estimators.samplers import UNIFORM_HALF_WIDTH
+from invopt.estimators.smoothing.sampled import SampledEstimator
+from invopt.estimators.smoothing.samplers import UNIFORM_HALF_WIDTH
 
 Array = NDArray[np.float64]
 

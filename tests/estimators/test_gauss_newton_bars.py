@@ -9,7 +9,7 @@ from scipy import stats
 
 from invopt import Status, minimize, problems
 from invopt.estimators import GaussNewton
-from invopt.estimators.parameter_covariance import error_bars
+from invopt.estimators.least_squares.parameter_covariance import error_bars
 from invopt.optimizers import Newton
 
 from .error_bars import ALPHA, assert_bars, decorrelated

@@ -9,10 +9,10 @@ from attrs import evolve
 
 from invopt import AdaptiveWidth, Capability, minimize, problems
 from invopt.estimators import GaussNewton, SampleHistory
-from invopt.estimators.directions import Directions, draw, log_density
-from invopt.estimators.linear_model import extended, linear_model
-from invopt.estimators.regression import fit, linear, quadratic, unpack
-from invopt.estimators.window import Batch, helpful, reweight
+from invopt.estimators.history.directions import Directions, draw, log_density
+from invopt.estimators.history.linear_model import extended, linear_model
+from invopt.estimators.history.regression import fit, linear, quadratic, unpack
+from invopt.estimators.history.window import Batch, helpful, reweight
 from invopt.evaluate.budget import Budget, StopRun
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.optimizers import Newton

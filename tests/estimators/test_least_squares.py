@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from invopt.estimators.history import HistoryState
-from invopt.estimators.linear_model import extended, linear_model
-from invopt.estimators.mean_square_estimate import mean_square_estimate
-from invopt.estimators.parameter_covariance import parameter_covariance
-from invopt.estimators.regression import fit, linear
-from invopt.estimators.window import Batch, Reweighted
+from invopt.estimators.history.history import HistoryState
+from invopt.estimators.history.linear_model import extended, linear_model
+from invopt.estimators.history.mean_square_estimate import mean_square_estimate
+from invopt.estimators.history.regression import fit, linear
+from invopt.estimators.history.window import Batch, Reweighted
+from invopt.estimators.least_squares.parameter_covariance import parameter_covariance
 from invopt.testing import assert_mean
 
 from .error_bars import assert_bars

@@ -13,7 +13,7 @@ import invopt
 from invopt import estimators, optimizers, problems
 from invopt.core.estimator import Estimate
 from invopt.estimators import FiniteDifference, GaussNewton, NewtonTarget
-from invopt.estimators.newton_target import NewtonTargetState, _lower
+from invopt.estimators.history.newton_target import NewtonTargetState, _lower
 from invopt.problems import Function
 
 from .z_tests import estimate, evaluator

@@ -10,8 +10,9 @@ import torch
 from attrs import frozen
 
 from invopt.core.estimator import Measurement
-from invopt.estimators import SmoothedHVP, fr22, kernels, samplers, shared_samples, smoothed_gradient, smoothed_hessian
-from invopt.estimators import monte_carlo as mc
+from invopt.estimators import SmoothedHVP, fr22, shared_samples, smoothed_gradient, smoothed_hessian
+from invopt.estimators.smoothing import kernels, samplers
+from invopt.estimators.smoothing import monte_carlo as mc
 
 from .closed_forms import SIGMA
 from .test_unbiased import few_samples_procedure, procedure

@@ -7,8 +7,8 @@ import torch
 from invopt import minimize, problems
 from invopt.core.estimator import Estimate
 from invopt.estimators import SampleHistory
-from invopt.estimators.model_minimum import kernel_shift
-from invopt.estimators.window import Reweighted
+from invopt.estimators.history.model_minimum import kernel_shift
+from invopt.estimators.history.window import Reweighted
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.optimizers import Newton
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from invopt.estimators import kernels
-from invopt.estimators.samplers import (
+from invopt.estimators.smoothing import kernels
+from invopt.estimators.smoothing.samplers import (
     UNIFORM_HALF_WIDTH,
     AggregateGradientProposal,
     AggregateHessianProposal,

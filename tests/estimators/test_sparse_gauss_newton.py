@@ -8,7 +8,7 @@ from scipy.sparse import eye_array, random_array, vstack
 
 from invopt import Capability, Objective, Problem, Status, minimize, problems
 from invopt.estimators import SparseGaussNewton
-from invopt.estimators.sparse_jacobian import explained, identify
+from invopt.estimators.least_squares.sparse_jacobian import explained, identify
 from invopt.optimizers import NewtonCG
 
 from .error_bars import assert_bars, decorrelated

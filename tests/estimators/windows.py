@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from invopt.estimators.directions import Directions, draw
-from invopt.estimators.regression import fit, quadratic, unpack
-from invopt.estimators.window import Batch, reweight
+from invopt.estimators.history.directions import Directions, draw
+from invopt.estimators.history.regression import fit, quadratic, unpack
+from invopt.estimators.history.window import Batch, reweight
 
 SIGMA = 0.7
 

@@ -8,7 +8,7 @@ import pytest
 import invopt
 from invopt.exceptions import CheckpointError
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity.pictures.reference import reference
 from invopt.problems.radiosity.scenes import furnace
 
 pytestmark = pytest.mark.render

@@ -10,9 +10,9 @@ from scipy.optimize import rosen
 
 from invopt import Status
 from invopt.optimizers import BFGS, LBFGS, AdaptiveBFGS, Armijo, ArmijoWolfe, DampedBFGS
+from invopt.optimizers.descent.noise import Noise, central_differences, difference_intervals, noise_level
+from invopt.optimizers.descent.quasi_newton import curvature_pair, visit
 from invopt.optimizers.line_search import EstimatedLine
-from invopt.optimizers.noise import Noise, central_differences, difference_intervals, noise_level
-from invopt.optimizers.quasi_newton import curvature_pair, visit
 from invopt.testing import assert_mean
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invopt.optimizers.trust_region import solve_ball, step_into_box, to_boundary, truncated_cg
+from invopt.optimizers.descent.trust_region import solve_ball, step_into_box, to_boundary, truncated_cg
 
 seeds = st.integers(0, 2**32 - 1)
 

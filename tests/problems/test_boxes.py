@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from invopt import problems
-from invopt.problems.boxes import BoxesObjective
+from invopt.problems.tasks.boxes import BoxesObjective
 
 
 def slow_picture(centres, resolution):

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import invopt
 from invopt import Capability, Objective, Problem, estimators, optimizers, problems, testing
 from invopt.core.machine.clock import Clock
-from invopt.problems.mug_network import PictureNetwork
+from invopt.problems.network.mug_network import PictureNetwork
 from invopt.run.loop import open_evaluator
 from invopt.run.prepare import prepare
 

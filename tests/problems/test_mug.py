@@ -19,7 +19,7 @@ from invopt.core.objective import Capability
 from invopt.core.seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.exceptions import SceneError
 from invopt.problems.mug import mug_mesh
-from invopt.problems.scene_objective import SceneObjective
+from invopt.problems.scenes.objective import SceneObjective
 from invopt.rendering import Backend, active
 
 # Family-wise false-alarm rate of the comparison of backends.

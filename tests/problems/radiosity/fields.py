@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 
 from invopt.problems.radiosity import Field
-from invopt.problems.radiosity.field import Shapes
+from invopt.problems.radiosity.fields.field import Shapes
 
 
 @frozen(kw_only=True)

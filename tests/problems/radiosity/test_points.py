@@ -41,7 +41,7 @@ def drawn(scene, **options):
     """Name of the shape of each point, whether its front is seen, and the cosine of the view; the faces' lit shares."""
     import mitsuba as mi
 
-    from invopt.problems.radiosity.points import lit_shares
+    from invopt.problems.radiosity.transport.points import lit_shares
 
     with NeuralRadiosity(scene, field="tiny", n_points=64, n_directions=2, sampling="nee", **options).open() as live:
         scene = live.transport.scene

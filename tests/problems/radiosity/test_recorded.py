@@ -64,7 +64,7 @@ def test_batches(scene, sampling, options, recorded):
 def test_a_function_that_cannot_be_recorded_is_traced(mi):
     import drjit as dr
 
-    from invopt.problems.radiosity.recorded import Recorded
+    from invopt.problems.radiosity.transport.recorded import Recorded
 
     class Holder:
         hidden = mi.Float(np.arange(4.0))
@@ -80,7 +80,7 @@ def test_a_function_that_cannot_be_recorded_is_traced(mi):
 def test_a_recorded_result_that_differs_is_not_taken(mi):
     import drjit as dr
 
-    from invopt.problems.radiosity.recorded import Recorded
+    from invopt.problems.radiosity.transport.recorded import Recorded
 
     class Counter:
         calls = 0

@@ -11,7 +11,7 @@ from invopt import estimators
 from invopt.exceptions import CheckpointError, IncompatibleError, SceneError, UnknownNameError
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
-from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity.pictures.reference import reference
 from invopt.problems.radiosity.scenes import furnace, gap_room
 from invopt.rendering.descriptions import rgb
 

@@ -65,7 +65,7 @@ def test_samplings_agree(scene, first, second):
 
 @pytest.mark.parametrize("sampling", ["nee", "guided"])
 def test_wrong_weights_are_seen(sampling, monkeypatch):
-    from invopt.problems.radiosity import directions
+    from invopt.problems.radiosity.transport.transport import directions
 
     honest = right("cornell-box", "bsdf")
     monkeypatch.setattr(directions, "_power", lambda first, second: 1.0)
@@ -74,7 +74,7 @@ def test_wrong_weights_are_seen(sampling, monkeypatch):
 
 
 def test_a_wrong_density_of_the_guide_is_seen(monkeypatch):
-    from invopt.problems.radiosity.mixture import Mixture
+    from invopt.problems.radiosity.transport.mixture import Mixture
 
     honest = right(gap_room, "bsdf")
     true = Mixture.density
@@ -118,8 +118,8 @@ def test_guide_is_a_density_and_its_samples_follow_it():
     import drjit as dr
     import mitsuba as mi
 
-    from invopt.problems.radiosity.guiding import Lobes
-    from invopt.problems.radiosity.mixture import Mixture
+    from invopt.problems.radiosity.transport.guiding import Lobes
+    from invopt.problems.radiosity.transport.mixture import Mixture
 
     with NeuralRadiosity("cornell-box", field="tiny").open():
         pass

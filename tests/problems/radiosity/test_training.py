@@ -20,10 +20,11 @@ from invopt.exceptions import (
     NonFiniteError,
 )
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2, metrics
-from invopt.problems.radiosity.camera_path import path_between, write_frames
-from invopt.problems.radiosity.metrics import compare, flip
-from invopt.problems.radiosity.reference import reference
+from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
+from invopt.problems.radiosity.pictures.metrics import compare, flip
+from invopt.problems.radiosity.pictures.pictures import metrics
+from invopt.problems.radiosity.pictures.reference import reference
+from invopt.problems.radiosity.transport.camera_path import path_between, write_frames
 
 pytestmark = pytest.mark.render
 
@@ -268,7 +269,7 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
 
 def test_mirrored_directions(tmp_path):
     """The field is told them if asked to, whichever side is seen, and so is a saved one."""
-    from invopt.problems.radiosity.query import Query
+    from invopt.problems.radiosity.fields.query import Query
 
     told = Field(width=16, depth=3, encoding=Field.tiny().encoding, reflection=True)
     down = torch.tensor([[0.6], [0.0], [-0.8]])

@@ -8,8 +8,8 @@ import invopt
 from invopt import estimators, optimizers
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field
-from invopt.problems.radiosity.field import split
-from invopt.problems.radiosity.query import Query
+from invopt.problems.radiosity.fields.field import split
+from invopt.problems.radiosity.fields.query import Query
 from invopt.problems.radiosity.scenes import _both_sides, _camera, _wall
 from invopt.rendering.descriptions import diffuse, rgb
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from invopt.plugin import AskingThread, Optimizer, Status
 
-__all__ = ["Inverted", "InvertedRun"]
+__all__ = ["ExternalMethod", "ExternalRun"]
 
 
-class InvertedRun:
+class ExternalRun:
     """A method in its thread, and what passes between the two; the one state that is changed in place."""
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class InvertedRun:
 
 
 @frozen
-class Inverted(Optimizer):
+class ExternalMethod(Optimizer):
     """A method that runs in a thread of its own, which goes on only while the loop waits for it."""
 
     def init(self, x0: Tensor) -> Any:
         """Prepare a run that has not begun."""
-        return InvertedRun()
+        return ExternalRun()
 
     def status(self, state: Any) -> Status:
         """FINISHED when the method has converged, or why it has not."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from invopt.plugin import Sides
 
-from .residual import ResidualEstimator
+from .residual_estimator import ResidualEstimator
 
 __all__ = ["FullGradient"]
 

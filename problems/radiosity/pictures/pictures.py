@@ -13,8 +13,8 @@ from torch import Tensor
 
 from invopt.plugin import as_integer, require
 
-from .open_scene import OpenScene
-from .seeds import seed_of
+from ..open_scene import OpenScene
+from ..seeds import seed_of
 
 __all__ = ["Sensor", "View", "emitting", "of_field", "path_traced"]
 

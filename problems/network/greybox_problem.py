@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from invopt.plugin import Capability, Problem, Runtime, as_vector
 
+from .flat_network import FlatNetwork
 from .greybox_objective import GreyBoxObjective
 from .items import Items
-from .network import FlatNetwork, NetworkChain
+from .network_chain import NetworkChain
 
 __all__ = ["GreyBoxProblem"]
 

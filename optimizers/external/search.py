@@ -15,7 +15,7 @@ from torch import Tensor
 
 from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status
 
-from .inverted import Inverted
+from .external_method import ExternalMethod
 
 __all__ = ["Array", "Search"]
 
@@ -25,7 +25,7 @@ _ROUNDING = 1e-14
 
 
 @frozen(kw_only=True)
-class Search(Inverted):
+class Search(ExternalMethod):
     """A search by values alone, each point it asks for being an iteration of our loop; a subclass gives `search`."""
 
     requires: ClassVar[Order] = Order.FUN

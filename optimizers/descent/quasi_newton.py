@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Oracle
 
-from .line_search import EstimatedLine, LineSearch
+from ..line_search import EstimatedLine, LineSearch
 from .steps import gradient, unit
 
 __all__ = ["Descent", "Pair", "Visit", "curvature_pair", "descend"]

@@ -1,13 +1,11 @@
-"""A torch module as a function of one flat vector of its weights, and its derivatives."""
+"""A torch module as a function of one flat vector of its weights."""
 
 from __future__ import annotations
 
 import copy
 import math
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from invopt.plugin import Chain, Link, Problem, require, shown
+from invopt.plugin import Problem, require, shown
 
-__all__ = ["FlatNetwork", "NetworkChain"]
+__all__ = ["FlatNetwork", "check_outputs"]
 
 
 class FlatNetwork:
@@ -120,55 +118,7 @@ def _plain_kernels() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-class NetworkChain(Chain):
-    """A network in front of an inner problem.
-
-    Parameters
-    ----------
-    network : FlatNetwork
-        The network.
-    inner : Problem
-        Whose x its outputs are.
-    inputs : callable
-        ``inputs()`` of shape (n_items, ...), on any device; called when first needed, for it may have to render them.
-    n_items : int
-        How many they are.
-    batch_size : int
-        Inputs an estimate takes.
-    """
-
-    def __init__(
-        self, network: FlatNetwork, inner: Problem, inputs: Callable[[], Tensor], n_items: int, batch_size: int
-    ) -> None:
-        self.inner, self.n_items, self.batch_size = inner, n_items, batch_size
-        self._network, self._read = network, inputs
-
-    @cached_property
-    def _inputs(self) -> Tensor:
-        return self._network.as_inputs(self._read())
-
-    def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
-        """The network at `w` on the inputs of these numbers, by reverse mode and forward mode."""
-        network, inputs = self._network, self._inputs[torch.from_numpy(items)]
-
-        def outputs(weights: Tensor) -> Tensor:
-            found: Tensor = network(weights, inputs)
-            return found
-
-        w = w.to(network.device, network.dtype)
-        x, pull, *_ = torch.func.vjp(outputs, w)
-
-        def jvp(v: Tensor) -> Tensor:
-            with warnings.catch_warnings():
-                # Torch's forward mode calls a function of its own that it has deprecated.
-                warnings.filterwarnings("ignore", message=".*torch.jit.script", category=DeprecationWarning)
-                moved: Tensor = torch.func.jvp(outputs, (w,), (v.to(network.device, network.dtype),))[1]
-            return moved.detach().cpu().double()
-
-        return Link(x.detach().cpu().double(), lambda g: pull(g.to(network.device, network.dtype))[0].detach(), jvp)
-
-
-def check_width(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
+def check_outputs(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
     """Refuse a network whose outputs are not points of the inner problem."""
     some = network.as_inputs(inputs[:2])
     with torch.no_grad():

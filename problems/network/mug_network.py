@@ -17,12 +17,12 @@ from invopt.plugin import FIRST_REFERENCE_SEED, Problem, digest, instance, integ
 from invopt.rendering.bindings import Binding
 from invopt.rendering.values import renderer
 
+from ..mug import Mug
+from ..scene import Scene
+from .flat_network import FlatNetwork
 from .greybox_problem import GreyBoxProblem
 from .items import Items
-from .mug import Mug
-from .network import FlatNetwork
 from .picture_cache import cached_pictures
-from .scene import Scene
 
 __all__ = ["UNIT", "MugNetwork", "PictureNetwork"]
 

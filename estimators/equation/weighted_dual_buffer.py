@@ -7,7 +7,7 @@ from torch import Tensor
 
 from invopt.plugin import Sides, real
 
-from .residual import DualEstimator
+from .residual_estimator import DualEstimator
 
 __all__ = ["WeightedDualBuffer"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from invopt.exceptions import WrongValueError
 from invopt.plugin import require, shown
 
-from .function_values import as_values
+from .values import as_values
 
 __all__ = ["FunctionDerivatives", "Functions", "as_hess", "as_jac", "check_derivatives", "pair"]
 

@@ -15,8 +15,8 @@ from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Problem, Runtime, bo
 from invopt.rendering.backend import Backend
 from invopt.rendering.runtime import RENDERER
 
-from .scene import Scene
-from .scene_objective import SceneObjective
+from ..scene import Scene
+from ..scenes.objective import SceneObjective
 
 __all__ = ["Task"]
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from invopt.plugin import integer, require
 
-from .field import Shapes, linear_layers, xavier
+from ..fields.field import Shapes, linear_layers, xavier
 
 __all__ = ["Guide", "Lobes"]
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Lowest, Measurement
 
+from ..least_squares.parameter_covariance import gradient_blocks
 from .history import HistoryState
 from .linear_model import LinearModel
-from .parameter_covariance import gradient_blocks
 
 __all__ = ["mean_square_estimate"]
 

@@ -26,7 +26,7 @@ from invopt.plugin import (
     shown,
 )
 
-from .gauss_newton import GaussNewton
+from ..gauss_newton import GaussNewton
 
 __all__ = ["NewtonTarget"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from invopt.plugin import FIRST_REFERENCE_SEED, digest
 from invopt.rendering.reading.dictionaries import plain
 
-from .open_scene import OpenScene
+from ..open_scene import OpenScene
 
 __all__ = ["ENVIRONMENT", "cache_folder", "reference"]
 

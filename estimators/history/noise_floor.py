@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invopt.plugin import Evaluator
 
-from .parameter_covariance import block_size
+from ..least_squares.parameter_covariance import block_size
 
 __all__ = ["ONLY_NOISE", "RAISE", "NoiseFloor", "newton_step"]
 

@@ -1,0 +1,1 @@
+"""Estimators that read both sides of an equation, for training."""

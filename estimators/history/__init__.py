@@ -1,0 +1,1 @@
+"""Estimators that remember their samples, and the models they fit to them."""

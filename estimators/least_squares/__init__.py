@@ -1,0 +1,1 @@
+"""Jacobians of residuals, and what they say of the parameters' errors."""

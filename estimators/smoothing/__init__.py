@@ -1,0 +1,1 @@
+"""Kernels, samplers and averages of the smoothed estimators."""

@@ -1,0 +1,1 @@
+"""Steps, curvature and noise: what the descent methods share."""

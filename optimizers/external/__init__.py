@@ -1,0 +1,1 @@
+"""Base classes of the methods that other libraries run."""

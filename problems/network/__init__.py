@@ -1,0 +1,1 @@
+"""Networks in front of a black box."""

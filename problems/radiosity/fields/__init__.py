@@ -1,0 +1,1 @@
+"""Radiance fields: networks, hash grids, files."""

@@ -1,0 +1,1 @@
+"""Pictures of a field, references, and how far apart they are."""

@@ -1,0 +1,1 @@
+"""Both sides of the rendering equation: points, directions, paths."""

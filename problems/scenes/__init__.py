@@ -1,0 +1,1 @@
+"""Arguments and evaluations of a scene."""
