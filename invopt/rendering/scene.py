@@ -16,10 +16,11 @@ from invopt.core.formatting import shown
 from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.backend import Backend, active
-from invopt.rendering.frozen import FrozenRender, owned
+from invopt.rendering.frozen import FrozenRender
 from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.parameter import Kind, Parameter, describe
 from invopt.rendering.reading import keys, loading
+from invopt.rendering.recorded import owned
 from invopt.rendering.values import from_mitsuba, to_mitsuba
 
 __all__ = ["LiveScene"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from invopt.plugin import integer, real, require
 from invopt.rendering.backend import Backend, active
-from invopt.rendering.frozen import owned
+from invopt.rendering.recorded import owned
 
 __all__ = ["HashGrid"]
 

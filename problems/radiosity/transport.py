@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt.rendering.recorded import Recorded
+
 from .checks import check_emitters, check_media
 from .directions import Directions
 from .guiding import Lobes
 from .mixture import Mixture
 from .points import Points
 from .query import Incident, Query
-from .recorded import Recorded
 from .specular import follow, is_specular
 from .views import camera_of, film_size, rays
 
