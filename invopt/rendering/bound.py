@@ -13,12 +13,13 @@ from torch import Tensor
 from invopt.core.formatting import shown
 from invopt.core.objective import Adjoint
 from invopt.exceptions import BackendError, SceneError
-from invopt.rendering.backend import Backend, active
+from invopt.rendering.backend import active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
 from invopt.rendering.bindings.custom import Custom
 from invopt.rendering.bindings.effect import check_effect
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bindings.motion import Motion
+from invopt.rendering.choice import Backend
 from invopt.rendering.losses import Loss
 from invopt.rendering.parameter import Parameter
 from invopt.rendering.reading.loading import Blueprint

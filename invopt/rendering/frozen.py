@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from invopt.rendering.backend import Backend, active
+from invopt.rendering.backend import active
+from invopt.rendering.choice import Backend
 from invopt.rendering.recorded import Recorded
 
 __all__ = ["FrozenRender"]

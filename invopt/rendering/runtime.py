@@ -8,7 +8,8 @@ from typing import Any
 
 from invopt.core.runtime import Processes, Runtime
 from invopt.exceptions import BackendError
-from invopt.rendering.backend import ENVIRONMENT, Backend, active, foresee, set_threads
+from invopt.rendering.backend import active, foresee, set_threads
+from invopt.rendering.choice import ENVIRONMENT, Backend
 
 __all__ = ["RENDERER", "Renderer"]
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from invopt.core.formatting import shown
 from invopt.core.machine.turn import one_at_a_time
 from invopt.exceptions import SceneError, suggest
-from invopt.rendering.backend import Backend, active
+from invopt.rendering.backend import active
+from invopt.rendering.choice import Backend
 from invopt.rendering.frozen import FrozenRender
 from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.parameter import Kind, Parameter, describe

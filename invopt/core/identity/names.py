@@ -29,6 +29,7 @@ _NAMES = {
     "invopt.core.estimator:Point": "invopt._stopping:Point",
     "invopt.core.problem:Chain": "invopt._chain:Chain",
     "invopt.core.problem:Link": "invopt._chain:Link",
+    "invopt.rendering.choice:Backend": "invopt.rendering.backend:Backend",
 }
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 
 from invopt.exceptions import BackendError
-from invopt.rendering.backend import Backend, Choice, choose
+from invopt.rendering.choice import Backend, Choice, choose
 from invopt.rendering.device import cuda, install, llvm
 from invopt.rendering.device.probe import installed_version
 
