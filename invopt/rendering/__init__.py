@@ -1,4 +1,4 @@
-"""Rendering with Mitsuba and Dr.Jit, which are imported here only, when a scene is opened."""
+"""Rendering with Mitsuba and Dr.Jit; nothing else imports them."""
 
 from invopt.rendering.backend import activate, active, set_threads
 from invopt.rendering.bindings import (

@@ -1,4 +1,4 @@
-"""The active backend of the renderer: loaded once in a process, with its number of threads."""
+"""The active backend of the renderer, and its number of threads."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def foresee(backend: Backend | str | None = None) -> Backend:
 
 
 def active() -> Backend | None:
-    """Return the backend of the variant that was set in this process, by us or by the user; None before that.
+    """Return the backend of the variant that is set in this process; None if none is.
+
+    The user may have set it, as well as `activate`.
 
     Raises
     ------
@@ -93,7 +95,9 @@ def active() -> Backend | None:
 
 
 def set_threads(renderer: int, torch: int = 1) -> None:
-    """Set the number of threads of the renderer and of torch; their sum should not exceed the number of cores.
+    """Set the number of threads of the renderer and of torch.
+
+    Their sum should not exceed the number of cores.
 
     Parameters
     ----------
@@ -115,7 +119,7 @@ def set_threads(renderer: int, torch: int = 1) -> None:
 
 @contextlib.contextmanager
 def two_threads() -> Iterator[None]:
-    """Give the renderer at least two threads while it reads or writes files; the former number is restored.
+    """Give the renderer at least two threads while it reads or writes files.
 
     Mitsuba decodes an EXR file in Dr.Jit's threads and waits for them. A single thread would wait for itself.
     """
@@ -165,7 +169,7 @@ def _set_variant(backend: Backend, asked: Backend | None) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Discard what compiled code writes to stderr, which Python's sys.stderr does not see."""
+    """Discard what compiled code writes to stderr, past Python's sys.stderr."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

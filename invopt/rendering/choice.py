@@ -1,4 +1,8 @@
-"""Choice of the renderer's backend: the user's, else CUDA, else LLVM, else scalar. Loads neither Mitsuba nor Dr.Jit."""
+"""Choice of the backend: the user's, else CUDA, else LLVM, else scalar.
+
+Neither Mitsuba nor Dr.Jit is loaded for it.
+
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,11 @@ ENVIRONMENT = "INVOPT_BACKEND"
 
 
 class Backend(enum.Enum):
-    """Where rays are traced: CUDA on a GPU, LLVM in compiled kernels on the CPU, SCALAR one ray at a time."""
+    """Where rays are traced.
+
+    CUDA on a GPU, LLVM in compiled kernels on the CPU, SCALAR one ray at a time.
+
+    """
 
     CUDA = "cuda"
     LLVM = "llvm"
@@ -107,7 +115,7 @@ def _requested(backend: Backend) -> Choice:
 
 
 def _note_on_environment() -> list[str]:
-    """Why the library that the user named is not used; an empty list if it is, or if none was named."""
+    """Why the library that the user named is not used; empty if it is."""
     own = llvm.from_environment()
     if own is None or own.verdict()[0]:
         return []

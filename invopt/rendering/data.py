@@ -1,4 +1,4 @@
-"""The Stanford bunny: from a local folder, else downloaded, else replaced by a procedural rabbit."""
+"""The Stanford bunny, or a procedural rabbit where it is not available."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ _FOOT, _HEIGHT = np.array([-0.0168, 0.0330, -0.0015]), 0.1543
 
 
 def bunny(*, full: bool = False) -> dict[str, Any]:
-    """Shape of the Stanford bunny, one unit high, at the origin, with y up; else a rabbit, with a warning."""
+    """Shape of the Stanford bunny, one unit high, at the origin, with y up.
+
+    Where the mesh is not available, a rabbit takes its place, with a warning.
+
+    """
     name = "bunny.ply" if full else "bunny_lowres.ply"
     path, why = find_mesh(name)
     if path is None:

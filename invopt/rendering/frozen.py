@@ -18,7 +18,9 @@ _MOST_SAMPLES = 2**20
 
 
 class FrozenRender:
-    """`mi.render` of one scene, its program recorded where that pays; the same pictures bit for bit.
+    """`mi.render` of one scene, recorded where that saves time.
+
+    The pictures are the same bit for bit; see `Recorded`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Functions of Dr.Jit values that are traced once and launched again from the recording."""
+"""Functions of Dr.Jit values that are traced once and launched again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ MOST_RECORDINGS = 24
 
 
 class Recorded:
-    """A function of Dr.Jit values, its program traced once and launched again; the same results bit for bit.
+    """A function of Dr.Jit values that is traced once and launched again.
+
+    Its results are the same bit for bit.
 
     Tracing a program takes about as long as running it for a small picture or a small batch. `dr.freeze` records what
     is launched and launches it again, with the buffers of its arguments. It finds only buffers that are reached from
@@ -115,7 +117,7 @@ def unwrapped_interrupts() -> Iterator[None]:
 
 
 def owned(value: Any) -> Any:
-    """Copy an array into Dr.Jit's own memory, as every new parameter of a scene must be.
+    """Copy an array into Dr.Jit's own memory, as new scene parameters must be.
 
     Dr.Jit takes over the memory of a NumPy array without copying. Where that memory is not aligned as Dr.Jit's own is,
     kernels recorded for other buffers give wrong pictures: one in three, for vertices.

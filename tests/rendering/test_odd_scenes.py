@@ -135,7 +135,7 @@ BINDINGS = {
     "a face of no vertex": (
         lambda: Mesh(CORNERS, [[0, 1, 9]], CORNERS[:, :2]),
         ValueError,
-        "'faces' must be numbers of vertices, from 0 to 3",
+        "'faces' must be indices of vertices, from 0 to 3",
     ),
     "a negative face": (lambda: Mesh(CORNERS, [[0, 1, -1]], CORNERS[:, :2]), ValueError, "'faces' must be numbers of"),
     "faces of halves": (lambda: Mesh(CORNERS, [[0, 1, 2.5]], CORNERS[:, :2]), ValueError, "'faces' must be integers"),
@@ -194,7 +194,7 @@ READ = {
     "a point light that is scaled": (dict(parameters=Scale("bulb")), "the light 'bulb' is a point"),
     "a point light that is placed": (dict(parameters=Pose("bulb")), "the light 'bulb' is a point"),
     "a camera that is scaled": (dict(parameters=Scale("sensor")), "the camera 'sensor' has no size; use FieldOfView"),
-    "the pose of a ball as a camera's": (dict(parameters=CameraPose("ball")), "'ball' is no camera: use Pose"),
+    "the pose of a ball as a camera's": (dict(parameters=CameraPose("ball")), "'ball' is not a camera: use Pose"),
     "the pose of an unknown camera": (dict(parameters=CameraPose("cam")), "no object 'cam' that can move"),
     "the angle of an unknown camera": (dict(parameters=FieldOfView("cam")), "no parameter 'cam.x_fov'; did you mean"),
     "the pose of an idle camera": (

@@ -15,6 +15,7 @@ __all__ = [
     "VERTEX_NORMALS",
     "VERTEX_POSITIONS",
     "VERTEX_TEXCOORDS",
+    "X_FOV",
     "group_of",
     "member_of",
     "of",
@@ -30,6 +31,8 @@ FACES = "faces"
 # Pose of an instance, an analytic shape, a camera or a light; and of a point light.
 TO_WORLD = "to_world"
 POSITION = "position"
+# Horizontal field of view of a camera.
+X_FOV = "x_fov"
 
 # What users may leave out: the sides of a two-sided material, and the number or pixels inside a texture.
 _OPTIONAL = re.compile(r"\.(brdf_\d+|value|data)(?=\.|$)")
