@@ -1,7 +1,6 @@
 """Choice of the backend: the user's, else CUDA, else LLVM, else scalar.
 
 Neither Mitsuba nor Dr.Jit is loaded for it.
-
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ class Backend(enum.Enum):
     """Where rays are traced.
 
     CUDA on a GPU, LLVM in compiled kernels on the CPU, SCALAR one ray at a time.
-
     """
 
     CUDA = "cuda"

@@ -31,7 +31,6 @@ def bunny(*, full: bool = False) -> dict[str, Any]:
     """Shape of the Stanford bunny, one unit high, at the origin, with y up.
 
     Where the mesh is not available, a rabbit takes its place, with a warning.
-
     """
     name = "bunny.ply" if full else "bunny_lowres.ply"
     path, why = find_mesh(name)

@@ -82,7 +82,6 @@ def area_light(
     """Square light that faces a point.
 
     `weight` is how often it is sampled, relative to other lights.
-
     """
     facing = look_at(origin, target, up)
     return {

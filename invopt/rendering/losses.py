@@ -1,7 +1,6 @@
 """Losses, which compare two pictures.
 
 The same code serves numpy and Dr.Jit with its derivatives.
-
 """
 
 from __future__ import annotations
@@ -87,7 +86,6 @@ class L1(Loss):
     """Mean of abs(image - target).
 
     Outliers such as fireflies have less weight than in a mean square.
-
     """
 
     squared: ClassVar[bool] = False
@@ -175,7 +173,6 @@ def as_loss(value: Any) -> Loss:
     """Return the loss that `value` is, names or computes.
 
     Names are "mse", "relative-mse", "l1" and "multi-scale-mse".
-
     """
     if isinstance(value, Loss):
         return value

@@ -190,7 +190,6 @@ def _grid(u: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray[np.in
     """Faces and texture coordinates of a grid, two triangles a cell.
 
     It has len(u) rows and len(v) columns.
-
     """
     first = (np.arange(len(u) - 1)[:, None] * len(v) + np.arange(len(v) - 1)).ravel()
     corners = np.stack([first, first + len(v), first + len(v) + 1, first + 1], axis=1)

@@ -99,7 +99,6 @@ def _owner_of(params: Any, key: str) -> tuple[Any, str]:
     """The nearest emitter, medium or material around a parameter.
 
     With it comes the name of its part that holds the parameter.
-
     """
     mi = renderer()
 

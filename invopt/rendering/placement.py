@@ -1,4 +1,4 @@
-"""Positions of objects of a scene: the parameter that holds one, and its values after a motion."""
+"""Positions of objects: the parameter that holds one, its values after a motion."""
 
 from __future__ import annotations
 

@@ -43,7 +43,6 @@ class Renderer(Runtime):
         """One process if a GPU renders, else as many as asked.
 
         An environment variable tells the processes the backend.
-
         """
         backend = foresee(getattr(problem, "backend", None))
         if backend is Backend.CUDA:
@@ -64,7 +63,6 @@ class Renderer(Runtime):
         """Whether the backend is scalar.
 
         With equal seeds its random numbers differ from those of the others.
-
         """
         return {"backend": foresee(getattr(problem, "backend", None)) is Backend.SCALAR}
 

@@ -110,7 +110,6 @@ class LiveScene:
         """Values that move an object by a 4x4 matrix; differentiable.
 
         The matrix is in the frame of the world or, if `local`, of the object.
-
         """
         return moved(object_id, self.place_of(object_id), self.own, motion, local=local)
 
@@ -154,7 +153,6 @@ class LiveScene:
         """Set the picture of each camera that `loss` and `residuals` compare with.
 
         Each has the height, width and channels of the camera.
-
         """
         self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
         scalar = self._backend is Backend.SCALAR

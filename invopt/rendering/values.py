@@ -1,7 +1,6 @@
 """Conversion between numpy and the types of Mitsuba's parameters.
 
 The types depend on the backend.
-
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ def renderer() -> Any:
     """Return Mitsuba, imported when a scene is opened.
 
     Untyped, because its stubs depend on the variant.
-
     """
     import mitsuba
 
@@ -46,7 +44,6 @@ def to_mitsuba(current: Any, value: NDArray[np.float64], *, attach: bool = False
     """Value of the type of `current`.
 
     If `attach`, the second result is the variable that collects its derivative.
-
     """
     kind = type(current)
     if kind is float:

@@ -226,7 +226,7 @@ def test_bad_fields_are_named(make, message):
         (Rotation("ball", axis=(0, 0, 1)), Pose("ball"), "two bindings turn 'ball'"),
         (Pose("ball"), Translation("ball", axes="x"), "two bindings set 'ball along x'"),
         (Color("a.b"), Value("a.b", log=True), "two bindings set 'a.b'"),
-        (Translation("ball", axes="x"), Translation("ball", axes="y"), "are called 'ball.translation'"),
+        (Translation("ball", axes="x"), Translation("ball", axes="y"), "have the name 'ball.translation'"),
     ],
 )
 def test_two_bindings_on_one_thing(first, second, message):

@@ -71,7 +71,7 @@ WRITTEN = {
         "'variables' are for an XML file, and 'scene' is",
     ),
     "a list as scene": (dict(description=[1]), TypeError, "'scene' must be an XML file, a dictionary or a callable"),
-    "a folder as scene": (dict(description="/"), SceneError, "'scene' '/' is no file"),
+    "a folder as scene": (dict(description="/"), SceneError, "'scene' '/' is not a file"),
     "no parameters": (dict(parameters=None), TypeError, "'parameters' must be bindings such as .*: None"),
     "a number as parameters": (dict(parameters=3), TypeError, "'parameters' must be bindings such as .*: 3"),
     "a class as parameter": (dict(parameters=[Color]), TypeError, "'parameters' must be bindings"),
@@ -171,7 +171,7 @@ READ = {
     ),
     "a spectral film": (
         dict(description=with_(sensor=SECOND | {"film": {"type": "specfilm", "width": 8, "height": 8}})),
-        "the film 'specfilm' takes no pictures of colour or luminance: use 'hdrfilm'",
+        "the film 'specfilm' has no pictures of colour or luminance: use 'hdrfilm'",
     ),
     "a camera too many": (dict(sensors=1), "'sensors' must be below 1"),
     "more samples than numbers": (dict(spp=2**40), "cannot have 1099511627776 samples in each: at most 7456540"),
