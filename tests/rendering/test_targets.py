@@ -244,7 +244,9 @@ def test_saturated_pixels_are_counted(tmp_path):
     picture = PICTURE.copy()
     picture[2, :5, 1] = 7.0
     path = write(tmp_path / "bright.png", picture)
-    with pytest.warns(UserWarning, match=r"5 of 576 pixels of 'target' 'bright.png' are saturated: .*; expose shorter"):
+    with pytest.warns(
+        UserWarning, match=r"5 of 576 pixels of 'target' 'bright.png' are saturated: .*: use a shorter exposure"
+    ):
         reference(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -167,8 +167,8 @@ def _warn_of_clipping(path: Path, bitmap: Any) -> None:
     if count:
         warnings.warn(
             f"{count} of {colors.shape[0] * colors.shape[1]} pixels of 'target' {path.name!r} are saturated: they were "
-            f"brighter than the largest value of the file, and bias the fit: use a shorter exposure, or an EXR, HDR or "
-            f"PFM file",
+            f"at least as bright as the largest value of the file, and bias the fit: use a shorter exposure, or an "
+            f"EXR, HDR or PFM file",
             UserWarning,
             stacklevel=2,
         )
