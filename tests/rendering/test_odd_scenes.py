@@ -137,7 +137,7 @@ BINDINGS = {
         ValueError,
         "'faces' must be indices of vertices, from 0 to 3",
     ),
-    "a negative face": (lambda: Mesh(CORNERS, [[0, 1, -1]], CORNERS[:, :2]), ValueError, "'faces' must be numbers of"),
+    "a negative face": (lambda: Mesh(CORNERS, [[0, 1, -1]], CORNERS[:, :2]), ValueError, "'faces' must be indices of"),
     "faces of halves": (lambda: Mesh(CORNERS, [[0, 1, 2.5]], CORNERS[:, :2]), ValueError, "'faces' must be integers"),
     "a mesh in the plane": (
         lambda: Mesh(CORNERS[:, :2], [[0, 1, 2]], CORNERS[:, :2]),
@@ -163,7 +163,7 @@ READ = {
     "pixels in words": (dict(description=textured(bitmap=np.full((4, 4, 3), "a"))), "must be real numbers"),
     "depth beside the colour": (
         dict(description=with_(integrator={"type": "aov", "aovs": "d:depth", "inner": {"type": "path"}})),
-        r"the integrator adds .*d.T to its pictures, which no target has: use an integrator of colour alone",
+        r"the integrator adds .*d.T to its pictures, which no target has: use an integrator without them",
     ),
     "moments": (
         dict(description=with_(integrator={"type": "moment", "inner": {"type": "path"}})),
@@ -228,7 +228,7 @@ READ = {
     "a function that sets a flag": (dict(parameters=setting("allow_thread_reordering", 1.0)), "no binding can set"),
     "a function that sets nan": (
         dict(parameters=setting("paint.reflectance", [math.nan] * 3)),
-        "'c' sets 'paint.reflectance' to what is not finite, at its start",
+        "'c' sets 'paint.reflectance' to values that are not finite, at its start",
     ),
     "light of nan": (
         dict(
