@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MOST_RECORDINGS", "TRIALS", "Recorded", "owned"]
+__all__ = ["MOST_RECORDINGS", "TRIALS", "Recorded", "owned", "unwrapped_interrupts"]
 
 _logger = logging.getLogger("invopt.rendering")
 # Calls of each kind that are compared with ordinary ones; later those whose number is a power of 2. Dr.Jit records the
