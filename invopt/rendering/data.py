@@ -24,7 +24,7 @@ _SHA256 = {
     "bunny_lowres.ply": "2ca4b1c9206eb2768f10eeb06f30d2dcf576c21f69243335660c896605d1f0ab",
 }
 # Bounding box of bunny.ply: the middle of its lowest face, which goes to the origin, and its height, which becomes 1.
-_FOOT, _HEIGHT = np.array([-0.0168, 0.0330, -0.0015]), 0.1543
+_SCAN_FOOT, _SCAN_HEIGHT = np.array([-0.0168, 0.0330, -0.0015]), 0.1543
 
 
 def bunny(*, full: bool = False) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def bunny(*, full: bool = False) -> dict[str, Any]:
     if path is None:
         warn_once(f"the Stanford bunny is not available ({why}): a procedural rabbit takes its place")
         return {"type": "ply", "filename": rabbit()}
-    to_world = np.diag([1 / _HEIGHT, 1 / _HEIGHT, 1 / _HEIGHT, 1.0])
-    to_world[:3, 3] = -_FOOT / _HEIGHT
+    to_world = np.diag([1 / _SCAN_HEIGHT, 1 / _SCAN_HEIGHT, 1 / _SCAN_HEIGHT, 1.0])
+    to_world[:3, 3] = -_SCAN_FOOT / _SCAN_HEIGHT
     return {"type": "ply", "filename": str(path), "to_world": to_world}
 
 

@@ -14,7 +14,7 @@ __all__ = ["FrozenRender"]
 # Samples of a picture above which a recording saves no time on a CPU. Measured on 2 cores with the scene of
 # tests/rendering/test_frozen.py, ordinary and recorded: 768 samples 35 and 0.8 ms, 98,304 samples 130 and 95 ms,
 # 786,432 samples 0.7 s both.
-_MOST_SAMPLES = 2**20
+_MOST_RECORDED_SAMPLES = 2**20
 
 
 class FrozenRender:
@@ -54,7 +54,7 @@ class FrozenRender:
 
     def _pays(self, sensor: int, spp: int) -> bool:
         width, height = self._scene.sensors()[sensor].film().crop_size()
-        return self._on_gpu or bool(width * height * spp <= _MOST_SAMPLES)
+        return self._on_gpu or bool(width * height * spp <= _MOST_RECORDED_SAMPLES)
 
 
 def _render(scene: Any, seed: Any, spp: int, sensor: int) -> Any:

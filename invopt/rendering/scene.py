@@ -27,7 +27,7 @@ from invopt.rendering.values import from_mitsuba, to_mitsuba
 __all__ = ["LiveScene"]
 
 # Seeds of renders are below this; a derivative has the seed that is half of the range away.
-_SEEDS = 2**31
+_SEED_RANGE = 2**31
 
 
 class LiveScene:
@@ -205,7 +205,7 @@ class LiveScene:
         loss = self._reduced(images)
         dr.backward(loss)
         # Equal seeds would correlate the picture with its derivative and bias their product.
-        other = (seed + _SEEDS // 2) % _SEEDS
+        other = (seed + _SEED_RANGE // 2) % _SEED_RANGE
         with self._adjoint(max_depth) as adjoint:
             for index, image in zip(self._sensors, images, strict=True):
                 adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)

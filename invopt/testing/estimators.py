@@ -26,10 +26,10 @@ __all__ = [
 # Estimates whose mean is tested: enough for it to be normal, see `assert_mean`.
 _ESTIMATES = 400
 # Samples of an estimator that is not unbiased, and the difference that they may leave.
-_SAMPLES, _EXACT = 200, 1e-3
+_SAMPLES_IF_BIASED, _EXACT_WITHIN = 200, 1e-3
 # Estimates that differ less than this have no noise, and must be exact to rounding: that of differences of values,
 # which divide the rounding of a value by a small step.
-_SPREAD, _ROUNDED = 1e-6, 1e-5
+_NO_SPREAD, _DIFFERENCE_ROUNDING = 1e-6, 1e-5
 
 
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
@@ -100,7 +100,7 @@ def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
         assert float(jac @ HESS @ START) > 0, "a proxy's gradient must point upwards"
         return
     if not estimator.unbiased:
-        many: Any = {"n_samples": _SAMPLES}
+        many: Any = {"n_samples": _SAMPLES_IF_BIASED}
         _assert_exact(_estimate(attrs.evolve(estimator, **many), 0)[0], estimator.provides)
         return
     estimates = [_estimate(estimator, seed)[0] for seed in range(_ESTIMATES)]
@@ -113,7 +113,7 @@ def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
 
 
 def _assert_exact(estimate: Estimate, provides: Order) -> None:
-    close: Any = {"rtol": _EXACT, "atol": _EXACT}
+    close: Any = {"rtol": _EXACT_WITHIN, "atol": _EXACT_WITHIN}
     if Order.JAC in provides:
         torch.testing.assert_close(estimate.jac, HESS @ START, **close)
     if Order.HESS in provides:
@@ -123,7 +123,7 @@ def _assert_exact(estimate: Estimate, provides: Order) -> None:
 
 
 def _assert_mean_or_close(samples: Tensor, expected: Tensor) -> None:
-    if float(samples.std(0).max()) < _SPREAD:
-        torch.testing.assert_close(samples.mean(0), expected, rtol=_ROUNDED, atol=_ROUNDED)
+    if float(samples.std(0).max()) < _NO_SPREAD:
+        torch.testing.assert_close(samples.mean(0), expected, rtol=_DIFFERENCE_ROUNDING, atol=_DIFFERENCE_ROUNDING)
     else:
         assert_mean(samples.numpy(), expected.numpy())

@@ -16,7 +16,7 @@ from invopt.testing.quadratic import HESS, START, exact
 __all__ = ["optimizer_descends", "optimizer_is_pure", "optimizer_survives_any_curvature"]
 
 # Steps of a descent, and the share of the first value that may be left: any method that descends does better.
-_STEPS, _SHARE = 100, 0.5
+_DESCENT_STEPS, _MOST_LEFT = 100, 0.5
 
 
 class _Quadratic(Objective):
@@ -66,11 +66,11 @@ def optimizer_descends(optimizer: Optimizer) -> None:
     x, oracle = START, _oracle(HESS)
     state = optimizer.init(x)
     try:
-        for _ in range(_STEPS):
+        for _ in range(_DESCENT_STEPS):
             x, state = optimizer.step(x, exact(x, HESS), state, oracle)
             if optimizer.status(state) is not Status.RUNNING:
                 break
     finally:
         optimizer.close(state)
     before, after = exact(START, HESS).fun, exact(x, HESS).fun
-    assert after < _SHARE * before, f"the value went from {before:g} to {after:g} in {_STEPS} steps"
+    assert after < _MOST_LEFT * before, f"the value went from {before:g} to {after:g} in {_DESCENT_STEPS} steps"

@@ -17,7 +17,7 @@ __all__ = ["problem_describes_itself", "problem_evaluates", "problem_starts_insi
 _ERROR_AT_TRUTH = 1e-20
 # Share by which the mean square of residuals may differ from the value, both summed in single precision by a renderer;
 # and the difference near 0.
-_SINGLE_SUM, _TINY = 1e-4, 1e-10
+_SINGLE_SUM, _SUM_NEAR_ZERO = 1e-4, 1e-10
 
 
 def problem_describes_itself(problem: Problem) -> None:
@@ -63,4 +63,6 @@ def problem_evaluates(problem: Problem) -> None:
         assert torch.equal(x, before), "fun must not modify its input"
         if Capability.RESIDUALS in problem.provides:
             residuals = objective.residuals(x, seed=seed)
-            torch.testing.assert_close(residuals.double().square().mean(1), first, rtol=_SINGLE_SUM, atol=_TINY)
+            torch.testing.assert_close(
+                residuals.double().square().mean(1), first, rtol=_SINGLE_SUM, atol=_SUM_NEAR_ZERO
+            )

@@ -9,7 +9,7 @@ from scipy.stats import norm
 __all__ = ["assert_mean"]
 
 # Allowed relative error of a mean without spread: far above rounding in double precision, 1e-16.
-_ROUNDED = 1e-9
+_MEAN_ROUNDING = 1e-9
 
 
 def assert_mean(samples: ArrayLike, expected: ArrayLike, *, alpha: float = 1e-6) -> None:
@@ -28,7 +28,7 @@ def assert_mean(samples: ArrayLike, expected: ArrayLike, *, alpha: float = 1e-6)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     difference = np.abs(values.mean(axis=0) - np.asarray(expected, dtype=np.float64))
     # A component without spread must be right to rounding.
-    exact = _ROUNDED * (1 + np.abs(values).max(axis=0))
+    exact = _MEAN_ROUNDING * (1 + np.abs(values).max(axis=0))
     limit = norm.isf(alpha / (2 * max(difference.size, 1)))
     bad = difference > np.maximum(limit * error, exact)
     assert not bad.any(), (

@@ -14,7 +14,7 @@ from invopt.rendering.descriptions import camera
 __all__ = ["path_between", "write_frames"]
 
 # Frames of the strip that shows some side by side: as many as fit a page.
-_SHOWN = 6
+_FRAMES_OF_STRIP = 6
 # Degree of the spline through the stops: speed and acceleration are continuous.
 _SPLINE_DEGREE = 3
 
@@ -91,7 +91,7 @@ def write_frames(
         matplotlib.image.imsave(path, picture)
         written.append(path)
         shown.append(picture)
-    chosen = np.unique(np.linspace(0, len(shown) - 1, _SHOWN).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(shown) - 1, _FRAMES_OF_STRIP).round().astype(int))
     strip = out / "strip.png"
     matplotlib.image.imsave(strip, np.concatenate([shown[i] for i in chosen], axis=1))
     return [*written, strip]

@@ -25,7 +25,7 @@ _PER_LOBE = 5
 # float32 still has three digits of it; the smallest is nearly uniform, and keeps its logarithm finite.
 _LEAST_CONCENTRATION, _MOST_CONCENTRATION = 1e-2, 1e4
 # Added to a sum of light, so that a point without light divides by no 0.
-_TINY = 1e-8
+_LEAST_LIGHT = 1e-8
 
 
 class Lobes(NamedTuple):
@@ -123,7 +123,7 @@ class Guide:
         values : Tensor, shape (n, m)
             Light from each direction over its density, >= 0.
         """
-        share = values / (values.sum(1, keepdim=True) + _TINY)
+        share = values / (values.sum(1, keepdim=True) + _LEAST_LIGHT)
         return -(share * lobes.log_density(directions)).sum(1).mean()
 
     def _spread(self, like: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from invopt.plugin import ResidualLoss, by_name, real, shown, with_fields
 __all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
 
 # Added under a root, whose derivative at 0 would be infinite.
-_TINY = 1e-12
+_UNDER_ROOT = 1e-12
 
 
 @frozen(kw_only=True)
@@ -107,7 +107,7 @@ class RMSE(ResidualLoss):
 
     def reduce(self, values: Tensor) -> Tensor:
         """Root of the mean; its derivative at 0 is 0."""
-        return torch.sqrt(values.mean() + _TINY)
+        return torch.sqrt(values.mean() + _UNDER_ROOT)
 
 
 @frozen(kw_only=True)

@@ -25,7 +25,7 @@ _FULL_TURN = 360.0
 # below any difference between axes that matters.
 _AXIS_DECIMALS = 6
 # Default scale of the natural logarithm of a size: exp(0.25) is a factor of 1.28.
-_LOG_SCALE = 0.25
+_SIZE_LOG_SCALE = 0.25
 
 
 def _direction(value: Any) -> NDArray[np.float64]:
@@ -206,7 +206,7 @@ class Scale(Motion):
 
     def default_scale(self, own: Own) -> float:
         """The logarithm of a factor of 1.28."""
-        return _LOG_SCALE
+        return _SIZE_LOG_SCALE
 
     def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """The factor."""

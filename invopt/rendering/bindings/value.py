@@ -19,7 +19,7 @@ from invopt.rendering.reading import keys
 __all__ = ["FieldOfView", "Value"]
 
 # Default scale of the natural logarithm of a number: exp(0.5) is a factor of 1.65.
-_LOG_SCALE = 0.5
+_NUMBER_LOG_SCALE = 0.5
 
 
 @frozen(kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class Value(ValueBinding):
 
     def default_scale(self, own: Own) -> float:
         """The logarithm of a factor of 1.65."""
-        return _LOG_SCALE
+        return _NUMBER_LOG_SCALE
 
     def default_bounds(self, own: Own) -> Any:
         """Bounds within which each of the three numbers of a colour is in its range."""

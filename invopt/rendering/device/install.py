@@ -20,7 +20,7 @@ _VERSIONS = (
     *(version for version in range(max(llvm.PREFERRED), llvm.OLDEST - 1, -1) if version not in llvm.PREFERRED),
 )
 # Seconds: enough to download 130 MB, the size of the library before it is packed, at 1.2 Mbit/s.
-_TIMEOUT = 900.0
+_APT_TIMEOUT = 900.0
 
 
 @frozen
@@ -126,7 +126,7 @@ def _run(command: list[str]) -> tuple[bool, str]:
             errors="replace",
             # Otherwise a translated apt does not print "Candidate".
             env={**os.environ, "LC_ALL": "C"},
-            timeout=_TIMEOUT,
+            timeout=_APT_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -48,7 +48,7 @@ _LISTING_TIMEOUT = 20
 # Names of the library itself in a binary, then the version it prints.
 _IN_FILE = (rb"libLLVM-(\d+)[\d.]*\.(?:so|dylib)", rb"libLLVM\.(?:so\.)?(\d+)\.\d+", rb"LLVM version (\d+)\.\d+\.\d+")
 # First bytes of ELF and Mach-O files.
-_MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+_FIRST_BYTES = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 @frozen
@@ -136,7 +136,7 @@ def is_binary(path: Path) -> bool:
     """Whether the file is an ELF or Mach-O binary."""
     try:
         with path.open("rb") as file:
-            return file.read(4) in _MAGIC
+            return file.read(4) in _FIRST_BYTES
     except OSError:
         return False
 

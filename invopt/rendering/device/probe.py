@@ -17,7 +17,7 @@ from pathlib import Path
 __all__ = ["cache_file", "installed_version", "missing_packages", "renders"]
 
 # Seconds. A trial takes two on an idle machine; a busy one takes long to import and compile.
-_TIMEOUT = 120.0
+_TRIAL_TIMEOUT = 120.0
 # Characters of an error that a message quotes: one or two lines.
 _MOST_CHARACTERS = 200
 
@@ -66,12 +66,12 @@ def renders(variant: str, key: str, env: dict[str, str]) -> tuple[bool, str]:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_TIMEOUT,
+            timeout=_TRIAL_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired:
         # Not remembered: the machine may have been busy.
-        return False, f"its trial render took more than {_TIMEOUT:.0f} s"
+        return False, f"its trial render took more than {_TRIAL_TIMEOUT:.0f} s"
     why = "" if trial.returncode == 0 else _reason(trial.returncode, trial.stderr)
     # A crash is remembered. Other failures may have passing causes.
     if trial.returncode <= 0:

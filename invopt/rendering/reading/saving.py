@@ -31,7 +31,7 @@ _DIELECTRIC = ("dielectric", "thindielectric", "roughdielectric", "plastic", "ro
 _BEAM, _CUTOFF = 0.75, 20.0
 # Share by which a number in the file may differ: Mitsuba writes some with five or six digits; and the difference near 0
 # that single precision explains.
-_TEXT_TOLERANCE, _TINY = 1e-4, 1e-7
+_TEXT_TOLERANCE, _TEXT_NEAR_ZERO = 1e-4, 1e-7
 
 
 def save_bound(scene: BoundScene, blueprint: Blueprint, x: NDArray[np.float64], path: Path) -> None:
@@ -117,7 +117,7 @@ def check(path: Path, meant: Mapping[str, NDArray[np.float64]], required: Collec
 def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     size = np.abs(b[np.isfinite(b)]).max(initial=0.0)
     return a.shape == b.shape and np.allclose(
-        a, b, rtol=_TEXT_TOLERANCE, atol=_TEXT_TOLERANCE * size + _TINY, equal_nan=True
+        a, b, rtol=_TEXT_TOLERANCE, atol=_TEXT_TOLERANCE * size + _TEXT_NEAR_ZERO, equal_nan=True
     )
 
 
