@@ -284,9 +284,6 @@ class RadiosityObjective(Objective):
     def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Pixels that show an emitter, and their neighbours, shape (height, width).
 
-        Their errors are those of edges of emitters.
-
-
         Their errors are those of the edges of emitters. No pixels if all of them show an emitter.
         """
         return emitting(self, self._view(sensor, size, _EMITTER_SPP, 0))

@@ -3,21 +3,10 @@
 import numpy as np
 import pytest
 
-from invopt.rendering import activate
-from invopt.rendering.backend import Backend
 from invopt.rendering.frozen import FrozenRender
 from invopt.rendering.recorded import MOST_RECORDINGS, TRIALS, owned
 
 pytestmark = pytest.mark.render
-
-
-@pytest.fixture(scope="module")
-def mi():
-    if activate() is Backend.SCALAR:
-        pytest.skip("the scalar backend traces nothing")
-    import mitsuba
-
-    return mitsuba
 
 
 @pytest.fixture

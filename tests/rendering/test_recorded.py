@@ -3,20 +3,9 @@
 import numpy as np
 import pytest
 
-from invopt.rendering import activate
-from invopt.rendering.choice import Backend
 from invopt.rendering.recorded import MOST_RECORDINGS, TRIALS, Recorded, unwrapped_interrupts
 
 pytestmark = pytest.mark.render
-
-
-@pytest.fixture(scope="module")
-def mi():
-    if activate() is Backend.SCALAR:
-        pytest.skip("the scalar backend traces nothing")
-    import mitsuba
-
-    return mitsuba
 
 
 class Hidden:

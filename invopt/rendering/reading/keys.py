@@ -10,26 +10,21 @@ from invopt.exceptions import SceneError, suggest
 
 __all__ = [
     "BSDF",
-    "FACES",
     "POSITION",
     "REFLECTANCE",
     "TO_WORLD",
     "VERTEX_NORMALS",
     "VERTEX_POSITIONS",
-    "VERTEX_TEXCOORDS",
     "X_FOV",
     "group_of",
     "member_of",
     "of",
     "resolve",
-    "to_world",
 ]
 
 # Parameters of a mesh.
 VERTEX_POSITIONS = "vertex_positions"
 VERTEX_NORMALS = "vertex_normals"
-VERTEX_TEXCOORDS = "vertex_texcoords"
-FACES = "faces"
 # Pose of an instance, an analytic shape, a camera or a light; and of a point light.
 TO_WORLD = "to_world"
 POSITION = "position"
@@ -46,11 +41,6 @@ _OPTIONAL = re.compile(r"\.(brdf_\d+|value|data)(?=\.|$)")
 def of(object_id: str, parameter: str) -> str:
     """Key of a parameter of an object."""
     return f"{object_id}.{parameter}"
-
-
-def to_world(object_id: str) -> str:
-    """Key of the pose of an instance, a camera or a light."""
-    return of(object_id, TO_WORLD)
 
 
 def group_of(object_id: str) -> str:
