@@ -1,6 +1,6 @@
-"""The only place that imports Mitsuba and Dr.Jit, and only once a scene is opened."""
+"""Rendering with Mitsuba and Dr.Jit; nothing else imports them."""
 
-from invopt.rendering.backend import Backend, activate, active, choose, set_threads
+from invopt.rendering.backend import activate, active, set_threads
 from invopt.rendering.bindings import (
     Binding,
     CameraPose,
@@ -14,6 +14,7 @@ from invopt.rendering.bindings import (
     Translation,
     Value,
 )
+from invopt.rendering.choice import Backend, choose
 from invopt.rendering.device.doctor import report
 from invopt.rendering.device.install import Installation, install
 from invopt.rendering.losses import L1, MSE, Loss, MultiScaleMSE, RelativeMSE

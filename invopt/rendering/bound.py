@@ -1,4 +1,4 @@
-"""A live scene under the control of x: bindings applied, pictures compared, derivatives carried back."""
+"""A live scene with its bindings and targets: x in, pictures and derivatives out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from torch import Tensor
 from invopt.core.formatting import shown
 from invopt.core.objective import Adjoint
 from invopt.exceptions import BackendError, SceneError
-from invopt.rendering.backend import Backend, active
+from invopt.rendering.backend import active
 from invopt.rendering.bindings.binding import Binding, ValueBinding
 from invopt.rendering.bindings.custom import Custom
 from invopt.rendering.bindings.effect import check_effect
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bindings.motion import Motion
+from invopt.rendering.choice import Backend
 from invopt.rendering.losses import Loss
 from invopt.rendering.parameter import Parameter
 from invopt.rendering.reading.loading import Blueprint
@@ -28,18 +29,18 @@ __all__ = ["BoundScene"]
 
 
 class BoundScene:
-    """Scene, bindings and targets.
+    """A scene with its bindings and targets.
 
     Parameters
     ----------
     blueprint : Blueprint
-        What to load.
+        The scene.
     bindings : tuple of Binding
-        What x sets.
+        Bindings, in the order of their columns.
     sensors : tuple of int
-        Which cameras take pictures.
+        Indices of the cameras that take pictures.
     loss : Loss
-        How pictures are compared.
+        Comparison of pictures.
     """
 
     def __init__(
@@ -53,19 +54,19 @@ class BoundScene:
         self._load(None)
 
     def own(self, binding: Binding) -> Parameter:
-        """What the scene itself has of what a binding sets."""
+        """Parameter that a binding sets, as the scene has it."""
         return self.live.parameter(binding.target)
 
     def set_targets(self, pictures: list[NDArray[np.float32]]) -> None:
-        """One target a camera."""
+        """Set one target for each camera."""
         self._targets = pictures
         self.live.set_references(pictures)
 
     def apply(self, x: Tensor) -> bool:
-        """Bring the scene to `x` of shape (n,), what did not change untouched.
+        """Set the scene to `x` of shape (n,); bindings that did not change are skipped.
 
-        False, and nothing is done, where `x` or what a binding makes of it is not finite: such a matrix would hang the
-        ray tracer.
+        Returns False, and does nothing, if `x` or a value that a binding computes from it is not finite: the ray tracer
+        would not return from such a matrix.
         """
         if not bool(torch.isfinite(x).all()):
             return False
@@ -81,7 +82,7 @@ class BoundScene:
         return True
 
     def motions(self, x: Tensor) -> dict[str, tuple[NDArray[np.float64], bool]]:
-        """By object that moves, its motion as a 4x4 matrix, and whether it is in the object's own frame."""
+        """Motion of each object that moves: a 4x4 matrix, and whether in its own frame."""
         found = {}
         for group, _ in self._groups:
             binding = group[0][0]
@@ -90,7 +91,7 @@ class BoundScene:
         return found
 
     def settings(self, x: Tensor) -> dict[str, NDArray[np.float64]]:
-        """By Mitsuba's names, values of all parameters that are not motions."""
+        """Values of all parameters that are not motions, by Mitsuba's names."""
         values: dict[str, Tensor] = {}
         for group, _ in self._groups:
             if isinstance(group[0][0], ValueBinding):
@@ -101,7 +102,7 @@ class BoundScene:
         }
 
     def derivative(self, x: Tensor, *, seed: int, spp: int, adjoint: Adjoint) -> tuple[float, Tensor]:
-        """Loss and its derivative at `x` of shape (n,), by the renderer."""
+        """Loss at `x` of shape (n,) and its derivative, computed by the renderer."""
         self.require_derivative(adjoint.integrator)
         leaf = x.detach().clone().requires_grad_()
         values: dict[str, Tensor] = {}
@@ -117,7 +118,7 @@ class BoundScene:
         return loss, torch.zeros_like(x) if jac is None else jac
 
     def require_derivative(self, integrator: str) -> None:
-        """Load the scene in its differentiable form, or say why it has none."""
+        """Load the scene for derivatives; raise if it has none."""
         if self._blueprint.integrator == integrator:
             return
         if active() is Backend.SCALAR:
@@ -137,13 +138,13 @@ class BoundScene:
 
     @property
     def blind_spots(self) -> str:
-        """What the loaded integrator's derivative leaves out; empty if nothing."""
+        """What the derivative of the loaded integrator neglects; empty if nothing."""
         moving = [binding.label for binding in self._bindings if isinstance(binding, Motion)]
         if not moving or self._blueprint.integrator in (None, "prb_projective"):
             return ""
         return (
-            f"the derivative of {self._blueprint.integrator!r} leaves out what edges and shadows do as they move, so "
-            f"for {', '.join(moving)} it is that of shading alone"
+            f"the derivative of {self._blueprint.integrator!r} neglects the motion of edges and shadows: for "
+            f"{', '.join(moving)} it is that of the shading alone"
         )
 
     def close(self) -> None:
@@ -151,7 +152,7 @@ class BoundScene:
         self.live.close()
 
     def _load(self, integrator: str | None) -> None:
-        # One process holds one scene: the old one goes before the new one comes.
+        # Only one scene in a process: the old one is closed before the new one is loaded.
         if integrator is not None:
             self.live.close()
         self._blueprint = evolve(self._blueprint, integrator=integrator)
@@ -173,14 +174,14 @@ class BoundScene:
         return torch.from_numpy(self._initial())
 
     def _check_keys(self, x: Tensor) -> None:
-        """Every binding must find its parameter, and none that of another."""
+        """Check that each binding finds its parameter, and no two the same one."""
         owners: dict[str, str] = {}
         for group, _ in self._groups:
             for key, value in self._values(group, x).items():
                 name, label = self.live.resolve(key), group[0][0].label
                 if isinstance(group[0][0], Custom) and not bool(torch.isfinite(value).all()):
                     raise SceneError(
-                        f"{label!r} sets {shown(key)} to what is not finite, at its start: {value.tolist()}"
+                        f"{label!r} sets {shown(key)} to values that are not finite, at its start: {value.tolist()}"
                     )
                 if name in owners:
                     raise SceneError(f"two bindings set {name!r}: {owners[name]!r} and {label!r}")
@@ -207,7 +208,10 @@ def _same(held: Tensor | None, part: Tensor) -> bool:
 
 
 def _grouped(layout: Layout) -> list[tuple[list[tuple[Binding, slice]], list[int]]]:
-    """Motions of one object together, everything else on its own; with the columns of each group."""
+    """Group the motions of one object; with the columns of each group.
+
+    Every other binding is a group of its own.
+    """
     groups: dict[object, list[tuple[Binding, slice]]] = {}
     for number, (binding, columns) in enumerate(zip(layout.bindings, layout.slices, strict=True)):
         group: object = (binding.target, binding.local) if isinstance(binding, Motion) else number

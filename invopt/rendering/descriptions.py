@@ -1,4 +1,4 @@
-"""Pieces of scene dictionaries, in plain Python and numpy: no backend is needed to write them."""
+"""Parts of scene dictionaries in plain Python and numpy; no backend is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["area_light", "camera", "diffuse", "floor", "look_at", "rgb", "scale"
 
 
 def look_at(origin: Sequence[float], target: Sequence[float], up: Sequence[float]) -> NDArray[np.float64]:
-    """4x4 pose at `origin`, its z axis towards `target`, its y axis upwards."""
+    """4x4 pose at `origin`, with the z axis towards `target` and the y axis upwards."""
     place = np.asarray(origin, dtype=np.float64)
     ahead = np.asarray(target) - place
     ahead = ahead / np.linalg.norm(ahead)
@@ -24,7 +24,7 @@ def look_at(origin: Sequence[float], target: Sequence[float], up: Sequence[float
 
 
 def scale(factor: float) -> NDArray[np.float64]:
-    """4x4 matrix of a scaling."""
+    """4x4 matrix of a uniform scaling."""
     return np.diag([factor, factor, factor, 1.0])
 
 
@@ -34,12 +34,12 @@ def rgb(*value: float) -> dict[str, Any]:
 
 
 def diffuse(*value: float) -> dict[str, Any]:
-    """Matt material of a colour."""
+    """Diffuse material."""
     return {"type": "diffuse", "reflectance": rgb(*value)}
 
 
 def floor(bsdf: dict[str, Any], half_width: float = 20.0) -> dict[str, Any]:
-    """Ground at z = 0."""
+    """Square ground at z = 0."""
     return {"type": "rectangle", "to_world": scale(half_width), "bsdf": bsdf}
 
 
@@ -52,7 +52,7 @@ def camera(
     height: int,
     up: tuple[float, float, float] = (0, 0, 1),
 ) -> dict[str, Any]:
-    """Perspective camera, upright; a sample counts in its own pixel only, so that pixels are independent."""
+    """Upright perspective camera; its box filter keeps pixels independent."""
     return {
         "type": "perspective",
         "fov": fov,
@@ -79,7 +79,10 @@ def area_light(
     weight: float = 1.0,
     up: tuple[float, float, float] = (0, 0, 1),
 ) -> dict[str, Any]:
-    """Square light that faces a point; `weight` is how often it is sampled relative to the others."""
+    """Square light that faces a point.
+
+    `weight` is how often it is sampled, relative to other lights.
+    """
     facing = look_at(origin, target, up)
     return {
         "type": "rectangle",

@@ -1,4 +1,7 @@
-"""Losses: how two pictures are compared. Written once, for numpy and for Dr.Jit with its derivatives."""
+"""Losses, which compare two pictures.
+
+The same code serves numpy and Dr.Jit with its derivatives.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ __all__ = ["L1", "MSE", "CallableLoss", "Loss", "MultiScaleMSE", "RelativeMSE", 
 
 @frozen(kw_only=True)
 class Loss(abc.ABC):
-    """Mean over weighted differences of two linear pictures, each to a power.
+    """Mean of the squares, or absolute values, of weighted differences of pictures.
 
     Attributes
     ----------
     squared : bool
-        Whether the loss is the mean square of its residuals, so that Gauss-Newton applies.
+        Whether the loss is the mean square of its residuals, as Gauss-Newton needs.
     differentiable : bool
-        Whether the renderer's own derivative can pass through it.
+        Whether the renderer's derivative can pass through the loss.
     """
 
     squared: ClassVar[bool] = True
@@ -33,7 +36,7 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Weighted differences, one or more arrays of the kind of `image`, of its height, width and channels."""
+        """Weighted differences: arrays of the type and dimensions of `image`."""
 
     def value(self, image: NDArray[Any], reference: NDArray[Any]) -> float:
         """Loss of a numpy picture."""
@@ -42,7 +45,7 @@ class Loss(abc.ABC):
         return float(np.mean(joined**2 if self.squared else np.abs(joined)))
 
     def total(self, image: Any, reference: Any) -> tuple[Any, int]:
-        """Sum of powers over a Dr.Jit picture, as a Dr.Jit number, and how many terms it has."""
+        """Sum of squares, or absolute values, of a Dr.Jit picture; number of terms."""
         import drjit as dr
 
         power = dr.square if self.squared else dr.abs
@@ -55,52 +58,59 @@ class MSE(Loss):
     """Mean of (image - target)^2."""
 
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Differences as they are."""
+        """Differences."""
         return [image - reference]
 
 
 @frozen(kw_only=True)
 class RelativeMSE(Loss):
-    """Mean of (image - target)^2 / (target^2 + epsilon): dark places count as much as bright ones.
+    """Mean of (image - target)^2 / (target^2 + epsilon).
+
+    Dark pixels count as much as bright ones.
 
     Parameters
     ----------
     epsilon : float, default 0.01
-        Keeps black pixels from counting without limit, > 0.
+        Added to the squared target, so that black pixels have finite weight, > 0.
     """
 
     epsilon: float = field(default=1e-2, validator=real(above=0))
 
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Differences over the size of the target."""
+        """Differences divided by the root of target^2 + epsilon."""
         return [(image - reference) / (reference * reference + self.epsilon) ** 0.5]
 
 
 @frozen(kw_only=True)
 class L1(Loss):
-    """Mean of abs(image - target): forgives outliers such as fireflies."""
+    """Mean of abs(image - target).
+
+    Outliers such as fireflies have less weight than in a mean square.
+    """
 
     squared: ClassVar[bool] = False
 
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Differences as they are; the loss takes their absolute value."""
+        """Differences, of which the loss takes the absolute value."""
         return [image - reference]
 
 
 @frozen(kw_only=True)
 class MultiScaleMSE(Loss):
-    """Mean of the MSE at several resolutions, each half the one before: sees what is near but does not overlap.
+    """Mean of the MSE at several resolutions, each half of the one before.
+
+    An object that does not overlap with its image in the target at full resolution may do so at a low one.
 
     Parameters
     ----------
     levels : int, default 4
-        Resolutions, at least 1; fewer where the picture gets smaller than two pixels.
+        Number of resolutions, at least 1. A picture smaller than two pixels is not reduced any more.
     """
 
     levels: int = field(default=4, validator=integer(1))
 
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Differences at each level, weighted so that every level counts alike."""
+        """Differences at each resolution, weighted so that all resolutions count alike."""
         parts = [image - reference]
         while len(parts) < self.levels and min(parts[-1].shape[:2]) >= 2:
             parts.append(_half(parts[-1]))
@@ -111,13 +121,13 @@ class MultiScaleMSE(Loss):
 
 @frozen(kw_only=True)
 class CallableLoss(Loss):
-    """A loss given as a Python callable.
+    """A loss computed by a Python callable.
 
     Parameters
     ----------
     function : callable
-        ``function(image, target) -> float`` of two arrays of shape (height, width, 3), float32, linear; of shape
-        (height, width, 1) where the film is of luminance.
+        ``function(image, target) -> float`` of two linear float32 arrays of shape (height, width, 3), or
+        (height, width, 1) if the film is of luminance.
     """
 
     squared: ClassVar[bool] = False
@@ -126,12 +136,12 @@ class CallableLoss(Loss):
     function: Callable[[NDArray[Any], NDArray[Any]], float]
 
     def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """None: only the value is known."""
-        raise TypeError("a loss that is a callable has no residuals")
+        """Raise TypeError: only the value is known."""
+        raise TypeError("a loss that is a Python callable has no residuals: use one of the losses by name")
 
     def value(self, image: NDArray[Any], reference: NDArray[Any]) -> float:
-        """What the callable returns."""
-        # The target is the run's own: a function that wrote into it would change the problem.
+        """Return what the callable returns."""
+        # Read-only: a function that wrote into the target would change the problem.
         kept = np.asarray(reference).view()
         kept.flags.writeable = False
         found = self.function(image, kept)
@@ -141,7 +151,7 @@ class CallableLoss(Loss):
 
 
 def _half(image: Any) -> Any:
-    """Mean of each two by two pixels; an odd last row or column is left out."""
+    """Mean of each block of two by two pixels; an odd last row or column is left out."""
     height, width = (2 * (size // 2) for size in image.shape[:2])
     return 0.25 * (
         image[0:height:2, 0:width:2]
@@ -160,7 +170,10 @@ _NAMES: dict[str, type[Loss]] = {
 
 
 def as_loss(value: Any) -> Loss:
-    """Return the loss that `value` is, names ("mse", "relative-mse", "l1", "multi-scale-mse") or computes."""
+    """Return the loss that `value` is, names or computes.
+
+    Names are "mse", "relative-mse", "l1" and "multi-scale-mse".
+    """
     if isinstance(value, Loss):
         return value
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Procedural triangle meshes in numpy, and their way into Mitsuba."""
+"""Triangle meshes made in numpy, and written as PLY files for Mitsuba."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from invopt.core.validators import has_masked, plain, require
 
 __all__ = ["Mesh", "join", "revolve", "sweep"]
 
-# Vertices nearer than this are one vertex to the eye: seams of the texture map are such.
-_WELD = 1e-6
+# Vertices whose coordinates agree to this are one, as on both sides of a texture seam: 8 units in the last place of
+# single precision, in which Mitsuba keeps them, at a coordinate of 1.
+_WELD_DISTANCE = 1e-6
 
 
-def _as_rows(name: str, width: int, value: Any) -> NDArray[np.float64]:
+def _as_rows(name: str, columns: int, value: Any) -> NDArray[np.float64]:
     try:
         array = np.asarray(plain(value), dtype=np.float64)
     except (TypeError, ValueError, RuntimeError):
         array = np.empty(0)
-    rows = array.ndim == 2 and array.shape[1] == width and len(array) > 0 and not has_masked(value)
-    require(name, bool(rows and np.isfinite(array).all()), f"finite numbers of shape (v, {width}), v >= 1", value)
+    rows = array.ndim == 2 and array.shape[1] == columns and len(array) > 0 and not has_masked(value)
+    require(name, bool(rows and np.isfinite(array).all()), f"finite numbers of shape (v, {columns}), v >= 1", value)
     return array
 
 
@@ -66,8 +67,8 @@ class Mesh:
     def __attrs_post_init__(self) -> None:
         count = len(self.vertices)
         inside = self.faces.min() >= 0 and self.faces.max() < count
-        require("faces", bool(inside), f"numbers of vertices, from 0 to {count - 1}", self.faces)
-        require("uv", len(self.uv) == count, f"of shape ({count}, 2), a row for each vertex", self.uv.shape)
+        require("faces", bool(inside), f"indices of vertices, from 0 to {count - 1}", self.faces)
+        require("uv", len(self.uv) == count, f"of shape ({count}, 2), one row per vertex", self.uv.shape)
 
     def areas(self) -> NDArray[np.float64]:
         """Area of every face, shape (f,)."""
@@ -75,20 +76,20 @@ class Mesh:
         return areas
 
     def welded_faces(self) -> NDArray[np.int64]:
-        """Faces, shape (f, 3), with vertices at the same place made one."""
+        """Faces, shape (f, 3), in which vertices at the same position have one index."""
         merged: NDArray[np.int64] = self._welded()[self.faces]
         return merged
 
     def normals(self) -> NDArray[np.float64]:
-        """Unit normals of the vertices, shape (v, 3), equal on both sides of a texture seam."""
+        """Unit normals of the vertices, shape (v, 3), equal on both sides of a seam."""
         places = self._welded()
         sums = np.zeros((int(places.max()) + 1, 3))
-        # A cross product is as long as twice the area: larger faces count more.
+        # The length of a cross product is twice the area of the face: larger faces have more weight.
         for corner in range(3):
             np.add.at(sums, places[self.faces[:, corner]], self._crosses())
         normals = sums[places]
         length = np.linalg.norm(normals, axis=1, keepdims=True)
-        # Of a vertex that no face uses there is none.
+        # A vertex that no face uses has no normal; it stays 0.
         unit: NDArray[np.float64] = normals / np.where(length > 0, length, 1.0)
         return unit
 
@@ -104,8 +105,8 @@ class Mesh:
         path.write_bytes("\n".join([*header, ""]).encode() + vertices.tobytes() + faces.tobytes())
 
     def _welded(self) -> NDArray[np.int64]:
-        """Number of each vertex's place, shape (v,)."""
-        places = np.round(self.vertices / _WELD).astype(np.int64)
+        """Index of the position of each vertex, shape (v,)."""
+        places = np.round(self.vertices / _WELD_DISTANCE).astype(np.int64)
         numbers: NDArray[np.int64] = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
         return numbers
 
@@ -116,7 +117,7 @@ class Mesh:
 
 
 def join(*meshes: Mesh) -> Mesh:
-    """One mesh of several."""
+    """Join meshes into one."""
     offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
     return Mesh(
         np.concatenate([mesh.vertices for mesh in meshes]),
@@ -131,10 +132,10 @@ def revolve(profile: NDArray[np.float64], segments: int) -> Mesh:
     Parameters
     ----------
     profile : ndarray, shape (p, 2)
-        Radius and height along the profile, p >= 2; with the outside to the right of the direction of travel (upwards
-        on an outer wall). A radius of 0 is allowed at the ends only and closes the surface.
+        Radius and height along the profile, p >= 2. The outside is to the right of the direction of travel (upwards on
+        an outer wall). A radius of 0 is allowed at the ends only and closes the surface.
     segments : int
-        Number of steps around, at least 3.
+        Number of steps around the axis, at least 3.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def revolve(profile: NDArray[np.float64], segments: int) -> Mesh:
     """
     angle = np.linspace(0.0, 2.0 * np.pi, segments + 1)
     radius, height = profile[:, 0], profile[:, 1]
-    # The last column repeats the first, at u = 1; its positions are copied so that the seam closes to the last bit.
+    # The last column is the first one at u = 1. Its positions are copied, so that the seam closes to the last bit.
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     direction[-1] = direction[0]
     ring = direction[:, None, :] * radius[None, :, None]
@@ -153,14 +154,14 @@ def revolve(profile: NDArray[np.float64], segments: int) -> Mesh:
 
 
 def sweep(path: NDArray[np.float64], radius: tuple[float, float], segments: int) -> Mesh:
-    """Tube along a path in the plane y = 0, its ends closed by flat caps.
+    """Tube along a path in the plane y = 0, with flat caps at its ends.
 
     Parameters
     ----------
     path : ndarray, shape (p, 2)
         x and z of the tube's axis, p >= 2.
     radius : tuple of float
-        Half widths of the elliptical section: within the plane, and along y.
+        Radii of the elliptical section: within the plane, and along y.
     segments : int
         Number of steps around the section, at least 3.
 
@@ -177,7 +178,7 @@ def sweep(path: NDArray[np.float64], radius: tuple[float, float], segments: int)
     section = np.stack([radius[0] * np.cos(angle), -radius[1] * np.sin(angle)], axis=1)
     section[-1] = section[0]
     tube = centre[:, None] + section[None, :, :1] * normal[:, None] + section[None, :, 1:] * np.array([0.0, 1.0, 0.0])
-    # A ring shrunk to its centre at either end is the cap.
+    # A ring shrunk to its centre makes the cap at each end.
     capped = np.concatenate([np.broadcast_to(centre[0], tube[:1].shape), tube])
     capped = np.concatenate([capped, np.broadcast_to(centre[-1], tube[:1].shape)])
     along = _arc_length(path)
@@ -186,7 +187,10 @@ def sweep(path: NDArray[np.float64], radius: tuple[float, float], segments: int)
 
 
 def _grid(u: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Two triangles a cell of a grid of len(u) rows and len(v) columns, and its texture coordinates."""
+    """Faces and texture coordinates of a grid, two triangles a cell.
+
+    It has len(u) rows and len(v) columns.
+    """
     first = (np.arange(len(u) - 1)[:, None] * len(v) + np.arange(len(v) - 1)).ravel()
     corners = np.stack([first, first + len(v), first + len(v) + 1, first + 1], axis=1)
     faces = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]]).astype(np.int64)
@@ -195,7 +199,7 @@ def _grid(u: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[NDArray[np.in
 
 
 def _without_slivers(vertices: NDArray[np.float64], faces: NDArray[np.int64], uv: NDArray[np.float64]) -> Mesh:
-    """Drop faces that a pole or a cap shrank to a line, and vertices no face uses."""
+    """Remove faces without area, and vertices that no face uses."""
     welded = Mesh(vertices, faces, uv).welded_faces()
     a, b, c = welded.T
     kept = faces[(a != b) & (b != c) & (c != a)]

@@ -1,4 +1,4 @@
-"""A parameter of a scene: its value, what kind of value that is, and the range that it may have."""
+"""Parameters of a scene: value, kind and range."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from invopt.rendering.values import from_mitsuba, renderer
 
 __all__ = ["Kind", "Parameter", "describe"]
 
-# Of materials, what has no upper bound: indices of refraction, roughness.
+# Numbers of materials without an upper bound of 1: indices of refraction and roughness.
 _UNBOUNDED = ("eta", "k", "alpha", "alpha_u", "alpha_v")
 
 
 class Kind(enum.Enum):
-    """What a value is; the text is how messages call it."""
+    """Kind of a value; the text stands in messages."""
 
     NUMBER = "a number"
     COLOR = "a colour"
@@ -33,16 +33,16 @@ class Kind(enum.Enum):
 
 @frozen(eq=False)
 class Parameter:
-    """What the scene has.
+    """A parameter of a scene.
 
     Attributes
     ----------
     value : ndarray of float64
-        As `from_mitsuba` gives it.
+        As `from_mitsuba` returns it.
     kind : Kind
-        What it is.
+        Kind of the value.
     low, high : float
-        Closed range of each number, by what it is a parameter of: emitted light has no upper bound, a reflectance is in
+        Closed range of each number. It follows from the object: emitted light has no upper bound, a reflectance is in
         [0, 1].
     """
 
@@ -53,12 +53,12 @@ class Parameter:
 
     @property
     def size(self) -> float:
-        """Mean of its numbers: how large it typically is."""
+        """Mean of the absolute values of its numbers."""
         return float(np.abs(self.value).mean()) if self.value.size else 0.0
 
 
 def describe(params: Any, key: str) -> Parameter:
-    """The parameter of this name among those that Mitsuba traverses."""
+    """Describe the parameter of this key among those that Mitsuba traverses."""
     value = params[key]
     kind = _kind_of(value)
     if kind is Kind.DISCRETE:
@@ -82,12 +82,12 @@ def _kind_of(value: Any) -> Kind:
 
 
 def _range_of(params: Any, key: str) -> tuple[float, float]:
-    """Closed range, by the emitter, medium or material that the parameter is of, not by its name alone."""
+    """Closed range of a parameter, by the kind of its emitter, medium or material."""
     mi = renderer()
 
     owner, slot = _owner_of(params, key)
     name = key.rpartition(".")[2]
-    # Angles, weights and the like are the emitter's or the material's own numbers.
+    # Angles, weights and the like, which are neither radiances nor reflectances, have no known range.
     amount = name in ("value", "data") or name.endswith("scale")
     if not amount or owner is None or owner.class_name() == "BumpMap":
         return -math.inf, math.inf
@@ -96,7 +96,10 @@ def _range_of(params: Any, key: str) -> tuple[float, float]:
 
 
 def _owner_of(params: Any, key: str) -> tuple[Any, str]:
-    """The nearest emitter, medium or material around a parameter, and the name of what holds the parameter in it."""
+    """The nearest emitter, medium or material around a parameter.
+
+    With it comes the name of its part that holds the parameter.
+    """
     mi = renderer()
 
     node, parts = params.properties[key][2], key.split(".")

@@ -1,4 +1,4 @@
-"""What problems that render need of the processes in which they are evaluated."""
+"""Runtime of problems that render: threads and processes that evaluate them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from invopt.core.runtime import Processes, Runtime
 from invopt.exceptions import BackendError
-from invopt.rendering.backend import ENVIRONMENT, Backend, active, foresee, set_threads
+from invopt.rendering.backend import active, foresee, set_threads
+from invopt.rendering.choice import ENVIRONMENT, Backend
 
 __all__ = ["RENDERER", "Renderer"]
 
@@ -16,36 +17,41 @@ _logger = logging.getLogger("invopt.workers")
 _forked_with_renderer = False
 
 
-# Why one thread at a time. Measured with Mitsuba 3.9.1, Dr.Jit 1.5.0 and LLVM: a second thread may render, but two at a
-# time may not:
-# - two runs, each with a scene of its own: 3 of 8 processes ended by SIGABRT or an error ("variable is referenced by a
-#   recorded function call, but was evaluated between the recording step and code generation"), 2 of 8 had wrong
-#   numbers. Dr.Jit keeps what it records in state that threads share, and one evaluates what another records.
+# Why one thread at a time. Measured with Mitsuba 3.9.1, Dr.Jit 1.5.0 and LLVM: any thread may render, but two threads
+# may not render at once:
+# - two runs, each with a scene of its own: 3 of 8 processes ended with SIGABRT or an error ("variable is referenced by
+#   a recorded function call, but was evaluated between the recording step and code generation"), 2 of 8 had wrong
+#   numbers. Threads share the state in which Dr.Jit records, so that one evaluates what another records.
 # - two derivatives: 8 of 8 failed ("variable remains dirty despite an attempt to evaluate it").
 # - the first import of Mitsuba: 3 of 3 failed ("module 'mitsuba' has no attribute 'set_variant'").
-# Renders that wait for each other, one by one, were right in 8 of 8. A turn of a whole run also keeps to one scene in
-# memory: in LLVM mode a second one slows every render.
+# With one render at a time, 8 of 8 were right. One run at a time also means one scene in memory: in LLVM mode, a second
+# scene slows every render.
 
 
 class Renderer(Runtime):
-    """Runtime of a problem that renders with Mitsuba; on which backend, its attribute `backend` says, if it has one.
+    """Runtime of a problem that renders with Mitsuba.
 
-    One thread of a process renders at a time, workers render on the backend of this process, one process owns a GPU,
-    and a process forked from one that renders cannot render.
+    The attribute `backend` of the problem names the backend, if it has one.
+
+    In a process, one thread renders at a time. Workers render on the backend of this process. A GPU has one process.
+    A process forked from one that renders cannot render.
     """
 
     exclusive = True
 
     def processes(self, problem: Any, asked: int) -> Processes:
-        """One where a GPU renders; the environment tells workers the backend."""
+        """One process if a GPU renders, else as many as asked.
+
+        An environment variable tells the processes the backend.
+        """
         backend = foresee(getattr(problem, "backend", None))
         if backend is Backend.CUDA:
-            _logger.warning("invopt: one process owns the GPU: workers=%d is reduced to 1", asked)
+            _logger.warning("invopt: only one process can use the GPU: workers=%d is reduced to 1", asked)
             asked = 1
         return Processes(asked, {ENVIRONMENT: backend.value})
 
     def enter_worker(self) -> None:
-        """One thread for the renderer, one for torch."""
+        """Set one thread for the renderer, one for torch."""
         if _forked_with_renderer:
             raise BackendError(
                 "a process forked from one that renders cannot render; give ProcessPoolExecutor "
@@ -54,7 +60,10 @@ class Renderer(Runtime):
         set_threads(1, 1)
 
     def identity_of(self, problem: Any) -> dict[str, Any]:
-        """Whether the backend is the scalar one: with one seed, the vectorised ones draw alike, and it otherwise."""
+        """Whether the backend is scalar.
+
+        With equal seeds its random numbers differ from those of the others.
+        """
         return {"backend": foresee(getattr(problem, "backend", None)) is Backend.SCALAR}
 
 

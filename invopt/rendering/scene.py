@@ -1,4 +1,4 @@
-"""A live scene: loaded once, changed where asked, rendered, compared with target pictures."""
+"""A live scene: loaded once, changed, rendered, compared with target pictures."""
 
 from __future__ import annotations
 
@@ -8,36 +8,43 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.formatting import shown
 from invopt.core.machine.turn import one_at_a_time
-from invopt.exceptions import SceneError, suggest
-from invopt.rendering.backend import Backend, active
-from invopt.rendering.frozen import FrozenRender, owned
+from invopt.exceptions import SceneError
+from invopt.rendering.backend import active
+from invopt.rendering.choice import Backend
+from invopt.rendering.frozen import FrozenRender
 from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.parameter import Kind, Parameter, describe
+from invopt.rendering.placement import moved, place_of
 from invopt.rendering.reading import keys, loading
+from invopt.rendering.recorded import owned
 from invopt.rendering.values import from_mitsuba, to_mitsuba
 
 __all__ = ["LiveScene"]
 
+# Seeds of renders are below this; a derivative has the seed that is half of the range away.
+_SEED_RANGE = 2**31
+
 
 class LiveScene:
-    """A scene in memory; one per process, for in LLVM mode every further one slows every render.
+    """A scene in memory; one per process.
+
+    In LLVM mode, each further scene slows every render.
 
     Needs an active backend: call `activate` first.
 
     Parameters
     ----------
     blueprint : Blueprint
-        What to load, and which of its shapes will move.
+        The scene, and the shapes that will move.
     sensors : sequence of int, default (0,)
-        Which cameras take the pictures.
+        Indices of the cameras that take pictures.
     loss : Loss
-        How pictures are compared with their targets.
+        Comparison of pictures with their targets.
     """
 
     @one_at_a_time()
@@ -51,54 +58,47 @@ class LiveScene:
         self._renderer: Any = FrozenRender(self._scene)
         self._loss = MSE() if loss is None else loss
         self._own: dict[str, Parameter] = {}
-        # The targets as numpy has them, and as the backend does.
+        # The targets as arrays of numpy, and of the backend.
         self._pictures: list[NDArray[np.float32]] = []
         self._references: list[Any] = []
         self._sensors = [self._sensor(index) for index in sensors]
         self._check_channels()
 
-    # What the scene has.
+    # Parameters and objects.
 
     def resolve(self, key: str) -> str:
-        """Mitsuba's name for `key`; an unknown one is an error that lists near ones."""
+        """Return Mitsuba's name for `key`; an unknown key is an error with suggestions."""
         return keys.resolve(key, self._params.keys(), self._shared)
 
     @one_at_a_time()
     def parameter(self, key: str) -> Parameter:
-        """The scene's own parameter, whatever has been assigned since."""
+        """Parameter as the scene was loaded, whatever has been assigned since."""
         key = self.resolve(key)
         if key not in self._own:
             self._own[key] = describe(self._params, key)
         return self._own[key]
 
     def own(self, key: str) -> NDArray[np.float64]:
-        """Its value."""
+        """Value of a parameter as the scene was loaded."""
         return self.parameter(key).value
 
     @one_at_a_time()
     def values(self) -> dict[str, NDArray[np.float64]]:
-        """All parameters that are numbers, as they are now, by Mitsuba's names."""
+        """Current values of all numerical parameters, by Mitsuba's names."""
         found = {name: self._params[name] for name in self._params.keys()}  # noqa: SIM118 - not a dictionary
         return {name: from_mitsuba(value) for name, value in found.items() if not isinstance(value, str)}
 
     def differentiable(self, key: str) -> bool:
-        """Whether Mitsuba has derivatives with respect to a parameter."""
+        """Whether Mitsuba has a derivative with respect to a parameter."""
         flags = self._params.flags(self.resolve(key))
         return not bool(int(flags) & int(self._mi.ParamFlags.NonDifferentiable))
 
     def place_of(self, object_id: str) -> str:
-        """Name of the parameter that says where an object is: its pose, its vertices or its position."""
-        for parameter in (keys.TO_WORLD, keys.VERTEX_POSITIONS, keys.POSITION):
-            if keys.of(object_id, parameter) in self._params:
-                return parameter
-        objects = {key.rpartition(".")[0] for key in self._params.keys()}  # noqa: SIM118 - not a dictionary
-        if object_id in objects:
-            raise SceneError(f"{object_id!r} has no geometry to move: it is not a shape, a camera or a placed light")
-        movable = {key.rpartition(".")[0] for key in self._params.keys() if key.endswith(_PLACES)}  # noqa: SIM118
-        raise SceneError(f"the scene has no object {object_id!r} that can move; {suggest(object_id, movable)}")
+        """Name of the parameter that places an object: pose, vertices or position."""
+        return place_of(object_id, list(self._params.keys()))
 
     def center_of(self, object_id: str) -> NDArray[np.float64]:
-        """Middle of the bounding box of a shape as the scene places it; of a camera or a light, its place."""
+        """Middle of a shape's bounding box as loaded; position of a camera or a light."""
         for shape in self._scene.shapes():
             if shape.id() == object_id:
                 box = shape.bbox()
@@ -107,26 +107,18 @@ class LiveScene:
         return place[:3, 3] if place.shape == (4, 4) else place.ravel()
 
     def moved(self, object_id: str, motion: Tensor, *, local: bool = False) -> dict[str, Tensor]:
-        """Values that move an object by a 4x4 matrix, of the world or of its own frame; differentiable."""
-        place = self.place_of(object_id)
-        key = keys.of(object_id, place)
-        own = torch.from_numpy(self.own(key))
-        if place == keys.TO_WORLD:
-            return {key: own @ motion if local else motion @ own}
-        linear, shift = motion[:3, :3], motion[:3, 3]
-        values = {key: (own.view(-1, 3) @ linear.T + shift).reshape(-1)}
-        normals = keys.of(object_id, keys.VERTEX_NORMALS)
-        if place == keys.VERTEX_POSITIONS and self.own(normals).size:
-            turned = torch.from_numpy(self.own(normals)).view(-1, 3) @ torch.linalg.inv(linear)
-            values[normals] = torch.nn.functional.normalize(turned, dim=1).reshape(-1)
-        return values
+        """Values that move an object by a 4x4 matrix; differentiable.
+
+        The matrix is in the frame of the world or, if `local`, of the object.
+        """
+        return moved(object_id, self.place_of(object_id), self.own, motion, local=local)
 
     def emitter(self, object_id: str) -> Any:
-        """The light of this name; None where that is something else."""
+        """Light of this name; None if there is none."""
         return next((emitter for emitter in self._scene.emitters() if emitter.id() == object_id), None)
 
     def camera(self, object_id: str) -> Any:
-        """The camera of this name; None where that is something else."""
+        """Camera of this name; None if there is none."""
         return next((camera for camera in self._scene.sensors() if camera.id() == object_id), None)
 
     def idle_cameras(self) -> list[str]:
@@ -135,19 +127,19 @@ class LiveScene:
         return [camera.id() for number, camera in enumerate(cameras) if number not in self._sensors]
 
     def sizes(self) -> list[tuple[int, int]]:
-        """Width and height of each camera's pictures."""
+        """Width and height of each camera's pictures in pixels."""
         films = [self._scene.sensors()[index].film().crop_size() for index in self._sensors]
         return [(int(size[0]), int(size[1])) for size in films]
 
     def channels(self) -> list[int]:
-        """Numbers a pixel of each camera's pictures: 3 of colour, 1 of luminance."""
+        """Numbers per pixel of each camera's pictures: 3 for colour, 1 for luminance."""
         return [int(self._scene.sensors()[index].film().base_channels_count()) for index in self._sensors]
 
-    # Changing it.
+    # Changes.
 
     @one_at_a_time()
     def assign(self, values: Mapping[str, Tensor]) -> None:
-        """Set parameters, all in one update, which touches only what they concern."""
+        """Set parameters in one update, which rebuilds only what depends on them."""
         self._require_open()
         for key, value in values.items():
             name = self.resolve(key)
@@ -158,7 +150,10 @@ class LiveScene:
 
     @one_at_a_time()
     def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
-        """One picture a camera, of its height, width and channels, that `loss` and `residuals` compare with."""
+        """Set the picture of each camera that `loss` and `residuals` compare with.
+
+        Each has the height, width and channels of the camera.
+        """
         self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
         scalar = self._backend is Backend.SCALAR
         self._references = self._pictures if scalar else [self._mi.TensorXf(picture) for picture in self._pictures]
@@ -167,16 +162,16 @@ class LiveScene:
 
     @one_at_a_time()
     def images(self, *, seed: int, spp: int) -> list[NDArray[np.float32]]:
-        """Linear pictures, each of shape (height, width, 3), or (height, width, 1) of luminance."""
+        """Linear pictures of shape (h, w, 3), or (h, w, 1) for luminance."""
         return [np.array(self._render(index, seed, spp), dtype=np.float32) for index in self._sensors]
 
     @one_at_a_time()
     def loss(self, *, seed: int, spp: int) -> float:
-        """Loss, mean over the cameras; nan if any pixel is."""
+        """Loss, mean over the cameras; nan if a pixel is nan."""
         if self._backend is Backend.SCALAR or not self._loss.differentiable:
             pairs = zip(self.images(seed=seed, spp=spp), self._pictures, strict=True)
             return float(np.mean([self._loss.value(image, target) for image, target in pairs]))
-        # Reduced where the picture is: one number crosses over instead of all pixels.
+        # Reduced on the device: one number is copied instead of all pixels.
         return float(self._reduced([self._render(index, seed, spp) for index in self._sensors])[0])
 
     @one_at_a_time()
@@ -187,16 +182,17 @@ class LiveScene:
             found = self._loss.residuals(self._render(index, seed, spp), reference)
             parts.append(np.concatenate([np.array(part, dtype=np.float64).ravel() for part in found]))
         total = sum(part.size for part in parts)
-        # Every camera counts alike, whatever its size.
+        # All cameras count alike, whatever their size.
         return np.concatenate([part * (total / (len(parts) * part.size)) ** 0.5 for part in parts])
 
     @one_at_a_time()
     def derivative(
         self, values: Mapping[str, Tensor], *, seed: int, spp: int, max_depth: int | None = None
     ) -> tuple[float, dict[str, NDArray[np.float64]]]:
-        """Loss at `values`, and its derivative with respect to each of them, in one forward and one backward pass.
+        """Loss at `values`, and its derivative with respect to each of them.
 
-        Of light paths longer than `max_depth` there is no derivative; by default, of those longer than the scene's.
+        One forward and one backward pass. Light paths longer than `max_depth`, by default that of the scene, have no
+        derivative.
         """
         import drjit as dr
 
@@ -208,8 +204,8 @@ class LiveScene:
         images = [self._detached(index, seed, spp) for index in self._sensors]
         loss = self._reduced(images)
         dr.backward(loss)
-        # Equal seeds would correlate the picture with its derivative, and bias their product.
-        other = (seed + 2**30) % 2**31
+        # Equal seeds would correlate the picture with its derivative and bias their product.
+        other = (seed + _SEED_RANGE // 2) % _SEED_RANGE
         with self._adjoint(max_depth) as adjoint:
             for index, image in zip(self._sensors, images, strict=True):
                 adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)
@@ -221,7 +217,7 @@ class LiveScene:
 
     @one_at_a_time()
     def close(self) -> None:
-        """Drop the scene, so that it slows no other."""
+        """Close the scene, so that it does not slow another one."""
         self._scene = self._params = self._renderer = None
         self._references = []
         gc.collect()
@@ -243,10 +239,10 @@ class LiveScene:
             raise ValueError("the scene is closed")
 
     def _detached(self, sensor: int, seed: int, spp: int) -> Any:
-        """Picture that depends on no parameter, and collects its own derivative."""
+        """Picture detached from all parameters, which collects its own derivative."""
         import drjit as dr
 
-        # Dr.Jit gives no types of it.
+        # Untyped in Dr.Jit's stubs.
         suspended: Any = dr.suspend_grad
         with suspended():
             image = dr.detach(self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed))
@@ -255,7 +251,7 @@ class LiveScene:
 
     @contextmanager
     def _adjoint(self, max_depth: int | None) -> Iterator[Any]:
-        """What differentiates: the scene's integrator, for a while with shorter paths."""
+        """The scene's integrator, with paths of at most `max_depth`."""
         integrator = self._scene.integrator()
         kept = integrator.max_depth
         if max_depth is not None:
@@ -276,11 +272,11 @@ class LiveScene:
         return array.reshape(own.shape)
 
     def _check_channels(self) -> None:
-        """Refuse an integrator whose pictures have more than a colour: no target has that."""
+        """Refuse an integrator that adds channels to the picture: no target has them."""
         if names := self._scene.integrator().aov_names():
             raise SceneError(
-                f"the integrator adds {', '.join(names)} to its pictures, which no target has: use an integrator of "
-                f"colour alone, such as 'path'"
+                f"the integrator adds {', '.join(names)} to its pictures, which no target has: use an integrator "
+                f"without them, such as 'path'"
             )
 
     def _sensor(self, index: int) -> int:
@@ -288,6 +284,3 @@ class LiveScene:
         if not 0 <= index < count:
             raise SceneError(f"'sensors' must be below {count}, the number of cameras of the scene: {index}")
         return index
-
-
-_PLACES = (f".{keys.TO_WORLD}", f".{keys.VERTEX_POSITIONS}", f".{keys.POSITION}")

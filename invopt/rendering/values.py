@@ -1,4 +1,7 @@
-"""Between numpy and the types that Mitsuba's parameters have, which differ from backend to backend."""
+"""Conversion between numpy and the types of Mitsuba's parameters.
+
+The types depend on the backend.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,25 @@ __all__ = ["from_mitsuba", "renderer", "to_mitsuba"]
 
 
 def renderer() -> Any:
-    """Mitsuba, imported only once a scene is opened; untyped, for what its stubs say depends on the variant."""
+    """Return Mitsuba, imported when a scene is opened.
+
+    Untyped, because its stubs depend on the variant.
+    """
     import mitsuba
 
     return mitsuba
 
 
 def from_mitsuba(value: Any) -> NDArray[np.float64]:
-    """Value of a parameter: () or (m,) for numbers, (3,) for colours and points, (4, 4) for poses, (h, w, c)."""
+    """Value of a parameter as an array.
+
+    Of shape () or (m,) for numbers, (3,) for colours and points, (4, 4) for poses, (h, w, c) for textures.
+    """
     if hasattr(value, "inverse_transpose"):
         value = value.matrix
     array = np.array(value, dtype=np.float64)
     kind = type(value).__name__
-    # Dr.Jit's matrices and vectors carry the number of lanes as a last dimension of 1; tensors do not.
+    # Matrices and vectors of Dr.Jit have a last dimension of 1, the number of lanes; tensors have none.
     if kind.startswith("Matrix"):
         side = math.isqrt(array.size)
         return array.reshape(side, side)
@@ -32,7 +41,10 @@ def from_mitsuba(value: Any) -> NDArray[np.float64]:
 
 
 def to_mitsuba(current: Any, value: NDArray[np.float64], *, attach: bool = False) -> tuple[Any, Any]:
-    """Value of the type of `current`, and the variable that collects its derivative if `attach`."""
+    """Value of the type of `current`.
+
+    If `attach`, the second result is the variable that collects its derivative.
+    """
     kind = type(current)
     if kind is float:
         return float(value), None
@@ -49,4 +61,5 @@ def to_mitsuba(current: Any, value: NDArray[np.float64], *, attach: bool = False
     return (kind(leaf) if hasattr(current, "inverse_transpose") else leaf), leaf
 
 
+# Types of one dimension whose constructor takes an array instead of components.
 _BUFFERS = ("Float", "ArrayXf", "Float32", "TensorXf", "ArrayXf64")

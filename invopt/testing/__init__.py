@@ -1,4 +1,4 @@
-"""Contract checks that anyone can run on their own Problem, Estimator or Optimizer.
+"""Contract checks for Problems, Estimators and Optimizers, yours included.
 
 Each check takes the object, returns None, and raises ``AssertionError`` saying what is wrong. With pytest::
 

@@ -1,4 +1,4 @@
-"""Checks of estimators."""
+"""Contract checks of estimators."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ __all__ = [
     "estimator_provides_what_it_says",
 ]
 
+# Estimates whose mean is tested: enough for it to be normal, see `assert_mean`.
+_ESTIMATES = 400
+# Samples of an estimator that is not unbiased, and the difference that they may leave.
+_SAMPLES_IF_BIASED, _EXACT_WITHIN = 200, 1e-3
+# Estimates that differ less than this have no noise, and must be exact to rounding: that of differences of values,
+# which divide the rounding of a value by a small step.
+_NO_SPREAD, _DIFFERENCE_ROUNDING = 1e-6, 1e-5
+
 
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
     objective = Counting()
@@ -33,7 +41,10 @@ def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
 
 
 def estimator_provides_what_it_says(estimator: Estimator) -> None:
-    """Every order in `provides` is in the estimate, with shapes (n,) and (n, n) and errors >= 0."""
+    """The estimate has every order in `provides`, with its shape and errors.
+
+    Shapes are (n,) and (n, n), standard errors >= 0.
+    """
     estimate, _ = _estimate(estimator, 0)
     assert np.isfinite(estimate.fun), "fun must be finite"
     parts: list[tuple[Tensor | None, Tensor | None, tuple[int, ...]]] = []
@@ -52,7 +63,7 @@ def estimator_provides_what_it_says(estimator: Estimator) -> None:
 
 
 def estimator_counts_every_call(estimator: Estimator) -> None:
-    """`cost`, `hess_cost`, `hessp_cost` and `nfev` equal what the objective was asked for."""
+    """`cost`, `hess_cost`, `hessp_cost` and `nfev` equal the evaluations made."""
     estimate, objective = _estimate(estimator, 0)
     assert objective.nfev == estimate.nfev == estimator.cost(2), f"{objective.nfev} evaluations, not {estimate.nfev}"
     if Order.HESSP in estimator.provides and Order.HESS not in estimator.provides:
@@ -64,7 +75,7 @@ def estimator_counts_every_call(estimator: Estimator) -> None:
 
 
 def estimator_is_repeatable(estimator: Estimator) -> None:
-    """Equal rngs give equal bits; x is left alone."""
+    """Equal rngs give equal bits; x is not modified."""
     before = START.clone()
     first, second = _estimate(estimator, 5)[0], _estimate(estimator, 5)[0]
     assert first.fun == second.fun, "equal rngs must give equal values"
@@ -75,10 +86,13 @@ def estimator_is_repeatable(estimator: Estimator) -> None:
 
 
 def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
-    """The mean of 400 gradients (Hessians) is the exact one, by a z-test with a false-alarm rate of 1e-6 each.
+    """The mean of 400 gradients (Hessians) of a quadratic is the exact one.
 
-    Smoothing adds a constant to a quadratic and leaves its derivatives as they are, whatever the width. An estimator
-    that is not unbiased must be exact to 1e-3 with 200 samples instead. The gradient of a proxy must point upwards.
+    By a z-test with a false-alarm rate of 1e-6 each.
+
+
+    Smoothing of any sigma adds a constant to a quadratic and does not change its derivatives. An estimator that is not
+    unbiased must be exact to 1e-3 with 200 samples instead. The gradient of a proxy must point upwards.
     """
     if estimator.proxy:
         jac = _estimate(estimator, 0)[0].jac
@@ -86,10 +100,10 @@ def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
         assert float(jac @ HESS @ START) > 0, "a proxy's gradient must point upwards"
         return
     if not estimator.unbiased:
-        many: Any = {"n_samples": 200}
+        many: Any = {"n_samples": _SAMPLES_IF_BIASED}
         _assert_exact(_estimate(attrs.evolve(estimator, **many), 0)[0], estimator.provides)
         return
-    estimates = [_estimate(estimator, seed)[0] for seed in range(400)]
+    estimates = [_estimate(estimator, seed)[0] for seed in range(_ESTIMATES)]
     if Order.JAC in estimator.provides:
         _assert_mean_or_close(torch.stack([e.jac for e in estimates if e.jac is not None]), HESS @ START)
     if Order.HESS in estimator.provides:
@@ -99,7 +113,7 @@ def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
 
 
 def _assert_exact(estimate: Estimate, provides: Order) -> None:
-    close: Any = {"rtol": 1e-3, "atol": 1e-3}
+    close: Any = {"rtol": _EXACT_WITHIN, "atol": _EXACT_WITHIN}
     if Order.JAC in provides:
         torch.testing.assert_close(estimate.jac, HESS @ START, **close)
     if Order.HESS in provides:
@@ -109,7 +123,7 @@ def _assert_exact(estimate: Estimate, provides: Order) -> None:
 
 
 def _assert_mean_or_close(samples: Tensor, expected: Tensor) -> None:
-    if float(samples.std(0).max()) < 1e-6:
-        torch.testing.assert_close(samples.mean(0), expected, rtol=1e-5, atol=1e-5)
+    if float(samples.std(0).max()) < _NO_SPREAD:
+        torch.testing.assert_close(samples.mean(0), expected, rtol=_DIFFERENCE_ROUNDING, atol=_DIFFERENCE_ROUNDING)
     else:
         assert_mean(samples.numpy(), expected.numpy())

@@ -1,4 +1,4 @@
-"""Checks of methods."""
+"""Contract checks of optimizers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.testing.quadratic import HESS, START, exact
 
 __all__ = ["optimizer_descends", "optimizer_is_pure", "optimizer_survives_any_curvature"]
+
+# Steps of a descent, and the share of the first value that may be left: any method that descends does better.
+_DESCENT_STEPS, _MOST_LEFT = 100, 0.5
 
 
 class _Quadratic(Objective):
@@ -39,7 +42,7 @@ def _step(optimizer: Optimizer, x: Tensor, hess: Tensor) -> Tensor:
 
 
 def optimizer_is_pure(optimizer: Optimizer) -> None:
-    """Equal inputs give equal steps; x is left alone."""
+    """Equal inputs give equal steps; x is not modified."""
     before = START.clone()
     assert torch.equal(_step(optimizer, START, HESS), _step(optimizer, START, HESS)), (
         "equal inputs must give equal steps"
@@ -48,7 +51,10 @@ def optimizer_is_pure(optimizer: Optimizer) -> None:
 
 
 def optimizer_survives_any_curvature(optimizer: Optimizer) -> None:
-    """Steps are finite for indefinite, singular, zero and negative definite Hessians, and for a zero gradient."""
+    """Steps are finite for any Hessian, and for a zero gradient.
+
+    Hessians are indefinite, singular, zero and negative definite.
+    """
     for diagonal in ([1.0, -1.0], [1.0, 0.0], [0.0, 0.0], [-1.0, -2.0]):
         moved = _step(optimizer, START, torch.diag(torch.tensor(diagonal, dtype=torch.float64)))
         assert bool(torch.isfinite(moved).all()), f"the step is not finite for a Hessian of diag({diagonal})"
@@ -56,15 +62,15 @@ def optimizer_survives_any_curvature(optimizer: Optimizer) -> None:
 
 
 def optimizer_descends(optimizer: Optimizer) -> None:
-    """A hundred steps on an exact quadratic bring its value down to less than half."""
+    """A hundred steps on an exact quadratic reduce its value to less than half."""
     x, oracle = START, _oracle(HESS)
     state = optimizer.init(x)
     try:
-        for _ in range(100):
+        for _ in range(_DESCENT_STEPS):
             x, state = optimizer.step(x, exact(x, HESS), state, oracle)
             if optimizer.status(state) is not Status.RUNNING:
                 break
     finally:
         optimizer.close(state)
     before, after = exact(START, HESS).fun, exact(x, HESS).fun
-    assert after < 0.5 * before, f"the value went from {before:g} to {after:g} in a hundred steps"
+    assert after < _MOST_LEFT * before, f"the value went from {before:g} to {after:g} in {_DESCENT_STEPS} steps"

@@ -1,4 +1,4 @@
-"""Checks of problems."""
+"""Contract checks of problems."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from invopt.core.problem import Problem
 
 __all__ = ["problem_describes_itself", "problem_evaluates", "problem_starts_inside"]
 
+# Parameter error at the truth: a mean of squares that are 0 up to rounding, (1e-10)^2.
+_ERROR_AT_TRUTH = 1e-20
+# Share by which the mean square of residuals may differ from the value, both summed in single precision by a renderer;
+# and the difference near 0.
+_SINGLE_SUM, _SUM_NEAR_ZERO = 1e-4, 1e-10
+
 
 def problem_describes_itself(problem: Problem) -> None:
-    """Shapes, ranges and names fit together, and the description can be pickled."""
+    """Shapes, ranges and names agree, and the description can be pickled."""
     n = problem.n
     assert problem.x0.shape == (n,), "x0 must have shape (n,)"
     assert np.isfinite(problem.x0).all(), "x0 must be finite"
@@ -34,11 +40,11 @@ def problem_describes_itself(problem: Problem) -> None:
 
 
 def problem_starts_inside(problem: Problem) -> None:
-    """`x0`, `starts` and `x_opt` are inside the bounds, and the truth has no error."""
+    """`x0`, `starts` and `x_opt` are inside the bounds; `x_opt` has no error."""
     points = np.vstack([problem.x0[None], problem.starts(np.random.default_rng(0), 5)])
     assert points.shape == (6, problem.n), "starts(rng, k) must have shape (k, n)"
     if problem.x_opt is not None:
-        assert problem.parameter_error(problem.x_opt) <= 1e-20, "parameter_error(x_opt) must be 0"
+        assert problem.parameter_error(problem.x_opt) <= _ERROR_AT_TRUTH, "parameter_error(x_opt) must be 0"
         points = np.vstack([points, problem.x_opt])
     if problem.bounds is not None:
         assert (points >= problem.bounds.lb).all(), "a start is below the bounds"
@@ -46,7 +52,7 @@ def problem_starts_inside(problem: Problem) -> None:
 
 
 def problem_evaluates(problem: Problem) -> None:
-    """`fun` returns one value a row, is repeatable with equal seeds, and leaves its input alone."""
+    """`fun` returns one value per row, is repeatable, and does not modify its input."""
     x = torch.from_numpy(np.vstack([problem.x0, problem.starts(np.random.default_rng(0), 1)]))
     before, seed = x.clone(), np.array([3, 3])
     with problem.open() as objective:
@@ -57,4 +63,6 @@ def problem_evaluates(problem: Problem) -> None:
         assert torch.equal(x, before), "fun must not modify its input"
         if Capability.RESIDUALS in problem.provides:
             residuals = objective.residuals(x, seed=seed)
-            torch.testing.assert_close(residuals.double().square().mean(1), first, rtol=1e-4, atol=1e-10)
+            torch.testing.assert_close(
+                residuals.double().square().mean(1), first, rtol=_SINGLE_SUM, atol=_SUM_NEAR_ZERO
+            )

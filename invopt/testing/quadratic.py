@@ -1,4 +1,4 @@
-"""The quadratic that estimators and methods are checked on."""
+"""The quadratic on which estimators and optimizers are checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START = torch.tensor([1.0, -0.5], dtype=torch.float64)
 
 
 class Counting(Objective):
-    """A quadratic with a constant, that counts its evaluations."""
+    """A quadratic with a constant, which counts its evaluations."""
 
     def __init__(self) -> None:
         self.nfev = 0
@@ -30,9 +30,9 @@ class Counting(Objective):
         return 0.5 * ((x @ HESS) * x).sum(1) + 0.25
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals, of which the values are the mean square."""
+        """Residuals, whose mean square is the value."""
         self.nfev += x.shape[0]
-        # Linear, with a mean square of x'Hx / 2 + 0.25.
+        # Linear in x, with a mean square of x'Hx / 2 + 0.25.
         parts = torch.cat([x @ torch.linalg.cholesky(0.5 * HESS), torch.full((x.shape[0], 1), 0.5)], 1)
         return parts.double() * 3**0.5
 
@@ -49,7 +49,7 @@ class Counting(Objective):
         return HESS.clone()
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """The same quadratic as the mean square of a left side, the right one being zero."""
+        """The same quadratic as the mean square of a left side; the right side is zero."""
         self.nfev += 1
         weights = x.detach().clone().requires_grad_()
         root = torch.linalg.cholesky(HESS / 2).T @ weights
@@ -65,9 +65,9 @@ class _Squares(ResidualLoss):
         return ((left - first) * (left - second)).mean(1)
 
 
-def exact(x: Tensor, hess: Tensor, centre: float = 0.0) -> Estimate:
-    """Exact estimate of a quadratic around `centre`."""
-    d = x - centre
+def exact(x: Tensor, hess: Tensor, center: float = 0.0) -> Estimate:
+    """Exact estimate of a quadratic around `center`."""
+    d = x - center
     zero = torch.zeros_like(hess)
     return Estimate(
         x=x,

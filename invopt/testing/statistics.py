@@ -1,4 +1,4 @@
-"""A mean, tested at a stated rate of false alarms."""
+"""Test of a mean at a stated false-alarm rate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from scipy.stats import norm
 
 __all__ = ["assert_mean"]
 
+# Allowed relative error of a mean without spread: far above rounding in double precision, 1e-16.
+_MEAN_ROUNDING = 1e-9
+
 
 def assert_mean(samples: ArrayLike, expected: ArrayLike, *, alpha: float = 1e-6) -> None:
     """Assert that independent samples have the expected mean, by a z-test.
@@ -15,17 +18,17 @@ def assert_mean(samples: ArrayLike, expected: ArrayLike, *, alpha: float = 1e-6)
     Parameters
     ----------
     samples : array_like, shape (k, ...)
-        Independent samples; k of a few hundred at least, for the mean to be normal.
+        Independent samples; k at least a few hundred, so that the mean is normal.
     expected : array_like, shape (...)
         The mean under test.
     alpha : float, default 1e-6
-        Probability that a right mean is rejected, over all components together (Bonferroni).
+        Probability that a correct mean is rejected, for all components together (Bonferroni).
     """
     values = np.asarray(samples, dtype=np.float64)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     difference = np.abs(values.mean(axis=0) - np.asarray(expected, dtype=np.float64))
-    # A component without any spread must be right to rounding.
-    exact = 1e-9 * (1 + np.abs(values).max(axis=0))
+    # A component without spread must be right to rounding.
+    exact = _MEAN_ROUNDING * (1 + np.abs(values).max(axis=0))
     limit = norm.isf(alpha / (2 * max(difference.size, 1)))
     bad = difference > np.maximum(limit * error, exact)
     assert not bad.any(), (

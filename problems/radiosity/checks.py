@@ -1,4 +1,4 @@
-"""What a scene needs for its light to be learned. Import with a backend active."""
+"""Checks that the light of a scene can be learned. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from invopt.exceptions import SceneError
 
 __all__ = ["areas", "check_emitters", "check_media"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
@@ -27,7 +27,7 @@ def areas(scene: Any) -> list[float]:
         except RuntimeError:
             raise SceneError(
                 f"shape {shape.id()!r} ({shape.class_name()}) has no area to draw points from: neural radiosity takes "
-                f"meshes and simple shapes, no instances or curves"
+                f"meshes and simple shapes, but no instances or curves"
             ) from None
         areas.append(area if smooth and np.isfinite(area) else 0.0)
     if not sum(areas) > 0:
@@ -40,7 +40,7 @@ def check_media(scene: Any) -> None:
     for shape in scene.shapes():
         if shape.is_medium_transition():
             raise SceneError(
-                f"shape {shape.id()!r} bounds a participating medium, and neural radiosity knows surfaces only: "
+                f"shape {shape.id()!r} bounds a participating medium, which neural radiosity does not support: "
                 f"media='ignore' leaves media out, as Mitsuba's 'path' integrator does"
             )
 
@@ -55,5 +55,5 @@ def check_emitters(scene: Any, sampling: str) -> None:
         if mi.has_flag(emitter.flags(), mi.EmitterFlags.Delta):
             raise SceneError(
                 f"light {emitter.id()!r} ({emitter.class_name()}) is a point or a direction, which "
-                f"sampling={sampling!r} never finds: take sampling='nee'"
+                f"sampling={sampling!r} never finds: use sampling='nee'"
             )

@@ -1,4 +1,4 @@
-"""What `NeuralRadiosity` is told: the scene, the field, the points and directions, the loss."""
+"""Description of neural radiosity: scene, field, points, directions and loss."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _as_scene(value: Any) -> Description | str:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RadiosityDescription(Problem):
-    """Description of a field to be learned in a scene; see `NeuralRadiosity`, which opens it."""
+    """Description of a field to be learned in a scene; `NeuralRadiosity` opens it."""
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
     runtime: ClassVar[Runtime] = RENDERER
@@ -112,7 +112,7 @@ class RadiosityDescription(Problem):
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """Random weights, always the same."""
+        """Random weights, always the same ones."""
         return self._initial(np.random.default_rng(0))
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
@@ -124,12 +124,12 @@ class RadiosityDescription(Problem):
         found: NDArray[np.float64] = self.field.initial(rng)
         if self.guide is not None:
             found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
-        # What the weights are kept in, so that a start comes back as it was.
+        # Rounded to the precision of the weights, so that a start is returned unchanged.
         return found.astype(np.float32).astype(np.float64)
 
     @property
     def default_method(self) -> Any:
-        """The papers' Adam."""
+        """Adam with the papers' schedule."""
         return find("optimizers", "adam")(lr=StepDecay(5e-4))
 
     @property
@@ -157,7 +157,10 @@ class RadiosityDescription(Problem):
         return Blueprint(description=description, variables=self.variables)
 
     def identity_content(self) -> dict[str, Any]:
-        """What weights belong to: scene, field, guide, loss; not how points and directions are drawn."""
+        """What weights belong to: scene, field, guide and loss.
+
+        How points and directions are drawn is not part of it.
+        """
         activate(self.backend)
         return {
             "scene": scene_content(self.blueprint()),
@@ -168,7 +171,10 @@ class RadiosityDescription(Problem):
 
     @property
     def scene_label(self) -> str:
-        """Name of the scene and digest of its content, which a saved field and a kept reference belong to."""
+        """Name of the scene, and a digest of its content.
+
+        A saved field and a cached reference belong to it.
+        """
         with one_at_a_time():
             activate(self.backend)
             content = scene_content(self.blueprint())

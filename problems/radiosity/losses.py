@@ -1,4 +1,4 @@
-"""Losses of a residual: how the two sides of the rendering equation are compared."""
+"""Losses, which compare the two sides of the rendering equation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from torch.nn import functional
 from invopt.plugin import ResidualLoss, by_name, real, shown, with_fields
 
 __all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
+
+# Added under a root, whose derivative at 0 would be infinite.
+_UNDER_ROOT = 1e-12
 
 
 @frozen(kw_only=True)
@@ -33,12 +36,14 @@ class L2(ResidualLoss):
 
 @frozen(kw_only=True)
 class RelativeL2(L2):
-    r"""The papers' :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon)`: dark places count as much as bright ones.
+    r"""The papers' relative loss.
+
+    :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon)`: dark points count as much as bright ones.
 
     Parameters
     ----------
     epsilon : float, default 0.01
-        Keeps black points from counting without limit, > 0; norms are means over the channels.
+        Added to the squared norm, so that black points have finite weight, > 0. Norms are means over channels.
     """
 
     epsilon: float = field(default=1e-2, validator=real(above=0))
@@ -49,7 +54,9 @@ class RelativeL2(L2):
 
 @frozen(kw_only=True)
 class SymmetricL2(ResidualLoss):
-    r"""A relative loss that pulls down as it pulls up: :math:`\|L - R\|^2 / (l ((1 - s) l + s r) + \epsilon)`.
+    r"""A relative loss that treats too bright and too dark alike.
+
+    :math:`\|L - R\|^2 / (l ((1 - s) l + s r) + \epsilon)`.
 
     The norms :math:`l = \|\mathrm{sg}(L)\|` and :math:`r = \|\mathrm{sg}(R)\|` are constants to the derivative. Where
     the field is an exponential, :math:`L = e^y`, the derivative by y is, with s = 1/2, :math:`4 \tanh(t / 2)`,
@@ -65,7 +72,7 @@ class SymmetricL2(ResidualLoss):
     share : float, default 0.5
         Of the right side in the norm, s, in (0, 1].
     epsilon : float, default 0.01
-        Keeps black points from counting without limit, > 0; norms are means over the channels.
+        Added to the squared norm, so that black points have finite weight, > 0. Norms are means over channels.
     """
 
     quadratic: ClassVar[bool] = False
@@ -99,18 +106,18 @@ class RMSE(ResidualLoss):
         return (left - right).square().mean(1)
 
     def reduce(self, values: Tensor) -> Tensor:
-        """Root of the mean; the derivative at 0 is taken as 0."""
-        return torch.sqrt(values.mean() + 1e-12)
+        """Root of the mean; its derivative at 0 is 0."""
+        return torch.sqrt(values.mean() + _UNDER_ROOT)
 
 
 @frozen(kw_only=True)
 class Huber(ResidualLoss):
-    """Quadratic up to `delta`, linear beyond: fireflies pull with a bounded force.
+    """Quadratic up to `delta`, linear beyond: fireflies have bounded derivatives.
 
     Parameters
     ----------
     delta : float, default 1
-        Where it turns, > 0, in units of radiance.
+        Difference at which it turns linear, > 0, in units of radiance.
     """
 
     quadratic: ClassVar[bool] = False
@@ -124,7 +131,10 @@ class Huber(ResidualLoss):
 
 @frozen(kw_only=True)
 class MAE(ResidualLoss):
-    """Mean over the channels of abs(left - right); its minimum is the median of a noisy right side, not the mean."""
+    """Mean over the channels of abs(left - right).
+
+    Its minimum is the median of a noisy right side, not the mean.
+    """
 
     quadratic: ClassVar[bool] = False
 
@@ -144,7 +154,10 @@ _NAMES: dict[str, type[ResidualLoss]] = {
 
 
 def as_residual_loss(value: Any) -> ResidualLoss:
-    """Return the loss that `value` is or names; ``{name: {field: value}}`` names one and sets its fields."""
+    """Return the loss that `value` is or names.
+
+    ``{name: {field: value}}`` names a loss and sets its fields.
+    """
     if isinstance(value, ResidualLoss):
         return value
     if isinstance(value, Mapping) and len(value) == 1:

@@ -1,4 +1,4 @@
-"""The live side of neural radiosity: a loaded scene, the field in it, both sides of the rendering equation."""
+"""Objective of neural radiosity: both sides of the equation in a loaded scene."""
 
 from __future__ import annotations
 
@@ -28,19 +28,25 @@ from .transport.guiding import Lobes
 
 __all__ = ["RadiosityObjective"]
 
-# What errors say where memory is full: CUDA and Dr.Jit; torch on the CPU.
+# Texts of errors if memory is full: of CUDA and Dr.Jit; of torch on the CPU.
 _FULL = ("out of memory", "can't allocate memory")
-# Longer side of small pictures, in pixels.
+# Longer side of small pictures in pixels, enough to judge them by eye.
 _PREVIEW = 128
+# Samples per pixel of the path-traced small picture, and of the field in it.
+_REFERENCE_SPP, _IMAGE_SPP = 256, 16
+# Rays per pixel that look for emitters.
+_EMITTER_SPP = 4
 
 
 class RadiosityObjective(Objective):
-    """Sides of the rendering equation in a loaded scene, and pictures of it; see `NeuralRadiosity`.
+    """Both sides of the rendering equation in a loaded scene, and pictures of it.
+
+    `NeuralRadiosity` opens it.
 
     Parameters
     ----------
     problem : RadiosityDescription
-        What to load; a compiled backend must be active.
+        The description. A compiled backend must be active.
     """
 
     chunk_size = 1
@@ -54,8 +60,8 @@ class RadiosityObjective(Objective):
                 "run: invopt doctor"
             )
         if problem.precision == "mixed" and backend is not Backend.CUDA:
-            raise BackendError("precision='mixed' needs the backend 'cuda': leave it out, or take 'float32'")
-        # Only now may modules be imported that hold Mitsuba's types.
+            raise BackendError("precision='mixed' needs the backend 'cuda': leave it out, or use 'float32'")
+        # Imported with a backend active, because it holds Mitsuba's types.
         from .transport.transport import Transport
 
         self.problem = problem
@@ -76,7 +82,7 @@ class RadiosityObjective(Objective):
 
     @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Losses at the rows of `x`, shape (k,): those of the points that a seed draws."""
+        """Losses at the rows of `x`, shape (k,), at the points that the seeds draw."""
         values = []
         for row, s in zip(x, seed, strict=True):
             with torch.no_grad():
@@ -91,12 +97,12 @@ class RadiosityObjective(Objective):
         try:
             return self._sides(x, seed, step, differentiate_right)
         except RuntimeError as error:
-            # torch's own kind on a GPU, Dr.Jit's and the CPU's are plain ones.
+            # torch's own class on a GPU, a plain RuntimeError of Dr.Jit and on the CPU.
             if not any(word in str(error) for word in _FULL):
                 raise
             raise EvaluationError(
                 f"out of memory with n_points={problem.n_points}, n_directions={problem.n_directions} and a field of "
-                f"width {problem.field.width}: lower n_points first; or use SemiGradient, "
+                f"width {problem.field.width}: lower n_points first, or use SemiGradient, "
                 f"which keeps no graph of the right side ({str(error).splitlines()[0]})"
             ) from None
 
@@ -117,7 +123,10 @@ class RadiosityObjective(Objective):
     def _batch(
         self, weights: Mapping[str, Tensor], seed: int, step: int
     ) -> tuple[Query, Tensor, Lobes | None, Incident]:
-        """Points, what they emit, the guide's mixtures there if it learns or guides, and the light that arrives."""
+        """Points, their emission, lobes of the guide, and incident light.
+
+        Lobes are None if the guide neither learns nor guides.
+        """
         problem, transport, seeds = self.problem, self.transport, (seed_of(seed, 0), seed_of(seed, 1))
         if not problem.guides(step) and not problem.learns(step):
             query, emitted, incident = transport.batch(problem.n_points, problem.n_directions, *seeds)
@@ -134,12 +143,12 @@ class RadiosityObjective(Objective):
 
     @one_at_a_time()
     def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
-        """The field's answer, shape (k, 3)."""
+        """Reflected radiance by the field, shape (k, 3)."""
         return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
 
     @one_at_a_time()
     def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
-        """Estimates by each direction of what `count` points reflect, shape (count, m, 3)."""
+        """Reflected light at `count` points by each direction, shape (count, m, 3)."""
         terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
         return terms.view(count, -1, 3)
 
@@ -154,7 +163,7 @@ class RadiosityObjective(Objective):
             return guide(weights, features)
 
     def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
-        """The trained guide's mixtures; None without one."""
+        """Mixtures of the trained guide; None without a guide."""
         guide = self.problem.guide
         if guide is None:
             return None
@@ -162,7 +171,7 @@ class RadiosityObjective(Objective):
             return guide(weights, self.problem.field.features(weights, query, self._lookup))
 
     def _guide_loss(self, lobes: Lobes, incident: Incident, right: Tensor) -> Tensor:
-        """Cross entropy to what arrives indirectly and by chance; emitters sampled on their own need no guide."""
+        """Cross entropy to the incident light that is not of sampled emitters."""
         guide = self.problem.guide
         assert guide is not None
         n, m, _ = right.shape
@@ -175,22 +184,22 @@ class RadiosityObjective(Objective):
 
     @property
     def preview(self) -> tuple[int, int]:
-        """Width and height of small pictures of the first camera's shape."""
+        """Width and height of small pictures, in proportion to the first camera's."""
         width, height = self.transport.size(0)
         scale = min(1.0, _PREVIEW / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     @property
     def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
-        """Path-traced preview, made when first asked for and kept on disk."""
+        """Path-traced preview, computed on first use and cached on disk."""
         from .pictures.reference import reference
 
-        return reference(self, spp=256, size=self.preview)
+        return reference(self, spp=_REFERENCE_SPP, size=self.preview)
 
     @one_at_a_time()
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Left side as the first camera sees it, small."""
-        return self.render(x, spp=spp or 16, seed=seed, size=self.preview)
+        """Small picture of the left side by the first camera."""
+        return self.render(x, spp=spp or _IMAGE_SPP, seed=seed, size=self.preview)
 
     @one_at_a_time()
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
@@ -218,13 +227,13 @@ class RadiosityObjective(Objective):
         x : array_like, shape (n,)
             Weights.
         sensor : int or dict, default 0
-            Which camera of the scene, or the description of another one.
+            Index of a camera of the scene, or the description of another one.
         side : {"lhs", "rhs"}, default "lhs"
-            The field, or what comes of it after the problem's `bounces`: slower, closer to the truth, with noise.
+            The field, or the right side after the problem's `bounces`: slower, more accurate, noisy.
         spp : int, default 4
             Rays through a pixel.
         n_directions : int, optional
-            Incident directions of each, for the right side; by default the problem's.
+            Incident directions per ray for the right side; by default those of the problem.
         size : (int, int), optional
             Width and height, instead of the camera's.
         seed : int, default 0
@@ -264,7 +273,7 @@ class RadiosityObjective(Objective):
 
     @one_at_a_time()
     def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A noisy picture through OptiX's denoiser; on a GPU only."""
+        """Denoise a picture by OptiX's denoiser; on a GPU only."""
         if self._backend is not Backend.CUDA:
             raise BackendError("the OptiX denoiser needs the backend 'cuda'")
         from .pictures.denoising import denoised
@@ -273,17 +282,17 @@ class RadiosityObjective(Objective):
 
     @one_at_a_time()
     def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-        """Pixels in which, or next to which, an emitter is seen, shape (height, width): errors there are of its edge.
+        """Pixels that show an emitter, and their neighbours, shape (height, width).
 
-        None of them where an emitter is seen in all.
+        Their errors are those of the edges of emitters. No pixels if all of them show an emitter.
         """
-        return emitting(self, self._view(sensor, size, 4, 0))
+        return emitting(self, self._view(sensor, size, _EMITTER_SPP, 0))
 
     def _view(self, sensor: Sensor, size: tuple[int, int] | None, spp: int, seed: int) -> View:
         return View.checked(sensor, self.transport.size(sensor) if size is None else size, spp, seed)
 
     @one_at_a_time()
     def close(self) -> None:
-        """Drop the scene, so that it slows no other."""
+        """Close the scene, so that it does not slow another one."""
         self._transport = None
         gc.collect()

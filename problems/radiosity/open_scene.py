@@ -1,4 +1,4 @@
-"""What pictures, references and records ask of a scene that is open; see `RadiosityObjective`."""
+"""Protocol of an open scene, for pictures, references and records."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class OpenScene(Protocol):
         """Parts of a flat vector by name."""
 
     def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
-        """The field's answer, shape (k, 3)."""
+        """Reflected radiance by the field, shape (k, 3)."""
 
     def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
-        """Estimates by each direction of what `count` points reflect, shape (count, m, 3)."""
+        """Reflected light at `count` points by each direction, shape (count, m, 3)."""
 
     def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
-        """The trained guide's mixtures; None without one."""
+        """Mixtures of the trained guide; None without a guide."""
 
     @property
     def preview(self) -> tuple[int, int]:
-        """Width and height of small pictures of the first camera's shape."""
+        """Width and height of small pictures, in proportion to the first camera's."""
 
     @property
     def reference(self) -> NDArray[np.float32]:
         """Path-traced preview."""
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Left side as the first camera sees it, small."""
+        """Small picture of the left side by the first camera."""
 
     @property
     def render(self) -> Any:
@@ -59,4 +59,4 @@ class OpenScene(Protocol):
 
     @property
     def emitting_pixels(self) -> Any:
-        """Find the pixels that see an emitter, as `RadiosityObjective.emitting_pixels` does."""
+        """Find pixels with an emitter, as `RadiosityObjective.emitting_pixels` does."""

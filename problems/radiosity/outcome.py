@@ -1,4 +1,4 @@
-"""What a run leaves in its folder beside the report."""
+"""Files that a run leaves in its folder beside the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["write"]
 
 
 def write(live: OpenScene, x: NDArray[np.float64], out: Path) -> list[Path]:
-    """Write the right side at the weights `x`, the errors of both sides, and the field itself."""
+    """Write the right side at `x`, the errors of both sides, and the field."""
     emitting = live.emitting_pixels(size=live.preview)
     sides = {"lhs": live.image(x), "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}
     errors = {side: compare(picture, live.reference, emitting).to_dict() for side, picture in sides.items()}

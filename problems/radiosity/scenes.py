@@ -21,7 +21,9 @@ def cornell_box(width: int = 128) -> dict[str, Any]:
 
 
 def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
-    """Room lit only through a gap: the lamp is in a side chamber, so that most of what is seen is indirect.
+    """Room lit only through a gap, so that most of its light is indirect.
+
+    The lamp is in a side chamber.
 
     The room is [-1, 1]^3, with a ball of rough gold and a box of rough blue plastic; the chamber is beyond x = 1,
     behind a green partition open under the ceiling.
@@ -31,7 +33,7 @@ def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
     width : int, default 128
         Pixels a side.
     roughness : float, default 0.15
-        Of the ball.
+        Roughness of the ball.
     """
     white, red = diffuse(0.8, 0.8, 0.8), diffuse(0.7, 0.15, 0.1)
     plastic = {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": rgb(0.1, 0.2, 0.6)}
@@ -61,10 +63,12 @@ def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
 
 
 def glossy_plates(width: int = 128) -> dict[str, Any]:
-    """Four plates of growing roughness reflecting four lamps of equal power and shrinking size, over a floor.
+    """Four plates of growing roughness over a floor, which reflect four lamps.
 
-    After the scene of E. Veach and L. Guibas that multiple importance sampling is explained with, as in the
-    semi-gradient paper's figure 7: neither directions nor emitters alone sample all of it well.
+    The lamps have equal power and shrinking size.
+
+    After the scene with which E. Veach and L. Guibas explain multiple importance sampling, as in figure 7 of the
+    semi-gradient paper: neither sampling of directions nor of emitters alone suits all of it.
     """
     scene: dict[str, Any] = {
         "type": "scene",
@@ -89,7 +93,10 @@ def glossy_plates(width: int = 128) -> dict[str, Any]:
 
 
 def furnace(albedo: float = 0.8, emission: float = 1.0) -> dict[str, Any]:
-    """The inside of a diffuse sphere that emits: radiance is emission / (1 - albedo) everywhere."""
+    """Inside of a diffuse sphere that emits.
+
+    Radiance is emission / (1 - albedo) everywhere.
+    """
     return {
         "type": "scene",
         "sensor": _camera((0, 0, 0), (0, 0, 1), 16),
@@ -127,7 +134,10 @@ def _wall(middle: Any, facing: Any, up: Any, half_widths: Any, bsdf: dict[str, A
 
 
 def _box(low: Any, high: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
-    """Closed box, one-sided: no point is drawn on its inside, whose darkness would leak through thin walls."""
+    """Closed one-sided box.
+
+    No point is drawn on its inside, whose darkness would leak through thin walls.
+    """
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     pose = np.diag([*(high - low) / 2, 1.0])
     pose[:3, 3] = (low + high) / 2

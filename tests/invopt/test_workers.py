@@ -192,7 +192,7 @@ def test_on_cuda_one_process_owns_the_device(monkeypatch, caplog):
     monkeypatch.setattr(problems.Mug, "open", opened)
     with pytest.raises(OpenedError):
         invopt.minimize("mug", workers=4)
-    assert "one process owns the GPU: workers=4 is reduced to 1" in caplog.text
+    assert "only one process can use the GPU: workers=4 is reduced to 1" in caplog.text
 
 
 def test_the_estimator_that_needs_more_than_points():

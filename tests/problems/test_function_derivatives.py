@@ -84,7 +84,7 @@ def test_derivatives_agree_with_differences_and_solve(given):
 )
 def test_the_check_finds_a_wrong_derivative(change, name):
     problem = Function(**dict(fun=rosen, x0=START, jac=rosen_der, hess=rosen_hess) | change)
-    with pytest.raises(AssertionError, match=f"{name} is .* and differences say"):
+    with pytest.raises(AssertionError, match=f"{name} is .* and differences give"):
         testing.problem_differentiates(problem)
 
 

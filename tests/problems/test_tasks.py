@@ -148,14 +148,14 @@ def test_texture_holds_what_is_set():
 
 def test_bunny_is_looked_for_then_replaced(monkeypatch, tmp_path, caplog):
     monkeypatch.undo()
-    data._said.clear()
+    monkeypatch.setattr("invopt.rendering.notes._logged", set())
     monkeypatch.setenv(data.ENVIRONMENT, str(tmp_path))
     monkeypatch.setattr(data, "_fetched", lambda name, why: (None, f"{why}, and the network is down"))
     with caplog.at_level(logging.WARNING, logger="invopt.rendering"):
         shape = data.bunny()
         data.bunny()
     (record,) = caplog.records
-    assert "has no meshes/bunny_lowres.ply, and the network is down), so a procedural rabbit" in record.message
+    assert "has no meshes/bunny_lowres.ply, and the network is down): a procedural rabbit" in record.message
     rabbit = shape["filename"]
     assert len(rabbit.faces) < 5000
     assert rabbit.vertices[:, 1].min() == pytest.approx(0, abs=0.03)
@@ -165,7 +165,7 @@ def test_bunny_is_looked_for_then_replaced(monkeypatch, tmp_path, caplog):
     assert volume > 0.1
     (tmp_path / "meshes").mkdir()
     (tmp_path / "meshes" / "bunny_lowres.ply").write_bytes(b"something else")
-    with pytest.raises(SceneError, match="is not the mesh it should be: its sha256 is"):
+    with pytest.raises(SceneError, match="is another mesh: its sha256 is"):
         data.bunny()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from invopt.exceptions import BackendError
-from invopt.rendering import Backend, backend, choose
+from invopt.rendering import Backend, backend, choose, notes
 from invopt.rendering.device import cuda, doctor, llvm
 
 RENDER = """
@@ -137,7 +137,7 @@ def test_cuda_comes_first_and_its_failure_is_noted(monkeypatch: pytest.MonkeyPat
 
 def test_a_note_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        backend._say_once("test_a_note_is_said_once")
+        notes.warn_once("test_a_note_is_said_once")
     assert len(caplog.records) == 1
 
 

@@ -3,20 +3,10 @@
 import numpy as np
 import pytest
 
-from invopt.rendering import activate
-from invopt.rendering.backend import Backend
-from invopt.rendering.frozen import _RECORDINGS, _TRIALS, FrozenRender, owned
+from invopt.rendering.frozen import FrozenRender
+from invopt.rendering.recorded import MOST_RECORDINGS, TRIALS, owned
 
 pytestmark = pytest.mark.render
-
-
-@pytest.fixture(scope="module")
-def mi():
-    if activate() is Backend.SCALAR:
-        pytest.skip("the scalar backend traces nothing")
-    import mitsuba
-
-    return mitsuba
 
 
 @pytest.fixture
@@ -89,7 +79,7 @@ CHANGES = {
 def test_the_bits_of_ordinary_renders(mi, scene, key):
     params, render = mi.traverse(scene), FrozenRender(scene)
     pictures = []
-    for i in range(2 * _TRIALS + 4):
+    for i in range(2 * TRIALS + 4):
         params[key] = CHANGES[key](mi, params, i)
         params.update()
         for spp, sensor in ((2, 0), (4, 0), (2, 1)):
@@ -98,7 +88,7 @@ def test_the_bits_of_ordinary_renders(mi, scene, key):
             np.testing.assert_array_equal(picture, expected)
             pictures.append(picture)
     # Recorded to the end, and not because nothing changed.
-    assert render._frozen is not None
+    assert render.program.recordings is not None
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
@@ -112,7 +102,7 @@ def test_all_of_them_one_after_the_other(mi, scene):
         np.testing.assert_array_equal(
             np.array(render(seed=i, spp=2)), np.array(mi.render(scene, spp=2, seed=i)), err_msg=str(i)
         )
-    assert render._frozen is not None
+    assert render.program.recordings is not None
 
 
 def test_memory_of_numpys_is_copied(mi):
@@ -133,20 +123,20 @@ def test_a_difference_or_an_error_ends_the_recording(mi, scene):
 
     for broken in (fails, old):
         render = FrozenRender(scene)
-        render._frozen = broken
+        render.program._frozen = broken
         for seed in range(4):
             np.testing.assert_array_equal(
                 np.array(render(seed=seed, spp=2)), np.array(mi.render(scene, spp=2, seed=seed))
             )
-        assert render._frozen is None
+        assert render.program.recordings is None
 
 
 def test_what_needs_a_new_recording_every_time_is_left(mi, scene):
     render = FrozenRender(scene)
-    for spp in range(1, _RECORDINGS + 4):
+    for spp in range(1, MOST_RECORDINGS + 4):
         render(seed=0, spp=spp)
         np.testing.assert_array_equal(np.array(render(seed=1, spp=spp)), np.array(mi.render(scene, spp=spp, seed=1)))
-    assert render._frozen is None
+    assert render.program.recordings is None
 
 
 def test_once_and_large_is_not_recorded(mi, scene):
@@ -155,4 +145,4 @@ def test_once_and_large_is_not_recorded(mi, scene):
     render(seed=0, spp=4)
     for seed in range(2):
         render(seed=seed, spp=4096)
-    assert render._frozen.n_recordings == 0 or render._on_gpu
+    assert render.program.recordings == 0 or render._on_gpu

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from invopt.exceptions import BackendError
-from invopt.rendering import backend, report
+from invopt.rendering import choose, report
 from invopt.rendering.device import install, llvm, probe
 
 
@@ -202,9 +202,9 @@ def test_install_brings_the_libraries_that_dr_jit_links_to(monkeypatch: pytest.M
 
 
 def test_a_missing_library_is_an_error_that_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "missing_packages", lambda: ["libatomic1"])
+    monkeypatch.setattr("invopt.rendering.choice.missing_packages", lambda: ["libatomic1"])
     with pytest.raises(BackendError, match="without libatomic1; run: "):
-        backend.choose()
+        choose()
     assert any("libatomic1" in advice for _, _, advice in report())
 
 

@@ -71,7 +71,7 @@ WRITTEN = {
         "'variables' are for an XML file, and 'scene' is",
     ),
     "a list as scene": (dict(description=[1]), TypeError, "'scene' must be an XML file, a dictionary or a callable"),
-    "a folder as scene": (dict(description="/"), SceneError, "'scene' '/' is no file"),
+    "a folder as scene": (dict(description="/"), SceneError, "'scene' '/' is not a file"),
     "no parameters": (dict(parameters=None), TypeError, "'parameters' must be bindings such as .*: None"),
     "a number as parameters": (dict(parameters=3), TypeError, "'parameters' must be bindings such as .*: 3"),
     "a class as parameter": (dict(parameters=[Color]), TypeError, "'parameters' must be bindings"),
@@ -135,9 +135,9 @@ BINDINGS = {
     "a face of no vertex": (
         lambda: Mesh(CORNERS, [[0, 1, 9]], CORNERS[:, :2]),
         ValueError,
-        "'faces' must be numbers of vertices, from 0 to 3",
+        "'faces' must be indices of vertices, from 0 to 3",
     ),
-    "a negative face": (lambda: Mesh(CORNERS, [[0, 1, -1]], CORNERS[:, :2]), ValueError, "'faces' must be numbers of"),
+    "a negative face": (lambda: Mesh(CORNERS, [[0, 1, -1]], CORNERS[:, :2]), ValueError, "'faces' must be indices of"),
     "faces of halves": (lambda: Mesh(CORNERS, [[0, 1, 2.5]], CORNERS[:, :2]), ValueError, "'faces' must be integers"),
     "a mesh in the plane": (
         lambda: Mesh(CORNERS[:, :2], [[0, 1, 2]], CORNERS[:, :2]),
@@ -163,7 +163,7 @@ READ = {
     "pixels in words": (dict(description=textured(bitmap=np.full((4, 4, 3), "a"))), "must be real numbers"),
     "depth beside the colour": (
         dict(description=with_(integrator={"type": "aov", "aovs": "d:depth", "inner": {"type": "path"}})),
-        r"the integrator adds .*d.T to its pictures, which no target has: use an integrator of colour alone",
+        r"the integrator adds .*d.T to its pictures, which no target has: use an integrator without them",
     ),
     "moments": (
         dict(description=with_(integrator={"type": "moment", "inner": {"type": "path"}})),
@@ -171,7 +171,7 @@ READ = {
     ),
     "a spectral film": (
         dict(description=with_(sensor=SECOND | {"film": {"type": "specfilm", "width": 8, "height": 8}})),
-        "the film 'specfilm' takes no pictures of colour or luminance: use 'hdrfilm'",
+        "the film 'specfilm' has no pictures of colour or luminance: use 'hdrfilm'",
     ),
     "a camera too many": (dict(sensors=1), "'sensors' must be below 1"),
     "more samples than numbers": (dict(spp=2**40), "cannot have 1099511627776 samples in each: at most 7456540"),
@@ -194,7 +194,7 @@ READ = {
     "a point light that is scaled": (dict(parameters=Scale("bulb")), "the light 'bulb' is a point"),
     "a point light that is placed": (dict(parameters=Pose("bulb")), "the light 'bulb' is a point"),
     "a camera that is scaled": (dict(parameters=Scale("sensor")), "the camera 'sensor' has no size; use FieldOfView"),
-    "the pose of a ball as a camera's": (dict(parameters=CameraPose("ball")), "'ball' is no camera: use Pose"),
+    "the pose of a ball as a camera's": (dict(parameters=CameraPose("ball")), "'ball' is not a camera: use Pose"),
     "the pose of an unknown camera": (dict(parameters=CameraPose("cam")), "no object 'cam' that can move"),
     "the angle of an unknown camera": (dict(parameters=FieldOfView("cam")), "no parameter 'cam.x_fov'; did you mean"),
     "the pose of an idle camera": (
@@ -228,7 +228,7 @@ READ = {
     "a function that sets a flag": (dict(parameters=setting("allow_thread_reordering", 1.0)), "no binding can set"),
     "a function that sets nan": (
         dict(parameters=setting("paint.reflectance", [math.nan] * 3)),
-        "'c' sets 'paint.reflectance' to what is not finite, at its start",
+        "'c' sets 'paint.reflectance' to values that are not finite, at its start",
     ),
     "light of nan": (
         dict(

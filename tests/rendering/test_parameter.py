@@ -186,7 +186,7 @@ def test_a_number_that_stands_for_a_color_leaves_no_part_of_it_outside():
     np.testing.assert_allclose(values[binding.target].max(), 1.0, rtol=1e-6)
     log = problems.Scene(lit, parameters=Value("ball.bsdf.reflectance", log=True), x_opt={})
     np.testing.assert_allclose(log.bounds.ub[0], math.log(10 / 21), rtol=1e-6)
-    with pytest.raises(SceneError, match=r"'bounds' of 'ball.*' are of the mean .* above 0.4762 the largest exceeds 1"):
+    with pytest.raises(SceneError, match=r"'bounds' of 'ball.*' limit the mean .* above 0.4762 the largest exceeds 1"):
         _ = problems.Scene(lit, parameters=Value("ball.bsdf.reflectance", bounds=(0, 1)), x_opt={}).x0
 
 

@@ -185,7 +185,7 @@ def test_headers_of_hdr_files(tmp_path):
         b"EXPOSURE=x\n",
     ):
         path.write_bytes(radiance(header))
-        with pytest.raises(SceneError, match=r"odd.hdr' says \w+=.*, which its numbers are not free of"):
+        with pytest.raises(SceneError, match=r"odd.hdr' has \w+=.*, so its numbers are not radiance"):
             as_target(path)
     for size in (b"-Y -4 +X 6", b"-Y 400000 +X 600000", b"+Y 4 +X 6", b"-Y 4 -X 6", b"+X 6 -Y 4"):
         path.write_bytes(radiance(b"", size))
@@ -207,7 +207,7 @@ def test_a_photograph_that_is_stored_turned(tmp_path):
             check_named(path)
             continue
         with pytest.raises(
-            SceneError, match=rf"stored turned \(its EXIF orientation is {orientation}\): save it upright"
+            SceneError, match=rf"stored rotated \(its EXIF orientation is {orientation}\): save it upright"
         ):
             check_named(path)
 

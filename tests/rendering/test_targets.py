@@ -128,12 +128,12 @@ def test_nan_in_a_file(tmp_path):
         (np.ones((4, 4, 3), dtype=bool), "dtype bool"),
         (np.ones((4, 4, 3), dtype=complex), "dtype complex"),
         (np.ones((4, 4, 3), dtype=object), "dtype object"),
-        (np.round(255 * PICTURE), "holds whole numbers up to 24., as an 8-bit picture does"),
+        (np.round(255 * PICTURE), "but holds integers up to 24., as an 8-bit picture does"),
         (np.ones(4), "'target' must be a file or an array"),
         (np.ones((0, 4, 3)), "'target' must have pixels"),
         ([[1.0], [1.0, 2.0]], "'target' must be a file or an array"),
         (torch.ones(4, 4, 3).to_sparse(), "'target' must be a file or an array of real numbers: .*Sparse"),
-        (np.ma.masked_less(PICTURE, 0.5), "'target' has masked pixels, and masks are not honoured: .* loss=lambda"),
+        (np.ma.masked_less(PICTURE, 0.5), "'target' has masked pixels, and masks are ignored: .* loss=lambda"),
         ([np.ma.masked_less(PICTURE, 0.5)], "'target' has masked pixels"),
         (np.dstack([PICTURE, PICTURE[:, :, :1]]), "has an alpha channel, and 576 of 576 pixels are not opaque"),
     ],
@@ -224,7 +224,7 @@ def test_a_grey_target_of_a_camera_of_color_is_refused(tmp_path):
 @pytest.mark.render
 @pytest.mark.parametrize("pixels", ["xyz", "xyza", "cmyk"])
 def test_films_of_other_channels_are_refused(pixels):
-    with pytest.raises(SceneError, match=f"pixel_format '{pixels}', in which no target is compared: use one of rgb"):
+    with pytest.raises(SceneError, match=f"pixel_format '{pixels}', which no target has: use one of rgb"):
         scene(PICTURE, filming(pixel_format=pixels)).open()
 
 
@@ -244,7 +244,9 @@ def test_saturated_pixels_are_counted(tmp_path):
     picture = PICTURE.copy()
     picture[2, :5, 1] = 7.0
     path = write(tmp_path / "bright.png", picture)
-    with pytest.warns(UserWarning, match=r"5 of 576 pixels of 'target' 'bright.png' are saturated: .*; expose shorter"):
+    with pytest.warns(
+        UserWarning, match=r"5 of 576 pixels of 'target' 'bright.png' are saturated: .*: use a shorter exposure"
+    ):
         reference(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -86,6 +86,9 @@ _NAMES = {
     "invopt.core.estimator:Point": "invopt._stopping:Point",
     "invopt.core.problem:Chain": "invopt._chain:Chain",
     "invopt.core.problem:Link": "invopt._chain:Link",
+    "invopt.rendering.bindings.pose:CameraPose": "invopt.rendering.bindings.motion:CameraPose",
+    "invopt.rendering.bindings.pose:Pose": "invopt.rendering.bindings.motion:Pose",
+    "invopt.rendering.choice:Backend": "invopt.rendering.backend:Backend",
 }
 
 

@@ -1,9 +1,10 @@
-"""Bindings: the unknowns of a scene, one kind a file."""
+"""Bindings, which declare the unknowns of a scene; one kind per file."""
 
 from invopt.rendering.bindings.binding import Binding, ValueBinding
 from invopt.rendering.bindings.color import Color
 from invopt.rendering.bindings.custom import Custom
-from invopt.rendering.bindings.motion import CameraPose, Motion, Pose, Rotation, Scale, Translation
+from invopt.rendering.bindings.motion import Motion, Rotation, Scale, Translation
+from invopt.rendering.bindings.pose import CameraPose, Pose
 from invopt.rendering.bindings.texels import Texels
 from invopt.rendering.bindings.value import FieldOfView, Value
 

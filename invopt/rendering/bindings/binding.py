@@ -1,4 +1,4 @@
-"""Binding: one declared unknown of a scene. Columns of x on one side, values of the scene on the other."""
+"""Base classes of bindings, which map columns of x to values of a scene."""
 
 from __future__ import annotations
 
@@ -16,33 +16,38 @@ from invopt.core.validators import as_list, as_real, has_masked, instance, real,
 from invopt.exceptions import SceneError
 from invopt.rendering.parameter import Kind, Parameter
 
-__all__ = ["Binding", "Own", "ValueBinding", "as_pairs", "as_values"]
+__all__ = ["Binding", "Own", "ValueBinding", "as_pairs", "as_values", "logarithm", "quarter_of_brightness"]
 
-# What reads the parameter that the scene itself has, where it matters; loading the scene, if it must.
+# Returns the parameter as the scene has it; loads the scene if necessary.
 Own = Callable[[], Parameter]
+# The default scale is an eighth of the range of the bounds, as `x_scale` of every problem.
+_SCALES_IN_BOUNDS = 8
+# Default scale of a colour or a texel without an upper bound, as a share of the mean of the scene's own numbers.
+_SHARE_OF_BRIGHTNESS = 0.25
 
 
 @frozen(kw_only=True, eq=False)
 class Binding(abc.ABC):
-    """One declared unknown of a scene; it takes some columns of x.
+    """One declared unknown of a scene, which takes some columns of x.
 
-    Columns are in the units of the optimizer (turns in units of some degrees, logarithms); `decode` gives what people
-    think in.
+    Columns are in the units of the optimizer (rotations in units of some degrees, logarithms). `decode` converts them
+    to scene units.
 
     Parameters
     ----------
     target : str
-        The object or the parameter, by Mitsuba's name.
+        Mitsuba's name of the object or the parameter.
     scale : float, optional
-        Typical size of change in scene units (in natural logarithms where the parameter is logarithmic), > 0. By
-        default an eighth of the width of the bounds; where that is infinite, as the class says.
+        Typical change in scene units (of the natural logarithm if the parameter is logarithmic), > 0. By default an
+        eighth of the range of the bounds; if that is infinite, the default of the class.
     bounds : (low, high) or a sequence of such pairs, optional
-        Closed range in scene units, one for all columns or one each. A start that is the scene's own must be inside.
+        Closed range in scene units, one for all columns or one for each. The value in the scene must be inside if it
+        is the start.
     name : str, optional
-        Readable name; by default the target and what is done to it.
+        Readable name; by default the target and the kind of change.
     """
 
-    # Whether each of its columns shows in few pixels, and each pixel shows few.
+    # Whether each column changes few pixels, and each pixel depends on few columns.
     sparse: ClassVar[bool] = False
 
     target: str = field(kw_only=False)
@@ -60,39 +65,39 @@ class Binding(abc.ABC):
     @property
     @abc.abstractmethod
     def label(self) -> str:
-        """Readable name of the whole."""
+        """Readable name of the binding."""
 
     @abc.abstractmethod
     def parts(self, own: Own) -> tuple[str, ...]:
-        """Readable name of each column within the whole; their number is the number of columns."""
+        """Readable name of each column within the binding, one for each column."""
 
     @abc.abstractmethod
     def claims(self) -> frozenset[str]:
-        """What of the scene this sets: two bindings must not share any."""
+        """Names of what the binding sets; two bindings must not have one in common."""
 
     @abc.abstractmethod
     def initial(self, own: Own) -> NDArray[np.float64]:
-        """Columns that leave the scene as it is."""
+        """Columns at which the scene is unchanged."""
 
     @property
     def columns_known(self) -> int | None:
-        """Number of columns, where it does not depend on the scene."""
+        """Number of columns; None if it depends on the scene."""
         return None
 
     def default_scale(self, own: Own) -> float:
-        """Scale where the bounds are not both finite, in the units of the columns."""
+        """Scale if a bound is infinite, in the units of the columns."""
         return 1.0
 
     def decode(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Columns to scene units."""
+        """Convert columns to scene units."""
         return x.copy()
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scene units to columns."""
+        """Convert scene units to columns."""
         return values.copy()
 
     def default_bounds(self, own: Own) -> Any:
-        """Bounds where none are given; None for none."""
+        """Bounds if none are given; None for no bounds."""
         return None
 
     def limits(self, size: int, own: Own) -> NDArray[np.float64]:
@@ -109,7 +114,7 @@ class Binding(abc.ABC):
         low, high = self.limits(size, own)
         with np.errstate(invalid="ignore"):
             finite = np.isfinite(high - low)
-            return np.where(finite, (high - low) / 8, 1.0 if finite.all() else self.default_scale(own))
+            return np.where(finite, (high - low) / _SCALES_IN_BOUNDS, 1.0 if finite.all() else self.default_scale(own))
 
     def periods(self, size: int, own: Own) -> NDArray[np.float64]:
         """Period of the columns, shape (size,)."""
@@ -118,23 +123,22 @@ class Binding(abc.ABC):
 
 @frozen(kw_only=True, eq=False)
 class ValueBinding(Binding):
-    """Sets parameters to values, whatever they were.
+    """Binding that sets parameters to values, whatever the scene has.
 
-    Where no `bounds` are given, they are those of what the scene says the parameter is: none above for emitted light,
-    [0, 1] for a reflectance.
+    The default `bounds` depend on the parameter: no upper bound for emitted light, [0, 1] for a reflectance.
     """
 
     @property
     def label(self) -> str:
-        """The parameter's own name."""
+        """The name given, else that of the parameter."""
         return self.name or self.target
 
     def claims(self) -> frozenset[str]:
-        """The parameter."""
+        """The name of the parameter."""
         return frozenset({self.target})
 
     def default_bounds(self, own: Own) -> Any:
-        """What such a parameter can be."""
+        """The range of such a parameter."""
         return own().low, own().high
 
     @abc.abstractmethod
@@ -142,7 +146,7 @@ class ValueBinding(Binding):
         """Values by key, differentiable with respect to `x` of shape (size,)."""
 
     def require_kind(self, parameter: Parameter, *kinds: Kind) -> None:
-        """Refuse a parameter that is something else, and say what can set it."""
+        """Raise if a parameter is of another kind, and say which binding can set it."""
         if parameter.kind not in kinds:
             wanted = " or ".join(kind.value for kind in kinds)
             shape = "" if parameter.kind is Kind.DISCRETE else f" of shape {parameter.value.shape}"
@@ -150,7 +154,7 @@ class ValueBinding(Binding):
             raise SceneError(f"{self.target!r} is {parameter.kind.value}{shape}, not {wanted}: {advice}")
 
 
-# What sets a parameter of each kind.
+# Advice for a parameter of each kind.
 _ADVICE = {
     Kind.NUMBER: "use Value",
     Kind.COLOR: "use Color, or Value for its brightness alone",
@@ -164,15 +168,15 @@ _ADVICE = {
 
 
 def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
-    """Bounds as an array of shape (size, 2); one pair stands for all columns."""
+    """Bounds as an array of shape (size, 2); one pair is repeated for all columns."""
     pairs: Sequence[Any]
     try:
         pairs = as_list("bounds", bounds)
         if len(pairs) == 2 and not any(isinstance(side, Sequence | np.ndarray) for side in pairs):
             pairs = [pairs]
-        rows = [[_side(low, -np.inf), _side(high, np.inf)] for low, high in pairs]
+        rows = [[_bound(low, -np.inf), _bound(high, np.inf)] for low, high in pairs]
     except (TypeError, ValueError):
-        raise ValueError(f"'bounds' must be a pair (low, high), or one for each column: {shown(bounds)}") from None
+        raise ValueError(f"'bounds' must be a pair (low, high), or one pair for each column: {shown(bounds)}") from None
     for low, high in rows:
         require("bounds", low < high, "low < high", (low, high))
     if size is None:
@@ -183,7 +187,7 @@ def as_pairs(bounds: Any, size: int | None) -> NDArray[np.float64]:
 
 
 def as_values(value: ArrayLike, size: int, label: str) -> NDArray[np.float64]:
-    """Scene values as a finite vector of shape (size,); one number stands for all."""
+    """Scene values as a finite vector of shape (size,); one number is repeated."""
     if has_masked(value):
         raise ValueError(f"{label!r} must have no masked elements: {shown(value)}")
     try:
@@ -197,5 +201,19 @@ def as_values(value: ArrayLike, size: int, label: str) -> NDArray[np.float64]:
     return array
 
 
-def _side(value: Any, missing: float) -> float:
+def quarter_of_brightness(own: Own) -> float:
+    """Default scale without an upper bound.
+
+    A quarter of the mean of the numbers in the scene, or 0.25 if they are 0.
+    """
+    return _SHARE_OF_BRIGHTNESS * (own().size or 1.0)
+
+
+def logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Natural logarithm of values or bounds; -inf if 0, negative or missing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.maximum(values, 0.0))
+
+
+def _bound(value: Any, missing: float) -> float:
     return missing if value is None else as_real("bounds", value)

@@ -1,4 +1,4 @@
-"""Whatever a function sets."""
+"""Binding of parameters that a function computes."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def _names(value: Any) -> tuple[str, ...] | None:
 
 @frozen(kw_only=True, eq=False)
 class Custom(ValueBinding):
-    """Parameters computed by a function of its columns.
+    """Parameters that a function computes from its columns.
 
     Parameters
     ----------
     target : str
-        A readable name for it.
+        Readable name.
     function : callable
-        ``function(x) -> {key: value}`` for a float64 tensor of shape (n,); keys by Mitsuba's names, always the same.
-        Computed with torch, it has the renderer's own derivative too.
+        ``function(x) -> {key: value}`` of a float64 tensor of shape (n,). The keys are Mitsuba's names and always the
+        same. If the function is written in torch, the renderer's derivative passes through it.
     x0 : array_like, shape (n,)
         Start.
     columns : sequence of str, optional
@@ -49,7 +49,7 @@ class Custom(ValueBinding):
 
     Notes
     -----
-    The default scale without finite bounds is 1. Lambdas and closures serve too; `workers` get a copy of the function.
+    Without finite bounds, the default scale is 1. Lambdas and closures work too; `workers` get a copy of the function.
     """
 
     function: Callable[[Tensor], Mapping[str, Any]] = field()
@@ -68,29 +68,29 @@ class Custom(ValueBinding):
 
     @property
     def columns_known(self) -> int:
-        """As many as the start has."""
+        """Number of columns of the start."""
         return self.x0.size
 
     def default_bounds(self, own: Own) -> Any:
-        """None: what the columns mean only the function knows."""
+        """No bounds: only the function knows what the columns mean."""
         return None
 
     def parts(self, own: Own) -> tuple[str, ...]:
-        """The names given, or numbers."""
+        """The names given, else numbers."""
         return self.columns or tuple(str(i) for i in range(self.x0.size))
 
     def claims(self) -> frozenset[str]:
         """The keys that the function returns at its start."""
         found = frozenset(self.values(torch.from_numpy(self.x0), _no_own))
-        require(f"function of {self.label}", bool(found), "one that returns at least one value by its name", {})
+        require(f"function of {self.label}", bool(found), "one that returns at least one value", {})
         return found
 
     def initial(self, own: Own) -> NDArray[np.float64]:
-        """The start given."""
+        """The start `x0`."""
         return self.x0.copy()
 
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
-        """What the function returns."""
+        """Values that the function returns."""
         result = self.function(x)
         if not isinstance(result, Mapping):
             raise TypeError(f"'function' of {self.label!r} must return a mapping of keys to values: {result!r}")
@@ -108,4 +108,4 @@ class Custom(ValueBinding):
 
 
 def _no_own() -> Parameter:
-    raise TypeError("a custom binding has no value of the scene's own")
+    raise TypeError("a custom binding does not read the scene")

@@ -1,4 +1,4 @@
-"""Refuses bindings that cannot change a picture."""
+"""Check that a binding can change a picture."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Binding
 from invopt.rendering.bindings.custom import Custom
-from invopt.rendering.bindings.motion import CameraPose, Motion, Pose, Rotation, Scale, Translation
+from invopt.rendering.bindings.motion import Motion, Rotation, Scale, Translation
+from invopt.rendering.bindings.pose import CameraPose, Pose
 from invopt.rendering.values import renderer
 
 __all__ = ["check_effect"]
 
 
 def check_effect(binding: Binding, live: Any) -> None:
-    """Raise where a binding cannot change the pictures of a live scene.
+    """Raise if a binding cannot change the pictures of a live scene.
 
     Parameters
     ----------
     binding : Binding
-        What is set.
+        Binding to check.
     live : LiveScene
         The scene; its cameras are those that take pictures.
     """
@@ -33,9 +34,9 @@ def check_effect(binding: Binding, live: Any) -> None:
 
 def _check_camera(binding: Motion, camera: Any) -> None:
     if isinstance(binding, CameraPose) and camera is None:
-        raise SceneError(f"{binding.target!r} is no camera: use Pose")
+        raise SceneError(f"{binding.target!r} is not a camera: use Pose")
     if isinstance(binding, Scale) and camera is not None and camera.class_name() != "OrthographicCamera":
-        raise SceneError(f"{binding.label!r} cannot be: the camera {binding.target!r} has no size; use FieldOfView")
+        raise SceneError(f"{binding.label!r} is impossible: the camera {binding.target!r} has no size; use FieldOfView")
 
 
 def _check_light(binding: Motion, light: Any) -> None:
@@ -47,8 +48,9 @@ def _check_light(binding: Motion, light: Any) -> None:
         raise SceneError(
             f"{binding.label!r} changes no picture: the light {binding.target!r} is infinitely far away; use Rotation"
         )
-    still = isinstance(binding, Scale) or (isinstance(binding, Rotation | Pose) and light.class_name() == "PointLight")
-    if kinds & int(flags.DeltaPosition) and still and getattr(binding, "center", None) is None:
+    symmetric = isinstance(binding, Rotation | Pose) and light.class_name() == "PointLight"
+    unchanged = isinstance(binding, Scale) or symmetric
+    if kinds & int(flags.DeltaPosition) and unchanged and getattr(binding, "center", None) is None:
         raise SceneError(
             f"{binding.label!r} changes no picture: the light {binding.target!r} is a point; use Translation, or give "
             f"'center'"

@@ -1,4 +1,4 @@
-"""Layout: the columns of x that each binding of a scene takes."""
+"""Columns of x that each binding of a scene takes."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from invopt.rendering.parameter import Parameter
 
 __all__ = ["Layout", "check_claims"]
 
-# A few units in the last place of single precision, which the scene's values have and the bounds have not.
-_ROUNDING = 1e-6
+# Share by which a value of the scene may lie outside its bounds: 8 units in the last place of single precision, in
+# which the scene has its values, but the bounds are in double precision.
+_SINGLE_ROUNDING = 1e-6
 
 
 @frozen(eq=False, slots=False)
 class Layout:
-    """Bindings side by side.
+    """Bindings of a scene and their columns of x.
 
     Parameters
     ----------
     bindings : tuple of Binding
         In the order of their columns.
     own : callable
-        ``own(binding) -> Parameter``, what the scene itself has; called only where it matters, for it may load the
-        scene.
+        ``own(binding) -> Parameter``, the parameter as the scene has it. It may load the scene, and is called only
+        if necessary.
     """
 
     bindings: tuple[Binding, ...]
     own: Callable[[Binding], Parameter]
 
     def own_of(self, binding: Binding) -> Own:
-        """What reads the scene's own value for one binding."""
+        """Function that reads the scene's own parameter of one binding."""
         return partial(self.own, binding)
 
     @cached_property
@@ -61,14 +62,14 @@ class Layout:
         )
 
     def joined(self, method: str) -> NDArray[np.float64]:
-        """What a method of every binding says of its columns, side by side."""
+        """Results of a method of every binding, joined over the columns."""
         pairs = zip(self.bindings, self.parts, strict=True)
         return np.concatenate(
             [getattr(binding, method)(len(parts), self.own_of(binding)) for binding, parts in pairs], axis=-1
         )
 
     def initial(self) -> NDArray[np.float64]:
-        """Point at which the scene is as it was loaded, be that inside the bounds or not."""
+        """Point at which the scene is as it was loaded, inside the bounds or not."""
         return np.concatenate([binding.initial(self.own_of(binding)) for binding in self.bindings])
 
     def decode(self, x: NDArray[np.float64]) -> dict[str, Any]:
@@ -80,7 +81,10 @@ class Layout:
         return found
 
     def point(self, value: Any, what: str) -> NDArray[np.float64]:
-        """Point from a vector, or from values in scene units by label; the scene's own where one is left out."""
+        """Point from a vector, or from values in scene units by label.
+
+        The default of a value that is not given is that of the scene.
+        """
         if not isinstance(value, Mapping):
             return as_values(value, self.slices[-1].stop, what) if np.ndim(value) else self._refuse(value, what)
         labels = [binding.label for binding in self.bindings]
@@ -100,7 +104,7 @@ class Layout:
         return np.concatenate(parts)
 
     def _start(self, binding: Binding, columns: tuple[str, ...], what: str) -> NDArray[np.float64]:
-        """Columns that leave the scene as it is; an error where the bounds do not allow that."""
+        """Columns at which the scene is unchanged; must be inside the bounds."""
         own = self.own_of(binding)
         start, limits = binding.initial(own), binding.limits(len(columns), own)
         if np.isneginf(start).any():
@@ -112,7 +116,7 @@ class Layout:
             raise SceneError(f"{binding.label!r} is not finite in the scene: give its start in {what!r}")
         values, low, high = binding.decode(start), *(binding.decode(side) for side in limits)
         excess = np.maximum(low - values, values - high)
-        outside = excess > _ROUNDING * np.maximum(np.abs(values), np.abs(values + excess))
+        outside = excess > _SINGLE_ROUNDING * np.maximum(np.abs(values), np.abs(values + excess))
         if outside.any():
             i = int(np.argmax(np.where(outside, excess, -np.inf)))
             more = f", as are {outside.sum() - 1} more of its numbers" if outside.sum() > 1 else ""
@@ -132,7 +136,7 @@ def _name(binding: Binding, part: str) -> str:
 
 
 def check_claims(bindings: Sequence[Binding]) -> None:
-    """Refuse two bindings that set the same thing, and labels that are not unique."""
+    """Raise if two bindings set the same parameter, or have the same label."""
     owners: dict[str, Binding] = {}
     for binding in bindings:
         for claim in binding.claims():
@@ -147,4 +151,4 @@ def check_claims(bindings: Sequence[Binding]) -> None:
     labels = [binding.label for binding in bindings]
     for label in labels:
         if labels.count(label) > 1:
-            raise SceneError(f"two bindings are called {label!r}: give one another 'name'")
+            raise SceneError(f"two bindings have the name {label!r}: give one of them another 'name'")

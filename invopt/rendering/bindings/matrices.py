@@ -1,4 +1,4 @@
-"""Matrices of motions, differentiable with respect to what they are made of."""
+"""Matrices of motions, differentiable with respect to vectors and angles."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def turn(axis: NDArray[np.float64], angle: Tensor) -> Tensor:
 
 
 def rotate(vector: Tensor) -> Tensor:
-    """3x3 rotation by a vector along the axis, as long as the angle in radians."""
+    """3x3 rotation by a vector along the axis whose length is the angle in radians."""
     x, y, z = vector
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).view(3, 3)
-    # Of the exponential itself, so that it has its derivative at 0 too.
+    # The matrix exponential also has a derivative at 0, where Rodrigues' formula has none.
     rotation: Tensor = torch.linalg.matrix_exp(cross)
     return rotation

@@ -1,4 +1,4 @@
-"""Any number of a scene."""
+"""Bindings of single numbers."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ from torch import Tensor
 
 from invopt.core.validators import boolean, require
 from invopt.exceptions import SceneError
-from invopt.rendering.bindings.binding import Own, ValueBinding, as_pairs
+from invopt.rendering.bindings.binding import Own, ValueBinding, as_pairs, logarithm
 from invopt.rendering.parameter import Kind, Parameter
+from invopt.rendering.reading import keys
 
 __all__ = ["FieldOfView", "Value"]
+
+# Default scale of the natural logarithm of a number: exp(0.5) is a factor of 1.65.
+_NUMBER_LOG_SCALE = 0.5
 
 
 @frozen(kw_only=True, eq=False)
 class Value(ValueBinding):
-    """Any number of the scene: roughness, radiance, intensity, index of refraction.
+    """A number of the scene: roughness, radiance, intensity, index of refraction.
 
     Parameters
     ----------
     log : bool, default False
-        For positive numbers: x is the natural logarithm, so that a step is a factor.
+        For positive numbers: x is the natural logarithm, so that equal steps are equal factors.
 
     Notes
     -----
-    A colour, such as the radiance of a light, keeps its hue, and the number is the mean of its three. By default the
-    bounds are what such a parameter can be: emitted light and roughness >= 0, a reflectance in [0, 1] in each of its
-    three numbers. The default scale without finite bounds is 0.5 with `log` (a factor of 1.65); without, `scale` or
-    `bounds` must be given.
+    A colour, such as the radiance of a light, keeps its hue; the number is the mean of its three numbers. The default
+    bounds are the range of the parameter: emitted light and roughness >= 0, each number of a reflectance in [0, 1].
+    Without finite bounds, the default scale with `log` is 0.5 (a factor of 1.65); without `log`, `scale` or `bounds`
+    must be given.
     """
 
     log: bool = field(default=False, validator=boolean)
@@ -47,30 +51,30 @@ class Value(ValueBinding):
 
     @property
     def columns_known(self) -> int:
-        """One."""
+        """One column."""
         return 1
 
     def default_scale(self, own: Own) -> float:
-        """A factor of 1.65."""
-        return 0.5
+        """The logarithm of a factor of 1.65."""
+        return _NUMBER_LOG_SCALE
 
     def default_bounds(self, own: Own) -> Any:
-        """Such that none of the three numbers of a colour leaves its range."""
+        """Bounds within which each of the three numbers of a colour is in its range."""
         parameter = own()
-        return parameter.low, parameter.high * _share(parameter)
+        return parameter.low, parameter.high * _mean_over_largest(parameter)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """One column, without a name of its own."""
         return ("",)
 
     def initial(self, own: Own) -> NDArray[np.float64]:
-        """The scene's number."""
+        """The number in the scene."""
         parameter = own()
         self.require_kind(parameter, Kind.NUMBER, Kind.COLOR)
-        most = parameter.high * _share(parameter)
-        if parameter.kind is Kind.COLOR and self.bounds is not None and as_pairs(self.bounds, 1)[0, 1] > most:
+        highest = parameter.high * _mean_over_largest(parameter)
+        if parameter.kind is Kind.COLOR and self.bounds is not None and as_pairs(self.bounds, 1)[0, 1] > highest:
             raise SceneError(
-                f"'bounds' of {self.label!r} are of the mean of its three numbers, and above {most:.4g} the largest "
+                f"'bounds' of {self.label!r} limit the mean of its three numbers, and above {highest:.4g} the largest "
                 f"exceeds {parameter.high:g}: lower them, or use Color"
             )
         return self.encode(np.array([float(parameter.value.mean())]))
@@ -83,12 +87,10 @@ class Value(ValueBinding):
         """The number or its logarithm."""
         if not self.log:
             return values.copy()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # No lower bound at all and a bound of 0 are the same to a logarithm.
-            return np.log(np.maximum(values, 0.0))
+        return logarithm(values)
 
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
-        """The number, or the scene's colour at that brightness."""
+        """The number, or the colour of the scene scaled to that mean."""
         number = torch.exp(x) if self.log else x
         scene = torch.from_numpy(own().value.ravel())
         if scene.numel() == 1:
@@ -100,14 +102,15 @@ class Value(ValueBinding):
         return self.bounds is not None and bool(np.isfinite(as_pairs(self.bounds, 1)).all())
 
 
-def _share(parameter: Parameter) -> float:
-    """Mean of the three numbers of a colour over the largest of them; 1 for a number."""
+def _mean_over_largest(parameter: Parameter) -> float:
+    """Mean of the three numbers of a colour, divided by the largest; 1 for a number."""
     largest = float(parameter.value.max(initial=0.0))
     return float(parameter.value.mean()) / largest if parameter.kind is Kind.COLOR and largest > 0 else 1.0
 
 
 def _fov_key(value: str) -> str:
-    return value if not isinstance(value, str) or value.endswith(".x_fov") else f"{value}.x_fov"
+    """Key of the field of view of a camera, from its name or the key itself."""
+    return value if not isinstance(value, str) or value.endswith(f".{keys.X_FOV}") else keys.of(value, keys.X_FOV)
 
 
 @frozen(kw_only=True, eq=False)
@@ -117,7 +120,7 @@ class FieldOfView(Value):
     Parameters
     ----------
     target : str, default "sensor"
-        The camera. In an XML file one without an id is called "sensor".
+        Name of the camera. In an XML file, a camera without an id is called "sensor".
     bounds : (low, high), default (1, 179)
         Degrees.
 
@@ -126,7 +129,7 @@ class FieldOfView(Value):
     Mitsuba has no derivative with respect to it. The default scale is 5 degrees.
     """
 
-    target: str = field(default="sensor.x_fov", kw_only=False, converter=_fov_key)
+    target: str = field(default=keys.of("sensor", keys.X_FOV), kw_only=False, converter=_fov_key)
     bounds: tuple[float, float] = field(default=(1.0, 179.0))
     scale: float | None = field(default=5.0)
 

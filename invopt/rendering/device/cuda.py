@@ -1,4 +1,4 @@
-"""CUDA on this machine, asked of the driver itself, then tried in a subprocess."""
+"""CUDA on this machine: queried from the driver, then tried in a subprocess."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["devices", "verdict"]
 
 @cache
 def devices() -> tuple[int, int]:
-    """Number of devices and version of the driver; (0, 0) where there is no working driver."""
+    """Number of devices and version of the driver; (0, 0) without a working driver."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)

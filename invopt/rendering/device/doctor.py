@@ -1,4 +1,4 @@
-"""What `invopt doctor` says about this machine."""
+"""Report of `invopt doctor` on this machine."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 import platform
 
 from invopt.exceptions import BackendError
-from invopt.rendering.backend import Backend, Choice, choose
+from invopt.rendering.choice import Backend, Choice, choose
 from invopt.rendering.device import cuda, install, llvm
 from invopt.rendering.device.probe import installed_version
 
 __all__ = ["Row", "report"]
 
-# Item, status, advice; the advice is empty where nothing needs doing.
+# Item, status, advice; the advice is empty if there is nothing to do.
 Row = tuple[str, str, str]
 
 
 def report() -> list[Row]:
-    """What was found, one row an item, and the one command that would improve it; renders nothing in this process.
+    """Rows of findings and advice about rendering on this machine.
 
-    Trials are in processes of their own, so that it waits for no other thread's run.
+    Nothing is rendered in this process, but in subprocesses, so that it does not wait for the run of another thread.
     """
     rows: list[Row] = [("python", platform.python_version(), "")]
     for package in ("invopt", "torch", "mitsuba", "drjit"):
@@ -36,7 +36,7 @@ def report() -> list[Row]:
 
 
 def _cores() -> int:
-    # Containers and batch systems give a process fewer than the machine has.
+    # Containers and batch systems give a process fewer cores than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""Installing LLVM where none is usable: by apt if that needs no question, else the one command to run."""
+"""Installation of LLVM: by apt without questions, else the command to run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from invopt.rendering.device.probe import missing_packages
 
 __all__ = ["Installation", "advice", "install"]
 
-# 19 and 22 are known good; the rest should be.
-_VERSIONS = (19, 22, 21, 20, 18, 17)
-_TIMEOUT = 900.0
+# Versions in the order in which they are tried: those known to work first, then the others from the newest on.
+_VERSIONS = (
+    *llvm.PREFERRED,
+    *(version for version in range(max(llvm.PREFERRED), llvm.OLDEST - 1, -1) if version not in llvm.PREFERRED),
+)
+# Seconds: enough to download 130 MB, the size of the library before it is packed, at 1.2 Mbit/s.
+_APT_TIMEOUT = 900.0
 
 
 @frozen
@@ -28,7 +32,7 @@ class Installation:
     library : Library or None
         The usable library, or None.
     message : str
-        One line saying what was done, or the command to run.
+        What was done, or the command to run, in one line.
     """
 
     library: llvm.Library | None
@@ -36,7 +40,7 @@ class Installation:
 
 
 def advice() -> str:
-    """The one command that gives this machine what is missing for rendering, a usable LLVM above all."""
+    """The command that installs what rendering lacks on this machine."""
     if sys.platform == "darwin":
         return "brew install llvm@19"
     missing = missing_packages()
@@ -54,7 +58,7 @@ def install() -> Installation:
     Returns
     -------
     Installation
-        Where a usable library is there already, nothing is run and no network is used.
+        If a usable library is present, nothing is run and the network is not used.
     """
     missing = missing_packages()
     if not missing and (library := llvm.find()) is not None:
@@ -78,11 +82,11 @@ def install() -> Installation:
 
 
 def _apt(prefix: list[str], packages: list[str]) -> str:
-    """Install packages; the reason if that failed, else nothing."""
+    """Install packages; return the reason if that failed, else nothing."""
     command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", *packages]
     if _run(command)[0]:
         return ""
-    # Stale package lists point at files that are gone, and a new machine has none at all.
+    # Old package lists name files that no longer exist, and a new machine has no lists.
     _run([*prefix, "apt-get", "update", "-q"])
     done, output = _run(command)
     return "" if done else output
@@ -93,7 +97,7 @@ def _is_root() -> bool:
 
 
 def _privileges() -> list[str] | None:
-    """Words before a command that make it root's; None if a password would be asked for."""
+    """Prefix of a command that needs root; None if a password would be needed."""
     if _is_root():
         return []
     if shutil.which("sudo") is not None and _run(["sudo", "-n", "true"])[0]:
@@ -102,7 +106,7 @@ def _privileges() -> list[str] | None:
 
 
 def _known_package() -> str | None:
-    """First package that apt can install now, without the network."""
+    """First LLVM package that apt can install without the network."""
     for version in _VERSIONS:
         known, policy = _run(["apt-cache", "policy", f"libllvm{version}"])
         if known and "Candidate:" in policy and "Candidate: (none)" not in policy:
@@ -120,9 +124,9 @@ def _run(command: list[str]) -> tuple[bool, str]:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            # Without this a translated apt would not say "Candidate".
+            # Otherwise a translated apt does not print "Candidate".
             env={**os.environ, "LC_ALL": "C"},
-            timeout=_TIMEOUT,
+            timeout=_APT_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

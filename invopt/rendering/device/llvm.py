@@ -1,4 +1,7 @@
-"""LLVM libraries on this machine: found, their version read without loading them, tried in a subprocess."""
+"""LLVM libraries on this machine, their versions, and whether they work.
+
+Versions are read without loading a library. A library is tried in a subprocess.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ __all__ = ["ENVIRONMENT", "Library", "find", "from_environment", "libraries", "v
 ENVIRONMENT = "DRJIT_LIBLLVM_PATH"
 # Dr.Jit refuses 14 for its pointers; 15 and 16 abort the process at the first ray-tracing kernel.
 OLDEST = 17
-# Known good with Dr.Jit 1.5; others are tried after these, the newest first.
+# Known to work with Dr.Jit 1.5; others are tried after these, the newest first.
 PREFERRED = (19, 22)
 
 _FOLDERS = (
@@ -38,9 +41,14 @@ _FOLDERS = (
 _NAME = re.compile(r"libLLVM(?:[-.](\d+)[\d.]*)?\.(?:so|dylib)(?:\.(\d+))?(?:\.\d+)*")
 # Homebrew and MacPorts name the version in the folder only: opt/llvm@19, Cellar/llvm/19.1.7, llvm-19.
 _FOLDER = re.compile(r"llvm(?:@|-|/)(\d+)")
+# The name of the library is in the first megabytes of the file.
+_SEARCHED_BYTES = 16 << 20
+# Seconds for listing the cache of the loader, which takes milliseconds.
+_LISTING_TIMEOUT = 20
 # Names of the library itself in a binary, then the version it prints.
 _IN_FILE = (rb"libLLVM-(\d+)[\d.]*\.(?:so|dylib)", rb"libLLVM\.(?:so\.)?(\d+)\.\d+", rb"LLVM version (\d+)\.\d+\.\d+")
-_MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+# First bytes of ELF and Mach-O files.
+_FIRST_BYTES = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 @frozen
@@ -50,20 +58,23 @@ class Library:
     Parameters
     ----------
     path : Path
-        The file, links resolved.
+        The file, with links resolved.
     version : int or None
-        Major version; None where the file does not say.
+        Major version; None if unknown.
     """
 
     path: Path
     version: int | None
 
     def verdict(self) -> tuple[bool, str]:
-        """Whether Mitsuba can render with it, and if not, why; the first answer costs seconds, later ones nothing."""
+        """Whether Mitsuba can render with it, and if not, why.
+
+        The first answer takes seconds; it is remembered.
+        """
         if not is_binary(self.path):
-            return False, "it is missing or no shared library"
+            return False, "it is missing or not a shared library"
         if self.version is None:
-            # Some old versions abort only in kernels that no short trial contains.
+            # Some old versions abort only in kernels that a short trial does not contain.
             return False, "its version is unknown"
         if self.version < OLDEST:
             return False, f"LLVM {self.version} is too old, at least {OLDEST} is needed"
@@ -75,7 +86,7 @@ class Library:
 
 
 def find() -> Library | None:
-    """Best usable library of this machine, the user's own first; None if there is none."""
+    """Best usable library of this machine, the user's first; None if there is none."""
     candidates = libraries()
     if (own := from_environment()) is not None:
         candidates = [own, *(library for library in candidates if library != own)]
@@ -83,12 +94,12 @@ def find() -> Library | None:
 
 
 def from_environment() -> Library | None:
-    """Library that DRJIT_LIBLLVM_PATH names, usable or not; None where it is not set."""
+    """Library that DRJIT_LIBLLVM_PATH names, usable or not; None if it is not set."""
     value = os.environ.get(ENVIRONMENT)
     if not value:
         return None
     if os.sep not in value:
-        # A bare name goes through the loader's search path.
+        # The loader searches its folders for a name without a folder.
         value = next((str(path) for path in _candidates() if path.name == value), value)
     path = Path(value).expanduser()
     return Library(Path(os.path.realpath(path)), version_of(path))
@@ -102,14 +113,14 @@ def libraries() -> list[Library]:
 
 
 def version_of(path: Path) -> int | None:
-    """Major version of a library by its own contents, else by its name; None where neither says."""
+    """Major version of a library by its contents, else by its name; None if unknown."""
     real = Path(os.path.realpath(path))
-    # What is inside counts more than a name that anyone can give a copy.
+    # The contents are more reliable than the name, which a copy may have lost.
     return _version_in_file(real) or version_in_name(str(real))
 
 
 def version_in_name(path: str) -> int | None:
-    """Major version that the name of a library or its folder gives, or None."""
+    """Major version in the name of a library or its folder; None if there is none."""
     folder, _, name = path.rpartition("/")
     match = _NAME.fullmatch(name)
     if match is None:
@@ -125,7 +136,7 @@ def is_binary(path: Path) -> bool:
     """Whether the file is an ELF or Mach-O binary."""
     try:
         with path.open("rb") as file:
-            return file.read(4) in _MAGIC
+            return file.read(4) in _FIRST_BYTES
     except OSError:
         return False
 
@@ -136,8 +147,8 @@ def _version_in_file(path: Path) -> int | None:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
             for pattern in _IN_FILE:
-                # A library's own name lies in the first megabytes; searching all of 130 MB would take a second.
-                if match := re.search(pattern, contents[: 16 << 20]):
+                # The whole of 130 MB would take a second.
+                if match := re.search(pattern, contents[:_SEARCHED_BYTES]):
                     return int(match[1])
     except (OSError, ValueError):
         return None
@@ -157,7 +168,12 @@ def _candidates() -> Iterator[Path]:
         return
     try:
         listing = subprocess.run(
-            [ldconfig, "-p"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+            [ldconfig, "-p"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LISTING_TIMEOUT,
+            check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return

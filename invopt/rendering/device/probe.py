@@ -1,4 +1,7 @@
-"""Trial renders in a subprocess, remembered: a library that aborts the process aborts only the trial."""
+"""Trial renders in a subprocess, whose results are remembered.
+
+A library that aborts the process aborts only the trial.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ from pathlib import Path
 
 __all__ = ["cache_file", "installed_version", "missing_packages", "renders"]
 
-# A busy machine takes long to import and compile; a good one needs two seconds.
-_TIMEOUT = 120.0
+# Seconds. A trial takes two on an idle machine; a busy one takes long to import and compile.
+_TRIAL_TIMEOUT = 120.0
+# Characters of an error that a message quotes: one or two lines.
+_MOST_CHARACTERS = 200
 
-# Shared libraries that Dr.Jit's wheel links to but does not bring, and where Debian and Ubuntu have them.
+# Shared libraries that Dr.Jit's wheel needs but does not contain, and their packages in Debian and Ubuntu.
 _LINKED = {"libatomic.so.1": "libatomic1"}
 
-# A bad LLVM may well run simple kernels (15 does): only ray tracing with a loop shows it.
+# A bad LLVM may run simple kernels (15 does), and fail only in ray tracing with a loop.
 _TRIAL = """
 import sys
 import mitsuba as mi
@@ -45,7 +50,7 @@ def renders(variant: str, key: str, env: dict[str, str]) -> tuple[bool, str]:
     variant : str
         Mitsuba's name of the variant.
     key : str
-        What the verdict depends on besides the versions of Mitsuba and Dr.Jit.
+        What the result depends on besides the versions of Mitsuba and Dr.Jit.
     env : dict of str
         Environment variables to set for the trial.
     """
@@ -61,21 +66,21 @@ def renders(variant: str, key: str, env: dict[str, str]) -> tuple[bool, str]:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_TIMEOUT,
+            timeout=_TRIAL_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        # Not remembered: the machine may only have been busy.
-        return False, f"its trial render took more than {_TIMEOUT:.0f} s"
+        # Not remembered: the machine may have been busy.
+        return False, f"its trial render took more than {_TRIAL_TIMEOUT:.0f} s"
     why = "" if trial.returncode == 0 else _reason(trial.returncode, trial.stderr)
-    # Any other failure may be the environment's, and be gone tomorrow.
+    # A crash is remembered. Other failures may have passing causes.
     if trial.returncode <= 0:
         _store({**known, full_key: why})
     return why == "", why
 
 
 def missing_packages() -> list[str]:
-    """Debian's packages with shared libraries that Dr.Jit links to and that minimal installations lack."""
+    """Debian packages with libraries that Dr.Jit needs and this machine lacks."""
     return [package for library, package in _LINKED.items() if sys.platform == "linux" and not _loads(library)]
 
 
@@ -88,7 +93,7 @@ def _loads(library: str) -> bool:
 
 
 def installed_version(package: str) -> str:
-    """Version of an installed package, without importing it; empty if it is missing."""
+    """Version of an installed package, without importing it; empty if missing."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -96,7 +101,7 @@ def installed_version(package: str) -> str:
 
 
 def cache_file() -> Path:
-    """Where verdicts are kept."""
+    """File in which results of trials are kept."""
     folder = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(folder) / "invopt" / "backends.json"
 
@@ -105,7 +110,7 @@ def _reason(code: int, stderr: str) -> str:
     if code < 0:
         return f"its trial render crashed (signal {-code})"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return f"its trial render failed: {lines[-1][:200] if lines else f'exit status {code}'}"
+    return f"its trial render failed: {lines[-1][:_MOST_CHARACTERS] if lines else f'exit status {code}'}"
 
 
 def _load() -> dict[str, str]:
@@ -119,7 +124,7 @@ def _load() -> dict[str, str]:
 def _store(verdicts: dict[str, str]) -> None:
     path = cache_file()
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    # The cache only saves time: a read-only home must not matter.
+    # The cache only saves time: a read-only home is no error.
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(verdicts, indent=1), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Pictures: read from files, matched with a film, shown."""
+"""Pictures: read from files, compared with a film, displayed."""

@@ -1,4 +1,4 @@
-"""Picture files: whole, of the kind that their names say, and meaning what a reader takes them for."""
+"""Checks of picture files: complete, of the kind of their name, in known colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from invopt.rendering.pictures.radiance_files import check_pixels
 __all__ = ["SUFFIXES", "check_named", "check_whole", "decoded"]
 
 SUFFIXES = (".exr", ".hdr", ".rgbe", ".pfm", ".png", ".jpg", ".jpeg", ".bmp", ".tga")
-# How files of a kind begin; TGA alone has no sign of its own.
+# First bytes of each kind of file; TGA has none of its own.
 _SIGNS = {
     "EXR": re.compile(rb"v/1\x01"),
     "HDR": re.compile(rb"#\?"),
@@ -28,22 +28,31 @@ _SIGNS = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "BMP": re.compile(rb"BM"),
 }
-# Bytes that tell the kind, and bytes in which headers end.
-_SIGN, _HEADER = 16, 65536
+# Bytes that are read to tell the kind: the longest sign has 8. Bytes of a header that are read: EXR and Radiance put no
+# limit on it; files of cameras and renderers have some kilobytes.
+_SIGN_BYTES, _HEADER_BYTES = 16, 65536
 _KINDS = {"jpg": "JPEG", "rgbe": "HDR"}
-# Chromaticities of red, green, blue and white that the numbers of a picture are taken to have: Rec. 709, as sRGB.
+# Chromaticities of red, green, blue and white of Rec. 709, which sRGB has too; and how much those of a file may differ:
+# some headers have two decimals.
 _PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+_PRIMARIES_TOLERANCE = 0.01
+# Gamma that PNG files in sRGB have (PNG specification, second edition, 11.3.3.5), and how much that of a file may
+# differ: 0.45 is written too.
 _GAMMA = 1 / 2.2
-# The EXIF tag that says how to turn a picture before it is looked at.
+_GAMMA_TOLERANCE = 0.01
+# Share by which the exposure and the like in a Radiance header may differ from 1: they are written with few decimals.
+_EXPOSURE_TOLERANCE = 1e-3
+# EXIF tag of the rotation in which a picture is to be seen (Exif 2.3, "Orientation").
 _ORIENTATION = 274
-# Colours by which a colour profile is judged, and the levels of 255 by which it may change them.
-_COLORS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (64, 128, 200), (128, 128, 128), (220, 220, 220)]
-_LEVELS = 8
+# Colours that a colour profile is tried on, and the levels of 255 by which it may change them and still be sRGB: other
+# colour spaces, such as Display P3, change them by tens.
+_TEST_COLORS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (64, 128, 200), (128, 128, 128), (220, 220, 220)]
+_MOST_CHANGE = 8
 
 
 def check_named(path: Path) -> None:
-    """Refuse a file whose contents are not what its name says, or not all of what its kind has."""
-    data = _contents(path, _HEADER)
+    """Refuse a file of another kind than its name, or of unknown colours."""
+    data = _contents(path, _HEADER_BYTES)
     kind = _kind_of(data)
     suffix = path.suffix[1:].lower()
     wanted = _KINDS.get(suffix, suffix.upper())
@@ -57,14 +66,16 @@ def check_named(path: Path) -> None:
 
 
 def check_whole(path: Path) -> None:
-    """Refuse a file that ends too early, as one does whose transfer was cut; Mitsuba reads half a JPEG as a whole one.
+    """Refuse a file that ends too early, as after an interrupted transfer.
+
+    Mitsuba reads an incomplete JPEG file as if it were complete.
 
     Parameters
     ----------
     path : Path
-        Picture of any name; of EXR and PNG Mitsuba itself finds the end.
+        Picture of any name. Mitsuba itself notices an incomplete EXR or PNG file.
     """
-    kind = _kind_of(_contents(path, _SIGN))
+    kind = _kind_of(_contents(path, _SIGN_BYTES))
     if kind == "JPEG" and not _ends(_contents(path)):
         raise SceneError(f"{str(path)!r} is damaged: a JPEG file that ends before its picture does")
     if kind == "PFM":
@@ -76,11 +87,11 @@ def check_whole(path: Path) -> None:
 
 
 def decoded(path: Path) -> NDArray[np.uint8] | None:
-    """Pixels of a BMP or TGA file, of shape (h, w) or (h, w, c); None for other kinds.
+    """Pixels of a BMP or TGA file, (h, w) or (h, w, c); None for other kinds.
 
-    Mitsuba's own readers of these two write past their memory where such a file is damaged, and end the process.
+    Mitsuba's readers of these two write past their memory if a file is damaged, which ends the process.
     """
-    if _kind_of(_contents(path, _SIGN)) != "BMP" and path.suffix.lower() != ".tga":
+    if _kind_of(_contents(path, _SIGN_BYTES)) != "BMP" and path.suffix.lower() != ".tga":
         return None
     image = _opened(path)
     mode = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGBA" if "A" in image.mode else "RGB"
@@ -99,11 +110,14 @@ def _kind_of(data: bytes) -> str | None:
     return next((kind for kind, sign in _SIGNS.items() if sign.match(data)), None)
 
 
-# Whole files
+# Complete files
 
 
 def _ends(data: bytes) -> bool:
-    """Whether a JPEG file comes to its end marker, segment by segment: a thumbnail inside has an end of its own."""
+    """Whether a JPEG file reaches its end marker.
+
+    Segments are followed one by one: a thumbnail inside has an end marker of its own.
+    """
     place = 2
     while place + 2 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -119,7 +133,10 @@ def _ends(data: bytes) -> bool:
 
 
 def _after_scan(data: bytes, place: int) -> int:
-    """Where the compressed pixels from `place` on end: at a marker that is no restart and no escaped 255."""
+    """Position of the marker after the compressed pixels that begin at `place`.
+
+    Restart markers and an escaped 255 do not end them.
+    """
     while (place := data.find(b"\xff", place)) >= 0 and place + 1 < len(data):
         if data[place + 1] != 0 and not 0xD0 <= data[place + 1] <= 0xD7:
             return place
@@ -149,7 +166,7 @@ def _is_scale(text: bytes) -> bool:
     return math.isfinite(scale) and scale != 0.0
 
 
-# What the numbers mean
+# Meaning of the numbers
 
 
 def _check_nothing(path: Path, data: bytes) -> None:
@@ -157,11 +174,11 @@ def _check_nothing(path: Path, data: bytes) -> None:
 
 
 def _check_photograph(path: Path, data: bytes) -> None:
-    """A PNG or JPEG file: upright, in sRGB."""
+    """Check that a PNG or JPEG file is upright and in sRGB."""
     image = _opened(path)
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation not in (0, 1):
-        raise SceneError(f"{str(path)!r} is stored turned (its EXIF orientation is {orientation}): save it upright")
+        raise SceneError(f"{str(path)!r} is stored rotated (its EXIF orientation is {orientation}): save it upright")
     profile, info = image.info.get("icc_profile"), image.info
     if profile:
         if not _is_srgb(profile):
@@ -170,52 +187,52 @@ def _check_photograph(path: Path, data: bytes) -> None:
     if "srgb" in info:
         return
     gamma, primaries = info.get("gamma", _GAMMA), info.get("chromaticity")
-    # The order of a PNG file: white first.
-    if abs(gamma - _GAMMA) > 0.01 or (primaries and not _are_ours((*primaries[2:], *primaries[:2]))):
+    # PNG files list white first.
+    if abs(gamma - _GAMMA) > _GAMMA_TOLERANCE or (primaries and not _are_rec709((*primaries[2:], *primaries[:2]))):
         raise SceneError(f"{str(path)!r} says that its colours are not sRGB (gamma {gamma:.4g}): convert it first")
 
 
 def _is_srgb(profile: bytes) -> bool:
-    """Whether a profile leaves colours what they are in sRGB, all but a few levels."""
+    """Whether a colour profile changes the test colours by a few levels at most."""
     from PIL import Image, ImageCms
 
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = "L" if own.profile.xcolor_space.strip() == "GRAY" else "RGB"
-        given = Image.fromarray(np.array([_COLORS], dtype=np.uint8)).convert(mode)
+        given = Image.fromarray(np.array([_TEST_COLORS], dtype=np.uint8)).convert(mode)
         found = ImageCms.profileToProfile(given, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ImportError):
         return False
     change = np.asarray(found, dtype=int) - np.asarray(given.convert("RGB"), dtype=int)
-    return int(np.abs(change).max()) <= _LEVELS
+    return int(np.abs(change).max()) <= _MOST_CHANGE
 
 
 def _check_hdr(path: Path, data: bytes) -> None:
-    """A Radiance file: the numbers are radiance only if its header divides them by nothing."""
+    """Check that the header of a Radiance file leaves its numbers as radiance."""
     header = data.split(b"\n\n", 1)[0].decode("latin-1")
     for name, value in re.findall(r"^(EXPOSURE|COLORCORR|GAMMA)\s*=\s*(.*)$", header, flags=re.MULTILINE):
         try:
-            plain = all(math.isclose(float(number), 1.0, rel_tol=1e-3) for number in value.split())
+            plain = all(math.isclose(float(number), 1.0, rel_tol=_EXPOSURE_TOLERANCE) for number in value.split())
         except ValueError:
             plain = False
         if not plain:
             raise SceneError(
-                f"{str(path)!r} says {name}={value.strip()}, which its numbers are not free of: save it with {name}=1"
+                f"{str(path)!r} has {name}={value.strip()}, so its numbers are not radiance: save it with {name}=1"
             )
 
 
 def _check_exr(path: Path, data: bytes) -> None:
-    """An EXR file: red, green and blue are those of Rec. 709 unless its header says otherwise."""
+    """Check that an EXR file has the primaries of Rec. 709, the default."""
     found = re.search(rb"\0chromaticities\0chromaticities\0\x20\0\0\0", data)
     if found and len(data) >= found.end() + 32:
         primaries = struct.unpack("<8f", data[found.end() : found.end() + 32])
-        if not _are_ours(primaries):
+        if not _are_rec709(primaries):
             shown = ", ".join(f"{value:.4g}" for value in primaries)
             raise SceneError(f"{str(path)!r} has the chromaticities {shown}, not those of Rec. 709: convert it first")
 
 
-def _are_ours(primaries: tuple[float, ...]) -> bool:
-    return all(abs(a - b) < 0.01 for a, b in zip(primaries, _PRIMARIES, strict=True))
+def _are_rec709(primaries: tuple[float, ...]) -> bool:
+    return all(abs(a - b) < _PRIMARIES_TOLERANCE for a, b in zip(primaries, _PRIMARIES, strict=True))
 
 
 _CHECKS = {
@@ -227,13 +244,13 @@ _CHECKS = {
 
 
 def _opened(path: Path) -> Any:
-    """The file as Pillow opens it, all of its pixels read."""
+    """Picture opened by Pillow, all of its pixels read."""
     from PIL import Image
 
     try:
-        # The file is ours to close: where Pillow fails, it leaves it open.
+        # Closed here: Pillow leaves the file open if it fails.
         with path.open("rb") as file, warnings.catch_warnings():
-            # Of large pictures, and of odd ones that it reads all the same.
+            # Pillow warns of large and unusual pictures, which it reads.
             warnings.simplefilter("ignore")
             image = Image.open(file)
             image.load()

@@ -1,4 +1,7 @@
-"""Radiance files (HDR, RGBE), walked through: Mitsuba's reader writes past its memory where one is damaged."""
+"""Check of Radiance files (HDR, RGBE).
+
+Mitsuba's reader writes past its memory if such a file is damaged.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,24 @@ from invopt.exceptions import SceneError
 
 __all__ = ["check_pixels"]
 
-# Widths in which rows may be packed.
-_LEAST, _MOST = 8, 0x7FFF
-# Counts above this are of one byte repeated.
+# Widths whose rows may be packed (Radiance, color.c: MINELEN, MAXELEN).
+_LEAST_PACKED, _MOST_PACKED = 8, 0x7FFF
+# Counts above this are of one repeated byte (Radiance, color.c).
 _RUN = 128
-# Pixels beyond which no picture is.
-_LARGEST = 2**31 - 1
+# Largest number of pixels that a signed 32-bit integer holds; a header with more is damaged.
+_MOST_PIXELS = 2**31 - 1
 
 
 def check_pixels(path: Path, data: bytes) -> None:
-    """Refuse a file whose pixels are not as many as it says, or not packed as they can be."""
+    """Refuse a file with more or fewer pixels than its header says."""
     head = re.search(rb"\n\n-Y[ ](\d{1,10})[ ]\+X[ ](\d{1,10})\n", data)
     if head is None:
         raise SceneError(f"{str(path)!r} is damaged, or not stored row by row from the top left: it has no '-Y h +X w'")
     height, width = int(head[1]), int(head[2])
-    if width < 1 or height < 1 or width * height > _LARGEST:
+    if width < 1 or height < 1 or width * height > _MOST_PIXELS:
         raise SceneError(f"{str(path)!r} is damaged: it says it has {width} x {height} pixels")
     place = head.end()
-    if not (_LEAST <= width <= _MOST and data[place : place + 2] == b"\2\2"):
+    if not (_LEAST_PACKED <= width <= _MOST_PACKED and data[place : place + 2] == b"\2\2"):
         wanted, found = 4 * width * height, len(data) - place
         if found != wanted:
             raise SceneError(f"{str(path)!r} is damaged: it has {found} bytes of pixels instead of {wanted}")
@@ -41,7 +44,7 @@ def check_pixels(path: Path, data: bytes) -> None:
 
 
 def _after_row(data: bytes, place: int, width: int) -> int | None:
-    """Where a packed row ends; None if it is none."""
+    """Position after a packed row; None if there is no valid row."""
     if data[place : place + 4] != bytes((2, 2, width >> 8, width & 0xFF)):
         return None
     place += 4

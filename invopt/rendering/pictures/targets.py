@@ -1,4 +1,4 @@
-"""Target pictures: from a file or an array, checked, and made comparable with a camera's pictures."""
+"""Target pictures: read from a file or an array, checked, matched with a camera."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from invopt.rendering.values import renderer
 
 __all__ = ["as_picture", "as_target", "matched", "read_target"]
 
-# By how much an alpha channel may differ from 1: a renderer's filter rounds.
-_OPAQUE = 1e-3
-# Different whole numbers from which on floats are taken for 8-bit levels.
-_LEVELS = 8
+# How much an opaque alpha channel may differ from 1: half floats, in which EXR files have it, resolve 5e-4 there.
+_ALPHA_TOLERANCE = 1e-3
+# A picture of integers with at least this many different values is taken for one of 8-bit levels; fewer occur in masks
+# and test pictures.
+_FEWEST_LEVELS = 8
 # Luminance of linear red, green and blue (Rec. 709), as Mitsuba's films have it.
 _LUMINANCE = np.array([0.212671, 0.715160, 0.072169])
 
 
 def as_target(value: Any) -> Path | NDArray[np.float32]:
-    """Path of a whole picture, or a finite float32 array of shape (height, width, 1 or 3); copied."""
+    """Path of a picture, or a finite float32 array of shape (h, w, 1 or 3); copied."""
     if isinstance(value, str | Path):
         path = as_path("target", value)
         if path.suffix.lower() not in SUFFIXES:
@@ -38,23 +39,23 @@ def as_target(value: Any) -> Path | NDArray[np.float32]:
     picture = as_picture(value)
     if _are_levels(picture):
         raise SceneError(
-            f"'target' must hold linear radiance, and holds whole numbers up to {picture.max():g}, as an 8-bit picture "
+            f"'target' must hold linear radiance, but holds integers up to {picture.max():g}, as an 8-bit picture "
             f"does: give its file, or decode it from sRGB first"
         )
     return picture
 
 
 def as_picture(value: Any) -> NDArray[np.float32]:
-    """A finite float32 array of shape (height, width, 1 or 3), copied."""
+    """A finite float32 array of shape (h, w, 1 or 3), copied."""
     if has_masked(value):
         raise SceneError(
-            "'target' has masked pixels, and masks are not honoured: give a filled array, and a loss that leaves these "
+            "'target' has masked pixels, and masks are ignored: give a filled array, and a loss that leaves these "
             "pixels out, loss=lambda image, target: ..."
         )
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
-            # NumPy has no half precision of torch's other kind.
+            # NumPy has no bfloat16.
             value = (value.float() if value.is_floating_point() else value).numpy()
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -72,12 +73,15 @@ def as_picture(value: Any) -> NDArray[np.float32]:
             f"it is an 8-bit picture, or give its file"
         )
     with np.errstate(over="ignore"):
-        # What single precision cannot hold is infinite, and refused as such.
+        # A number too large for single precision becomes infinite, and is refused.
         return _checked(array.astype(np.float32), "'target'")
 
 
 def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear picture of shape (height, width, 1 or 3); 8-bit files are decoded from sRGB. Needs an active backend."""
+    """Linear picture of shape (h, w, 1 or 3).
+
+    8-bit files are decoded from sRGB. Needs an active backend.
+    """
     if not isinstance(target, Path):
         return target
     check_named(target)
@@ -97,7 +101,7 @@ def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) -> NDArray[np.float32]:
-    """A target as it is compared with pictures of a camera; an error where it cannot be.
+    """Return a target in the channels of a camera; raise if they do not match.
 
     Parameters
     ----------
@@ -132,7 +136,7 @@ def _encoded(pixels: NDArray[np.uint8]) -> Any:
 
 
 def _linear(bitmap: Any, path: Path) -> NDArray[np.float32]:
-    """Channels of a picture: luminance, or red, green and blue; with alpha as the last one where there is one."""
+    """Channels of a picture: luminance, or red, green, blue; then alpha if present."""
     mi = renderer()
 
     formats = mi.Bitmap.PixelFormat
@@ -153,7 +157,7 @@ def _linear(bitmap: Any, path: Path) -> NDArray[np.float32]:
 
 
 def _warn_of_clipping(path: Path, bitmap: Any) -> None:
-    """Say how much of a picture of whole numbers is as bright as it can be."""
+    """Warn of saturated pixels in a picture of integers."""
     array = np.array(bitmap)
     if array.dtype.kind != "u":
         return
@@ -163,21 +167,21 @@ def _warn_of_clipping(path: Path, bitmap: Any) -> None:
     if count:
         warnings.warn(
             f"{count} of {colors.shape[0] * colors.shape[1]} pixels of 'target' {path.name!r} are saturated: they were "
-            f"at least as bright as the file can say, count as just that, and so bias the fit; expose shorter, or give "
-            f"an EXR, HDR or PFM file",
+            f"at least as bright as the largest value of the file, and bias the fit: use a shorter exposure, or an "
+            f"EXR, HDR or PFM file",
             UserWarning,
             stacklevel=2,
         )
 
 
 def _are_levels(picture: NDArray[np.float32]) -> bool:
-    """Whether these are the whole numbers of an 8-bit or 16-bit picture."""
+    """Whether a picture holds the integers of an 8-bit or 16-bit picture."""
     whole = picture.max() >= 2 and picture.min() >= 0 and bool((picture == np.round(picture)).all())
-    return whole and np.unique(picture).size >= _LEVELS
+    return whole and np.unique(picture).size >= _FEWEST_LEVELS
 
 
 def _checked(array: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    """Finite and without what is transparent, of shape (height, width, 1 or 3)."""
+    """Finite and opaque picture of shape (h, w, 1 or 3)."""
     if array.ndim == 2:
         array = array[:, :, None]
     if 0 in array.shape:
@@ -188,7 +192,7 @@ def _checked(array: NDArray[np.float32], name: str) -> NDArray[np.float32]:
             f"{name} must be finite: {bad} of {array.shape[0] * array.shape[1]} pixels are nan or infinite"
         )
     if array.shape[2] in (2, 4):
-        seen = np.abs(array[:, :, -1] - 1.0) <= _OPAQUE
+        seen = np.abs(array[:, :, -1] - 1.0) <= _ALPHA_TOLERANCE
         if not seen.all():
             raise SceneError(
                 f"{name} has an alpha channel, and {int((~seen).sum())} of {seen.size} pixels are not opaque: put it "

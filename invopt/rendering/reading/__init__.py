@@ -1,1 +1,1 @@
-"""Scenes as they are read, told apart and written: dictionaries, files, keys."""
+"""Scenes read from files and dictionaries, identified by content, and written."""

@@ -1,4 +1,4 @@
-"""Scenes as users give them: files, dictionaries, callables; and dictionaries that can be pickled."""
+"""Scenes as users give them, and dictionaries that can be pickled."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from invopt.rendering.values import renderer
 
 __all__ = ["Description", "as_description", "as_variables", "check_variables", "live", "plain"]
 
-# A file, a dictionary, or what builds the dictionary once a backend is active.
+# A file, a dictionary, or a function that builds the dictionary when a backend is active.
 Description = Path | dict[str, Any] | Callable[[], dict[str, Any]]
 
 
 def as_description(value: Any) -> Description:
-    """Return a file's absolute path, a copy of a dictionary that can be pickled, or the callable."""
+    """Return a file's absolute path, a copy of a dictionary, or the callable."""
     if isinstance(value, str | Path):
         path = as_path("scene", value)
         if not path.is_file():
-            raise SceneError(f"'scene' {str(path)!r} {'is no file' if path.exists() else 'does not exist'}")
+            raise SceneError(f"'scene' {str(path)!r} {'is not a file' if path.exists() else 'does not exist'}")
         return path.absolute()
     if isinstance(value, Mapping):
         copied: dict[str, Any] = plain(value)
@@ -46,13 +46,16 @@ def as_variables(value: Any) -> dict[str, str]:
 
 
 def check_variables(variables: Mapping[str, str], scene: object) -> None:
-    """Refuse variables of what has none."""
+    """Refuse variables of a scene that is not an XML file."""
     if variables and not isinstance(scene, Path):
-        raise ValueError(f"'variables' are for an XML file, and 'scene' is none: {shown(dict(variables))}")
+        raise ValueError(f"'variables' are for an XML file, and 'scene' is not one: {shown(dict(variables))}")
 
 
 def plain(value: Any, *, raw: bool = False) -> Any:
-    """Copy of a dictionary with Mitsuba's transforms and bitmaps as arrays, so that it can be pickled."""
+    """Copy of a dictionary that can be pickled.
+
+    Mitsuba's transforms and bitmaps become arrays.
+    """
     if isinstance(value, Mapping):
         return {key: plain(item, raw=bool(value.get("raw", False))) for key, item in value.items()}
     if hasattr(value, "matrix") and hasattr(value, "inverse_transpose"):
@@ -63,12 +66,15 @@ def plain(value: Any, *, raw: bool = False) -> Any:
         with one_at_a_time():
             return np.array(value.convert(component_format=renderer().Struct.Type.Float32, srgb_gamma=encoded))
     if has_masked(value):
-        raise SceneError("'scene' has an array with masked elements, whose values mean nothing")
+        raise SceneError("'scene' has an array with masked elements, which have no value: fill them")
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def live(value: Any, folder: Path, key: str = "") -> Any:
-    """The reverse of `plain`: arrays become transforms or pixels, meshes become files in `folder`."""
+    """Inverse of `plain`: arrays become transforms or pixels.
+
+    Meshes become files in `folder`.
+    """
     mi = renderer()
 
     if isinstance(value, Mapping):
@@ -86,7 +92,7 @@ def live(value: Any, folder: Path, key: str = "") -> Any:
 
 
 def _bitmap(pixels: NDArray[Any]) -> Any:
-    """Mitsuba's bitmap of an array; one without pixels would end the process."""
+    """Bitmap of an array; checked, because one without pixels would end the process."""
     if pixels.dtype.kind not in "biuf" or pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise SceneError(
             f"a 'bitmap' of the scene must be real numbers of shape (rows, columns) or (rows, columns, channels), got "

@@ -1,4 +1,4 @@
-"""Mitsuba's names of scene parameters, all in one place."""
+"""Mitsuba's names of scene parameters."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from invopt.core.formatting import shown
 from invopt.exceptions import SceneError, suggest
 
 __all__ = [
-    "FACES",
+    "BSDF",
     "POSITION",
+    "REFLECTANCE",
     "TO_WORLD",
     "VERTEX_NORMALS",
     "VERTEX_POSITIONS",
-    "VERTEX_TEXCOORDS",
+    "X_FOV",
     "group_of",
     "member_of",
     "of",
     "resolve",
-    "to_world",
 ]
 
 # Parameters of a mesh.
 VERTEX_POSITIONS = "vertex_positions"
 VERTEX_NORMALS = "vertex_normals"
-VERTEX_TEXCOORDS = "vertex_texcoords"
-FACES = "faces"
 # Pose of an instance, an analytic shape, a camera or a light; and of a point light.
 TO_WORLD = "to_world"
 POSITION = "position"
+# Horizontal field of view of a camera.
+X_FOV = "x_fov"
+# Material of a shape, and colour of a diffuse one.
+BSDF = "bsdf"
+REFLECTANCE = "reflectance.value"
 
-# What users may leave out: the sides of a two-sided material, and the number or pixels inside a texture.
+# Parts that users may leave out: the sides of a two-sided material, and the number or pixels of a texture.
 _OPTIONAL = re.compile(r"\.(brdf_\d+|value|data)(?=\.|$)")
 
 
@@ -40,32 +43,29 @@ def of(object_id: str, parameter: str) -> str:
     return f"{object_id}.{parameter}"
 
 
-def to_world(object_id: str) -> str:
-    """Key of the pose of an instance, a camera or a light."""
-    return of(object_id, TO_WORLD)
-
-
 def group_of(object_id: str) -> str:
-    """Identifier of the shape group that holds a shape which an instance stands for."""
+    """Identifier of the shape group that holds a shape with an instance."""
     return f"{object_id}__group"
 
 
 def member_of(object_id: str) -> str:
-    """Identifier of that shape inside its group."""
+    """Identifier of a shape inside its group."""
     return f"{object_id}__shape"
 
 
 def resolve(key: str, known: Iterable[str], shared: Mapping[str, str] | None = None) -> str:
-    """Mitsuba's name for `key`, which may leave out what is obvious; an unknown one is an error listing near ones.
+    """Return Mitsuba's name for `key`, which may leave out obvious parts.
+
+    An unknown key is an error with suggestions.
 
     Parameters
     ----------
     key : str
-        Name as the user has it.
+        Name that the user gives.
     known : iterable of str
         Mitsuba's names.
     shared : mapping of str to str, optional
-        Names of objects that others only refer to, by the place of the reference: "paint" by "box.bsdf".
+        Names of objects that others refer to, by the key of the reference: "paint" by "box.bsdf".
     """
     known = list(known)
     if key in known:
@@ -75,7 +75,7 @@ def resolve(key: str, known: Iterable[str], shared: Mapping[str, str] | None = N
     if len(found) == 1:
         return found[0]
     if found:
-        raise SceneError(f"the key {shown(key)} could be any of {', '.join(map(repr, found))}; give one of these")
+        raise SceneError(f"the key {shown(key)} is ambiguous: use one of {', '.join(map(repr, found))}")
     raise SceneError(f"the scene has no parameter {shown(key)}; {suggest(key, {_short(name) for name in known})}")
 
 
@@ -84,6 +84,6 @@ def _in(key: str, place: str) -> bool:
 
 
 def _short(key: str) -> str:
-    # A shape that was put into a group keeps the name its owner gave it.
+    # The user's name of a shape that was put into a group.
     key = re.sub(r"^(.+)__group\.\1__shape\.", r"\1.", key)
     return _OPTIONAL.sub("", key)

@@ -1,4 +1,7 @@
-"""From a file or a dictionary to Mitsuba's scene: objects named, moving shapes in groups, errors readable."""
+"""Loading of Mitsuba's scene from a file or a dictionary.
+
+Objects are named, moving shapes become instances, errors become readable.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,11 @@ __all__ = [
     "readable",
 ]
 
-# The differentiable form of each integrator; those of the paths handle what they do.
+# Differentiable counterpart of each integrator.
 _ADJOINT = {"path": "prb", "direct": "prb", "volpath": "prbvolpath", "volpathmis": "prbvolpath"}
 # Prefix of the folder for files that exist only while a scene is loaded.
 TEMPORARY = "invopt-"
+# Parameters that both have.
 _SHARED = ("max_depth", "rr_depth", "hide_emitters")
 
 
@@ -55,10 +59,10 @@ class Blueprint:
     variables : mapping of str to str
         Values of the ``$variables`` of an XML file.
     moving : collection of str, default ()
-        Shapes that will move: they become instances where that is possible.
+        Shapes that will move; they become instances if possible.
     integrator : str, optional
-        "prb" or "prb_projective": load for derivatives. Shapes then stay as they are, for Mitsuba has no derivative
-        with respect to the pose of an instance.
+        "prb" or "prb_projective": load for derivatives. Shapes are then not made instances, because Mitsuba has no
+        derivative with respect to the pose of an instance.
     """
 
     description: Description
@@ -68,7 +72,10 @@ class Blueprint:
 
 
 def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
-    """Mitsuba's scene, and names of objects by the places that refer to them: "paint" by "box.bsdf".
+    """Load Mitsuba's scene, and the names of shared objects by key.
+
+    The keys are those that refer to the objects: "box.bsdf" to "paint".
+
 
     Needs an active backend. Every failure is a `SceneError`.
     """
@@ -98,11 +105,11 @@ def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
 
 @contextmanager
 def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
-    """Parser configuration and state of a scene, while the files made for it exist."""
+    """Parser configuration and state of a scene, while its temporary files exist."""
     mi = renderer()
 
     config = mi.parser.ParserConfig(mi.variant())
-    # Merging would rename objects, and with them the parameters to set.
+    # Merging would rename objects and their parameters.
     config.merge_equivalent = config.merge_meshes = False
     description = blueprint.description
     with (
@@ -126,7 +133,7 @@ def parsed(blueprint: Blueprint) -> Iterator[tuple[Any, Any]]:
 
 @contextmanager
 def _file_resolver() -> Iterator[Any]:
-    """Folders to look for files in, restored afterwards: the next scene's are others."""
+    """A file resolver for one scene; the former one is restored afterwards."""
     mi = renderer()
 
     before = mi.file_resolver()
@@ -140,7 +147,7 @@ def _file_resolver() -> Iterator[Any]:
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
-    """Mitsuba's errors as ours, without the place in its own source."""
+    """Turn Mitsuba's errors into `SceneError`, without positions in its source."""
     try:
         yield
     except SceneError:
@@ -151,7 +158,7 @@ def readable(what: str) -> Iterator[None]:
 
 
 def children(node: Any) -> dict[str, int]:
-    """Indices of the objects inside an object, by the name of the property that holds them."""
+    """Indices of the objects inside an object, by the name of the property."""
     mi = renderer()
 
     held = {key: node.props[key] for key in node.props.keys()}  # noqa: SIM118 - not a dictionary
@@ -159,7 +166,10 @@ def children(node: Any) -> dict[str, int]:
 
 
 def name_objects(state: Any) -> dict[str, int]:
-    """Index of every object at the top by its name; those without one get that of their kind, "sensor", "shape_2"."""
+    """Index of each object at the top level by its name.
+
+    An object without a name is named after its kind: "sensor", "shape_2".
+    """
     names: dict[str, int] = {}
     for index in children(state.root).values():
         node = state.nodes[index]
@@ -170,7 +180,10 @@ def name_objects(state: Any) -> dict[str, int]:
 
 
 def _references(state: Any, names: Mapping[str, int]) -> dict[str, str]:
-    """Names of shared objects by the places that refer to them, which Mitsuba's parameters do not mention."""
+    """Names of shared objects by the keys that refer to them.
+
+    Mitsuba's parameters do not mention these keys.
+    """
     mi = renderer()
 
     found = {}
@@ -180,13 +193,13 @@ def _references(state: Any, names: Mapping[str, int]) -> dict[str, str]:
         for key, item in held.items():
             if isinstance(item, mi.Properties.Reference) and item.id() in names:
                 found[f"{holder}.{key}"] = item.id()
-                # In a file, the reference of a shape to its material has no name of its own.
+                # In a file, the reference of a shape to its material has no name.
                 found[f"{holder}.{kind(state.nodes[names[item.id()]])}"] = item.id()
     return found
 
 
 def kind(node: Any) -> str:
-    """What an object is: "shape", "bsdf", "emitter"."""
+    """Kind of an object: "shape", "bsdf", "emitter"."""
     return str(node.type).rpartition(".")[2].lower()
 
 
@@ -202,12 +215,12 @@ def _free(name: str, taken: Collection[str]) -> str:
 def _integrators(state: Any) -> list[Any]:
     mi = renderer()
 
-    # Plugins written in Python are of unknown type until they are made.
+    # Plugins written in Python have no type until they are made.
     return nodes(state, mi.ObjectType.Integrator) + nodes(state, mi.ObjectType.Unknown)
 
 
 def _add_integrator(state: Any) -> None:
-    """Path tracing, where the scene does not say."""
+    """Add path tracing if the scene has no integrator."""
     mi = renderer()
 
     if not _integrators(state):
@@ -233,15 +246,16 @@ def _differentiable(state: Any, integrator: str) -> None:
             if name in node.props:
                 props[name] = node.props[name]
         if plugin == "direct":
+            # Emitted light and one reflection.
             props["max_depth"] = 2
         if props.plugin_name() == "prb_projective":
-            # Guiding takes seconds a picture to learn what a sample more shows as well.
+            # Guiding takes seconds per picture, which more samples use better.
             props["guiding"] = "none"
         node.props = props
 
 
 def _to_instance(state: Any, index: int) -> None:
-    """Put a mesh into a group and an instance of it in its place, so that moving it rebuilds next to nothing."""
+    """Replace a mesh by an instance of it, which is cheap to move."""
     mi = renderer()
 
     node = state.nodes[index]
@@ -260,13 +274,13 @@ def _to_instance(state: Any, index: int) -> None:
     instance.props = mi.Properties("instance")
     instance.props.set_id(name)
     instance.props["group"] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
-    instance.props["to_world"] = mi.ScalarTransform4f()
+    instance.props[keys.TO_WORLD] = mi.ScalarTransform4f()
     state.nodes[index] = instance
     state.root.props[keys.group_of(name)] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
 
 
 def _shines(state: Any, node: Any) -> bool:
-    """Whether a shape is a light: a group cannot hold one."""
+    """Whether a shape is a light, which a group cannot hold."""
     mi = renderer()
 
     return any(state.nodes[index].type == mi.ObjectType.Emitter for index in children(node).values())

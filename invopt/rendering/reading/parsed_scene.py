@@ -1,4 +1,7 @@
-"""What a parsed scene must be like before Mitsuba makes it: complete, its files whole, its pictures comparable."""
+"""Checks of a parsed scene before Mitsuba makes it.
+
+It must be complete, with whole files and pictures that can be compared.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from invopt.rendering.values import from_mitsuba, renderer
 
 __all__ = ["check_complete", "check_pictures", "check_transforms", "nodes", "plain_film", "plain_texture"]
 
-# Formats of a film, and what is compared: an alpha channel is of no use to a comparison with an opaque target.
+# Pixel formats of a film, and those that are compared; targets are opaque, so that alpha is left out.
 _PIXELS = {"rgb": "rgb", "rgba": "rgb", "luminance": "luminance", "luminance_alpha": "luminance"}
 
 
@@ -24,7 +27,7 @@ def nodes(state: Any, kind: Any) -> list[Any]:
 
 
 def check_complete(state: Any) -> None:
-    """Refuse a scene of which there are no pictures but black ones."""
+    """Refuse a scene without a camera, or without a light."""
     mi = renderer()
 
     if not nodes(state, mi.ObjectType.Sensor):
@@ -34,26 +37,24 @@ def check_complete(state: Any) -> None:
 
 
 def plain_film(film: Any) -> None:
-    """Pictures as they are compared: linear RGB or luminance."""
+    """Make pictures linear RGB or luminance."""
     if film.plugin_name() != "hdrfilm":
-        raise SceneError(f"the film {film.plugin_name()!r} takes no pictures of colour or luminance: use 'hdrfilm'")
+        raise SceneError(f"the film {film.plugin_name()!r} has no pictures of colour or luminance: use 'hdrfilm'")
     given = str(film.get("pixel_format", "rgb")).lower()
     if given not in _PIXELS:
-        raise SceneError(
-            f"the film has pixel_format {given!r}, in which no target is compared: use one of {', '.join(_PIXELS)}"
-        )
+        raise SceneError(f"the film has pixel_format {given!r}, which no target has: use one of {', '.join(_PIXELS)}")
     film["pixel_format"] = _PIXELS[given]
     film["component_format"] = "float32"
 
 
 def plain_texture(texture: Any) -> None:
-    """Texels as the numbers that a picture is made of, linear from 0 to 1: those of 8-bit files would stay integers."""
+    """Make texels floats from 0 to 1; those of 8-bit files would stay integers."""
     if texture.plugin_name() == "bitmap":
         texture["format"] = "variant"
 
 
 def check_pictures(state: Any) -> None:
-    """Refuse textures and environments whose files are cut off."""
+    """Refuse textures and environments whose files are incomplete."""
     mi = renderer()
 
     for node in state.nodes:
@@ -64,7 +65,7 @@ def check_pictures(state: Any) -> None:
 
 
 def check_transforms(state: Any) -> None:
-    """Refuse poses without an inverse, of which the ray tracer makes what it likes."""
+    """Refuse poses without an inverse, with which the ray tracer is undefined."""
     for node in state.nodes:
         for key in node.props.keys():  # noqa: SIM118 - not a dictionary
             value = node.props[key]

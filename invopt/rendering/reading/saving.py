@@ -1,4 +1,4 @@
-"""Write a scene with its parameters as found."""
+"""Writing a scene with its parameters at a point."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from invopt.rendering.values import renderer
 
 __all__ = ["check", "save", "save_bound"]
 
-# Materials whose file has two indices of refraction, of which the renderer keeps the ratio, "eta".
+# Materials with two indices of refraction in a file, whose ratio is the parameter "eta".
 _DIELECTRIC = ("dielectric", "thindielectric", "roughdielectric", "plastic", "roughplastic")
-# Part of a spot's angle that its beam takes where the file does not say.
+# Defaults of Mitsuba's plugin "spot": beam width as a share of the cutoff angle, and cutoff angle in degrees.
 _BEAM, _CUTOFF = 0.75, 20.0
-# What a number may lose by being written as text.
-_TOLERANCE = 1e-4
+# Share by which a number in the file may differ: Mitsuba writes some with five or six digits; and the difference near 0
+# that single precision explains.
+_TEXT_TOLERANCE, _TEXT_NEAR_ZERO = 1e-4, 1e-7
 
 
 def save_bound(scene: BoundScene, blueprint: Blueprint, x: NDArray[np.float64], path: Path) -> None:
-    """Write a scene with its parameters at `x`, check what was written, and close the scene."""
+    """Write a scene with its parameters at `x`, check the file, and close the scene."""
     point = torch.from_numpy(x)
     try:
         motions, settings = scene.motions(point), scene.settings(point)
@@ -52,18 +53,20 @@ def save(
     settings: Mapping[str, NDArray[np.float64]],
     path: Path,
 ) -> None:
-    """Write an XML file; textures and meshes that exist in memory only go into files beside it.
+    """Write a scene as an XML file.
+
+    Textures and meshes that exist in memory only are written to files beside it.
 
     Parameters
     ----------
     blueprint : Blueprint
-        The scene as it was.
+        The original scene.
     motions : mapping
-        By object, a 4x4 matrix and whether it is in the object's own frame.
+        By object, a 4x4 matrix, and whether it is in the frame of the object.
     settings : mapping
         Values by Mitsuba's names.
     path : Path
-        File to write; files of the scene's own are referred to where they are.
+        File to write. It refers to the files of the scene where they are.
     """
     mi = renderer()
 
@@ -84,18 +87,18 @@ def save(
 
 
 def check(path: Path, meant: Mapping[str, NDArray[np.float64]], required: Collection[str]) -> None:
-    """Load what was written; a parameter that is not as meant is an error that names it, and the file stays.
+    """Load a written file; a parameter of another value is an error that names it.
 
     Parameters
     ----------
     path : Path
         The file.
     meant : mapping
-        Values by Mitsuba's names; those that the file has under another name cannot be compared.
+        Values by Mitsuba's names. Those with another name in the file are not compared.
     required : collection of str
-        Names that the file must have.
+        Names that must be in the file.
     """
-    kept = f"{str(path)!r} was written and is kept, but is not the scene found"
+    kept = f"{str(path)!r} was written and is kept, but differs from the scene"
     try:
         live = LiveScene(loading.Blueprint(description=path.absolute(), variables={}))
     except SceneError as error:
@@ -113,7 +116,9 @@ def check(path: Path, meant: Mapping[str, NDArray[np.float64]], required: Collec
 
 def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     size = np.abs(b[np.isfinite(b)]).max(initial=0.0)
-    return a.shape == b.shape and np.allclose(a, b, rtol=_TOLERANCE, atol=_TOLERANCE * size + 1e-7, equal_nan=True)
+    return a.shape == b.shape and np.allclose(
+        a, b, rtol=_TEXT_TOLERANCE, atol=_TEXT_TOLERANCE * size + _TEXT_NEAR_ZERO, equal_nan=True
+    )
 
 
 def _shown(value: NDArray[np.float64]) -> str:
@@ -121,7 +126,7 @@ def _shown(value: NDArray[np.float64]) -> str:
 
 
 def _write_names(path: Path, nodes: list[Any]) -> None:
-    """Give the objects at the top their names: Mitsuba writes only those that others refer to."""
+    """Name the objects at the top level; Mitsuba writes few of the names."""
     document = ElementTree.parse(path)
     elements = list(document.getroot())
     written = {element.get("id") for element in elements}
@@ -145,7 +150,7 @@ def _move(props: Any, matrix: NDArray[np.float64], *, local: bool) -> None:
 
 
 def _pose(props: Any) -> NDArray[np.float64]:
-    """Where the scene puts an object; the direction of a light becomes its pose."""
+    """Pose of an object in the scene; that of a directional light has its direction."""
     mi = renderer()
 
     if keys.TO_WORLD in props:
@@ -155,13 +160,13 @@ def _pose(props: Any) -> NDArray[np.float64]:
     direction = np.array(props["direction"], dtype=np.float64).ravel()
     del props["direction"]
     direction /= np.linalg.norm(direction)
-    # The frame that Mitsuba gives such a light.
+    # The frame of such a light in Mitsuba.
     up = np.array(mi.coordinate_system(mi.Vector3f(*direction.tolist()))[0], dtype=np.float64).ravel()
     return look_at((0.0, 0.0, 0.0), direction.tolist(), up.tolist())
 
 
 def _set(state: Any, names: Mapping[str, int], key: str, value: NDArray[np.float64], path: Path) -> None:
-    """Walk down from the object at the top to the one that holds the parameter, and set it there."""
+    """Find the object that holds a parameter, from the top level down, and set it."""
     node, rest = _owner(state, names, key)
     parts = rest.split(".")
     while (child := _child(state, node, parts[0])) is not None:
@@ -175,9 +180,7 @@ def _set(state: Any, names: Mapping[str, int], key: str, value: NDArray[np.float
     elif parts in ([name], [name, "value"]) and value.size in (1, 3):
         props[name] = _as_property(value, props, name)
     else:
-        raise SceneError(
-            f"{shown(key)} was found, but cannot be written to a scene file: save `res.parameters` instead"
-        )
+        raise SceneError(f"{shown(key)} cannot be written to a scene file: save `res.parameters` instead")
 
 
 def _set_field_of_view(props: Any, value: float) -> None:
@@ -191,37 +194,37 @@ def _set_ratio(props: Any, value: float) -> None:
 
 
 def _set_cutoff(props: Any, value: float) -> None:
-    # In a file without it the beam would follow the angle; in the renderer it stays.
+    # Without a beam width in the file, it would change with the angle; in the renderer it does not.
     if "beam_width" not in props:
         props["beam_width"] = _BEAM * float(props.get("cutoff_angle", _CUTOFF))
     props["cutoff_angle"] = value
 
 
-# Parameters that files have in another form than the renderer, and the plugins where that is so.
+# Parameters that have another form in files, with their plugins.
 _SPECIAL: dict[str, tuple[tuple[str, ...], Callable[[Any, float], None]]] = {
-    "x_fov": (("perspective", "thinlens"), _set_field_of_view),
+    keys.X_FOV: (("perspective", "thinlens"), _set_field_of_view),
     "eta": (_DIELECTRIC, _set_ratio),
     "cutoff_angle": (("spot",), _set_cutoff),
 }
 
 
 def _owner(state: Any, names: Mapping[str, int], key: str) -> tuple[Any, str]:
-    # An object inside another that has a name of its own is addressed by it alone.
+    # An object with a name inside another one is addressed by its name alone.
     indices = {node.props.id(): number for number, node in enumerate(state.nodes) if node.props.id()} | dict(names)
     parts = key.split(".")
     for end in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:end])
         if name in indices:
             return state.nodes[indices[name]], ".".join(parts[end:])
-    raise SceneError(f"{shown(key)} was found, but its object has no name in the scene file")
+    raise SceneError(f"{shown(key)} cannot be written: its object has no name in the scene file")
 
 
 def _child(state: Any, node: Any, name: str) -> Any:
-    """Object inside an object, by the name that Mitsuba's parameters give it."""
+    """Object inside an object, by its name in Mitsuba's parameters."""
     held = loading.children(node)
     if name in held:
         return state.nodes[held[name]]
-    # Those given without a name are called by their kind: bsdf, emitter, brdf_0.
+    # Those without a name have that of their kind: bsdf, emitter, brdf_0.
     kind, _, number = name.partition("_")
     kind = "bsdf" if kind == "brdf" else kind
     alike = [state.nodes[index] for index in held.values() if loading.kind(state.nodes[index]) == kind]
@@ -253,7 +256,7 @@ def _write_bitmap(props: Any, value: NDArray[np.float64], path: Path) -> None:
 
 
 def _keep_files(props: Any, number: int, path: Path) -> None:
-    """Files by their absolute place; those made for loading are copied, and pixels in memory become a file."""
+    """Refer to files by absolute path; copy temporary ones, write pixels in memory."""
     mi = renderer()
 
     if "bitmap" in props:

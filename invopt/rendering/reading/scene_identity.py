@@ -1,4 +1,4 @@
-"""What a scene is made of: every object that Mitsuba's parser reads, and the contents of the files that they name."""
+"""Content of a scene: its objects, and the files that they name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ __all__ = ["scene_content"]
 
 
 def scene_content(blueprint: Blueprint) -> list[Any]:
-    """Objects of a scene as lists of plain values, for `invopt.core.identity.digest`; needs an active backend.
+    """Objects of a scene as lists of plain values; needs an active backend.
+
+    Made for `invopt.core.identity.digest`.
 
     Parameters
     ----------
@@ -21,13 +23,13 @@ def scene_content(blueprint: Blueprint) -> list[Any]:
     Returns
     -------
     list
-        For each object its type, plugin, name and properties; of files what they hold, not where they lie.
+        For each object its type, plugin, name and properties. Files count by content, not by path.
     """
     with parsed(blueprint) as (_, state):
         return [_node(node.type, node.props) for node in state.nodes]
 
 
 def _node(kind: Any, props: Any) -> list[Any]:
-    # Not a dictionary, and in no order.
+    # Sorted, because properties have no order.
     found = {key: property_content(props, key) for key in sorted(props.keys())}
     return [str(kind), props.plugin_name(), props.id(), found]

@@ -1,4 +1,4 @@
-"""What a property of a scene's object holds, whole and exact, by the type that Mitsuba declares."""
+"""Exact content of a property of an object, by the type that Mitsuba declares."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 
 from invopt.exceptions import IdentityError
+from invopt.rendering.reading import keys
 from invopt.rendering.values import renderer
 
 __all__ = ["property_content"]
 
-# Parameters of a mesh that are another object's, and yet say all of it.
-_TOLD = {"bsdf.reflectance.value"}
+# Parameters of a mesh that belong to another object, and describe it completely.
+_COMPLETE = {keys.of(keys.BSDF, keys.REFLECTANCE)}
 
 
 def property_content(props: Any, key: str) -> list[Any]:
-    """Type and value of a property as numbers, texts, arrays and lists of them; of files what they hold."""
+    """Type and value of a property as numbers, texts, arrays and lists.
+
+    Files count by content.
+    """
     kind = props.type(key).name
     read = _READERS.get(kind)
     if read is None:
@@ -34,7 +38,7 @@ def _itself(key: str, value: Any) -> Any:
 
 
 def _text(key: str, value: Any) -> str | bytes:
-    """What a file holds, where a property names one."""
+    """Text, or the content of the file that a property names."""
     if not key.endswith("filename"):
         return str(value)
     found = str(renderer().file_resolver().resolve(str(value)))
@@ -42,7 +46,7 @@ def _text(key: str, value: Any) -> str | bytes:
 
 
 def _components(key: str, value: Any) -> Any:
-    # Not by its attributes: those of Dr.Jit's arrays are components in any order, of which `matrix` looks like six.
+    # Not by attributes: those of Dr.Jit's arrays are components in any order, and `matrix` looks like six of them.
     return np.array(value)
 
 
@@ -84,10 +88,13 @@ def _object(key: str, value: Any) -> Any:
 
 
 def _mesh(key: str, mesh: Any) -> Any:
-    """A mesh by its buffers; of its material only a plain diffuse one can be read completely."""
+    """A mesh by its buffers, with a diffuse material or none.
+
+    Other materials cannot be read completely.
+    """
     held = dict(renderer().traverse(mesh))
     others = (mesh.emitter(), mesh.sensor(), mesh.interior_medium(), mesh.exterior_medium())
-    foreign = {name for name in held if "." in name} - _TOLD
+    foreign = {name for name in held if "." in name} - _COMPLETE
     material = mesh.bsdf()
     if foreign or any(other is not None for other in others):
         raise _refused(mesh, key)
@@ -123,6 +130,6 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
 
 def _refused(value: Any, key: str) -> IdentityError:
     return IdentityError(
-        f"{key!r} of the scene is a {type(value).__name__} that cannot be told from others by its content: describe it "
-        f"by a dictionary or a file, or give identity='...', a name that you change whenever the problem changes"
+        f"{key!r} of the scene is a {type(value).__name__} whose content cannot be read: describe it by a dictionary "
+        f"or a file, or give identity='...', a name that you change whenever the problem changes"
     )

@@ -1,4 +1,7 @@
-"""The network: what is reflected at a point in a direction, as a function of one flat vector of weights."""
+"""Network for the light that is reflected at a point in a direction.
+
+Its weights are one flat vector.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,10 @@ __all__ = ["Field", "as_field", "linear_layers", "split", "xavier"]
 
 Shapes = dict[str, tuple[int, ...]]
 Lookup = Callable[[Tensor, Tensor], Tensor]
-# Position, direction, normal, albedo: three numbers each.
-_PLAIN = 12
+# Position, direction, normal and albedo: three numbers each.
+_PLAIN_INPUTS = 12
+# Largest absolute value of the table at the start (Müller et al. 2022, section 3).
+_TABLE_RANGE = 1e-4
 _TABLE = "encoding"
 
 
@@ -39,9 +44,11 @@ def _as_hash_grid(value: Any) -> Any:
 
 @frozen(kw_only=True)
 class Field:
-    """Radiance field: hash encoding, position, direction, normal and albedo into a multi-layer perceptron.
+    """Radiance field: a multi-layer perceptron with a hash encoding of positions.
 
-    It gives the *reflected* radiance; what is emitted is known and added outside.
+    Its inputs are the encoding, position, direction, normal and albedo.
+
+    It gives the *reflected* radiance. Emitted radiance is known, and added outside.
 
     Parameters
     ----------
@@ -50,13 +57,13 @@ class Field:
     depth : int, default 4
         Linear layers, at least 2.
     encoding : HashGrid or mapping of some of its fields, optional
-        How positions are encoded; by default 10 levels of up to 2^15 points from 4 vertices a side on, growing by 1.6.
+        Encoding of positions; by default 10 levels of up to 2^15 points, from 4 vertices a side, growing by 1.6.
     output : {"linear", "exp"}, default "linear"
-        The last layer's answer as it is, which the papers have, or its exponential: never negative, and as soon at a
-        hundred as at a hundredth, for scenes whose parts differ much in brightness.
+        Result of the last layer, as in the papers, or its exponential, which is never negative and reaches large and
+        small values equally fast: for scenes whose parts differ much in brightness.
     reflection : bool, default False
-        Whether the network is told the direction mirrored at the normal too, which is not in the papers: what a glossy
-        surface shows varies slowly with it, however the surface bends [1]_.
+        Whether the mirrored direction is an input too, which it is not in the papers. The light of a glossy surface
+        varies slowly with it, even if the surface is curved [1]_.
 
     References
     ----------
@@ -69,7 +76,7 @@ class Field:
     (512, 7)
     """
 
-    # Of what the network is told; weights of another version mean something else. 2: the normal is of the side seen.
+    # Version of the inputs, which weights depend on. 2: the normal is that of the seen side.
     version: ClassVar[int] = 2
 
     width: int = field(default=64, validator=integer(4))
@@ -84,41 +91,44 @@ class Field:
 
     @classmethod
     def small(cls) -> Field:
-        """For a CPU: 4 layers of 64, 10 levels of up to 2^15 points."""
+        """Field for a CPU: 4 layers of 64 units, 10 levels of up to 2^15 points."""
         return cls()
 
     @classmethod
     def tiny(cls) -> Field:
-        """For tests: 3 layers of 16, 4 levels of up to 2^8 points."""
+        """Field for tests: 3 layers of 16 units, 4 levels of up to 2^8 points."""
         return cls(width=16, depth=3, encoding=HashGrid(levels=4, base=2, growth=1.6, log2_size=8))
 
     @classmethod
     def paper(cls) -> Field:
-        """The semi-gradient paper's: 7 layers of 512, 14 levels of up to 2^18 points."""
+        """The semi-gradient paper's field: 7 layers of 512, 14 levels of up to 2^18."""
         return cls(width=512, depth=7, encoding=HashGrid())
 
     @property
     def inputs(self) -> int:
-        """Width of the first layer's input."""
-        return _PLAIN + (3 if self.reflection else 0) + self.encoding.width
+        """Number of inputs of the first layer."""
+        return _PLAIN_INPUTS + (3 if self.reflection else 0) + self.encoding.width
 
     @property
     def shapes(self) -> Shapes:
-        """Name and shape of each part of the vector, in order; the table first, where memory is aligned."""
+        """Name and shape of each part of the vector, in order.
+
+        The table comes first, where memory is aligned.
+        """
         widths = [self.inputs, *[self.width] * (self.depth - 1), 3]
         return {_TABLE: (self.encoding.size,)} | linear_layers("layer", widths)
 
     def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Weights of shape (n,): Xavier's uniform ones, no biases, a table within 1e-4 of 0."""
-        parts = [rng.uniform(-1e-4, 1e-4, self.encoding.size)]
+        """Weights of shape (n,): layers by Xavier, biases 0, a table within 1e-4 of 0."""
+        parts = [rng.uniform(-_TABLE_RANGE, _TABLE_RANGE, self.encoding.size)]
         parts += [xavier(rng, shape) for name, shape in self.shapes.items() if name != _TABLE]
         return np.concatenate(parts)
 
     def features(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Tensor:
-        """Inputs of the first layer, shape (k, inputs); the normal is that of the side that is seen.
+        """Inputs of the first layer, shape (k, inputs), with the normal of the seen side.
 
-        The sides of a wall differ in nothing else but the sign of a product, which layers as few as these learn too
-        slowly: light leaks through, and what leaks in is reflected again.
+        Otherwise the two sides of a wall would differ in the sign of a product only, which few layers learn slowly:
+        light would leak through the wall.
         """
         cosine = (query.direction * query.normal).sum(0)
         facing = torch.where(cosine < 0, -query.normal, query.normal)
@@ -133,14 +143,14 @@ class Field:
         Parameters
         ----------
         weights : mapping of str to Tensor
-            What `split` makes of the vector.
+            Parts of the vector, from `split`.
         query : Query
-            Where, k points.
+            The k points.
         lookup : callable
             ``lookup(points, table)``: `HashGrid.lookup`, or Dr.Jit's.
         mixed : bool
-            Run the hidden layers in bfloat16, the first and the last, which have positions and radiances to resolve,
-            in float32.
+            Run the hidden layers in bfloat16. The first and the last, which resolve positions and radiances, stay in
+            float32.
 
         Returns
         -------
@@ -157,7 +167,7 @@ class Field:
 
 
 def linear_layers(name: str, widths: list[int]) -> Shapes:
-    """Shapes of the weights and biases of linear layers between these widths."""
+    """Shapes of the weights and biases of linear layers of these sizes."""
     shapes: Shapes = {}
     for i, (before, after) in enumerate(pairwise(widths)):
         shapes[f"{name}{i}.weight"] = (after, before)
@@ -166,9 +176,10 @@ def linear_layers(name: str, widths: list[int]) -> Shapes:
 
 
 def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Xavier's uniform weights of a matrix, zeros of a bias; flat."""
+    """Uniform weights of a matrix by Xavier Glorot's rule, zeros of a bias; flat."""
     if len(shape) == 1:
         return np.zeros(shape)
+    # Glorot and Bengio, AISTATS 2010, equation 16.
     limit = math.sqrt(6 / sum(shape))
     return rng.uniform(-limit, limit, math.prod(shape))
 

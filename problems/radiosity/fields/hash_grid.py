@@ -1,4 +1,4 @@
-"""Multi-resolution hash encoding of positions: Dr.Jit's where it compiles, else the same in torch."""
+"""Multi-resolution hash encoding of positions, in Dr.Jit and in torch."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from torch import Tensor
 
 from invopt.plugin import integer, real, require
 from invopt.rendering.backend import Backend, active
-from invopt.rendering.frozen import owned
+from invopt.rendering.recorded import owned
 
 __all__ = ["HashGrid"]
 
+# Cells a side above which single precision, of 24 bits, does not tell positions within a cell apart.
 _FINEST = 2**22
-
+# Factors of the hash (Müller et al. 2022, equation 4).
 _PRIMES = (1, 2654435761, 805459861)
 
 
 @frozen(kw_only=True)
 class HashGrid:
-    """Features interpolated in grids of growing resolution, those too large for a table hashed into it [1]_.
+    """Features interpolated in grids of growing resolution [1]_.
+
+    Grids too large for a table are hashed into it.
 
     Parameters
     ----------
     levels : int, default 14
-        Grids.
+        Number of grids.
     features : int, default 2
-        Numbers a grid point holds; even.
+        Numbers of a grid point; even.
     base : int, default 2
-        Vertices a side of the coarsest grid.
+        Vertices along a side of the coarsest grid.
     growth : float, default 2
         Ratio of successive resolutions, > 1.
     log2_size : int, default 18
-        Logarithm of the largest number of points a level keeps.
+        Binary logarithm of the largest number of points of a level.
 
     References
     ----------
@@ -52,7 +55,7 @@ class HashGrid:
     def __attrs_post_init__(self) -> None:
         if self.features % 2:
             raise ValueError(f"'features' must be even: {self.features}")
-        # Dr.Jit's grid asks for the first, and single precision tells no more cells apart than the second.
+        # Dr.Jit's grid requires the first; `_FINEST` explains the second.
         require("features", 2**self.log2_size % self.features == 0, "a power of 2, up to 2^log2_size", self.features)
         finest = self.base * self.growth ** min(self.levels - 1, 64)
         require("levels", finest <= _FINEST, f"few enough for a finest grid of {_FINEST} cells a side", self.levels)
@@ -68,14 +71,14 @@ class HashGrid:
         return self.features * sum(points for _, _, points in self._plan())
 
     def lookup(self, points: Tensor, table: Tensor) -> Tensor:
-        """Features in torch.
+        """Look up features in torch.
 
         Parameters
         ----------
         points : Tensor, shape (3, k)
             Positions in [0, 1]^3.
         table : Tensor, shape (size,)
-            The numbers of all levels.
+            Numbers of all levels.
 
         Returns
         -------
@@ -91,12 +94,15 @@ class HashGrid:
         return torch.cat(parts)
 
     def lookup_drjit(self, points: Tensor, table: Tensor) -> Tensor:
-        """The same by Dr.Jit, in one kernel each way; needs an active compiled backend."""
+        """Look up features by Dr.Jit, in one kernel each way.
+
+        Needs an active compiled backend.
+        """
         found: Tensor = _DrJitLookup.apply(points, table, self)  # type: ignore[no-untyped-call]
         return found
 
     def encoding(self) -> Any:
-        """Dr.Jit's encoding of this kind."""
+        """Dr.Jit's encoding with these parameters."""
         import drjit.nn
         import mitsuba as mi
 
@@ -111,7 +117,10 @@ class HashGrid:
         )
 
     def _plan(self) -> list[tuple[float, int, int]]:
-        """Of each level: scale from [0, 1] to its grid, vertices a side, points kept. As Dr.Jit lays it out."""
+        """Scale from [0, 1] to the grid, vertices a side, and points kept, of each level.
+
+        The layout is that of Dr.Jit.
+        """
         plan = []
         for level in range(self.levels):
             scale = 2 ** (level * math.log2(self.growth)) * self.base - 1
@@ -122,7 +131,7 @@ class HashGrid:
 
     @staticmethod
     def _corners(points: Tensor, scale: float, resolution: int, count: int) -> tuple[Tensor, Tensor]:
-        """Indices and weights of the 8 corners around each position, both of shape (8, k)."""
+        """Indices and weights of the 8 corners around each position, shape (8, k)."""
         with torch.no_grad():
             place = points * scale + 0.5
             low = place.floor()
@@ -135,13 +144,16 @@ class HashGrid:
             else:
                 index = key[0]
                 for axis in (1, 2):
-                    # As the unsigned 32-bit product it is elsewhere.
+                    # An unsigned 32-bit product, as in Dr.Jit.
                     index = index ^ (key[axis] * _PRIMES[axis] & 0xFFFFFFFF)
             return index % count, weight
 
 
 class _DrJitLookup(torch.autograd.Function):
-    """Lookup and its derivative with respect to the table; recomputed backwards, so that nothing is kept."""
+    """Lookup and its derivative with respect to the table.
+
+    The lookup is computed again backwards, so that nothing is kept.
+    """
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, grid: HashGrid) -> Tensor:
@@ -160,10 +172,13 @@ class _DrJitLookup(torch.autograd.Function):
 
 @cache
 def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
-    """Lookup in a grid and its derivative, each traced once: that takes longer than running it for some thousands."""
+    """Lookup in a grid and its derivative, each traced once.
+
+    Tracing takes longer than running for some thousand points.
+    """
     import drjit as dr
 
-    # Made here, for its first table is of random numbers, which no recording can hold.
+    # Made here: its first table has random numbers, which cannot be recorded.
     encoding = grid.encoding()
 
     def lookup(points: list[Any], table: Any) -> Any:
@@ -183,7 +198,7 @@ def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
 
 
 def _taken_over(rows: Tensor) -> list[Any]:
-    """Rows of a tensor in Dr.Jit's own memory, as what a recorded program is given must be."""
+    """Rows of a tensor in Dr.Jit's own memory, as recorded programs need."""
     import mitsuba as mi
 
     return [owned(mi.Float(row)) for row in rows.detach().contiguous()]

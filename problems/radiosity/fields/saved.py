@@ -1,4 +1,4 @@
-"""A trained field as a file, usable without the scene it was trained in, and without Mitsuba."""
+"""A trained field in a file, usable without its scene and without Mitsuba."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class RadianceField:
     weights : Tensor, shape (n,)
         Its weights.
     low, extent : ndarray, shape (3,)
-        Corner and size of the box that positions are in.
+        Corner and size of the bounding box of positions.
     scene : str, default ""
-        What it was trained in, by name and a digest of its content.
+        Scene of the training: name and digest of the content.
 
     Examples
     --------
-    Save what a run found, and use it elsewhere::
+    Save the result of a run, and use it elsewhere::
 
         RadianceField.of(live, res.x).save("room.safetensors")
         RadianceField.load("room.safetensors").radiance(p, w, n, albedo)
@@ -57,7 +57,7 @@ class RadianceField:
 
     @classmethod
     def of(cls, live: Any, x: ArrayLike) -> RadianceField:
-        """The field of an open problem at the weights `x`; what a guide has learned is left out."""
+        """Field of an open problem at the weights `x`, without its guide."""
         problem = live.problem
         size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
         weights = torch.as_tensor(as_vector("x", x, size=problem.n)[:size], dtype=torch.float32)
@@ -66,16 +66,16 @@ class RadianceField:
         return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)
 
     def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:
-        """Reflected radiance; what the surface emits itself is to be added.
+        """Reflected radiance; emitted radiance is not included.
 
         Parameters
         ----------
         p : array_like, shape (k, 3)
-            Points on surfaces, in the scene's own units.
+            Points on surfaces, in units of the scene.
         w : array_like, shape (k, 3)
             Unit vectors towards the viewer.
         n : array_like, shape (k, 3)
-            Unit normals, of shading.
+            Unit shading normals.
         albedo : array_like, shape (k, 3)
             Diffuse reflectances.
 
@@ -86,7 +86,7 @@ class RadianceField:
         Raises
         ------
         ValueError
-            If the shapes are not those.
+            If a shape is another one.
         """
         given = {"p": p, "w": w, "n": n, "albedo": albedo}
         arrays = {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
@@ -102,7 +102,7 @@ class RadianceField:
         return radiance
 
     def save(self, path: str | Path) -> None:
-        """Write it as a safetensors file, in one go."""
+        """Write a safetensors file, replaced in one step."""
         from safetensors.torch import save_file
 
         header = {
@@ -121,7 +121,7 @@ class RadianceField:
 
     @classmethod
     def load(cls, path: str | Path) -> RadianceField:
-        """Read what `save` wrote; `CheckpointError` for another file, or one of another version."""
+        """Read a file of `save`; `CheckpointError` for another file or version."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -139,10 +139,10 @@ class RadianceField:
             part = parts[name]
             if part.shape != shape:
                 raise CheckpointError(
-                    f"{str(path)!r} has {name!r} of shape {tuple(part.shape)}, and its field one of {shape}"
+                    f"{str(path)!r} has {name!r} of shape {tuple(part.shape)}, but its field needs {shape}"
                 )
             if part.dtype != torch.float32 or not part.isfinite().all():
-                raise CheckpointError(f"{str(path)!r} has {name!r} that is not of finite 32-bit numbers")
+                raise CheckpointError(f"{str(path)!r} has {name!r} with numbers that are not finite 32-bit floats")
         if low.shape != (3,) or extent.shape != (3,) or not (np.isfinite(low).all() and (extent > 0).all()):
             raise CheckpointError(f"{str(path)!r} has no box: low {low}, extent {extent}")
         weights = torch.cat([part.reshape(-1) for part in parts.values()])
@@ -152,7 +152,7 @@ class RadianceField:
 def _header(path: str | Path, text: str) -> dict[str, Any]:
     header = json.loads(text)
     if not isinstance(header, dict):
-        raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
+        raise CheckpointError(f"{str(path)!r} is not a radiance field of invopt")
     _check_format(path, str(header.get("format", "")))
     return header
 
@@ -160,11 +160,11 @@ def _header(path: str | Path, text: str) -> dict[str, Any]:
 def _check_format(path: str | Path, found: str) -> None:
     name, _, version = found.rpartition(" ")
     if name != _NAME:
-        raise CheckpointError(f"{str(path)!r} is no radiance field of invopt's")
+        raise CheckpointError(f"{str(path)!r} is not a radiance field of invopt")
     if version != str(Field.version):
         raise CheckpointError(
-            f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the "
-            f"inputs of the network differ; train it anew, or load it with the invopt that saved it"
+            f"{str(path)!r} is a radiance field of version {version}, but this is version {Field.version}, whose "
+            f"network has other inputs: train it again, or load it with the invopt that saved it"
         )
 
 

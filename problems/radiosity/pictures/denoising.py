@@ -1,4 +1,4 @@
-"""OptiX's denoiser. Import with the backend "cuda" active."""
+"""Denoising by OptiX. Import with the backend "cuda" active."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ mi: Any = mitsuba
 
 
 def denoised(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A picture of shape (height, width, 3) through OptiX's denoiser."""
+    """Denoise a picture of shape (height, width, 3) by OptiX's denoiser."""
     height, width, _ = picture.shape
     denoiser = mi.OptixDenoiser(mi.ScalarVector2u(width, height))
     return np.array(denoiser(mi.TensorXf(picture)), dtype=np.float32)

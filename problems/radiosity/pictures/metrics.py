@@ -1,4 +1,4 @@
-"""How far a picture is from its reference."""
+"""Errors of a picture against its reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from invopt.exceptions import InvoptError
 
 __all__ = ["Errors", "compare", "flip", "has_flip"]
 
-# Keeps black pixels from counting without limit, as in the papers' loss.
+# Added to the reference, so that black pixels have finite weight; as in the papers' loss.
 _EPSILON = 1e-2
 
 
@@ -51,7 +51,7 @@ def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_]
     picture, reference : array_like, shape (height, width, 3)
         Linear RGB.
     exclude : ndarray of bool, shape (height, width), optional
-        Pixels left out, such as those that show an emitter, which no cache has to learn.
+        Pixels left out, such as those of an emitter, which the field does not learn.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_]
     Raises
     ------
     ValueError
-        If the shapes differ, or nothing is left.
+        If the shapes differ, or no pixel is left.
     """
     found, target = np.asarray(picture, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if found.shape != target.shape:
@@ -84,24 +84,24 @@ def has_flip() -> bool:
 
 
 def flip(picture: ArrayLike, reference: ArrayLike) -> float:
-    """Mean HDR-FLIP of a picture: how much an eye would notice.
+    """Mean HDR-FLIP of a picture: the difference that a viewer perceives.
 
-    The eye of someone who flips between the picture and the reference [1]_.
+    The viewer alternates between the picture and the reference [1]_.
 
     Parameters
     ----------
     picture, reference : array_like, shape (height, width, 3)
-        Linear RGB; what is negative counts as black.
+        Linear RGB; negative values count as black.
 
     Returns
     -------
     float
-        From 0, alike, to 1; the range of exposures is that of the reference.
+        From 0 (equal) to 1. The range of exposures is that of the reference.
 
     Raises
     ------
     InvoptError
-        Where flip-evaluator is not installed; `has_flip` tells.
+        If flip-evaluator is not installed; see `has_flip`.
 
     References
     ----------

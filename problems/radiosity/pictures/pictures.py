@@ -1,4 +1,4 @@
-"""Pictures of a field and of its scene, made in parts that fit into memory."""
+"""Pictures of a field and its scene, made in parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..seeds import seed_of
 
 __all__ = ["Sensor", "View", "emitting", "of_field", "path_traced"]
 
-# A camera of the scene, or the description of another.
+# Index of a camera of the scene, or the description of another one.
 Sensor = int | Mapping[str, Any]
-# Queries of the field that are in memory at once, by kind of device.
-_CHUNK = {"cuda": 2**21, "cpu": 2**18}
+# Queries of the field in memory at once, by device: a query of the paper's field takes 512 numbers a layer, 2 kB.
+_QUERIES_AT_ONCE = {"cuda": 2**21, "cpu": 2**18}
 
 
 class View(NamedTuple):
-    """What is seen: a camera, width and height in pixels, rays through each of them, their seed."""
+    """Camera, width and height in pixels, rays per pixel, and their seed."""
 
     sensor: Sensor
     size: tuple[int, int]
@@ -34,7 +34,7 @@ class View(NamedTuple):
 
     @classmethod
     def checked(cls, sensor: Sensor, size: Any, spp: int, seed: int) -> View:
-        """A view, or what is wrong with it; which cameras there are the scene knows."""
+        """Return a view, or raise; whether the camera exists is checked by the scene."""
         require("spp", as_integer("spp", spp) >= 1, ">= 1", spp)
         require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
         try:
@@ -46,7 +46,7 @@ class View(NamedTuple):
 
 
 def of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:
-    """Left side, or with `m` > 0 incident directions the right side; shape (height, width, 3)."""
+    """Left side, or with `m` > 0 directions the right side, shape (height, width, 3)."""
 
     def rows(first: int, pixels: int) -> Tensor:
         return _of_field(live, weights, view, m, first, pixels)
@@ -83,7 +83,10 @@ def path_traced(live: OpenScene, view: View, depth: int) -> NDArray[np.float32]:
 
 
 def emitting(live: OpenScene, view: View) -> NDArray[np.bool_]:
-    """Pixels in which, or next to which, an emitter is seen, shape (height, width); none where all of them do."""
+    """Pixels that show an emitter, and their neighbours, shape (height, width).
+
+    None if all of them do.
+    """
 
     def rows(first: int, pixels: int) -> Tensor:
         point, _, gathered = live.transport.camera(view.sensor, first, pixels, view.spp, first, view.size)
@@ -94,13 +97,13 @@ def emitting(live: OpenScene, view: View) -> NDArray[np.bool_]:
     found = _assemble(live, rows, view, view.spp)[..., 0] > 0
     if found.all():
         return np.zeros_like(found)
-    # Rays miss an emitter that covers a corner of a pixel only.
+    # Rays may miss an emitter that covers a corner of a pixel only.
     return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
 
 
 def _assemble(live: OpenScene, rows: Callable[[int, int], Tensor], view: View, per_pixel: int) -> NDArray[np.float32]:
     width, height = view.size
-    step = max(1, _CHUNK[live.device.type] // per_pixel)
+    step = max(1, _QUERIES_AT_ONCE[live.device.type] // per_pixel)
     parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]
     picture: NDArray[np.float32] = torch.cat(parts).view(height, width, 3).numpy()
     return picture

@@ -1,4 +1,4 @@
-"""Path-traced references, kept on disk: they take longer than what is compared with them."""
+"""Path-traced reference pictures, cached on disk."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ..open_scene import OpenScene
 
 __all__ = ["ENVIRONMENT", "cache_folder", "reference"]
 
+# Variable that names the folder of references.
 ENVIRONMENT = "INVOPT_CACHE_DIR"
 
 
 def cache_folder() -> Path:
-    """Where references are kept: INVOPT_CACHE_DIR, else the user's cache."""
+    """Folder of references: INVOPT_CACHE_DIR, else the cache of the user."""
     own = os.environ.get(ENVIRONMENT)
     if own:
         return Path(own)
@@ -43,7 +44,7 @@ def reference(
     live : OpenScene
         The open scene.
     sensor : int, default 0
-        Which camera.
+        Index of the camera.
     spp : int, default 1024
         Paths through a pixel.
     depth : int, default 64
@@ -51,7 +52,7 @@ def reference(
     size : (int, int), optional
         Width and height, instead of the camera's.
     seed : int, default 2**31
-        Seed, at least 2**31, where that of no training lies.
+        Seed, at least 2**31, which no training uses.
     cache : Path, optional
         Folder, instead of `cache_folder`.
 
@@ -61,7 +62,7 @@ def reference(
     """
     if seed < FIRST_REFERENCE_SEED:
         raise ValueError(f"'seed' of a reference must be >= 2**31: {seed}")
-    # A reference of the scene and of nothing else: Mitsuba's transforms have no form of their own in JSON.
+    # A reference depends on the scene and the view only. Transforms of Mitsuba have no form in JSON.
     facts = [live.problem.scene_label, repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
     key = digest([*facts, int(seed)], "the reference")[:24]
     path = (cache_folder() if cache is None else Path(cache)) / f"reference-{key}.npy"

@@ -1,4 +1,4 @@
-"""Frames along a path of the camera."""
+"""Frames along a path of a camera."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from invopt.rendering.descriptions import camera
 
 __all__ = ["path_between", "write_frames"]
 
-# Frames in the strip that shows them side by side.
-_SHOWN = 6
+# Frames of the strip that shows some side by side: as many as fit a page.
+_FRAMES_OF_STRIP = 6
+# Degree of the spline through the stops: speed and acceleration are continuous.
+_SPLINE_DEGREE = 3
 
 
 def path_between(
@@ -29,11 +31,11 @@ def path_between(
     Parameters
     ----------
     stops : sequence of (origin, target)
-        Two or more places and what is looked at from there.
+        Two or more positions, each with the point that the camera looks at.
     frames : int
-        Cameras, at least 2, the first and the last at the ends.
+        Number of cameras, at least 2. The first and the last are at the ends.
     up : (float, float, float), default (0, 1, 0)
-        What is upwards.
+        Upward direction.
     **view
         ``fov``, ``width`` and ``height`` of every camera; see `invopt.rendering.descriptions.camera`.
 
@@ -45,9 +47,9 @@ def path_between(
     from scipy.interpolate import make_interp_spline
 
     if len(stops) < 2 or frames < 2:
-        raise ValueError(f"a path takes two stops and two frames at least: {len(stops)} and {frames}")
+        raise ValueError(f"a path needs at least two stops and two frames: {len(stops)} and {frames}")
     points = np.array([np.concatenate([np.asarray(origin), np.asarray(target)]) for origin, target in stops])
-    spline = make_interp_spline(np.linspace(0, 1, len(points)), points, k=min(3, len(points) - 1))
+    spline = make_interp_spline(np.linspace(0, 1, len(points)), points, k=min(_SPLINE_DEGREE, len(points) - 1))
     for place in spline(np.linspace(0, 1, frames)):
         yield camera(origin=place[:3].tolist(), target=place[3:].tolist(), up=up, **view)
 
@@ -55,7 +57,9 @@ def path_between(
 def write_frames(
     live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
 ) -> list[Path]:
-    """Render the field from each camera into ``frame_0000.png`` and so on, and some of them side by side.
+    """Render the field from each camera into numbered PNG files.
+
+    They are called ``frame_0000.png`` and so on; ``strip.png`` shows some of them side by side.
 
     Parameters
     ----------
@@ -64,7 +68,7 @@ def write_frames(
     x : array_like, shape (n,)
         Weights.
     cameras : iterable of dict
-        Such as `path_between` gives.
+        For example those of `path_between`.
     out : Path
         Folder.
     **options
@@ -73,7 +77,7 @@ def write_frames(
     Returns
     -------
     list of Path
-        The frames, numbered as a video encoder takes them, and ``strip.png``.
+        The frames, numbered for a video encoder, and ``strip.png``.
     """
     import matplotlib.image
 
@@ -87,7 +91,7 @@ def write_frames(
         matplotlib.image.imsave(path, picture)
         written.append(path)
         shown.append(picture)
-    chosen = np.unique(np.linspace(0, len(shown) - 1, _SHOWN).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(shown) - 1, _FRAMES_OF_STRIP).round().astype(int))
     strip = out / "strip.png"
     matplotlib.image.imsave(strip, np.concatenate([shown[i] for i in chosen], axis=1))
     return [*written, strip]

@@ -1,4 +1,4 @@
-"""Directions that light arrives from, and what weighs them. Import with a backend active."""
+"""Directions of incident light and their weights. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from .mixture import Mixture
 
 __all__ = ["GUIDED_SHARE", "Directions", "Drawn"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Share of the guide in a mixture with the BSDF.
+# Share of the guide in a mixture with the BSDF: half each, so that the second
+# moment is at most twice that of either alone.
 GUIDED_SHARE = 0.5
 
 
 class Drawn(NamedTuple):
-    """Directions drawn at interactions: local direction, BSDF cosine / density, and the density, 0 if specular."""
+    """Directions drawn at interactions.
+
+    Local direction; BSDF times cosine over density; density, which is 0 if specular.
+    """
 
     wo: Any
     factor: Any
@@ -35,7 +39,7 @@ class Directions:
     scene : mitsuba.Scene
         A loaded scene.
     sampling : {"uniform", "bsdf", "nee", "guided"}
-        How they are drawn.
+        How directions are drawn.
     """
 
     def __init__(self, scene: Any, sampling: str) -> None:
@@ -49,7 +53,7 @@ class Directions:
         return self.sampling in ("nee", "guided")
 
     def draw(self, here: Any, sampler: Any, mixture: Mixture | None) -> Drawn:
-        """One direction at each interaction."""
+        """Draw one direction at each interaction."""
         scattered = here.bsdf().sample(self._context, here, sampler.next_1d(), sampler.next_2d())
         by_bsdf = self._from_bsdf(*scattered)
         if self.sampling == "uniform":
@@ -64,10 +68,10 @@ class Directions:
         return Drawn(sample.wo, dr.select(dr.isfinite(weight), weight, 0), dr.select(specular, 0, sample.pdf))
 
     def _uniform(self, here: Any, sampler: Any, by_bsdf: Drawn) -> Drawn:
-        """Uniform over the hemisphere of the viewer, or the sphere where light is let through.
+        """Uniform over the hemisphere of the viewer, or the whole sphere if transmitting.
 
-        Where a BSDF has a specular lobe beside others, as plastic has, no uniform direction ever finds it: there
-        directions are the BSDF's.
+        A uniform direction never finds a specular lobe. Where a BSDF has one beside others, as plastic has, directions
+        are drawn from the BSDF.
         """
         flags = here.bsdf().flags()
         drawn = sampler.next_2d()
@@ -85,7 +89,10 @@ class Directions:
         )
 
     def _mixed(self, here: Any, sampler: Any, by_bsdf: Drawn, mixture: Mixture) -> Drawn:
-        """Half the guide's, half the BSDF's, each weighted by the density of both together."""
+        """Half of the directions by the guide, half by the BSDF.
+
+        Each is weighted by the density of the mixture.
+        """
         guided = sampler.next_1d() < GUIDED_SHARE
         theirs = here.to_local(mixture.sample(sampler.next_1d(), sampler.next_2d()))
         wo = dr.select(guided, theirs, by_bsdf.wo)
@@ -106,7 +113,7 @@ class Directions:
         return (1 - GUIDED_SHARE) * density + GUIDED_SHARE * mixture.density(here.to_world(wo))
 
     def next_event(self, here: Any, sampler: Any, mixture: Mixture | None) -> Any:
-        """Light of a sampled emitter, weighted against finding it by direction (power heuristic)."""
+        """Light of a sampled emitter, weighted by the power heuristic."""
         sample, light = self.scene.sample_emitter_direction(here, sampler.next_2d(), True)
         wo = here.to_local(sample.d)
         value, density = here.bsdf().eval_pdf(self._context, here, wo)
@@ -115,11 +122,16 @@ class Directions:
         return dr.select(sample.pdf > 0, value * light * weight, 0)
 
     def weight_of_hit(self, here: Any, density: Any, there: Any) -> Any:
-        """Weight of an emitter found by direction; 1 for a specular one, which no emitter sample could take."""
+        """Weight of an emitter found by direction.
+
+        It is 1 for a specular direction, which sampling of emitters cannot find.
+        """
         towards = mi.DirectionSample3f(self.scene, there, here)
         other = self.scene.pdf_emitter_direction(here, towards)
         return dr.select(density > 0, _power(density, dr.select(dr.isfinite(other), other, 0)), 1)
 
 
+# Power heuristic with exponent 2 (Veach and Guibas, "Optimally Combining Sampling Techniques for Monte Carlo
+# Rendering", SIGGRAPH 1995).
 def _power(first: Any, second: Any) -> Any:
     return first * first / (first * first + second * second)

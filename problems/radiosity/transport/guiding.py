@@ -1,4 +1,4 @@
-"""Neural path guiding: a network that says, at each point, where light comes from."""
+"""Neural path guiding: a network for the directions of incident light."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ from ..fields.field import Shapes, linear_layers, xavier
 
 __all__ = ["Guide", "Lobes"]
 
-# Of a mean direction (3), a concentration, a share.
+# Numbers of a lobe: mean direction (3), concentration, share.
 _PER_LOBE = 5
-# Beyond it a lobe is narrower than what float32 resolves.
-_LARGEST = 1e4
+# Range of concentrations. The largest is of a lobe 0.01 wide in radians (1 / sqrt(1e4)), where 1 - cosine is 5e-5 and
+# float32 still has three digits of it; the smallest is nearly uniform, and keeps its logarithm finite.
+_LEAST_CONCENTRATION, _MOST_CONCENTRATION = 1e-2, 1e4
+# Added to a sum of light, so that a point without light divides by no 0.
+_LEAST_LIGHT = 1e-8
 
 
 class Lobes(NamedTuple):
-    """Mixtures of von Mises-Fisher densities at n points: shares and concentrations (n, k), means (n, k, 3)."""
+    """Mixtures of von Mises-Fisher densities at n points.
+
+    Shares and concentrations of shape (n, k), means (n, k, 3).
+    """
 
     shares: Tensor
     concentrations: Tensor
     means: Tensor
 
     def log_density(self, directions: Tensor) -> Tensor:
-        """Logarithm of the densities, per solid angle, of directions of shape (n, m, 3); shape (n, m)."""
+        """Logarithm of the density per solid angle, shape (n, m).
+
+        `directions` have shape (n, m, 3).
+        """
         cosine = torch.einsum("nmc,nkc->nmk", directions, self.means)
         kappa = self.concentrations.unsqueeze(1)
         log_norm = kappa.log() - math.log(2 * math.pi) - torch.log1p(-torch.exp(-2 * kappa))
@@ -42,7 +51,9 @@ class Lobes(NamedTuple):
 
 @frozen(kw_only=True)
 class Guide:
-    """Small network from the field's inputs to a mixture of von Mises-Fisher lobes over world directions [1]_.
+    """Network from the inputs of the field to von Mises-Fisher lobes [1]_.
+
+    The lobes are of directions in the world.
 
     Parameters
     ----------
@@ -53,9 +64,9 @@ class Guide:
     lobes : int, default 8
         Lobes of the mixture.
     first : int, default 1000
-        Step from which it learns.
+        Step from which the guide learns.
     last : int, default 5000
-        Step up to which it does; it is used from halfway on.
+        Step up to which it learns. It is used from the middle between both on.
 
     References
     ----------
@@ -76,11 +87,11 @@ class Guide:
         return linear_layers("guide", [inputs, *[self.width] * (self.depth - 1), self.lobes * _PER_LOBE])
 
     def initial(self, rng: np.random.Generator, inputs: int) -> NDArray[np.float64]:
-        """Weights to start with, shape (n,)."""
+        """Initial weights, shape (n,)."""
         return np.concatenate([xavier(rng, shape) for shape in self.shapes(inputs).values()])
 
     def learns(self, step: int) -> bool:
-        """Whether it is trained at a step."""
+        """Whether the guide is trained at a step."""
         return self.first <= step < self.last
 
     def guides(self, step: int) -> bool:
@@ -95,13 +106,13 @@ class Guide:
         last = self.depth - 1
         found = functional.linear(hidden, weights[f"guide{last}.weight"], weights[f"guide{last}.bias"])
         found = found.view(-1, self.lobes, _PER_LOBE)
-        # Fixed offsets spread the lobes over the sphere, or all would begin, and learn, alike.
+        # Fixed offsets spread the lobes over the sphere. Otherwise all would start, and learn, alike.
         means = functional.normalize(found[..., :3] + self._spread(found), dim=2)
-        concentrations = (functional.softplus(found[..., 3] + 1) + 1e-2).clamp(max=_LARGEST)
+        concentrations = (functional.softplus(found[..., 3] + 1) + _LEAST_CONCENTRATION).clamp(max=_MOST_CONCENTRATION)
         return Lobes(found[..., 4].softmax(1), concentrations, means)
 
     def loss(self, lobes: Lobes, directions: Tensor, values: Tensor) -> Tensor:
-        """Cross entropy of the mixtures to the light that arrives, its norm being unknown.
+        """Cross entropy of the mixtures to the incident light, up to its norm.
 
         Parameters
         ----------
@@ -110,15 +121,16 @@ class Guide:
         directions : Tensor, shape (n, m, 3)
             Directions drawn.
         values : Tensor, shape (n, m)
-            Light from there over the density of the direction, >= 0.
+            Light from each direction over its density, >= 0.
         """
-        share = values / (values.sum(1, keepdim=True) + 1e-8)
+        share = values / (values.sum(1, keepdim=True) + _LEAST_LIGHT)
         return -(share * lobes.log_density(directions)).sum(1).mean()
 
     def _spread(self, like: Tensor) -> Tensor:
         """Directions evenly over the sphere, shape (lobes, 3)."""
         number = torch.arange(self.lobes, device=like.device, dtype=like.dtype) + 0.5
         z = 1 - 2 * number / self.lobes
+        # A spiral that turns by the golden ratio.
         angle = math.pi * (1 + 5**0.5) * number
         radius = torch.sqrt(1 - z * z)
         return torch.stack([radius * angle.cos(), radius * angle.sin(), z], dim=1)

@@ -12,7 +12,7 @@ from .guiding import Lobes
 
 __all__ = ["Mixture"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
@@ -29,7 +29,7 @@ class Mixture:
         ]
 
     def sample(self, choice: Any, drawn: Any) -> Any:
-        """A direction: the lobe by `choice`, the place in it by `drawn`."""
+        """A direction: the lobe by `choice`, the position in it by `drawn`."""
         below = dr.zeros(mi.Float, dr.width(choice))
         kappa, mean = self._lobes[-1][1], self._lobes[-1][2]
         chosen = dr.full(mi.Bool, False, dr.width(choice))
@@ -54,5 +54,5 @@ class Mixture:
 
 
 def _gathered(columns: Tensor, index: Any) -> list[Any]:
-    """The columns of a tensor of shape (n, k) as Dr.Jit arrays, at the rows in `index`."""
+    """Columns of a tensor of shape (n, k) as Dr.Jit arrays, at the rows in `index`."""
     return [dr.gather(mi.Float, mi.Float(column.contiguous()) + 0, index) for column in columns.unbind(1)]

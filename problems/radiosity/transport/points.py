@@ -1,4 +1,4 @@
-"""Points on the surfaces of a scene, on either face of each. Import with a backend active."""
+"""Points on both faces of the surfaces of a scene. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ from ..checks import areas
 
 __all__ = ["Points", "lit_shares"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Views of a face that are looked at, fewer where there are many faces; paths of each, and their length.
-_VIEWS, _FEWEST_VIEWS, _ALL_VIEWS, _PATHS, _DEPTH = 128, 32, 2**14, 64, 16
+# Views of each face, so that a share has a standard error of at most 0.5 / sqrt(128) = 0.04; with many faces fewer, but
+# at least 32 (0.09), so that all together are about 2^14.
+_VIEWS, _FEWEST_VIEWS, _ALL_VIEWS = 128, 32, 2**14
+# Paths of each view, and their length.
+_PATHS, _DEPTH = 64, 16
 # Paths in memory at once.
-_CHUNK = 2**20
+_PATHS_AT_ONCE = 2**20
 
 
 class Points:
-    """Sampling of points on the surfaces that scatter, seen from directions uniform in solid angle.
+    """Sampling of points on surfaces that scatter, and directions to see them from.
+
+    The directions are uniform in solid angle.
+
 
     Parameters
     ----------
     scene : mitsuba.Scene
-        A loaded scene; one without such surfaces, or with instances is a `SceneError`.
+        A loaded scene. `SceneError` if it has no such surfaces, or instances.
     dark_density : float
-        Points per area of a face that sends no light, in (0, 1], where one that sends light everywhere has 1.
+        Points per area of a face without light, in (0, 1]; a face with light everywhere has 1.
     """
 
     def __init__(self, scene: Any, dark_density: float) -> None:
@@ -46,11 +52,11 @@ class Points:
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """What of Dr.Jit's a draw reads, beside the scene."""
+        """Arrays of Dr.Jit's that a draw reads, beside the scene."""
         return self._surfaces, self._front
 
     def draw(self, count: int, sampler: Any) -> Any:
-        """Interactions; one-sided surfaces are seen from their bright side only."""
+        """Draw interactions; one-sided surfaces are seen from their front only."""
         index = self._surfaces.sample(sampler.next_1d())
         shape = dr.gather(mi.ShapePtr, self.scene.shapes_dr(), index)
         place = shape.sample_position(0.0, sampler.next_2d())
@@ -61,15 +67,15 @@ class Points:
         sphere = mi.warp.square_to_uniform_sphere(mi.Point2f(drawn.x, halved))
         both = mi.has_flag(shape.bsdf().flags(), mi.BSDFFlags.BackSide)
         point.wi = dr.select(both, sphere, mi.warp.square_to_uniform_hemisphere(drawn))
-        # Or it would be drawn and traced anew for each of the directions.
+        # Otherwise it would be drawn and traced anew for each direction.
         dr.eval(point)
         return point
 
     def _met(self, place: Any, shape: Any) -> Any:
         """Interactions at places of shapes, as a ray meets them.
 
-        The place itself knows no tangents, which brushed metal and bumps turn with, and on some shapes other texture
-        coordinates. Where another surface lies in the same place, it has to do.
+        A sampled position has no tangents, which brushed metal and bumps need, and on some shapes other texture
+        coordinates. If another surface is at the same position, the sampled one is used.
         """
         found = _interaction(place, shape)
         above = found.spawn_ray(place.n).o
@@ -79,13 +85,16 @@ class Points:
         ray.maxt = reach
         met = self.scene.ray_intersect(ray)
         point = dr.select(met.is_valid() & (met.shape == shape), met, found)
-        # Where a ray ends is rounded more coarsely, enough to be outside of a lamp that is a ball seen from inside.
+        # The end of a ray is rounded more coarsely, and may be outside of a spherical lamp that is seen from inside.
         point.p, point.t = place.p, dr.zeros(mi.Float, dr.width(place.p))
         return point
 
 
 def lit_shares(scene: Any) -> NDArray[np.float64]:
-    """Share of the views of each shape's front and back, uniform by area and solid angle, in which any light is seen.
+    """Share of views of each face in which any light is seen, shape (n_shapes, 2).
+
+    Views are uniform by area and solid angle. Faces are front and back.
+
 
     Shape (n_shapes, 2). A view is dark if no path of several finds light from it.
     """
@@ -101,14 +110,17 @@ def lit_shares(scene: Any) -> NDArray[np.float64]:
     towards = point.to_world(local)
     ray = mi.Ray3f(point.spawn_ray(towards).o, -towards)
     dr.eval(ray)
-    step = _CHUNK // _PATHS
+    step = _PATHS_AT_ONCE // _PATHS
     lit = [_lit(scene, ray, first, min(step, faces * views - first)) for first in range(0, faces * views, step)]
     share: NDArray[np.float64] = np.concatenate(lit).reshape(len(scene.shapes()), 2, views).mean(2)
     return share
 
 
 def _lit(scene: Any, ray: Any, first: int, count: int) -> NDArray[np.bool_]:
-    """Whether any path along each of `count` rays from number `first` on finds light, shape (count,)."""
+    """Whether any path along each ray finds light, shape (count,).
+
+    The rays are `count` ones from number `first` on.
+    """
     sampler: Any = mi.load_dict({"type": "independent"})
     sampler.seed(1 + first, count * _PATHS)
     index = first + dr.repeat(dr.arange(mi.UInt32, count), _PATHS)

@@ -10,18 +10,20 @@ import mitsuba
 
 __all__ = ["follow", "is_specular"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Specular surfaces that a ray passes before it is given up.
+# Specular surfaces that a ray passes at most: six panes of glass.
 _MAX_SPECULAR = 12
 
 
 def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
-    """Where a ray ends, through specular surfaces; what passes, what they emit, whether there was none.
+    """Follow rays through specular surfaces.
 
-    `weigh` is the weight of what the first of them emits, which an emitter sample may have found too.
+    Returns where they end, what passes, what the surfaces emit, and whether there was none.
+
+    `weigh` is the weight of the emission of the first surface, which sampling of emitters may have found too.
     """
     context, count = mi.BSDFContext(), dr.width(ray)
     passed, gathered = mi.Color3f(dr.ones(mi.Float, count)), mi.Color3f(dr.zeros(mi.Float, count))

@@ -1,4 +1,7 @@
-"""Light in a Mitsuba scene: points on surfaces, directions, what arrives from them. Import with a backend active."""
+"""Light transport in a Mitsuba scene. Import with a backend active.
+
+It samples points on surfaces, directions, and the light that arrives from them.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt.rendering.recorded import Recorded
+
 from ..checks import check_emitters, check_media
 from ..fields.query import Incident, Query
 from .directions import Directions
 from .guiding import Lobes
 from .mixture import Mixture
 from .points import Points
-from .recorded import Recorded
 from .specular import follow, is_specular
 from .views import camera_of, film_size, rays
 
 __all__ = ["Transport"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
+
+# Smallest size of the box of positions, which is 0 across a flat scene.
+_LEAST_EXTENT = 1e-9
+# Length of paths from which on Russian roulette ends some.
+_ROULETTE_DEPTH = 24
+# Local direction 30 degrees from the normal, between both tangents.
+_FROM_ABOVE = (0.353553, 0.353553, 0.866025)
 
 
 class Transport:
@@ -35,13 +46,13 @@ class Transport:
     Parameters
     ----------
     scene : mitsuba.Scene
-        A loaded scene; one with participating media, without surfaces, or with instances is a `SceneError`.
+        A loaded scene. `SceneError` if it has participating media, no surfaces, or instances.
     sampling : {"uniform", "bsdf", "nee", "guided"}
         How incident directions are drawn.
     media : {"refuse", "ignore"}, default "refuse"
-        What to do about participating media.
+        What to do with participating media.
     bounces : int, default 1
-        How often light is reflected on the right side before the field is asked.
+        Reflections on the right side before the field is used.
     dark_density : float, default 1
         See `Points`.
     """
@@ -61,19 +72,22 @@ class Transport:
         box = scene.bbox()
         self._programs: dict[tuple[int, int], Recorded] = {}
         self._low = np.array(box.min, dtype=np.float64).ravel()
-        self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, 1e-9)
+        self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, _LEAST_EXTENT)
 
     @property
     def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest corner and size of what is scaled to the unit cube, both of shape (3,)."""
+        """Lowest corner and size of the box of positions, both of shape (3,)."""
         return self._low, self._extent
 
     def points(self, count: int, seed: Any) -> Any:
-        """Interactions on the surfaces that scatter, seen from directions uniform in solid angle."""
+        """Draw interactions on surfaces that scatter, seen from uniform directions."""
         return self._points.draw(count, self._seeded(seed, count))
 
     def batch(self, count: int, m: int, first: int, second: int) -> tuple[Query, Tensor, Incident]:
-        """`points` of the `first` seed, what they emit, and what is `incident` there with the `second`; traced once."""
+        """`points`, their emission, and `incident` light there, in a recorded program.
+
+        The points have the `first` seed, the light has the `second`.
+        """
         if (count, m) not in self._programs:
             self._programs[count, m] = Recorded(self._program(count, m))
         seeds = (dr.opaque(mi.UInt32, seed) for seed in (first, second))
@@ -89,11 +103,11 @@ class Transport:
         return arrays
 
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
-        """What the field is told of interactions; what they emit, (3, k); whether the field is asked there, (k,)."""
+        """Inputs of the field at interactions; emission (3, k); whether it is used (k,)."""
         return self._as_query(self._queried(point), dr.width(point.p))
 
     def incident(self, point: Any, m: int, seed: int, lobes: Lobes | None = None) -> Incident:
-        """Light arriving at interactions from `m` directions each."""
+        """Light that arrives at interactions from `m` directions each."""
         return self._as_incident(self._arriving(point, m, seed, lobes), dr.width(point.p) * m)
 
     def _queried(self, point: Any) -> list[Any]:
@@ -115,9 +129,12 @@ class Transport:
         return [*self._described(there), weight, known, direct, direction]
 
     def _bounced(self, here: Any, sampler: Any, mixture: Mixture | None) -> tuple[Any, Any, Any, Any, Any]:
-        """Where one direction each leads; how the field counts there, what it emits, what was sampled; the direction.
+        """Next interactions by one direction each.
 
-        All of it as it is reflected here.
+        With them come the weight of the field there, emission, sampled light, and the direction.
+
+
+        All of it is weighted by the reflection here.
         """
         drawn = self._directions.draw(here, sampler, mixture)
         direction = here.to_world(drawn.wo)
@@ -147,10 +164,10 @@ class Transport:
     def camera(
         self, sensor: Any, first: int, pixels: int, spp: int, seed: int, size: tuple[int, int] | None = None
     ) -> tuple[Any, Tensor, Tensor]:
-        """Interactions seen by `pixels` pixels from number `first` on, `spp` rays each, pixel slowest.
+        """Interactions seen by `pixels` pixels from number `first` on, `spp` rays each.
 
-        Specular surfaces are looked through. With them come what lets the light through and what emits in between,
-        both of shape (3, pixels * spp).
+        Pixels are the slower index. Rays pass through specular surfaces. The other results are the transmission of
+        these and their emission, both of shape (3, pixels * spp).
         """
         sampler = self._seeded(seed, pixels * spp)
         ray, weight = rays(camera_of(self.scene, sensor), first, pixels, spp, sampler, size)
@@ -170,10 +187,13 @@ class Transport:
         depth: int,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Path-traced radiance of pixels, shape (pixels, 3): the mean of `spp` paths in the square of the pixel."""
+        """Path-traced radiance of pixels, shape (pixels, 3).
+
+        The mean of `spp` paths in the square of each pixel.
+        """
         sampler = self._seeded(seed, pixels * spp)
         ray, weight = rays(camera_of(self.scene, sensor), first, pixels, spp, sampler, size)
-        integrator = mi.load_dict({"type": "path", "max_depth": depth, "rr_depth": min(depth, 24)})
+        integrator = mi.load_dict({"type": "path", "max_depth": depth, "rr_depth": min(depth, _ROULETTE_DEPTH)})
         found, _, _ = integrator.sample(self.scene, sampler, ray)
         radiance = found * weight
         dr.eval(radiance)
@@ -185,13 +205,13 @@ class Transport:
         return film_size(camera_of(self.scene, sensor))
 
     def _follow(self, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
-        """Where a ray ends; see `follow`, which scenes without specular surfaces do not need."""
+        """End of a ray; `follow` is not needed without specular surfaces."""
         if self._has_specular:
             return follow(self.scene, ray, sampler, weigh)
         return self.scene.ray_intersect(ray), mi.Color3f(1), mi.Color3f(0), mi.Bool(True)
 
     def _asked(self, point: Any) -> Any:
-        """Whether light is reflected here towards the viewer in a way that the field holds."""
+        """Whether the field holds the light reflected here towards the viewer."""
         flags = point.bsdf().flags()
         faces = mi.has_flag(flags, mi.BSDFFlags.BackSide) | (point.wi.z > 0)
         return point.is_valid() & faces & mi.has_flag(flags, mi.BSDFFlags.Smooth)
@@ -199,11 +219,11 @@ class Transport:
     def _described(self, point: Any) -> list[Any]:
         place = (point.p - mi.Point3f(*self._low.tolist())) / mi.Vector3f(*self._extent.tolist())
         level = mi.SurfaceInteraction3f(point)
-        # Seen from above, where no reflectance is hidden.
-        level.wi = mi.Vector3f(0.353553, 0.353553, 0.866025)
+        # From the front, where no reflectance is 0.
+        level.wi = mi.Vector3f(*_FROM_ABOVE)
         albedo = point.bsdf().eval_diffuse_reflectance(level)
         found = [dr.clip(place, 0, 1), point.to_world(point.wi), point.sh_frame.n, albedo]
-        # A ray that leaves the scene has no place; the field's answer is not used there, but must be finite.
+        # A ray that leaves the scene has no position. The field is not used there, but must be finite.
         return [dr.select(point.is_valid() & dr.isfinite(value), value, 0) for value in found]
 
     def _seeded(self, seed: Any, count: int) -> Any:
@@ -219,7 +239,10 @@ def _tensors(arrays: list[Any], count: int) -> list[Tensor]:
 
 
 def _tensor(value: Any, count: int) -> Tensor:
-    """An evaluated array as a tensor of shape (channels, count), on the same memory where it is full."""
+    """An evaluated array as a tensor of shape (channels, count).
+
+    It is on the same memory if it is full.
+    """
     if type(value).__name__ == "Bool":
         value = mi.UInt8(value)
         dr.eval(value)

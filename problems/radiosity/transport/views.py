@@ -16,15 +16,15 @@ from invopt.rendering.reading.loading import readable
 
 __all__ = ["camera_of", "film_size", "rays"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their stubs depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
 
 def camera_of(scene: Any, sensor: Any) -> Any:
-    """A camera of the scene by its number, or one of its own by its description."""
+    """Camera of the scene by its index, or another one by its description."""
     if isinstance(sensor, Mapping):
-        with readable("cannot be seen by that camera"):
+        with readable("cannot be seen by this camera"):
             camera = mi.load_dict(live(sensor, Path()))
         if not isinstance(camera, mi.Sensor):
             raise SceneError(f"'sensor' must describe a camera, such as {{'type': 'perspective', ...}}: {sensor!r}")
@@ -43,7 +43,10 @@ def film_size(camera: Any) -> tuple[int, int]:
 
 
 def rays(camera: Any, first: int, pixels: int, spp: int, sampler: Any, size: tuple[int, int] | None) -> tuple[Any, Any]:
-    """Rays through `pixels` pixels from number `first` on, `spp` each, and what weighs them; pixel slowest."""
+    """Rays through pixels, and their weights; `spp` each, pixel slowest.
+
+    The pixels are `pixels` ones from number `first` on.
+    """
     width, height = size or film_size(camera)
     number = dr.arange(mi.UInt32, pixels * spp) // spp + first
     corner = mi.Vector2f(mi.Float(number % width), mi.Float(number // width))

@@ -56,15 +56,15 @@ def test_batches(scene, sampling, options, recorded):
             assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
         (program,) = transport._programs.values()
         if recorded:
-            assert program._frozen.n_recordings == 1
+            assert program.recordings == 1
         else:
-            assert program._frozen is None
+            assert program.recordings is None
 
 
 def test_a_function_that_cannot_be_recorded_is_traced(mi):
     import drjit as dr
 
-    from invopt.problems.radiosity.transport.recorded import Recorded
+    from invopt.rendering.recorded import Recorded
 
     class Holder:
         hidden = mi.Float(np.arange(4.0))
@@ -74,13 +74,13 @@ def test_a_function_that_cannot_be_recorded_is_traced(mi):
     program = Recorded(lambda x: [holder.hidden + x])
     for i in range(CALLS):
         np.testing.assert_array_equal(program(dr.opaque(mi.Float, i))[0], np.arange(4.0) + i)
-    assert program._frozen is None
+    assert program.recordings is None
 
 
 def test_a_recorded_result_that_differs_is_not_taken(mi):
     import drjit as dr
 
-    from invopt.problems.radiosity.transport.recorded import Recorded
+    from invopt.rendering.recorded import Recorded
 
     class Counter:
         calls = 0
