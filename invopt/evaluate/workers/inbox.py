@@ -1,4 +1,4 @@
-"""Replies as they come in, in any order and from any thread, told at once and handed out in order."""
+"""Inbox: replies that come in any order and from any thread, reported at once, taken in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 
-from invopt.evaluate.workers.payload import Reply
+from invopt.evaluate.workers.messages import Reply
 
 __all__ = ["Inbox", "Told"]
 
@@ -20,12 +20,13 @@ class Inbox:
     Parameters
     ----------
     told : callable or None
-        ``told(reply)`` once for each reply that is not late, before the reply can be taken; never twice at a time.
+        ``told(reply)`` is called once for each reply that is not late, before the reply can be taken; calls never
+        overlap.
 
     Attributes
     ----------
     moved : float
-        When the last reply came in, on the clock of `time.monotonic`.
+        Time of the last reply, on the clock of `time.monotonic`.
     """
 
     def __init__(self, told: Told | None) -> None:
@@ -37,7 +38,7 @@ class Inbox:
         self.moved = time.monotonic()
 
     def put(self, i: int, future: Future[Reply]) -> None:
-        """Keep what a future has come to; its `add_done_callback` calls this."""
+        """Keep the result of a future; `add_done_callback` of the future calls this."""
         if future.cancelled():
             self.settle(i, CancelledError())
             return
@@ -45,7 +46,7 @@ class Inbox:
         self.settle(i, future.result() if error is None else error)
 
     def settle(self, i: int, found: Reply | BaseException) -> None:
-        """Keep the reply to call `i`, or why there is none, unless something is kept already."""
+        """Keep the reply to call `i`, or the exception instead of it; the first one kept stays."""
         with self._changed:
             if not self._open or i in self._found:
                 return
@@ -58,25 +59,25 @@ class Inbox:
         if self._told is not None and isinstance(found, Reply) and not found.late:
             try:
                 self._told(found)
-            except BaseException as error:  # noqa: BLE001 - raised where the reply is waited for
+            except BaseException as error:  # noqa: BLE001 - raised where the reply is taken
                 return error
         return found
 
     def holds(self, i: int) -> bool:
-        """Whether the reply to call `i` is there."""
+        """Whether the reply to call `i` has come."""
         return i in self._found
 
     def wait(self, i: int, timeout: float) -> bool:
-        """Wait until the reply to call `i` is there; whether it is."""
+        """Wait at most `timeout` seconds for the reply to call `i`; returns whether it has come."""
         if i in self._found:
             return True
         with self._changed:
-            # Nobody is woken for others: that costs more than many a `fun`.
+            # Other replies wake no thread: that would cost more than a cheap `fun`.
             self._awaited = i
             return self._changed.wait_for(lambda: i in self._found, timeout)
 
     def take(self, i: int) -> Reply:
-        """The reply to call `i`, or its exception raised."""
+        """The reply to call `i`; its exception is raised."""
         with self._changed:
             found = self._found[i]
         if isinstance(found, BaseException):
@@ -84,6 +85,6 @@ class Inbox:
         return found
 
     def close(self) -> None:
-        """Take in nothing more, once what is being told is told."""
+        """Ignore later replies; a call of `told` that has begun ends first."""
         with self._changed:
             self._open = False

@@ -1,0 +1,1 @@
+"""A pool of single-threaded processes with time limits; processes that die are replaced."""
