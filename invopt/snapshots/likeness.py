@@ -1,4 +1,4 @@
-"""Whether what was read from a file has the form of what a run remembers, before anything goes on from it."""
+"""Checks that a snapshot has the structure of a run's state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["check_like"]
 _NUMBERS = ("step", "seconds")
 _WHOLE = ("flat", "spent")
 _POINTS = ("highest", "last", "best")
-# Of a point: what is a number, and what a tensor or nothing.
+# Entries of a point that are numbers, and those that are tensors or None.
 _POINT_NUMBERS = ("fun", "fun_standard_error", "sigma", "spread")
 _POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error")
 
 
 def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> None:
-    """Refuse a snapshot that is no state of a run with this start, memory, state and counts."""
+    """Refuse a snapshot whose structure differs from this start, memory, state and counts."""
     record = snapshot.record
     wanted = {*_NUMBERS, *_WHOLE, *_POINTS, "estimate", "counts", "history"}
     _require(isinstance(record, dict) and record.keys() == wanted, "record")
@@ -45,7 +45,7 @@ def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: d
 
 def _require(condition: bool, name: str) -> None:
     if not condition:
-        raise CheckpointError(f"its {name!r} is none of this run's")
+        raise CheckpointError(f"its {name!r} does not belong to this run")
 
 
 def _is_number(value: Any) -> bool:
@@ -79,7 +79,7 @@ def _is_point(kept: Any, x: Tensor) -> bool:
 
 
 def _alike(fresh: Any, found: Any) -> bool:
-    """Whether a value is of the form of a fresh one; where that is None, or has become it, all may be."""
+    """Whether a value has the structure of a new one; if either is None, any is accepted."""
     if fresh is None or found is None:
         return True
     if isinstance(fresh, Tensor):
@@ -99,5 +99,5 @@ def _alike(fresh: Any, found: Any) -> bool:
 
 
 def _same_shape(fresh: Tensor, found: Tensor) -> bool:
-    """Rows may be added to what is empty at the start."""
+    """Whether shapes are equal; rows may have been added to a tensor that is empty at the start."""
     return fresh.ndim == found.ndim and (fresh.shape == found.shape or (fresh.ndim > 0 and fresh.shape[0] == 0))

@@ -137,7 +137,7 @@ def test_a_method_that_is_given_fewer_starts_is_noticed(finished, tmp_path):
     run["cells"].remove(["quad", "nelder-mead", 2])
     (store.folder / "run.json").write_text(json.dumps(run))
     (store.folder / "cells/quad/nelder-mead/2.npz").unlink()
-    with pytest.raises(ResultsError, match="nelder-mead has had 2 of the 3 starts of quad"):
+    with pytest.raises(ResultsError, match="nelder-mead had 2 of the 3 starts of quad"):
         load(store.folder)
 
 
@@ -151,7 +151,7 @@ def changed(store, path, **facts):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"x0_digest": "0" * 16}, "mitsuba has begun elsewhere than at start 1 of quad"),
+        ({"x0_digest": "0" * 16}, "mitsuba did not begin at start 1 of quad"),
         ({"maxfev": 800}, r"different budgets on quad: \[400, 800\]"),
     ],
 )

@@ -381,5 +381,5 @@ def test_what_a_line_of_visits_lacks_is_seen_before_the_first_step(edit, tmp_pat
 
     run(4)
     rewrite(tmp_path / "run", change)
-    with pytest.raises(CheckpointError, match="'state' is none of this run's"):
+    with pytest.raises(CheckpointError, match="'state' does not belong to this run"):
         run(6)
