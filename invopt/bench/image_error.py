@@ -18,7 +18,7 @@ __all__ = ["IMAGE_SPP", "ImageError"]
 IMAGE_SPP = 16
 # First seed of the images: apart from the seeds of runs, which are below, and of references, which start at
 # FIRST_REFERENCE_SEED.
-_SEED = FIRST_REFERENCE_SEED + 1_000_003
+_FIRST_IMAGE_SEED = FIRST_REFERENCE_SEED + 1_000_003
 
 
 class ImageError:
@@ -55,5 +55,5 @@ class ImageError:
         return float(np.mean(first * second))
 
     def _picture(self, x: NDArray[np.float64], i: int) -> NDArray[np.float64]:
-        picture: Any = self._objective.image(x, seed=_SEED + i, spp=IMAGE_SPP)
+        picture: Any = self._objective.image(x, seed=_FIRST_IMAGE_SEED + i, spp=IMAGE_SPP)
         return np.asarray(picture, dtype=np.float64)

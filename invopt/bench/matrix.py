@@ -16,7 +16,7 @@ from .cell import Cell
 from .environment import environment
 from .plan import Plan, make_plan
 from .runner import run_cells
-from .store import VERSION, Store
+from .store import MATRIX_VERSION, Store
 
 __all__ = ["Summary", "bench"]
 
@@ -116,7 +116,7 @@ def _description(
     found = environment()
     settings = {"size": size, "maxfev": maxfev, "maxtime": maxtime, "shared_reference": shared_reference}
     return {
-        "version": VERSION,
+        "version": MATRIX_VERSION,
         "fixed": settings | found["numbers"],
         "machine": found["machine"],
         "commands": [found["command"]],

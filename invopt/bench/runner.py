@@ -25,7 +25,7 @@ Report = Callable[[Cell, str | None], None]
 
 
 class BenchError(InvoptError, RuntimeError):
-    """The benchmark cannot go on; finished cells are kept."""
+    """The benchmark cannot continue; finished cells are kept."""
 
 
 def run_cells(cells: list[Cell], store: Store, workers: int, report: Report) -> None:

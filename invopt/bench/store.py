@@ -18,10 +18,10 @@ from invopt.exceptions import InvoptError
 
 from .cell import Cell, Outcome
 
-__all__ = ["VERSION", "ResultsError", "Store", "write_atomically"]
+__all__ = ["MATRIX_VERSION", "ResultsError", "Store", "write_atomically"]
 
 # Version of the format of run.json.
-VERSION = 1
+MATRIX_VERSION = 1
 # Bytes of a cell above which it is compressed on disk instead of in memory.
 _MAX_BYTES_IN_MEMORY = 2**26
 # Characters of a value that a message shows.
@@ -97,9 +97,9 @@ class Store:
             raise ResultsError(f"{str(self.folder)!r} is not a folder of `invopt bench`: no run.json there") from None
         except (OSError, ValueError) as error:
             raise ResultsError(f"{str(path)!r} cannot be read: {error}") from None
-        if run.get("version") != VERSION:
+        if run.get("version") != MATRIX_VERSION:
             raise ResultsError(
-                f"{str(path)!r} has version {run.get('version')!r}, not {VERSION}: choose another folder"
+                f"{str(path)!r} has version {run.get('version')!r}, not {MATRIX_VERSION}: choose another folder"
             )
         return run
 

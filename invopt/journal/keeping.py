@@ -17,7 +17,7 @@ __all__ = ["KINDS", "Keeper"]
 
 KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian"}
 _Coded: TypeAlias = tuple[str | None, bytes | None]
-_NONE = (None, None)
+_NO_VECTOR = (None, None)
 # Seconds of evaluations that are kept together: keeping them one by one would take longer than the evaluations
 # (`tests/benchmarks/test_journal_overhead.py`).
 _SECONDS_TOGETHER = 1e-3
@@ -93,9 +93,9 @@ class Keeper:
     def _columns(self, k: int, known: Tensor | None, seconds: float) -> tuple[list[float], Sequence[_Coded]]:
         """Values and encoded vectors of `k` rows of results that took `seconds` each."""
         if known is None:
-            return [math.nan] * k, [_NONE] * k
+            return [math.nan] * k, [_NO_VECTOR] * k
         if self._kind == "fun":
-            return known.tolist(), [_NONE] * k
+            return known.tolist(), [_NO_VECTOR] * k
         rows = list(known.detach().cpu().numpy())
         if self._kind == "derivative":
             return [float(row[0]) for row in rows], [encode(row[1:], seconds) for row in rows]

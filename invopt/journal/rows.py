@@ -20,7 +20,7 @@ COLUMNS = (
     "run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker, checksum"
 )
 
-_NUMBERS = struct.Struct("<5q3d")
+_NUMBER_FORMAT = struct.Struct("<5q3d")
 
 
 class Evaluation(NamedTuple):
@@ -139,7 +139,7 @@ def _checksum(row: Any) -> int:
     run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker = row
     spp, value = -1 if spp is None else spp, math.nan if value is None else value
     found = zlib.crc32(
-        _NUMBERS.pack(run, serial, number, seed, spp, value, seconds, clock),
+        _NUMBER_FORMAT.pack(run, serial, number, seed, spp, value, seconds, clock),
         _words(purpose, kind, worker, coding, failure),
     )
     found = zlib.crc32(x, found)

@@ -17,7 +17,7 @@ __all__ = ["VERSION", "EmptyJournalError", "check_kind", "connect", "errors_of"]
 _APPLICATION = 0x696E766A
 VERSION = 1
 # First bytes of any SQLite database (sqlite.org/fileformat.html, section 1.3).
-_MAGIC = b"SQLite format 3\0"
+_SQLITE_HEADER = b"SQLite format 3\0"
 # Seconds to wait for the lock of another process; a commit takes milliseconds.
 _LOCK_TIMEOUT = 3.0
 
@@ -87,10 +87,10 @@ def check_kind(path: Path) -> None:
         if not stat.S_ISREG(mode):
             raise JournalError(f"'journal' must be a regular file, and {str(path)!r} is not one")
         with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
+            start = file.read(len(_SQLITE_HEADER))
     except OSError:
         return
-    if start and start != _MAGIC:
+    if start and start != _SQLITE_HEADER:
         raise JournalError(
             f"{str(path)!r} is no journal of invopt: give 'journal' another path; a file that 'checkpoint' of an "
             f"earlier version wrote is no journal either"

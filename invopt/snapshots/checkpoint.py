@@ -22,7 +22,7 @@ from invopt.snapshots.snapshot import Snapshot
 __all__ = ["Checkpoint", "as_checkpoint"]
 
 # Version of the format. 3: a checksum, and digests of the parts of the run.
-_VERSION = 3
+_CHECKPOINT_VERSION = 3
 
 
 def _as_path(value: str | Path) -> Path:
@@ -56,7 +56,7 @@ class Checkpoint:
         """Write a snapshot and the digests of the parts of its run; `OSError` if that is impossible."""
         tensors: dict[str, Tensor] = {}
         body = {item.name: encode(getattr(snapshot, item.name), tensors) for item in attrs.fields(Snapshot)}
-        write(self.path, {"version": _VERSION, "identity": identity, "body": body}, tensors)
+        write(self.path, {"version": _CHECKPOINT_VERSION, "identity": identity, "body": body}, tensors)
 
     def load(self, identity: dict[str, str], parts: Iterable[object], device: torch.device) -> Snapshot | None:
         """Read the snapshot; None if there is no file.
@@ -89,10 +89,10 @@ class Checkpoint:
             raise CheckpointError(f"{str(self.path)!r} is damaged: {error}") from None
 
     def _check_header(self, header: dict[str, Any], identity: dict[str, str]) -> None:
-        if header.get("version") != _VERSION:
+        if header.get("version") != _CHECKPOINT_VERSION:
             raise CheckpointError(
-                f"{str(self.path)!r} has version {header.get('version')}, and this invopt reads {_VERSION}: continue "
-                f"with the invopt that wrote it, or give another path"
+                f"{str(self.path)!r} has version {header.get('version')}, and this invopt reads {_CHECKPOINT_VERSION}: "
+                f"continue with the invopt that wrote it, or give another path"
             )
         known, body = header.get("identity"), header.get("body")
         names = {item.name for item in attrs.fields(Snapshot)}

@@ -14,9 +14,9 @@ from invopt.snapshots.snapshot import Snapshot
 
 __all__ = ["check_like"]
 
-_NUMBERS = ("step", "seconds")
-_WHOLE = ("flat", "spent")
-_POINTS = ("highest", "last", "best")
+_NUMBER_NAMES = ("step", "seconds")
+_COUNT_NAMES = ("flat", "spent")
+_POINT_NAMES = ("highest", "last", "best")
 # Entries of a point that are numbers, and those that are tensors or None.
 _POINT_NUMBERS = ("fun", "fun_standard_error", "sigma", "spread")
 _POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error")
@@ -25,21 +25,21 @@ _POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error")
 def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> None:
     """Refuse a snapshot whose structure differs from this start, memory, state and counts."""
     record = snapshot.record
-    wanted = {*_NUMBERS, *_WHOLE, *_POINTS, "estimate", "counts", "history"}
+    wanted = {*_NUMBER_NAMES, *_COUNT_NAMES, *_POINT_NAMES, "estimate", "counts", "history"}
     _require(isinstance(record, dict) and record.keys() == wanted, "record")
     _require(_alike(x, snapshot.x), "x")
     _require(isinstance(snapshot.rng, dict), "rng")
     for name, fresh, found in (("memory", memory, snapshot.memory), ("state", state, snapshot.state)):
         _require(_alike(fresh, found), name)
-    for name in _NUMBERS:
+    for name in _NUMBER_NAMES:
         _require(_is_number(record[name]), name)
-    for name in _WHOLE:
+    for name in _COUNT_NAMES:
         _require(_is_count(record[name]), name)
     found = record["counts"]
     same = isinstance(found, dict) and found.keys() == counts.keys()
     _require(same and all(_alike(counts[key], value) for key, value in found.items()), "counts")
     _check_history(record["history"])
-    for name in (*_POINTS, "estimate"):
+    for name in (*_POINT_NAMES, "estimate"):
         _require((name == "estimate" and record[name] is None) or _is_point(record[name], x), name)
 
 

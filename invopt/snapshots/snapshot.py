@@ -13,7 +13,7 @@ from invopt.core.estimator import Estimate, Point
 __all__ = ["Snapshot", "reduced", "restored"]
 
 # Fields of an estimate that are kept as they are, and those that are tensors.
-_PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
+_COPIED = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
 _TENSORS = ("jac", "standard_error", "x_standard_error")
 
 
@@ -43,7 +43,7 @@ class Snapshot:
 def reduced(point: Point, *, whole: bool) -> dict[str, Any]:
     """Parts of a point that the result and the tolerances need; without tensors unless `whole`."""
     estimate = point.estimate
-    kept = {name: getattr(estimate, name) for name in _PLAIN}
+    kept = {name: getattr(estimate, name) for name in _COPIED}
     tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}
     kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
     return kept | {name: tensor if whole else None for name, tensor in tensors.items()}

@@ -20,10 +20,10 @@ import numpy as np
 
 from invopt.evaluate.processes.server import serve
 
-__all__ = ["BOOT", "CODE", "SIZE", "serve_forks"]
+__all__ = ["CODE", "SERVER_BOOT", "SIZE", "serve_forks"]
 
 # First code of the process. The path is the parent's, so that the same package is imported.
-BOOT = (
+SERVER_BOOT = (
     "import pickle, socket, sys; requests = socket.socket(fileno=int(sys.argv[1])); "
     "sys.path[:] = pickle.loads(bytes.fromhex(sys.argv[2])); "
     "from invopt.evaluate.processes.fork_server import serve_forks; serve_forks(requests)"

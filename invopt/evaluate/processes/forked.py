@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from typing import IO
 
-from invopt.evaluate.processes.fork_server import BOOT, CODE, SIZE
+from invopt.evaluate.processes.fork_server import CODE, SERVER_BOOT, SIZE
 
 __all__ = ["ForkedProcess", "can_fork"]
 
@@ -57,7 +57,7 @@ class _ForkServer:
             path = pickle.dumps(sys.path).hex()
             self._process = subprocess.Popen(
                 # -P: a file in the current folder must not stand in for a module that the boot code imports.
-                [sys.executable, "-P", "-c", BOOT, str(theirs.fileno()), path],
+                [sys.executable, "-P", "-c", SERVER_BOOT, str(theirs.fileno()), path],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=dict(environment),

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from invopt.evaluate.processes.process import Pair, Setup, WorkerProcess
+from invopt.evaluate.processes.process import Pair, WorkerProcess
 from invopt.evaluate.processes.service import Service
+from invopt.evaluate.processes.starting import Setup
 
 __all__ = ["PULSE", "Pool"]
 
@@ -86,9 +86,7 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> list[Any]:

@@ -5,29 +5,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import pickle
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from attrs import frozen
-
-from invopt.evaluate.processes.forked import ForkedProcess, can_fork
-from invopt.evaluate.processes.server import BOOT
-from invopt.evaluate.processes.service import Loss, Service
+from invopt.evaluate.processes import starting
+from invopt.evaluate.processes.service import Loss
+from invopt.evaluate.processes.starting import Process, Setup
 from invopt.exceptions import EvaluationError
 
-__all__ = ["Setup", "WorkerProcess"]
+__all__ = ["Pair", "WorkerProcess"]
 
 _logger = logging.getLogger("invopt.workers")
 # What reading from, or writing to, a process that has died raises.
@@ -36,32 +30,6 @@ _GONE = (EOFError, OSError, pickle.UnpicklingError)
 _OPENING = object()
 
 Pair: TypeAlias = tuple[Any, "Future[Any]"]
-_Process: TypeAlias = "subprocess.Popen[bytes] | ForkedProcess"
-
-
-@frozen(kw_only=True, eq=False)
-class Setup:
-    """How a process is started.
-
-    Attributes
-    ----------
-    service : Service
-        What it does.
-    greeting : bytes
-        What a new process reads first: paths and arguments, and the service.
-    environment : dict of str
-        Its environment variables.
-    opening_timeout : float
-        Seconds that opening the service may take.
-    log : Path or None
-        File that gets what it prints; None for stderr of this process.
-    """
-
-    service: Service
-    greeting: bytes
-    environment: dict[str, str]
-    opening_timeout: float = math.inf
-    log: Path | None = None
 
 
 class _LostError(Exception):
@@ -83,7 +51,7 @@ class WorkerProcess:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._process: _Process | None = None
+        self._process: Process | None = None
         # Guards what follows: the thread that asks and the threads that end the process use it.
         self._lock = threading.Lock()
         self._busy = self._closing = self._stopped = False
@@ -207,13 +175,11 @@ class WorkerProcess:
             process.stdin.flush()
             return pickle.load(process.stdout)
 
-    def _start(self) -> _Process:
+    def _start(self) -> Process:
         with self._lock:
             if self._closing or self._stopped:
                 raise CancelledError
-            with contextlib.nullcontext() if self._setup.log is None else _appended(self._setup.log) as log:
-                environment = self._setup.environment
-                self._process = ForkedProcess(environment, log) if can_fork() else _spawned(environment, log)
+            self._process = starting.start(self._setup)
             return self._process
 
     def _buried(self, error: Exception, *, opening: bool = False) -> tuple[Any, Loss]:
@@ -224,8 +190,8 @@ class WorkerProcess:
         process, self._process = self._process, None
         if process is None:
             raise EvaluationError(f"no worker process can be started: {error}") from error
-        _end(process)
-        _close(process)
+        starting.end(process)
+        starting.close(process)
         if self._closing or self._stopped:
             raise CancelledError from None
         code = process.wait()
@@ -253,7 +219,7 @@ class WorkerProcess:
             if left > 0:
                 return left
             self._overdue = self._request
-            _end(self._process)
+            starting.end(self._process)
             return self._timeout
 
     def end_now(self) -> None:
@@ -261,7 +227,7 @@ class WorkerProcess:
         with self._lock:
             self._stopped = self._busy
             if self._busy and self._process is not None:
-                _end(self._process)
+                starting.end(self._process)
 
     def finish(self) -> None:
         """Let the process end: by itself if it is idle, at once if it is at work."""
@@ -271,7 +237,7 @@ class WorkerProcess:
         if process is None:
             return
         if self._busy:
-            _end(process)
+            starting.end(process)
         elif process.stdin is not None:
             # Not only by closing the pipe: a fork of this process may hold another end of it.
             with contextlib.suppress(OSError):
@@ -289,43 +255,5 @@ class WorkerProcess:
         """End the process, if it has not ended, and close its pipes."""
         process = self._process
         if process is not None:
-            _end(process)
-            _close(process)
-
-
-def _appended(log: Path) -> IO[bytes]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return log.open("ab")
-
-
-def _spawned(environment: Mapping[str, str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start a new process, which imports what it needs."""
-    return subprocess.Popen(
-        # -P: a file in the current folder must not stand in for a module that the boot code imports.
-        [sys.executable, "-P", "-c", BOOT],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=dict(environment),
-        # Ctrl-C in a terminal is for the parent; and programs that the process starts can be ended with it.
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
-
-
-def _end(process: _Process) -> None:
-    """Kill a process and the programs that it has started."""
-    # Once it has been waited for, its number may belong to another process.
-    if process.returncode is None and hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-
-
-def _close(process: _Process) -> None:
-    """Wait for the end of a process and close the pipes to it."""
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):
-            if pipe is not None:
-                pipe.close()
+            starting.end(process)
+            starting.close(process)

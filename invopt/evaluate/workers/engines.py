@@ -14,7 +14,7 @@ from typing import Any
 from invopt.core.outcome import UNLIMITED, Limits
 from invopt.evaluate.processes.pool import PULSE, Pool
 from invopt.evaluate.workers.held_objective import evaluate
-from invopt.evaluate.workers.inbox import Inbox, Told
+from invopt.evaluate.workers.inbox import Inbox, OnReply
 from invopt.evaluate.workers.messages import Call, Failure, Payload, Reply
 from invopt.evaluate.workers.objective_service import ObjectiveService
 from invopt.exceptions import EvaluationError, EvaluationTimeoutError
@@ -41,7 +41,7 @@ class MapEngine:
         """Have the problem opened; the reply describes its objective."""
         return next(self.replies([Call()], UNLIMITED))
 
-    def replies(self, calls: Sequence[Call], limits: Limits, told: Told | None = None) -> Generator[Reply]:
+    def replies(self, calls: Sequence[Call], limits: Limits, on_reply: OnReply | None = None) -> Generator[Reply]:
         """Replies in order; fewer if the deadline passes before all calls are made."""
         given = 0
 
@@ -57,8 +57,8 @@ class MapEngine:
         for got, reply in enumerate(self._answers(until_deadline()), start=1):
             if not isinstance(reply, Reply) or reply.index != got - 1:
                 raise EvaluationError("'workers' must return the results of func, in the order of the iterable")
-            if told is not None and not reply.late:
-                told(reply)
+            if on_reply is not None and not reply.late:
+                on_reply(reply)
             yield reply
         if got != given:
             raise EvaluationError(f"'workers' must return a result for each of {given} elements, got {got}")
@@ -85,9 +85,9 @@ class _FutureEngine(abc.ABC):
         # Seconds of the last evaluation.
         self._seconds = math.inf
 
-    def replies(self, calls: Sequence[Call], limits: Limits, told: Told | None = None) -> Generator[Reply]:
-        """Replies in order, each passed to `told` as soon as it comes; late ones if the deadline passes before."""
-        inbox, futures = Inbox(told), list[Future[Reply]]()
+    def replies(self, calls: Sequence[Call], limits: Limits, on_reply: OnReply | None = None) -> Generator[Reply]:
+        """Replies in order, each passed to `on_reply` as soon as it comes; late ones if the deadline passes before."""
+        inbox, futures = Inbox(on_reply), list[Future[Reply]]()
         try:
             for message in self._messages(calls):
                 if time.perf_counter() >= limits.deadline:

@@ -1,4 +1,4 @@
-"""Inbox: replies that come in any order and from any thread, reported at once, taken in order."""
+"""Inbox: replies that come in any order and from any thread; a callback is called at once for each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from concurrent.futures import CancelledError, Future
 
 from invopt.evaluate.workers.messages import Reply
 
-__all__ = ["Inbox", "Told"]
+__all__ = ["Inbox", "OnReply"]
 
-Told = Callable[[Reply], None]
+OnReply = Callable[[Reply], None]
 
 
 class Inbox:
@@ -19,8 +19,8 @@ class Inbox:
 
     Parameters
     ----------
-    told : callable or None
-        ``told(reply)`` is called once for each reply that is not late, before the reply can be taken; calls never
+    on_reply : callable or None
+        ``on_reply(reply)`` is called once for each reply that is not late, before the reply can be taken; calls never
         overlap.
 
     Attributes
@@ -29,8 +29,8 @@ class Inbox:
         Time of the last reply, on the clock of `time.monotonic`.
     """
 
-    def __init__(self, told: Told | None) -> None:
-        self._told = told
+    def __init__(self, on_reply: OnReply | None) -> None:
+        self._on_reply = on_reply
         self._found: dict[int, Reply | BaseException] = {}
         self._changed = threading.Condition()
         self._open = True
@@ -50,15 +50,15 @@ class Inbox:
         with self._changed:
             if not self._open or i in self._found:
                 return
-            self._found[i] = self._after_telling(found)
+            self._found[i] = self._after_callback(found)
             self.moved = time.monotonic()
             if i == self._awaited:
                 self._changed.notify_all()
 
-    def _after_telling(self, found: Reply | BaseException) -> Reply | BaseException:
-        if self._told is not None and isinstance(found, Reply) and not found.late:
+    def _after_callback(self, found: Reply | BaseException) -> Reply | BaseException:
+        if self._on_reply is not None and isinstance(found, Reply) and not found.late:
             try:
-                self._told(found)
+                self._on_reply(found)
             except BaseException as error:  # noqa: BLE001 - raised where the reply is taken
                 return error
         return found
@@ -85,6 +85,6 @@ class Inbox:
         return found
 
     def close(self) -> None:
-        """Ignore later replies; a call of `told` that has begun ends first."""
+        """Ignore later replies; a call of `on_reply` that has begun ends first."""
         with self._changed:
             self._open = False

@@ -60,12 +60,12 @@ class SharedObjective(Objective):
         calls = [Call(i, name, rows.numpy(), seeds, spp, until, adjoint) for i, (rows, seeds) in enumerate(chunks)]
         outcomes: dict[int, Outcome] = {}
 
-        def told(reply: Reply) -> None:
+        def on_reply(reply: Reply) -> None:
             outcomes[reply.index] = self._outcome(reply)
             if arrived is not None:
                 arrived(reply.index, outcomes[reply.index])
 
-        with closing(self._engine.replies(calls, limits, told)) as replies:
+        with closing(self._engine.replies(calls, limits, on_reply)) as replies:
             for reply in replies:
                 yield None if reply.late else outcomes.pop(reply.index)
 
@@ -122,7 +122,11 @@ class SharedObjective(Objective):
     def _hessian(self, name: str, x: Tensor, seed: int) -> Tensor:
         (outcome,) = self.evaluate(name, [Chunk(x[None], np.array([seed]))])
         if outcome is None or outcome.values is None:
-            raise outcome.failure if outcome is not None and outcome.failure is not None else RuntimeError("no answer came")
+            raise (
+                outcome.failure
+                if outcome is not None and outcome.failure is not None
+                else RuntimeError("no answer came")
+            )
         size = math.isqrt(outcome.values.numel())
         return outcome.values.reshape(size, size)
 
