@@ -149,3 +149,19 @@ def test_a_process_may_use_workers_of_its_own():
     with Pool(services.Obedient(), 1) as pool:
         alone, shared = asked(pool, ("minimize", 1), ("minimize", 2))
     assert alone == shared
+
+
+def test_files_of_the_current_folder_do_not_stand_in_for_modules_that_processes_need(tmp_path):
+    for name in ("pickle", "socket"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('the wrong one')")
+    code = f"""
+        import os, process_services as services
+        from invopt.evaluate.processes.pool import Pool
+
+        os.chdir({str(tmp_path)!r})
+        with Pool(services.Obedient(), 1) as pool:
+            print(*pool.start())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["open"]

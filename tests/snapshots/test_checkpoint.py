@@ -311,7 +311,7 @@ def test_a_file_makes_nothing_but_states_of_the_parts_at_hand(name, tmp_path):
         return header
 
     rewrite(tmp_path / "run", change)
-    with pytest.raises(CheckpointError, match="no state of the parts"):
+    with pytest.raises(CheckpointError, match="no state of this run"):
         train(tmp_path / "run", 5)
     assert "antigravity" not in sys.modules
 
