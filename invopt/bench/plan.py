@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from invopt.core.objective import Capability
+from invopt.core.problem import Problem
 from invopt.core.registry import find
 from invopt.core.validators import as_integer, as_real, require
 from invopt.exceptions import InvoptError, UnknownNameError, suggest
@@ -78,21 +79,15 @@ def make_plan(
     chosen_methods = list(dict.fromkeys(_as_method(name) for name in methods)) or list(presets())
     cells: list[Cell] = []
     refused: dict[str, str] = {}
+    common: dict[str, Any] = {"size": size, "maxtime": maxtime, "shared_reference": shared_reference}
     for task in chosen_tasks:
-        try:
-            problem = make_problem(task, size, shared_reference)
-        except TypeError as error:
-            if tasks:
-                raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
-            refused[task] = f"cannot be made from its name alone: {error}"
-            continue
-        if not tasks and problem.provides & (Capability.CHAIN | Capability.SIDES):
-            refused[task] = "trains a network for about an hour: name it to run it"
+        problem = _problem(task, size, shared_reference, named=bool(tasks))
+        if isinstance(problem, str):
+            refused[task] = problem
             continue
         limit = budget(task, size) if maxfev is None else maxfev
         reasons = {method: refusal(problem, method, limit) for method in chosen_methods}
         refused |= {f"{task} {method}": reason for method, reason in reasons.items() if reason is not None}
-        common: dict[str, Any] = {"size": size, "maxtime": maxtime, "shared_reference": shared_reference}
         cells += [
             Cell(task=task, method=method, seed=seed, maxfev=limit, **common)
             for seed in chosen_seeds
@@ -100,6 +95,19 @@ def make_plan(
             if reasons[method] is None
         ]
     return Plan(cells=tuple(cells), refused=refused)
+
+
+def _problem(task: str, size: str, shared_reference: bool, *, named: bool) -> Problem | str:
+    """The problem of a task, or why the task is not run; an error if the user has named the task."""
+    try:
+        problem = make_problem(task, size, shared_reference)
+    except TypeError as error:
+        if named:
+            raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
+        return f"cannot be made from its name alone: {error}"
+    if not named and problem.provides & (Capability.CHAIN | Capability.SIDES):
+        return "trains a network for about an hour: name it to run it"
+    return problem
 
 
 def _as_seeds(seeds: int | Iterable[int]) -> list[int]:
