@@ -93,7 +93,10 @@ def run(
 
 
 def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> None:
-    """Run, print the result, and write it if there is a folder; after an error, write what was found so far."""
+    """Run, print the result, and write it if there is a folder.
+
+    After an error, write what was found so far.
+    """
     console = Console()
     with prepared.open() as objective:
         try:
@@ -110,7 +113,10 @@ def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> None:
 
 
 def _make_problem(name: str, settings: list[str]) -> Problem:
-    """Make a problem by name; values of its fields are read as JSON if possible, else taken as text."""
+    """Make a problem by name.
+
+    Values of its fields are read as JSON if possible, else taken as text.
+    """
     if not settings:
         resolved: Problem = resolve("problems", name, "name")
         return resolved
@@ -137,7 +143,10 @@ def _read(text: str) -> object:
 
 @contextmanager
 def _as_usage_errors() -> Iterator[None]:
-    """Turn errors in the arguments into `InvoptError`; errors in a run keep their traceback."""
+    """Turn errors in the arguments into `InvoptError`.
+
+    Errors in a run keep their traceback.
+    """
     try:
         yield
     except (TypeError, ValueError, OSError) as error:

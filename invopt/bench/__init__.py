@@ -1,1 +1,1 @@
-"""Benchmark matrix: every problem with every method, their measures, and tables of these."""
+"""Benchmark matrix: every problem with every method; measures and tables."""

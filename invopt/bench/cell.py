@@ -127,7 +127,7 @@ def refusal(problem: Problem, method: str, maxfev: int) -> str | None:
 
 
 class _Trace:
-    """Callback that notes cost and error of the answer that the run would give at each iteration."""
+    """Callback that notes cost and error of the present answer at each iteration."""
 
     def __init__(self, problem: Problem, by_value: bool) -> None:
         self._problem = problem
@@ -151,7 +151,7 @@ class _Trace:
         self._spent += time.perf_counter() - began
 
     def _keep(self) -> None:
-        """Note the last answer for the image error, and the count from which the next one is noted."""
+        """Note the last answer for the image error, and when the next one is due."""
         assert self._answer is not None
         row = len(self.rows) - 1
         if self.pictured and self.pictured[-1][0] == row:

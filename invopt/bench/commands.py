@@ -33,7 +33,10 @@ def bench(
         "out/bench"
     ),
 ) -> None:
-    """Run a matrix of tasks and methods; repeat the command to continue after an interruption."""
+    """Run a matrix of tasks and methods.
+
+    Repeat the command to continue after an interruption.
+    """
     from invopt.core.validators import require
 
     from .matrix import bench as run_matrix
@@ -85,7 +88,10 @@ def table(
     plots: Annotated[Path | None, typer.Option(help="Folder for the plots; by default `plots` in the folder.")] = None,
     remarks: Annotated[Path | None, typer.Option(help="Markdown file with remarks to include.")] = None,
 ) -> None:
-    """Print the tables of a matrix; write them as Markdown with plots, and as Parquet."""
+    """Print the tables of a matrix.
+
+    Write them as Markdown with plots, and as Parquet.
+    """
     from invopt.bench.results.markdown import write_results
     from invopt.bench.results.table import load, write_table
 
@@ -100,7 +106,10 @@ def table(
 
 
 def _shown(results: object) -> list[Table]:
-    """Tables for the terminal: for each task the renders of every method, and the ratios beside the paper's."""
+    """Tables for the terminal, two for each task.
+
+    They list the renders of every method, and the ratios beside the paper's.
+    """
     from invopt.bench.results.markdown import number, rows_of_table_2
     from invopt.bench.results.measures import FRACTIONS
     from invopt.bench.results.paper import COLUMNS

@@ -1,4 +1,4 @@
-"""Environment of a benchmark: what its numbers depend on, and what its times depend on."""
+"""Environment of a benchmark, on which its numbers and times depend."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the checkout that holds the package, with a mark if files differ; None outside of a checkout."""
+    """Commit of the checkout that holds the package, with a mark if files differ.
+
+    None outside of a checkout.
+    """
     folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Image error: difference between the images at a point and at the answer, without bias by noise."""
+"""Image error: unbiased squared difference to the image at the answer."""
 
 from __future__ import annotations
 

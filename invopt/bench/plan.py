@@ -98,7 +98,10 @@ def make_plan(
 
 
 def _problem(task: str, size: str, shared_reference: bool, *, named: bool) -> Problem | str:
-    """The problem of a task, or why the task is not run; an error if the user has named the task."""
+    """The problem of a task, or why the task is not run.
+
+    An error if the user has named the task.
+    """
     try:
         problem = make_problem(task, size, shared_reference)
     except TypeError as error:

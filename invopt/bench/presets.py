@@ -1,4 +1,6 @@
-"""Presets: pairings of an estimator and a method with settings; ours, the paper's, and peers'.
+"""Presets: pairings of an estimator and a method with settings.
+
+Ours, the paper's, and peers'.
 
 A method that needs a length gets the problem's `sigma`, as our estimators do. Third-party presets are entry points of
 the group ``invopt.presets``, each of which is a `Preset`.
@@ -67,7 +69,10 @@ def _scipy(name: str, options: Callable[[Problem, Array], dict[str, Any]], **set
 
 
 def _simplex(problem: Problem, x0: Array) -> Array:
-    """The start, and one point a sigma away along each parameter: above it, or below if above is out of bounds."""
+    """The start, and one point a sigma away along each parameter.
+
+    It is above the start, or below if above is out of bounds.
+    """
     high = np.full(x0.shape, np.inf) if problem.bounds is None else problem.bounds.ub / problem.x_scale
     sides = np.where(x0 + problem.sigma <= high, 1.0, -1.0)
     return np.vstack([x0, x0 + np.diag(problem.sigma * sides)])

@@ -71,7 +71,10 @@ class _Work:
             self._waiting.setdefault(cell.task, deque()).append(cell)
 
     def next(self, task: str | None) -> Cell | None:
-        """A cell of the open task if one waits; else of the task with fewest processes and most cells that wait."""
+        """A cell of the open task if one waits.
+
+        Else of the task with fewest processes and most cells that wait.
+        """
         with self._lock:
             if task is not None and self._waiting.get(task):
                 return self._waiting[task].popleft()

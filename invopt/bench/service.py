@@ -22,7 +22,7 @@ LOADING_TIMEOUT = 60.0
 
 
 def time_limit(cell: Cell) -> float:
-    """Seconds after which a cell is killed: it should have ended by itself after `maxtime`."""
+    """Seconds after which a cell is killed that did not end by itself."""
     return 2 * cell.maxtime + LOADING_TIMEOUT
 
 
@@ -46,7 +46,9 @@ class CellReply:
 
 
 class CellService(Service):
-    """Runs cells and writes their files. The task of the last cell stays open for the next.
+    """Runs cells and writes their files.
+
+    The task of the last cell stays open for the next.
 
     Parameters
     ----------

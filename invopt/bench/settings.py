@@ -18,7 +18,7 @@ SIZES = ("tiny", "default", "paper")
 
 @frozen
 class _Setting:
-    """Evaluation budget at each size, and fields of problems that have no field `size`."""
+    """Evaluation budget at each size; fields of problems without a field `size`."""
 
     maxfev: tuple[int, int, int]
     fields: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({}, {}, {})
@@ -42,7 +42,7 @@ _OTHER = _Setting((200, 600, 2000))
 
 
 def distinct(wing: str) -> dict[str, type[Any]]:
-    """Registered classes of a wing by name, each under its shortest name, which is the papers'."""
+    """Registered classes of a wing, each under its shortest name: the papers'."""
     found: dict[type[Any], str] = {}
     for name, cls in names(wing).items():
         if cls not in found or len(name) < len(found[cls]):

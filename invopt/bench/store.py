@@ -1,4 +1,4 @@
-"""Store: a folder with a description of the matrix and a file for each finished cell."""
+"""Store: a folder with a description of the matrix and a file for each cell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class ResultsError(InvoptError, ValueError):
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it; an error leaves no file behind."""
+    """Write a file under a temporary name and rename it.
+
+    An error leaves no file behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
@@ -65,7 +68,9 @@ class Store:
         return self.folder / "cells" / cell.task / cell.method / f"{cell.seed}.npz"
 
     def begin(self, run: dict[str, Any]) -> None:
-        """Write the description of a matrix; an error says what differs if the folder holds another.
+        """Write the description of a matrix.
+
+        An error says what differs if the folder holds another.
 
         Tasks, methods and seeds may be added. Settings, versions and the commit must be the same.
         """

@@ -1,4 +1,7 @@
-"""Variance of estimators against their number of samples, as in the paper's Fig. 5."""
+"""Variance of estimators against their number of samples, as in the paper's Fig.
+
+5.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def _picture(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def variances(quantity: str, proposal: str) -> list[float]:
-    """Variance of a quantity, summed over its elements, for each of `SAMPLES`, in two dimensions.
+    """Variance of a quantity, summed over its elements, for each of `SAMPLES`.
 
     Samples are those of the paper's importance sampling, without antithetic pairs; 200 repetitions, seeds 0 to 199.
     """

@@ -1,4 +1,4 @@
-"""Budget: limits of a run's evaluations, and the signal that ends the run at one of them."""
+"""Budget: limits of a run's evaluations, and the signal that ends a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["UNBOUNDED", "Budget", "StopRun"]
 
 
 class StopRun(Exception):  # noqa: N818 - a signal to the loop, not an error
-    """Ends the run with a status; raised before an evaluation that would exceed a limit."""
+    """Ends the run with a status.
+
+    Raised before an evaluation that would exceed a limit.
+    """
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.value)

@@ -66,12 +66,15 @@ class BudgetedEvaluator(ScaledEvaluator):
         self.counts.nfev += k
 
     def keep_one_for(self, start: Tensor) -> None:
-        """Keep one evaluation for a start of shape (n,), in units of `x_scale`, until it has been evaluated."""
+        """Keep one evaluation for a start until it has been evaluated.
+
+        The start has shape (n,) and is in units of `x_scale`.
+        """
         self.seen.await_start(start)
         self._keeps_for_start = True
 
     def keep_nothing(self) -> None:
-        """Release the evaluations that were kept for the answer: the answer may now spend them."""
+        """Release the evaluations that were kept for the answer."""
         self.counts.reserved = 0
         self._keeps_for_start = False
 
@@ -91,7 +94,10 @@ class BudgetedEvaluator(ScaledEvaluator):
         return self.budget.maxfev - max(self.counts.reserved, int(self._keeps_one))
 
     def affordable_at(self, x: Tensor) -> float:
-        """`affordable` for evaluations at the rows of `x`: if the start is among them, none is kept for it."""
+        """`affordable` for evaluations at the rows of `x`.
+
+        If the start is among them, no evaluation is kept for it.
+        """
         if not self._keeps_one or not self.seen.awaits(self.project(x)):
             return self.affordable
         return self.budget.maxfev - self.counts.reserved
@@ -102,12 +108,18 @@ class BudgetedEvaluator(ScaledEvaluator):
 
     @property
     def seconds_each(self) -> float:
-        """Mean seconds of an evaluation so far; with workers, seconds of the run, not of a worker."""
+        """Mean seconds of an evaluation so far.
+
+        With workers, seconds of the run, not of a worker.
+        """
         return self.counts.seconds / max(self.nfev, 1)
 
     @property
     def deadline(self) -> float:
-        """Latest begin of an evaluation, on the clock of `time.perf_counter`, that leaves time for the answer."""
+        """Latest time at which an evaluation may begin.
+
+        Later ones would leave no time for the answer. It is on the clock of `time.perf_counter`.
+        """
         kept = min(self.counts.reserved * self.seconds_each, _MAX_SHARE_OF_TIME_KEPT * self.budget.maxtime)
         if self._keeps_one:
             # A whole evaluation for the start, if it takes at most half of the time.

@@ -1,4 +1,4 @@
-"""Evaluator that hands points to the objective in chunks, and checks and counts what comes back."""
+"""Evaluator that has chunks of points evaluated, and checks and counts values."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class Request:
 
 
 class ChunkedEvaluator(BudgetedEvaluator):
-    """Has the objective evaluate chunks of points; checks, counts and remembers the values.
+    """Has the objective evaluate chunks of points.
+
+    Checks, counts and remembers the values.
 
     Parameters
     ----------
@@ -90,7 +92,9 @@ class ChunkedEvaluator(BudgetedEvaluator):
         self._m: int | None = None
 
     def _ask(self, request: Request) -> list[Tensor]:
-        """Values of the chunks in order; nan for those that failed. Ends the run if the deadline cuts some off.
+        """Values of the chunks in order; nan for those that failed.
+
+        Ends the run if the deadline cuts some off.
 
         If an error or a limit ends the run in between, the values that have come by then are still noted.
         """
@@ -116,7 +120,10 @@ class ChunkedEvaluator(BudgetedEvaluator):
             self.is_noisy = bool((again & ((funs[1:] - funs[:-1]).abs() > _SAME_VALUE_RTOL * funs[1:].abs())).any())
 
     def _collect(self, request: Request, parts: dict[int, Tensor | None]) -> None:
-        """Put the values of each chunk into `parts` by its number, as they come; None where it failed."""
+        """Put the values of each chunk into `parts` by its number, as they come.
+
+        None where it failed.
+        """
         name, chunks = request.name, request.chunks
         limits = Limits(deadline=self.deadline, timeout=self.budget.timeout)
         outcomes = self.objective.evaluate(
@@ -172,7 +179,7 @@ class ChunkedEvaluator(BudgetedEvaluator):
         ]
 
     def _described(self, name: str, error: Exception, rows: Tensor) -> EvaluationError:
-        """An error that says what was raised, after how many evaluations, and at which points."""
+        """An error that says what was raised, after how many evaluations and where."""
         subject = "the derivative of the objective" if name in _DERIVATIVES else "the objective"
         what = str(error) if isinstance(error, EvaluationError) else f"{subject} raised {type(error).__name__}: {error}"
         kind = EvaluationTimeoutError if isinstance(error, EvaluationTimeoutError) else EvaluationError

@@ -1,4 +1,4 @@
-"""CountingEvaluator: values and derivatives of the objective, each counted within the budget."""
+"""CountingEvaluator: values and derivatives, counted within the budget."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _ROWS_OF_CHUNK = 256
 
 
 class CountingEvaluator(ChunkedEvaluator):
-    """Evaluates the objective for estimators and methods, counts, and ends the run at the limits of its budget.
+    """Evaluates the objective, counts, and ends the run at its limits.
+
+    Estimators and methods see the objective through it.
 
     Parameters
     ----------
@@ -67,7 +69,10 @@ class CountingEvaluator(ChunkedEvaluator):
 
     @property
     def blind_spots(self) -> str:
-        """What the objective's derivative is known to leave out, as a sentence; empty if nothing."""
+        """What the objective's derivative is known to leave out, as a sentence.
+
+        Empty if nothing.
+        """
         return self.objective.blind_spots
 
     def levelled(self, values: Tensor) -> Tensor:
@@ -83,13 +88,19 @@ class CountingEvaluator(ChunkedEvaluator):
         return self._run("fun", x, seed, spp, keep_inf=keep_inf)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) at the rows of `x`, one evaluation a row; nan for a failed evaluation."""
+        """Residuals of shape (k, m) at the rows of `x`, one evaluation a row.
+
+        Nan for a failed evaluation.
+        """
         return self._run("residuals", x, seed, spp)
 
     def values_and_jacs(
         self, x: Tensor, *, seed: NDArray[np.int64], adjoint: Adjoint = ADJOINT
     ) -> tuple[Tensor, Tensor]:
-        """Values of shape (k,) and the objective's own derivatives of shape (k, n) at one point, one for each seed."""
+        """Values and the objective's own derivatives at one point, for each seed.
+
+        Their shapes are (k,) and (k, n) for k seeds.
+        """
         point = self.rows(self.project(x))
         affordable = int(min(len(seed), max(self.affordable_at(x[None]) - self.nfev, 0) / JAC_COST))
         chunks = [Chunk(point[None].clone(), seed[i : i + 1]) for i in range(affordable)]
@@ -115,7 +126,10 @@ class CountingEvaluator(ChunkedEvaluator):
         return hess * torch.outer(self.x_scale, self.x_scale)
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at `x` of shape (n,), in the problem's own units; counts as one evaluation."""
+        """Both sides of the equation at `x` of shape (n,), in the problem's own units.
+
+        Counts as one evaluation.
+        """
         self.check_budget(1)
         self.check_time()
         try:
@@ -143,7 +157,10 @@ class CountingEvaluator(ChunkedEvaluator):
         return finished(values, self.counts, self.budget.max_nonfinite, keep_inf=keep_inf)
 
     def _check_derivative(self, rows: Tensor) -> None:
-        """Raise if a row is not finite, and count such rows: no other value can replace a derivative."""
+        """Count rows that are not finite, and raise if there are any.
+
+        No other value can replace a derivative.
+        """
         lost = int((~torch.isfinite(rows).all(1)).sum())
         if lost == 0:
             return

@@ -1,4 +1,4 @@
-"""Failed evaluations and values that are not finite: counted, replaced, or raised."""
+"""Failed evaluations and values that are not finite: counted, replaced, raised."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ class Counts:
     reserved: int = 0
 
     def note(self, failure: str, rows: int) -> None:
-        """Note evaluations that failed by an exception or a timeout; the first of a run is logged."""
+        """Note evaluations that failed by an exception or a timeout.
+
+        The first of a run is logged.
+        """
         if self.n_raised == 0:
             _logger.warning("invopt: %s; it counts as a failed evaluation, as do all that follow", failure)
         self.n_raised += rows
@@ -63,7 +66,10 @@ class Counts:
 
     @property
     def summary(self) -> str:
-        """How many evaluations failed, and the last failure, as a sentence; empty if none failed."""
+        """How many evaluations failed, and the last failure, as a sentence.
+
+        Empty if none failed.
+        """
         if self.n_raised == 0:
             return ""
         return f"{self.n_raised} of {self.nfev} evaluations failed, the last: {self.last_failure}"
@@ -75,7 +81,7 @@ class Counts:
 
 
 def as_failures(value: Any, needs: Capability) -> Failures:
-    """Return `failures` validated for a run that needs these capabilities of the objective."""
+    """Return `failures` validated for a run with these needs."""
     require("failures", isinstance(value, str) and value in ("raise", "nan"), "'raise' or 'nan'", value)
     if value == "nan" and Capability.SIDES in needs:
         raise IncompatibleError("'failures' must be 'raise' where both sides of an equation are asked for: 'nan'")
@@ -84,14 +90,19 @@ def as_failures(value: Any, needs: Capability) -> Failures:
 
 
 def counts_as_failed(error: Exception) -> bool:
-    """Whether an exception may count as a failed evaluation; one that shows a mistake in the problem may not."""
+    """Whether an exception may count as a failed evaluation.
+
+    One that shows a mistake in the problem may not.
+    """
     if isinstance(error, InvoptError):
         return isinstance(error, EvaluationError | NonFiniteError) and not isinstance(error, WrongValueError)
     return True
 
 
 def finished(values: Tensor, counts: Counts, most: float, *, keep_inf: bool) -> Tensor:
-    """Values of a call, (k,) or (k, m), with nan for failed evaluations and the highest value so far for inf.
+    """Values of a call with failed evaluations and inf replaced.
+
+    Failed evaluations become nan, and inf the highest finite value so far.
 
     Parameters
     ----------
@@ -135,7 +146,10 @@ def _check_share(failed: Tensor, counts: Counts, most: float, *, alone: bool) ->
 
 
 def levelled(values: Tensor, counts: Counts) -> Tensor:
-    """Values in which inf is replaced by the highest finite value of the run: samples still lead away from there."""
+    """Replace inf by the highest finite value of the run.
+
+    Samples then still lead away from there.
+    """
     walls = values == math.inf
     if bool(walls.any()) and counts.highest == -math.inf:
         raise NonFiniteError("all values so far are inf: start where the objective is finite, or bound the parameters")

@@ -14,7 +14,10 @@ _DIGITS, _NUMBERS_SHOWN = 6, 16
 
 
 def check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:
-    """Refuse values unless there is one number (`ndim` 1) or one vector (`ndim` 2) for each row."""
+    """Refuse values unless there is one for each row.
+
+    Each is a number (`ndim` 1) or a vector (`ndim` 2).
+    """
     if values.ndim != ndim or values.shape[0] != rows.shape[0]:
         raise WrongValueError(
             f"the objective must return {'(k, m)' if ndim == 2 else '(k,)'} values for points of shape "

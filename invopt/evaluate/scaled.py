@@ -1,4 +1,4 @@
-"""Points of an evaluator: in units of `x_scale`, inside the bounds, without fixed parameters."""
+"""ScaledEvaluator: points in units of `x_scale`, inside the bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ __all__ = ["ScaledEvaluator"]
 
 
 class ScaledEvaluator(Evaluator):
-    """Evaluator that knows scales, bounds and fixed parameters; how it evaluates is left to subclasses.
+    """Evaluator that knows scales, bounds and fixed parameters.
+
+    How it evaluates is left to subclasses.
 
     Parameters
     ----------
@@ -45,7 +47,10 @@ class ScaledEvaluator(Evaluator):
 
     @property
     def sigma_limit(self) -> float:
-        """Largest sigma that the bounds leave room for: half the smallest box width, inf without bounds."""
+        """Largest sigma that the bounds leave room for.
+
+        It is half the smallest box width; inf without bounds.
+        """
         if self._scaled is None or self.n == 0:
             return math.inf
         return float((self._scaled[1] - self._scaled[0]).min()) / 2
@@ -55,7 +60,10 @@ class ScaledEvaluator(Evaluator):
         return torch.full_like(x, math.inf) if self._scaled is None else self._scaled[1] - self._scaled[0]
 
     def inside(self, x: Tensor, margin: Tensor) -> Tensor:
-        """Nearest point that is `margin` away from the bounds in every parameter; the box must be that wide."""
+        """Nearest point that is `margin` away from the bounds in every parameter.
+
+        The box must be that wide.
+        """
         return x if self._scaled is None else torch.clamp(x, self._scaled[0] + margin, self._scaled[1] - margin)
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
@@ -63,7 +71,7 @@ class ScaledEvaluator(Evaluator):
         return jac if self._scaled is None else torch.where(self.free(x, jac), jac, 0.0)
 
     def free(self, x: Tensor, jac: Tensor) -> Tensor:
-        """Which parameters the gradient does not push against an active bound, shape (n,)."""
+        """Which parameters are not pushed against an active bound, shape (n,)."""
         if self._scaled is None:
             return torch.ones_like(x, dtype=torch.bool)
         lower, upper = self._scaled

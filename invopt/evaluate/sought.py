@@ -1,4 +1,7 @@
-"""Which parameters are optimised: those whose bounds differ; the others are fixed."""
+"""Which parameters are optimised: those whose bounds differ.
+
+The others are fixed.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ class Sought:
         return whole
 
     def whole(self, values: NDArray[np.float64], held: float = 0.0) -> NDArray[np.float64]:
-        """A vector over all parameters from one over the optimised ones; `held` is put in for the others."""
+        """A vector over all parameters from one over the optimised ones.
+
+        `held` is put in for the others.
+        """
         if self.all:
             return values
         found = np.full(self.free.size, held)

@@ -1,4 +1,4 @@
-"""Journal: all evaluations of runs in one SQLite file, from which a run can be continued."""
+"""Journal: all evaluations of runs in an SQLite file; runs can be continued."""
 
 from invopt.journal.reader import Evaluations, Journal, RunRecord
 

@@ -90,7 +90,7 @@ def subject_of(parts: dict[str, str]) -> str:
 
 
 def candidates(path: Path, subject: str) -> list[Candidate]:
-    """Runs of a subject that no process writes now, the one with most evaluations first."""
+    """Runs of a subject that no process writes; that with most evaluations first."""
     if not path.exists():
         return []
     query = (

@@ -1,4 +1,7 @@
-"""Arrays as bytes of a journal, without loss: in single precision if exact, compressed if that is cheap."""
+"""Arrays as bytes of a journal, without loss.
+
+They are in single precision if that is exact, and compressed if that is cheap.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def encode(array: NDArray[np.floating], seconds: float) -> tuple[str, bytes]:
 
 
 def decode(coding: str, data: bytes) -> NDArray[np.floating]:
-    """The vector that was given to `encode`; ValueError or zlib.error for other bytes."""
+    """The vector that was given to `encode`.
+
+    ValueError or zlib.error for other bytes.
+    """
     dtype, stored, how = coding.split()
     kind = np.dtype(stored)
     if how == "zlib":

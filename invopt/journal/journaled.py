@@ -1,4 +1,4 @@
-"""Journaled: an objective whose evaluations are kept in a journal and not repeated."""
+"""Journaled: an objective whose evaluations are kept and not repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Journaled"]
 
 
 class _Part(NamedTuple):
-    """A chunk, the number of its first row, known evaluations of its rows, and the rows to evaluate."""
+    """A chunk: number of its first row, known evaluations, rows to evaluate."""
 
     chunk: Chunk
     first: int
@@ -34,7 +34,7 @@ class _Part(NamedTuple):
 
 
 class Journaled(Objective):
-    """Objective that takes values from the journal if they are in it, and else evaluates and keeps them.
+    """Objective that keeps evaluations in a journal, and takes known ones from it.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class Journaled(Objective):
         return _Part(chunk, numbers[0], known, [i for i, item in enumerate(known) if item is None])
 
     def _shortened(self, limits: Limits, parts: list[_Part]) -> Limits:
-        """Limits after the clock is set forward to the time at which the known evaluations ended."""
+        """Limits after the clock is set forward past the known evaluations."""
         clocks = [item.clock for part in parts for item in part.known if item is not None]
         if 0 < self._recorder.descent_end <= self._recorder.position:
             # So that a time limit ends a continued run at the same evaluation as before.
@@ -188,7 +188,10 @@ class Journaled(Objective):
 
 
 def _only(part: _Part) -> Chunk:
-    """Rows of a chunk to evaluate; if all, the chunk itself: the last bits may depend on the arrangement."""
+    """Rows of a chunk to evaluate.
+
+    If all, the chunk itself: the last bits may depend on the arrangement.
+    """
     if len(part.missing) == len(part.known):
         return part.chunk
     return Chunk(part.chunk.rows[part.missing].clone(), part.chunk.seeds[part.missing])

@@ -50,7 +50,7 @@ class Keeper:
         self._seconds = 0.0
 
     def add(self, numbers: Sequence[int], chunk: Chunk, outcome: Outcome, clock: float) -> None:
-        """Keep the outcome of a chunk, unless it is a failure or has a shape that will end the run.
+        """Keep the outcome of a chunk, unless it will end the run.
 
         Outcomes that took less than a millisecond wait for more, or for `flush`.
 

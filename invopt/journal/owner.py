@@ -1,4 +1,4 @@
-"""Owner of a run: the name of the process that writes it, and whether that process still runs."""
+"""Owner of a run: name of the process that writes it; whether it still runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def release(name: str) -> None:
 
 
 def is_alive(name: str | None) -> bool:
-    """Whether the process of a name still runs on this machine and still writes the run."""
+    """Whether the process of a name still runs here and still writes the run."""
     if name is None:
         return False
     parts = name.split(_SEPARATOR)

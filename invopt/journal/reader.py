@@ -72,7 +72,7 @@ class RunRecord:
 
 @frozen(kw_only=True, eq=False)
 class Evaluations:
-    """Evaluations of a run as arrays, in the order in which the method asked for them.
+    """Evaluations of a run as arrays, in the order of the method's requests.
 
     Attributes
     ----------
@@ -182,7 +182,10 @@ class Journal:
         )
 
     def frame(self, run: int | None = None) -> Any:
-        """Evaluations of a run as a pandas data frame with a column for each parameter; needs pandas."""
+        """Evaluations of a run as a pandas data frame with a column for each parameter.
+
+        Needs pandas.
+        """
         try:
             pandas = importlib.import_module("pandas")
         except ImportError as error:

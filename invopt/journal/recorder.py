@@ -105,7 +105,7 @@ class Recorder:
         return found
 
     def _unused(self, key: _Key) -> Evaluation | None:
-        """An evaluation of an earlier answer, which the descent or a later answer repeats; None if there is none."""
+        """An evaluation of an earlier answer that is needed again, or None."""
         spare = self._spare.get(key)
         return spare.pop(0) if spare else None
 
@@ -116,7 +116,7 @@ class Recorder:
         return item
 
     def _answers(self) -> dict[_Key, list[Evaluation]]:
-        """Evaluations for earlier answers of this run, each of which ended a descent that may continue now."""
+        """Evaluations for earlier answers of this run, whose descent may continue."""
         found: dict[_Key, list[Evaluation]] = {}
         for item in self._rows(0, self._end, "AND purpose = 'answer'") if self._end else ():
             found.setdefault(_key(item.kind, item.x, item.seed, item.spp), []).append(item)
@@ -146,7 +146,7 @@ class Recorder:
     # Writing.
 
     def add(self, arrived: Sequence[Arrived]) -> None:
-        """Keep evaluations: they are committed before this returns, or within a second if they were cheap."""
+        """Keep evaluations: committed at once, or within a second if they were cheap."""
         if os.getpid() != self._pid or not self._writes:
             return
         with self._lock:
@@ -170,7 +170,7 @@ class Recorder:
                     self._commit(time.monotonic())
 
     def _commit(self, now: float) -> None:
-        """Write the evaluations that wait; if the file cannot be written they wait longer."""
+        """Write what waits; if the file cannot be written it waits longer."""
         self._since, self._worth = now, 0.0
         if self._connection is None or (self._failed is not None and now - self._failed < _RETRY_AFTER):
             return

@@ -63,7 +63,7 @@ class Evaluation(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """Evaluations that arrived together, as columns: cheap to make, even for very cheap functions.
+    """Evaluations that arrived together, as columns, which are cheap to make.
 
     Attributes
     ----------
@@ -135,7 +135,10 @@ def from_row(row: tuple[Any, ...]) -> Evaluation | None:
 
 
 def _checksum(row: Any) -> int:
-    """CRC-32 of all columns of a row; an exception, such as TypeError, for values that no row can hold."""
+    """CRC-32 of all columns of a row.
+
+    An exception, such as TypeError, for values that no row can hold.
+    """
     run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker = row
     spp, value = -1 if spp is None else spp, math.nan if value is None else value
     found = zlib.crc32(

@@ -12,7 +12,10 @@ __all__ = ["alias", "take"]
 
 
 def take(connection: sqlite3.Connection, claim: Claim, own: str) -> int:
-    """Take the claimed run, or make a new one if another process has it; returns its number."""
+    """Take the claimed run, or make a new one if another process has it.
+
+    Returns its number.
+    """
     if claim.run is not None:
         holder = connection.execute("SELECT owner FROM run WHERE id = ?", (claim.run,)).fetchone()
         if holder is not None and not owner.is_alive(holder[0]):

@@ -75,11 +75,14 @@ CREATE TABLE evaluation (
 
 
 class EmptyJournalError(JournalError):
-    """A file is empty: nobody has written a journal to it yet, or another process is about to."""
+    """A file is empty, and no journal yet."""
 
 
 def check_kind(path: Path) -> None:
-    """Refuse a path that is no journal and cannot become one; a path that cannot be read is left to `connect`."""
+    """Refuse a path that is no journal and cannot become one.
+
+    A path that cannot be read is left to `connect`.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -192,7 +195,10 @@ def _settings(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def errors_of(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into `JournalError`, or into `OSError` if the file cannot be read or written."""
+    """Turn SQLite's errors into `JournalError`.
+
+    They become `OSError` if the file cannot be read or written.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Chained: an estimator of an inner problem, carried through a network by the chain rule."""
+"""Chained: an estimator carried through a network by the chain rule."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ChainedState(NamedTuple):
 
 @frozen(kw_only=True)
 class Chained(Estimator):
-    r"""Derivatives with respect to a network's weights from an estimator of those with respect to its outputs.
+    r"""Derivatives for a network's weights from an estimator for its outputs.
 
     Let :math:`x_i` be the output for input i of a minibatch of b, :math:`J_i` its Jacobian, and :math:`g_i, H_i` the
     estimated derivatives of the black box at :math:`x_i` (paper, supplement E). Then
@@ -103,7 +103,10 @@ class Chained(Estimator):
 
     @property
     def comparable(self) -> bool:  # type: ignore[override]
-        """Whether all items are in each minibatch: values of different minibatches cannot be compared."""
+        """Whether all items are in each minibatch.
+
+        Values of different minibatches cannot be compared.
+        """
         return self.batch_size == self.n_items
 
     def init(self, problem: Problem) -> ChainedState:
@@ -211,7 +214,10 @@ def _nothing(x: Tensor) -> Estimate:
 
 
 class _Backward:
-    """Carries derivatives of the items to the weights; inner points are in units of `scale`."""
+    """Carries derivatives of the items to the weights.
+
+    Inner points are in units of `scale`.
+    """
 
     def __init__(self, link: Link, scale: Tensor) -> None:
         self._link, self._scale = link, scale
@@ -225,7 +231,10 @@ class _Backward:
         return Measurement(value, lambda: torch.full_like(value, torch.inf))
 
     def unit(self, found: list[Estimate], jac: Tensor) -> float:
-        """Length of a step along the gradient that moves the outputs by one sigma, in the root mean square."""
+        """Length of a step along the gradient that moves the outputs by one sigma.
+
+        Their movement is measured by its root mean square.
+        """
         length = float(torch.linalg.vector_norm(jac))
         sigma = max(estimate.sigma for estimate in found) or 1.0
         if length == 0.0:
@@ -239,7 +248,10 @@ class _Backward:
 
 
 def _error_of_mean(found: list[Estimate], partial: bool) -> float:
-    """Standard error of the mean of `fun`; for a part of the items, as an estimate for all items."""
+    """Standard error of the mean of `fun`.
+
+    For a part of the items, as an estimate for all items.
+    """
     k = len(found)
     if not partial:
         return math.sqrt(math.fsum(estimate.fun_standard_error**2 for estimate in found)) / k
@@ -252,7 +264,7 @@ def _exact(found: list[Estimate], partial: bool) -> bool:
 
 
 def chained(estimator: Estimator, problem: Problem) -> Estimator:
-    """Estimator for a problem: `estimator`, carried through the problem's chain if it has one."""
+    """Carry an estimator through a problem's chain, if it has one."""
     if Capability.CHAIN not in problem.provides:
         return estimator
     chain = problem.chain()

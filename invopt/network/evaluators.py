@@ -1,4 +1,4 @@
-"""Evaluators of a black box behind a network: of the whole chain, and of one item."""
+"""Evaluators of a black box behind a network: of the chain and of one item."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ __all__ = ["ChainEvaluator", "ItemEvaluator"]
 
 
 class ItemEvaluator(CountingEvaluator):
-    """Evaluator of the black box for one item, at points in units of the inner problem's `x_scale`.
+    """Evaluator of the black box for one item of the data.
+
+    Points are in units of the inner problem's `x_scale`.
 
     Parameters
     ----------
@@ -54,7 +56,9 @@ class ItemEvaluator(CountingEvaluator):
 
 
 class ChainEvaluator(CountingEvaluator):
-    """Evaluator of a chain as a function of the weights, on the present minibatch; at first, on all items.
+    """Evaluator of a chain as a function of the weights, on the present minibatch.
+
+    At first, on all items.
 
     Parameters
     ----------
@@ -83,7 +87,7 @@ class ChainEvaluator(CountingEvaluator):
         self.item = ItemEvaluator(self, chain.inner)
 
     def link(self, x: Tensor) -> Link:
-        """The network at `x` on the minibatch, with derivatives with respect to `x` in its own units."""
+        """The network at `x` on the minibatch, with its derivatives."""
         link = self.chain.link(self.unscale(x), self.items)
         if not bool(torch.isfinite(link.x).all()):
             raise NonFiniteError(

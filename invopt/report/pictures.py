@@ -1,4 +1,4 @@
-"""Images of a run (start, found, target, difference), and a plot of its convergence."""
+"""Images of a run: start, found, target, difference; plot of its convergence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _IMAGE_INCHES, _ROW_INCHES, _DOTS_PER_INCH = 3, (9, 1.8), 100
 
 
 def write_pictures(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
-    """Write start, found, target and difference as PNG files, and all four in one; none if there are no images.
+    """Write start, found, target and difference as PNG files, and all four in one.
+
+    None if there are no images.
 
     The difference is the absolute difference between found and target, scaled so that its largest value is white.
     """
@@ -53,7 +55,7 @@ def write_pictures(objective: Objective, result: OptimizeResult, start: NDArray[
 
 
 def write_convergence(result: OptimizeResult, out: Path) -> Path:
-    """Plot the value, and the parameter error if the truth is known, against evaluations."""
+    """Plot value, and parameter error if the truth is known, against evaluations."""
     known = result.problem.x_opt is not None and result.history["x"].ndim == 2 and len(result.history) > 0
     figure = Figure(figsize=(5 * (1 + known), 3.5), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, 1 + known))

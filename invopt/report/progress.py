@@ -18,7 +18,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(run: Run) -> Iterator[Update]:
-    """Show evaluations, value and sigma of a run on stderr until the end of the block."""
+    """Show evaluations, value and sigma of a run on stderr during a block."""
     by_evaluations = run.maxfev < math.inf
     total = run.maxfev if by_evaluations else run.maxiter
     bar = Progress(

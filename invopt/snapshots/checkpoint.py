@@ -53,7 +53,10 @@ class Checkpoint:
         check_path(self.path)
 
     def save(self, snapshot: Snapshot, identity: dict[str, str]) -> None:
-        """Write a snapshot and the digests of the parts of its run; `OSError` if that is impossible."""
+        """Write a snapshot and the digests of the parts of its run.
+
+        `OSError` if that is impossible.
+        """
         tensors: dict[str, Tensor] = {}
         body = {item.name: encode(getattr(snapshot, item.name), tensors) for item in attrs.fields(Snapshot)}
         write(self.path, {"version": _CHECKPOINT_VERSION, "identity": identity, "body": body}, tensors)
@@ -113,7 +116,7 @@ class Checkpoint:
 
 
 def as_checkpoint(value: Any) -> Checkpoint | None:
-    """Return a checkpoint as it is, a path as a `Checkpoint` with default intervals, None as None."""
+    """Return a checkpoint or None as it is, a path as a `Checkpoint`."""
     if value is None or isinstance(value, Checkpoint):
         return value
     if isinstance(value, str | Path) and str(value):

@@ -1,4 +1,4 @@
-"""Classes that a snapshot may name: loaded classes of the packages of the run's parts."""
+"""Classes that a snapshot may name: those of the packages of the run's parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Classes = dict[str, type[Any]]
 
 
 def state_classes(parts: Iterable[object]) -> Classes:
-    """Value classes of the packages that define `parts`, by name; nothing is imported."""
+    """Value classes of the packages that define `parts`, by name.
+
+    Nothing is imported.
+    """
     packages = {top_level(cls.__module__) for part in parts for cls in type(part).__mro__ if cls is not object}
     found: Classes = {}
     for name, module in list(sys.modules.items()):
@@ -32,5 +35,8 @@ def state_classes(parts: Iterable[object]) -> Classes:
 
 
 def _is_value(cls: type[Any]) -> bool:
-    """Whether instances consist of their fields only: attrs classes, named tuples, enumerations."""
+    """Whether instances consist of their fields only.
+
+    Attrs classes, named tuples and enumerations do.
+    """
     return attrs.has(cls) or hasattr(cls, "_fields") or issubclass(cls, Enum)

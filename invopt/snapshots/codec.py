@@ -1,4 +1,7 @@
-"""Values of a snapshot as JSON and tensors, and back; a file is checked as a whole before use."""
+"""Values of a snapshot as JSON and tensors, and back.
+
+A file is checked as a whole before use.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def _store(tensor: Tensor, tensors: dict[str, Tensor]) -> str:
 
 
 def check(value: Any, tensors: dict[str, Tensor], classes: Classes) -> None:
-    """Refuse a value that `encode` did not make, or that names a class other than those of `classes`."""
+    """Refuse a value that `encode` did not make, or that names another class."""
     if not isinstance(value, dict):
         if not (value is None or isinstance(value, bool | int | float | str)):
             raise CheckpointError(f"the checkpoint holds a {type(value).__name__} where none is allowed")

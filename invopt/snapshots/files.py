@@ -23,7 +23,10 @@ _KEY, _SUM = "invopt", "sha256"
 
 
 def check_path(path: Path) -> None:
-    """Refuse a folder, a pipe or the like; a path that does not exist may become a file."""
+    """Refuse a folder, a pipe or the like.
+
+    A path that does not exist may become a file.
+    """
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -34,7 +37,10 @@ def check_path(path: Path) -> None:
 
 
 def write(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Write a safetensors file with a JSON header and a checksum, as a whole; `OSError` if that fails."""
+    """Write a safetensors file with a JSON header and a checksum, as a whole.
+
+    `OSError` if that fails.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     text = json.dumps(header)
@@ -89,7 +95,10 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on disk; Windows cannot sync a folder."""
+    """Wait until a file, or the entries of a folder, are on disk.
+
+    Windows cannot sync a folder.
+    """
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)

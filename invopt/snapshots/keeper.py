@@ -1,4 +1,4 @@
-"""Keeper: writes the state of a training to its checkpoint at intervals, and reads it again."""
+"""Keeper: writes the state of a training at intervals, and reads it again."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ class Keeper:
             self.write()
 
     def write(self) -> None:
-        """Write the last state that was noted, unless it is written; that the file cannot be written is no error."""
+        """Write the last state that was noted, unless it is written.
+
+        That the file cannot be written is no error.
+        """
         if self._snapshot is None:
             return
         record = dict(self._snapshot.record)

@@ -23,7 +23,7 @@ _POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error")
 
 
 def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> None:
-    """Refuse a snapshot whose structure differs from this start, memory, state and counts."""
+    """Refuse a snapshot whose structure differs from that of this run's state."""
     record = snapshot.record
     wanted = {*_NUMBER_NAMES, *_COUNT_NAMES, *_POINT_NAMES, "estimate", "counts", "history"}
     _require(isinstance(record, dict) and record.keys() == wanted, "record")
@@ -79,7 +79,10 @@ def _is_point(kept: Any, x: Tensor) -> bool:
 
 
 def _alike(fresh: Any, found: Any) -> bool:
-    """Whether a value has the structure of a new one; if either is None, any is accepted."""
+    """Whether a value has the structure of a new one.
+
+    If either is None, any is accepted.
+    """
     if fresh is None or found is None:
         return True
     if isinstance(fresh, Tensor):
@@ -99,5 +102,8 @@ def _alike(fresh: Any, found: Any) -> bool:
 
 
 def _same_shape(fresh: Tensor, found: Tensor) -> bool:
-    """Whether shapes are equal; rows may have been added to a tensor that is empty at the start."""
+    """Whether shapes are equal.
+
+    Rows may have been added to a tensor that is empty at the start.
+    """
     return fresh.ndim == found.ndim and (fresh.shape == found.shape or (fresh.ndim > 0 and fresh.shape[0] == 0))

@@ -1,4 +1,7 @@
-"""Snapshot: state of a run between two iterations; points in the form in which they are kept."""
+"""Snapshot: state of a run between two iterations.
+
+Points in the form in which they are kept.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class Snapshot:
 
 
 def reduced(point: Point, *, whole: bool) -> dict[str, Any]:
-    """Parts of a point that the result and the tolerances need; without tensors unless `whole`."""
+    """Parts of a point that the result and the tolerances need.
+
+    Without tensors unless `whole`.
+    """
     estimate = point.estimate
     kept = {name: getattr(estimate, name) for name in _COPIED}
     tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}

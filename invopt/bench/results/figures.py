@@ -27,7 +27,10 @@ _CONVERGENCE_POINTS, _PROFILE_POINTS = 120, 200
 
 
 def relative_error(outcome: Outcome, kind: str, counts: Array) -> Array:
-    """Error of the answer after `counts` evaluations, relative to the start; inf if the run failed."""
+    """Error of the answer after `counts` evaluations, relative to the start.
+
+    Inf if the run failed.
+    """
     errors = outcome.arrays.get(f"{kind}_error")
     if errors is None or not errors[0] > 0:
         return np.full(len(counts), np.inf)
@@ -84,7 +87,10 @@ def _style(i: int) -> dict[str, Any]:
 
 
 def write_profiles(results: Results, path: Path) -> None:
-    """Share of all starts of all tasks solved, against renders / (n + 1); a refused pairing solves none."""
+    """Share of all starts of all tasks solved, against renders / (n + 1).
+
+    A refused pairing solves none.
+    """
     starts = {(row["task"], row["seed"]): row["n"] for row in results.rows}
     found = {(row["task"], row["seed"], row["method"]): row for row in results.rows}
     budgets = np.geomspace(0.1, max(row["maxfev"] / (row["n"] + 1) for row in results.rows), _PROFILE_POINTS)

@@ -124,7 +124,7 @@ def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def rows_of_table_2(results: Results, task: str) -> list[list[str]]:
-    """Rows of the paper's Table 2: our ratios in renders and in seconds, and the paper's."""
+    """Rows of the paper's Table 2: our ratios and the paper's."""
     rows = []
     run = results.methods(task)
     for name, method in RIVALS.items():
@@ -154,7 +154,10 @@ def _table_2(results: Results, task: str) -> list[str]:
 
 
 def verdicts(results: Results, fraction: float = 0.01) -> list[tuple[str, str, float, float, str]]:
-    """Task, method, the paper's ratio, ours in renders, verdict; at a fraction of the parameter error."""
+    """Task, method, the paper's ratio, ours in renders, verdict.
+
+    At a fraction of the parameter error.
+    """
     found = []
     index = COLUMNS.index(("parameter", fraction))
     for task in results.tasks:

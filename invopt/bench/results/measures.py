@@ -1,4 +1,4 @@
-"""Measures: the cost at which a run reaches an error, and statistics of many runs."""
+"""Measures: cost at which a run reaches an error, and statistics of many runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def reached_at(errors: ArrayLike, fraction: float) -> int | None:
 
 
 def cost_to(cost: ArrayLike, errors: ArrayLike, fraction: float) -> float:
-    """Cost until the error of a run stays at or below a fraction of its start; inf if it does not.
+    """Cost until the error of a run stays at or below a fraction of its start.
+
+    Inf if it does not.
 
     Parameters
     ----------
@@ -56,7 +58,9 @@ def cost_to(cost: ArrayLike, errors: ArrayLike, fraction: float) -> float:
 
 
 def evaluations_to(result: OptimizeResult, fraction: float) -> float:
-    """Evaluations until the parameter error stays at or below a fraction of its start; inf if it does not.
+    """Evaluations until the parameter error stays at or below a fraction.
+
+    It is inf if the error does not stay there.
 
     Parameters
     ----------
@@ -75,7 +79,9 @@ def evaluations_to(result: OptimizeResult, fraction: float) -> float:
 
 
 def quantile(values: ArrayLike, q: float) -> float:
-    """Quantile without interpolation, numpy's method "higher"; failures are inf and are not dropped.
+    """Quantile without interpolation, numpy's method "higher".
+
+    Failures are inf and are not dropped.
 
     Interpolation would average a number with infinity. Of an even number of values the median is the upper one of the
     middle two, so that it is finite only if more than half of the runs succeeded.
@@ -92,7 +98,10 @@ def median(values: ArrayLike) -> float:
 
 
 def ratio(values: ArrayLike, reference: ArrayLike) -> float:
-    """Ratio of medians, as in the paper's Table 2: inf where the first fails, nan where the reference does."""
+    """Ratio of medians, as in the paper's Table 2.
+
+    It is inf if the first fails, nan if the reference fails.
+    """
     mine, other = median(values), median(reference)
     return mine / other if math.isfinite(other) and other > 0 else math.nan
 

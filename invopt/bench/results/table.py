@@ -23,7 +23,10 @@ KINDS = ("parameter", "image")
 
 
 def column(cost: str, kind: str, fraction: float) -> str:
-    """Name of a measure: ``renders_parameter_0.01`` are renders until 1 % of the starting parameter error."""
+    """Name of a measure, such as ``renders_parameter_0.01``.
+
+    That is the number of renders until 1 % of the starting parameter error.
+    """
     return f"{cost}_{kind}_{fraction:g}"
 
 
@@ -81,7 +84,10 @@ class Results:
         return list(dict.fromkeys(row["method"] for row in self.rows if task in (None, row["task"])))
 
     def values(self, task: str, method: str, name: str) -> NDArray[np.float64]:
-        """Values of a column for all seeds of a task and a method; empty if they were not run."""
+        """Values of a column for all seeds of a task and a method.
+
+        Empty if they were not run.
+        """
         chosen = [row[name] for row in self.rows if (row["task"], row["method"]) == (task, method)]
         return np.array(chosen, dtype=np.float64)
 

@@ -1,1 +1,4 @@
-"""A pool of single-threaded processes with time limits; processes that die are replaced."""
+"""A pool of single-threaded processes with time limits.
+
+Processes that die are replaced.
+"""

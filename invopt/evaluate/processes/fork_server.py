@@ -1,4 +1,4 @@
-"""Fork server: a process that imports everything once and forks the processes of pools."""
+"""Fork server: imports everything once and forks the processes of pools."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ _MAX_SIGNALS = 4096
 
 
 def serve_forks(requests: socket.socket) -> None:
-    """Fork a process for each request and report how each ends, until the parent is gone or asks for no more."""
+    """Fork a process for each request and report how each ends.
+
+    It returns once the parent is gone, or has asked for nothing for a time.
+    """
     ended, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -125,7 +128,10 @@ def _write(descriptor: int, number: int) -> None:
 
 
 def _become_worker(environment: dict[str, str], calls: int, replies: int, stderr: int, folder: int) -> NoReturn:
-    """Become like a new process, with its own session, folder, environment and random numbers; serve; end."""
+    """Become like a new process, serve, and end.
+
+    The process gets its own session, folder, environment and random numbers.
+    """
     code = 1
     try:
         signal.set_wakeup_fd(-1)

@@ -1,4 +1,4 @@
-"""ForkedProcess: a process forked from one that has imported everything, used like `subprocess.Popen`."""
+"""ForkedProcess: a process of the fork server, used like `subprocess.Popen`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,15 @@ _ATTEMPTS = 3
 
 
 def can_fork() -> bool:
-    """Whether processes are forked here: on Linux only; elsewhere system libraries fail after a fork."""
+    """Whether processes are forked here: on Linux only.
+
+    Elsewhere system libraries fail after a fork.
+    """
     return sys.platform == "linux" and hasattr(socket, "CMSG_SPACE") and hasattr(os, "O_PATH")
 
 
 class _ForkServer:
-    """The fork server of this process: started when first needed, and again if it has ended."""
+    """The fork server of this process, started when needed and none runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +42,10 @@ class _ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, environment: Mapping[str, str], descriptors: list[int]) -> None:
-        """Ask for a process with these descriptors; if no answer comes on the third one, the server had ended."""
+        """Ask for a process with these descriptors.
+
+        If no answer comes on the third one, the server had ended.
+        """
         body = pickle.dumps(dict(environment))
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         with self._lock:
@@ -76,7 +82,10 @@ class _ForkServer:
         self._requests = self._process = None
 
     def forget_after_fork(self) -> None:
-        """Leave the server to the parent: it ends when the last end of the socket is closed."""
+        """Leave the server to the parent.
+
+        It ends when the last end of the socket is closed.
+        """
         self._lock = threading.Lock()
         if self._requests is not None:
             self._requests.close()
@@ -89,7 +98,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class ForkedProcess:
-    """A forked process that answers requests, with the methods of `subprocess.Popen` that a pool uses.
+    """A forked process with the methods of `subprocess.Popen` that a pool uses.
 
     Parameters
     ----------
@@ -141,7 +150,10 @@ class ForkedProcess:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the process to end; returns its exit code, or minus the number of a signal."""
+        """Wait for the process to end.
+
+        Returns its exit code, or minus the number of a signal.
+        """
         with self._waiting:
             self._look(timeout)
         if self.returncode is None:

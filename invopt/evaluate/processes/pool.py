@@ -32,7 +32,7 @@ _CLOSING_TIMEOUT = 20.0
 
 
 class _Job(NamedTuple):
-    """Requests for one process, with their futures, and the seconds that each may take."""
+    """Requests for one process with their futures, and the time limit of each."""
 
     pairs: Sequence[Pair]
     timeout: float
@@ -94,14 +94,19 @@ class Pool:
         return self.on_each(WorkerProcess.open)
 
     def on_each(self, function: Callable[[WorkerProcess], T]) -> list[T]:
-        """Call ``function(process)`` for all processes at once, each in a thread; returns the results."""
+        """Call ``function(process)`` for all processes at once, each in a thread.
+
+        Returns the results.
+        """
         futures = [self._in_thread(function, process) for process in self._processes]
         while concurrent.futures.wait(futures, timeout=PULSE).not_done:
             self.end_overdue()
         return [future.result() for future in futures]
 
     def submit(self, requests: Sequence[Any], timeout: float = math.inf) -> list[Future[Any]]:
-        """Have a process answer requests one after the other, each in `timeout` seconds; a future for each.
+        """Have a process answer requests one after the other, each in `timeout` seconds.
+
+        A future for each.
 
         The time limit is kept as long as `end_overdue` is called now and then.
         """
@@ -114,7 +119,10 @@ class Pool:
         return futures
 
     def end_overdue(self) -> float:
-        """Kill processes whose request has taken too long; returns in how many seconds the next one may have."""
+        """Kill processes whose request has taken too long.
+
+        Returns in how many seconds the next one may have.
+        """
         return min(process.end_overdue() for process in self._processes)
 
     def end_all(self) -> None:
@@ -164,7 +172,10 @@ def _end_all(
     jobs: queue.SimpleQueue[_Job | None],
     threads: Sequence[threading.Thread],
 ) -> None:
-    """End all processes and threads of a pool, in the process that made it: a fork of that has neither."""
+    """End all processes and threads of a pool.
+
+    A fork of the process that made the pool has neither, and does nothing.
+    """
     if os.getpid() != parent:
         return
     try:

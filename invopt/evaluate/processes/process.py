@@ -1,4 +1,4 @@
-"""One process of a pool: started when first needed, replaced when it dies or takes too long."""
+"""WorkerProcess: one process of a pool, replaced when it dies or takes too long."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class _LostError(Exception):
 
 
 class WorkerProcess:
-    """A process and the pipes to it. One thread at a time uses it; any other thread may end it.
+    """A process and the pipes to it.
+
+    One thread at a time uses it; any other thread may end it.
 
     Parameters
     ----------
@@ -67,7 +69,10 @@ class WorkerProcess:
     # Requests, for the thread that uses the process.
 
     def open(self) -> Any:
-        """Start a process and have it open the service; returns what `Service.open` returned there."""
+        """Start a process and have it open the service.
+
+        Returns what `Service.open` returned there.
+        """
         try:
             return self._open()
         except _LostError as lost:
@@ -80,7 +85,10 @@ class WorkerProcess:
         return future.result()
 
     def answer(self, pairs: Sequence[Pair], timeout: float = math.inf) -> None:
-        """Have requests answered in order, each in `timeout` seconds; each future is set as soon as its reply comes."""
+        """Have requests answered in order, each in `timeout` seconds.
+
+        Each future is set as soon as its reply comes.
+        """
         left = deque(pairs)
         with self._lock:
             self._stopped, self._timeout = False, timeout
@@ -99,7 +107,10 @@ class WorkerProcess:
                 self._busy = False
 
     def _reopened(self, left: deque[Pair]) -> bool:
-        """Start a process; if that fails the first request is lost. Returns whether there is one."""
+        """Start a process; if that fails the first request is lost.
+
+        Returns whether there is one.
+        """
         try:
             self._setup.service.check_opened(self._open())
         except _LostError as lost:
@@ -141,7 +152,10 @@ class WorkerProcess:
 
     @contextmanager
     def _at_work_on(self, request: Any, limit: float) -> Iterator[None]:
-        """Measure the time of a request; if the process is lost, `_buried` reads and clears it."""
+        """Measure the time of a request.
+
+        If the process is lost, `_buried` reads and clears it.
+        """
         with self._lock:
             self._request, self._since, self._limit = request, time.monotonic(), limit
         yield
@@ -183,7 +197,10 @@ class WorkerProcess:
             return self._process
 
     def _buried(self, error: Exception, *, opening: bool = False) -> tuple[Any, Loss]:
-        """Clear a dead process away; returns the request that it was ended for, if any, and what was lost."""
+        """Clear a dead process away.
+
+        Returns the request that it was ended for, if any, and what was lost.
+        """
         with self._lock:
             overdue, since, limit = self._overdue, self._since, self._limit
             self._overdue = self._since = None
@@ -211,7 +228,10 @@ class WorkerProcess:
     # Ending, for other threads.
 
     def end_overdue(self) -> float:
-        """Kill the process if its request has taken too long; returns in how many seconds the next one may have."""
+        """Kill the process if its request has taken too long.
+
+        Returns in how many seconds the next one may have.
+        """
         with self._lock:
             if self._since is None or self._process is None:
                 return self._timeout

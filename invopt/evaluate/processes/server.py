@@ -56,7 +56,10 @@ def _send(reply: Any, replies: BinaryIO, inbox: _Inbox, *, last: bool) -> None:
 
 
 def _listen(requests: BinaryIO, inbox: _Inbox) -> None:
-    """Put requests into the inbox; if the parent is gone, end a process at work, which may never return."""
+    """Put requests into the inbox.
+
+    If the parent is gone, end a process at work, which may never return.
+    """
     with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
         while (received := pickle.load(requests)) is not None:
             inbox.put(received)
@@ -73,7 +76,10 @@ def _end_with_children() -> None:
 
 
 def _keep_from_forks(*pipes: int) -> None:
-    """Close these pipes in forks of this process: with an end open, the parent would not see that this one died."""
+    """Close these pipes in forks of this process.
+
+    With an end open in a fork, the parent would not see that this process died.
+    """
 
     def let_go() -> None:
         null = os.open(os.devnull, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Service: what the processes of a pool do with a request, and what a lost request means."""
+"""Service: what processes of a pool do, and the meaning of a lost request."""
 
 from __future__ import annotations
 
@@ -68,8 +68,11 @@ class Service(abc.ABC):
 
     @abc.abstractmethod
     def lost(self, request: Any, loss: Loss) -> Any:
-        """Reply that stands for a lost one, or an exception; `request` is None if none was waiting."""
+        """Reply that stands for a lost one, or an exception.
+
+        `request` is None if none was waiting.
+        """
 
     @abc.abstractmethod
     def check_opened(self, result: Any) -> None:
-        """Raise if `result`, returned by `open` in a new process, says that no request can succeed there."""
+        """Raise if the result of `open` says that no request can succeed."""

@@ -1,4 +1,4 @@
-"""Engines that carry calls to workers: a map-like callable, an executor, or our own pool."""
+"""Engines: carry calls to a map-like callable, an executor or our own pool."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _STALLED = (
 
 
 class MapEngine:
-    """Calls through a map-like callable; one that is not lazy takes all calls at once."""
+    """Calls through a map-like callable.
+
+    One that is not lazy takes all calls at once.
+    """
 
     def __init__(self, mapping: Callable[..., Iterable[Any]], payload: Payload) -> None:
         self._map = mapping
@@ -86,7 +89,10 @@ class _FutureEngine(abc.ABC):
         self._seconds = math.inf
 
     def replies(self, calls: Sequence[Call], limits: Limits, on_reply: OnReply | None = None) -> Generator[Reply]:
-        """Replies in order, each passed to `on_reply` as soon as it comes; late ones if the deadline passes before."""
+        """Replies in order, each passed to `on_reply` as soon as it comes.
+
+        Late ones if the deadline passes before.
+        """
         inbox, futures = Inbox(on_reply), list[Future[Reply]]()
         try:
             for message in self._messages(calls):
@@ -136,7 +142,10 @@ class _FutureEngine(abc.ABC):
 
     @abc.abstractmethod
     def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
-        """End evaluations that have taken too long, if that is possible; returns in how many seconds to look again."""
+        """End evaluations that have taken too long, if that is possible.
+
+        Returns in how many seconds to look again.
+        """
 
 
 class ExecutorEngine(_FutureEngine):
@@ -174,7 +183,10 @@ class ExecutorEngine(_FutureEngine):
             future.cancel()
 
     def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
-        """Give up the first call and those that run, if none has ended for so long; when one began is not known."""
+        """Give up the first call and those that run, if none has ended for so long.
+
+        When one began is not known.
+        """
         left = inbox.moved + timeout - time.monotonic()
         if left > 0:
             return left
@@ -208,12 +220,18 @@ class PoolEngine(_FutureEngine):
         self._k = k
 
     def start(self) -> Reply:
-        """Start all processes, each of which opens the problem; the first description, or the first failure."""
+        """Start all processes, each of which opens the problem.
+
+        The first description, or the first failure.
+        """
         replies: list[Reply] = self._pool.start()
         return next((reply for reply in replies if reply.failure is not None), replies[0])
 
     def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
-        """Few messages if evaluations are quick, but at least one for each process; else one call to a message."""
+        """Few messages if evaluations are quick, but at least one for each process.
+
+        Else one call to a message.
+        """
         size = max(math.ceil(len(calls) / self._k), 1) if self._seconds < _QUICK_SECONDS else 1
         size = math.ceil(size / math.ceil(size / _MAX_CALLS_OF_MESSAGE))
         return [calls[i : i + size] for i in range(0, len(calls), size)]

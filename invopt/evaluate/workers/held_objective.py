@@ -73,7 +73,9 @@ def _replied(payload: Payload, call: Call) -> Reply:
 
 
 def release(problem: bytes | None = None) -> None:
-    """Close the open objective of this process; with `problem`, only if it belongs to that.
+    """Close the open objective of this process.
+
+    With `problem`, only if it belongs to that.
 
     If an evaluation is still at work, which no run waits for, the objective is closed when it ends.
     """

@@ -1,4 +1,7 @@
-"""Inbox: replies that come in any order and from any thread; a callback is called at once for each."""
+"""Inbox: replies that come in any order and from any thread.
+
+A callback is called at once for each.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ class Inbox:
         self.settle(i, future.result() if error is None else error)
 
     def settle(self, i: int, found: Reply | BaseException) -> None:
-        """Keep the reply to call `i`, or the exception instead of it; the first one kept stays."""
+        """Keep the reply to call `i`, or the exception instead of it.
+
+        The first one kept stays.
+        """
         with self._changed:
             if not self._open or i in self._found:
                 return
@@ -68,7 +74,10 @@ class Inbox:
         return i in self._found
 
     def wait(self, i: int, timeout: float) -> bool:
-        """Wait at most `timeout` seconds for the reply to call `i`; returns whether it has come."""
+        """Wait at most `timeout` seconds for the reply to call `i`.
+
+        Returns whether it has come.
+        """
         if i in self._found:
             return True
         with self._changed:

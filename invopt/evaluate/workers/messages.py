@@ -50,7 +50,9 @@ class Payload:
 
 @frozen(eq=False)
 class Call:
-    """A question to the open objective; without a `name`, for a description of the objective.
+    """A question to the open objective.
+
+    Without a `name`, for a description of the objective.
 
     After `deadline`, in seconds of `time.time`, a call is not begun: executors and maps may hold calls in a queue that
     this process cannot reach.
@@ -92,7 +94,7 @@ class Failure:
         return cls(type(error).__name__, str(error), own=error)
 
     def exception(self) -> BaseException:
-        """The exception, or one of the same name, with the traceback in the worker as a note."""
+        """The exception, or one of the same name; a note has the worker's traceback."""
         if self.own is not None:
             return self.own
         error: Any = None

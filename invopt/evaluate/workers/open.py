@@ -1,4 +1,4 @@
-"""Open a problem's objective here or in workers: a number, a map-like callable or an executor."""
+"""Opens a problem's objective in this process or in workers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def as_workers(workers: Any) -> Workers:
 
 
 def as_timeout(timeout: Any, workers: Workers) -> float:
-    """Return `timeout` validated, inf for None; an error if evaluations with these workers cannot be ended."""
+    """Return `timeout` validated, inf for None.
+
+    An error if evaluations with these workers cannot be ended.
+    """
     if timeout is None:
         return math.inf
     limit = as_real("timeout", timeout)
@@ -73,7 +76,7 @@ def as_timeout(timeout: Any, workers: Workers) -> float:
 
 
 def check_shareable(problem: Problem, needs: Capability) -> None:
-    """Refuse a problem that other processes cannot evaluate, before any process is started."""
+    """Refuse a problem that other processes cannot evaluate."""
     if Capability.SIDES in needs:
         raise IncompatibleError("SIDES cannot be evaluated by workers: leave out 'workers'")
     try:
@@ -106,7 +109,7 @@ def _cannot_be_pickled(value: Any) -> bool:
 
 @contextmanager
 def open_objective(problem: Problem, workers: Workers = 1, timeout: float = math.inf) -> Iterator[Objective]:
-    """Open a problem's objective in this process, or in each worker, until the end of the block.
+    """Open a problem's objective here or in each worker, for a block.
 
     With a `timeout`, evaluations are in processes even for one worker, because only there they can be ended.
     """

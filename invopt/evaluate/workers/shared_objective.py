@@ -23,7 +23,9 @@ __all__ = ["SharedObjective"]
 
 
 class SharedObjective(Objective):
-    """Objective whose values workers compute; they come back in the order of the points.
+    """Objective whose values workers compute.
+
+    They come back in the order of the points.
 
     Parameters
     ----------
@@ -55,7 +57,10 @@ class SharedObjective(Objective):
         adjoint: Adjoint = ADJOINT,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Have idle workers evaluate the chunks; at the deadline, those that are not finished are given up."""
+        """Have idle workers evaluate the chunks.
+
+        At the deadline, those that are not finished are given up.
+        """
         until = time.time() + limits.deadline - time.perf_counter()
         calls = [Call(i, name, rows.numpy(), seeds, spp, until, adjoint) for i, (rows, seeds) in enumerate(chunks)]
         outcomes: dict[int, Outcome] = {}
@@ -108,7 +113,10 @@ class SharedObjective(Objective):
 
     @property
     def blind_spots(self) -> str:
-        """What the last derivative is known to leave out, as a sentence; empty if nothing."""
+        """What the last derivative is known to leave out, as a sentence.
+
+        Empty if nothing.
+        """
         return self._blind_spots
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
