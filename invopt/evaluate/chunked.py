@@ -44,9 +44,9 @@ class Request:
         Samples per pixel; None for the problem's own.
     price : int
         Evaluations that one row counts as.
-    adjoint : Adjoint
+    adjoint : Adjoint, default Adjoint()
         How the derivative is computed.
-    points : sequence of Tensor
+    points : sequence of Tensor, default ()
         Points of each chunk in units of `x_scale`; empty if they are not to be noted.
     """
 
