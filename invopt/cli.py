@@ -1,4 +1,4 @@
-"""The command `invopt`."""
+"""Command `invopt`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from invopt.report.tables import doctor_table, evaluations_table, outcome_table,
 from invopt.run.default_parts import choose
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
+from invopt.run.run import Run
 from invopt.snapshots import Checkpoint
 
 __all__ = ["main"]
@@ -43,33 +44,32 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="Problem; see `invopt list`.")],
+    name: Annotated[str, typer.Argument(help="Name of a problem; see `invopt list`.")],
     estimator: Annotated[
-        str | None, typer.Option(help="How to estimate derivatives; by default what suits it.")
+        str | None, typer.Option(help="Estimator of derivatives; by default chosen automatically.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="How they become steps; by default what fits.")] = None,
-    sigma: Annotated[float | None, typer.Option(help="First smoothing width, in units of x_scale.")] = None,
-    maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default what suits the problem.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the start and of the run.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that evaluate; 1 for this one alone.")] = 1,
-    scene: Annotated[
-        str | None, typer.Option(help="Scene, where the problem takes one: a name or an XML file.")
-    ] = None,
+    method: Annotated[str | None, typer.Option(help="Optimization method; by default chosen automatically.")] = None,
+    sigma: Annotated[float | None, typer.Option(help="First sigma of the smoothing, in units of x_scale.")] = None,
+    maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default that of the problem.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random start and of the run.")] = 0,
+    workers: Annotated[int, typer.Option(help="Number of processes that evaluate; 1 for this one only.")] = 1,
+    scene: Annotated[str | None, typer.Option(help="Scene of a problem that has one: a name or an XML file.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Field of the problem; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a field of the problem; can be repeated."),
     ] = None,
     journal: Annotated[
-        Path | None, typer.Option(help="File that keeps every evaluation, and that the run goes on from.")
+        Path | None, typer.Option(help="File that keeps every evaluation; a run found in it is continued.")
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File that keeps the training of a network, and that it goes on from.")
+        Path | None, typer.Option(help="File that keeps the training of a network; one found in it is continued.")
     ] = None,
     every: Annotated[
-        int | None, typer.Option(help="Iterations between writings of the checkpoint, besides those every minute.")
+        int | None, typer.Option(help="Iterations after which the checkpoint is written, besides once a minute.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for pictures and the record.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for images, plots and the result.")] = None,
 ) -> None:
-    """Solve a task from a random start, and show how well."""
+    """Solve a problem from a random start, and show the result."""
     with _as_usage_errors():
         problem = _make_problem(name, [*(settings or []), *([] if scene is None else [f"scene={scene}"])])
         require("seed", seed >= 0, ">= 0", seed)
@@ -89,15 +89,22 @@ def run(
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
+    _solve(prepared, start, out)
+
+
+def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> None:
+    """Run, print the result, and write it if there is a folder.
+
+    After an error, write what was found so far.
+    """
     console = Console()
     with prepared.open() as objective:
         try:
             result = run_loop(prepared, objective)
         except InvoptError as error:
             if out is not None and error.result is not None:
-                console.print(
-                    f"wrote {_write_record(error.result, out)}, what was found so far", soft_wrap=True, markup=False
-                )
+                message = f"wrote {_write_record(error.result, out)}, the result up to the error"
+                console.print(message, soft_wrap=True, markup=False)
             raise
         console.print(outcome_table(result, start))
         if out is not None:
@@ -106,7 +113,10 @@ def run(
 
 
 def _make_problem(name: str, settings: list[str]) -> Problem:
-    """A problem by name, its fields from texts: numbers and the like where they read as such, else as they are."""
+    """Make a problem by name.
+
+    Values of its fields are read as JSON if possible, else taken as text.
+    """
     if not settings:
         resolved: Problem = resolve("problems", name, "name")
         return resolved
@@ -133,7 +143,10 @@ def _read(text: str) -> object:
 
 @contextmanager
 def _as_usage_errors() -> Iterator[None]:
-    """Errors in what was asked for; one raised later, in a run, would be ours and keeps its traceback."""
+    """Turn errors in the arguments into `InvoptError`.
+
+    Errors in a run keep their traceback.
+    """
     try:
         yield
     except (TypeError, ValueError, OSError) as error:
@@ -149,16 +162,16 @@ def _make_parts(
     chosen, served, _ = choose(problem, name, method)
     width = getattr(chosen, "width", None)
     if width is None:
-        raise ValueError(f"'sigma' means nothing to the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
+        raise ValueError(f"'sigma' is no option of the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
     changes: Any = {"sigma": attrs.evolve(width, start=sigma)}
     return attrs.evolve(chosen, **changes), served
 
 
 def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
-    # Matplotlib takes a second to import; only those who want pictures pay for it.
+    # Imported here because Matplotlib takes a second to import, and only this needs it.
     from invopt.report.pictures import write_convergence, write_pictures
 
-    # The record first: it is what a failing plot must not cost.
+    # The record first: if a plot fails, it is already written.
     return [
         _write_record(result, out),
         *write_pictures(objective, result, start, out),
@@ -212,10 +225,10 @@ app.command()(commands.table)
 
 @app.command("journal")
 def journal_(
-    file: Annotated[Path, typer.Argument(help="Journal; see `invopt run --journal`.")],
-    number: Annotated[int | None, typer.Option("--run", help="List the evaluations of this run.")] = None,
+    file: Annotated[Path, typer.Argument(help="Journal that `invopt run --journal` wrote.")],
+    number: Annotated[int | None, typer.Option("--run", help="Number of a run whose evaluations are listed.")] = None,
 ) -> None:
-    """List the runs that a journal holds, or the evaluations of one of them."""
+    """List the runs of a journal, or the evaluations of one run."""
     journal = Journal(file)
     console = Console(soft_wrap=True)
     if number is None:
@@ -226,9 +239,11 @@ def journal_(
 
 @app.command()
 def doctor(
-    install: Annotated[bool, typer.Option("--install", help="Install what is missing, if that is allowed.")] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Install what is missing, if that needs no password.")
+    ] = False,
 ) -> None:
-    """Say what this machine can render with, and the one command that would improve it."""
+    """Show what this machine can render with, and the command that would improve it."""
     from invopt.rendering import install as install_llvm
     from invopt.rendering.device import doctor as examination
 
@@ -239,9 +254,9 @@ def doctor(
 
 
 def main() -> None:
-    """Run the command; an error in what was asked for is one line, not a traceback."""
+    """Run the command; an `InvoptError` is shown as one line without a traceback."""
     try:
-        # Named here: `python -m invopt` would call itself otherwise.
+        # Without a name, `python -m invopt` would show itself as `python -m invopt`.
         app(prog_name="invopt")
     except InvoptError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)

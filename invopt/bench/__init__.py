@@ -1,1 +1,1 @@
-"""The benchmark matrix: every problem with every method, their measures, and the tables made of them."""
+"""Benchmark matrix: every problem with every method; measures and tables."""

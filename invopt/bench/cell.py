@@ -1,4 +1,4 @@
-"""A cell of the matrix: one task, one method, one start; run, checked, measured."""
+"""Cell of the matrix: one task, one method, one start; run, checked and measured."""
 
 from __future__ import annotations
 
@@ -32,33 +32,37 @@ __all__ = ["Cell", "CellError", "Outcome", "digest", "make_parts", "refusal", "r
 
 Array = NDArray[np.float64]
 
-# Ratio of successive evaluation counts at which the image error is measured.
-THINNING = 1.25
-# Larger points are kept as digests only.
+# Smallest ratio of successive evaluation counts at which the image error is measured: each measurement renders, and the
+# count at which an error is reached is then known to 25 %.
+IMAGE_COUNT_RATIO = 1.25
+# Larger points, such as the weights of a network, are kept as digests only: a file has 32 kB for each point at most.
 MAX_N = 4096
+# Share by which the first point may differ from the start: a change of units may round its last digits.
+_SAME_START_TOLERANCE = 1e-12
 
 
 class CellError(InvoptError, RuntimeError):
-    """A run broke the rules of the benchmark, or its time."""
+    """A run broke the rules of the benchmark, or exceeded its time."""
 
 
 @frozen(kw_only=True)
 class Cell:
-    """What to run.
+    """A run of the matrix.
 
     Parameters
     ----------
     task, method : str
-        Registered task; preset, or ``estimator+method`` by their registered names.
+        Registered name of a task; a preset, or ``estimator+method`` by their registered names.
     seed : int
-        Of the start and, apart from it, of the run.
+        Seed of the start; the run has another generator, made of the same number.
     size : {"tiny", "default", "paper"}, default "default"
+        Size of the task.
     maxfev : int
-        Evaluations it may spend.
+        Limit of evaluations.
     maxtime : float, default 120
-        Seconds it may take.
+        Limit in seconds.
     shared_reference : bool, default False
-        As the paper's code does; see `make_problem`.
+        Render the target with the seed of every render, as the paper's code does; see `make_problem`.
     """
 
     task: str
@@ -71,26 +75,26 @@ class Cell:
 
     @property
     def problem(self) -> Problem:
-        """The problem."""
+        """Problem of the task at this size."""
         return make_problem(self.task, self.size, self.shared_reference)
 
 
 @frozen(eq=False)
 class Outcome:
-    """What is kept of a cell: numbers and text, and the history as arrays."""
+    """Results of a cell: numbers and text in `record`, the history in `arrays`."""
 
     record: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
 
 
 def start(problem: Problem, seed: int) -> Array:
-    """Start number `seed` of a task: the same for every method."""
+    """Start number `seed` of a task, the same for every method."""
     first: Array = problem.starts(np.random.default_rng(seed), 1)[0]
     return first
 
 
 def digest(x: Array) -> str:
-    """Text that differs where any bit of a point does."""
+    """Text that differs if any bit of a point differs."""
     return hashlib.sha256(np.ascontiguousarray(x, dtype=np.float64).tobytes()).hexdigest()[:16]
 
 
@@ -103,7 +107,7 @@ def make_parts(method: str, problem: Problem, x0: Array) -> tuple[Estimator, Opt
 
 
 def refusal(problem: Problem, method: str, maxfev: int) -> str | None:
-    """Why a method cannot work on a task at all, or None."""
+    """Why a method cannot work on a task, or None."""
     try:
         estimator, optimizer = make_parts(method, problem, start(problem, 0))
         estimator = chained(estimator, problem)
@@ -118,12 +122,12 @@ def refusal(problem: Problem, method: str, maxfev: int) -> str | None:
     if Order.HESSP in optimizer.requires:
         needed += estimator.hessp_cost(n)
     if needed > maxfev:
-        return f"its first step takes {needed} evaluations, more than the budget of {maxfev}"
+        return f"its first step needs {needed} evaluations, more than the budget of {maxfev}"
     return None
 
 
 class _Trace:
-    """Callback that notes the answer a run would give at every iteration: its cost and its error."""
+    """Callback that notes cost and error of the present answer at each iteration."""
 
     def __init__(self, problem: Problem, by_value: bool) -> None:
         self._problem = problem
@@ -147,30 +151,30 @@ class _Trace:
         self._spent += time.perf_counter() - began
 
     def _keep(self) -> None:
-        """Note the last answer, and the count up to which there is room for none but the last before it is passed."""
+        """Note the last answer for the image error, and when the next one is due."""
         assert self._answer is not None
         row = len(self.rows) - 1
         if self.pictured and self.pictured[-1][0] == row:
             return
         self.pictured.append((row, self._answer))
-        self._due = self.rows[row][0] * THINNING
+        self._due = self.rows[row][0] * IMAGE_COUNT_RATIO
 
     def end(self) -> None:
-        """Note the last answer of all."""
+        """Note the last answer of the run."""
         if self.rows:
             self._keep()
 
 
 def run_cell(cell: Cell, problem: Problem, objective: Objective) -> Outcome:
-    """Run a cell on an open objective; an error of any kind becomes part of the outcome."""
+    """Run a cell on an open objective; an error of any kind is noted in the outcome."""
     began = time.perf_counter()
     x0 = start(problem, cell.seed)
     record: dict[str, Any] = asdict(cell) | {"n": problem.n, "x0_digest": digest(x0), "failure": None}
     try:
-        facts, arrays = _run(cell, problem, objective, x0)
-    except Exception as error:  # noqa: BLE001 - the rest of the matrix goes on
-        facts, arrays = {"failure": f"{type(error).__name__}: {error}"}, {}
-    return Outcome(record | facts | {"cell_seconds": time.perf_counter() - began}, arrays)
+        metrics, arrays = _run(cell, problem, objective, x0)
+    except Exception as error:  # noqa: BLE001 - the other cells still run
+        metrics, arrays = {"failure": f"{type(error).__name__}: {error}"}, {}
+    return Outcome(record | metrics | {"cell_seconds": time.perf_counter() - began}, arrays)
 
 
 def _run(
@@ -184,7 +188,7 @@ def _run(
         estimator,
         method,
         x0=x0,
-        # Not the start's: a run must not know how its start was drawn.
+        # Another generator than the start's: a run must not know how its start was drawn.
         rng=np.random.default_rng([cell.seed, 1]),
         maxfev=cell.maxfev,
         maxtime=cell.maxtime,
@@ -198,14 +202,14 @@ def _run(
     _check(cell, result, counted.count, trace, x0)
     arrays = _arrays(trace, ImageError(problem, objective))
     answer = result.x_best if trace.by_value else result.x_last
-    facts = _facts(result, float(arrays["seconds"][-1]), answer) | {
+    metrics = _metrics(result, float(arrays["seconds"][-1]), answer) | {
         "estimator": repr(estimator),
         "optimizer": repr(method),
     }
-    return facts, arrays | ({"x0": x0, "x": answer} if problem.n <= MAX_N else {})
+    return metrics, arrays | ({"x0": x0, "x": answer} if problem.n <= MAX_N else {})
 
 
-def _facts(result: OptimizeResult, seconds: float, answer: Array) -> dict[str, Any]:
+def _metrics(result: OptimizeResult, seconds: float, answer: Array) -> dict[str, Any]:
     return {
         "status": result.status.name,
         "nfev": result.nfev,
@@ -217,9 +221,9 @@ def _facts(result: OptimizeResult, seconds: float, answer: Array) -> dict[str, A
 
 
 def _check(cell: Cell, result: OptimizeResult, count: int, trace: _Trace, x0: Array) -> None:
-    """Rules that no run may break, checked from outside of it."""
+    """Check the rules that no run may break, from outside of it."""
     if result.status is Status.MAXTIME:
-        raise CellError(f"overran its time of {cell.maxtime:g} s after {result.nfev} evaluations")
+        raise CellError(f"exceeded its time of {cell.maxtime:g} s after {result.nfev} evaluations")
     if result.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     if count != result.nfev:
@@ -228,9 +232,9 @@ def _check(cell: Cell, result: OptimizeResult, count: int, trace: _Trace, x0: Ar
         raise CellError(f"made {count} evaluations with a budget of {cell.maxfev}")
     if not trace.rows:
         raise CellError(f"ended before its first estimate: {result.message}")
-    # A change of units may round.
-    if not np.allclose(trace.pictured[0][1], x0, rtol=1e-12, atol=1e-12):
-        raise CellError("began somewhere else than at its start")
+    first, tolerance = trace.pictured[0][1], _SAME_START_TOLERANCE
+    if not np.allclose(first, x0, rtol=tolerance, atol=tolerance):
+        raise CellError("its first point is not its start")
 
 
 def _arrays(trace: _Trace, image_error: ImageError) -> dict[str, NDArray[Any]]:
@@ -238,7 +242,7 @@ def _arrays(trace: _Trace, image_error: ImageError) -> dict[str, NDArray[Any]]:
     measured: list[float] = []
     previous: Any = None
     for _, x in trace.pictured:
-        # A search by values keeps its answer for long.
+        # A method that only compares values keeps its answer for many iterations: not measured again.
         measured.append(measured[-1] if np.array_equal(previous, x) else image_error(x))
         previous = x
     return {

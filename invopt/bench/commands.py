@@ -1,4 +1,4 @@
-"""The commands `invopt bench` and `invopt table`."""
+"""Commands `invopt bench` and `invopt table`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ from rich.table import Table
 
 __all__ = ["bench", "table"]
 
-_MANY = 12
+# Failures that are listed in the terminal, about half of its height; `invopt table` lists all.
+_MAX_LISTED = 12
 
 
 def bench(
-    tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; all of them if none is named.")] = None,
-    methods: Annotated[str, typer.Option(help="Presets or estimator+method, by commas; all presets if none.")] = "",
-    seeds: Annotated[int, typer.Option(help="Starts of each task, from 0.")] = 20,
-    first_seed: Annotated[int, typer.Option(help="First start: 1000 and up are for tuning.")] = 0,
-    maxfev: Annotated[int | None, typer.Option(help="Evaluations a run may spend; by default the task's.")] = None,
+    tasks: Annotated[list[str] | None, typer.Argument(help="Tasks; by default all.")] = None,
+    methods: Annotated[
+        str, typer.Option(help="Presets or estimator+method, separated by commas; by default all presets.")
+    ] = "",
+    seeds: Annotated[int, typer.Option(help="Number of starts of each task.")] = 20,
+    first_seed: Annotated[int, typer.Option(help="Number of the first start; starts from 1000 on are for tuning.")] = 0,
+    maxfev: Annotated[int | None, typer.Option(help="Evaluation budget of a run; by default that of the task.")] = None,
     maxtime: Annotated[float, typer.Option(help="Seconds after which a run counts as failed.")] = 120.0,
-    workers: Annotated[int, typer.Option(help="Runs at a time, each in a process of one thread.")] = 1,
-    size: Annotated[str, typer.Option(help="tiny, default or paper.")] = "default",
-    shared_reference: Annotated[bool, typer.Option(help="Targets with the seed of the renders.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder of the results; what is finished there is not run again.")] = Path(
+    workers: Annotated[int, typer.Option(help="Number of processes; each runs one cell at a time, in one thread.")] = 1,
+    size: Annotated[str, typer.Option(help="Size of the tasks: tiny, default or paper.")] = "default",
+    shared_reference: Annotated[
+        bool, typer.Option(help="Render targets with the seed of every render, as the paper's code does.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the results; finished runs in it are not repeated.")] = Path(
         "out/bench"
     ),
 ) -> None:
-    """Run a matrix of tasks and methods; repeat the command to go on where it was ended."""
+    """Run a matrix of tasks and methods.
+
+    Repeat the command to continue after an interruption.
+    """
     from invopt.core.validators import require
 
     from .matrix import bench as run_matrix
@@ -50,13 +58,15 @@ def bench(
         )
     except KeyboardInterrupt:
         console.print(
-            f"interrupted; finished cells are kept in {out}: repeat the command to go on", soft_wrap=True, markup=False
+            f"interrupted; finished cells are kept in {out}: repeat the command to continue",
+            soft_wrap=True,
+            markup=False,
         )
         raise SystemExit(130) from None
     _list(console, "cannot work", summary.refused)
     _list(console, "failed", summary.failures)
     console.print(
-        f"{summary.cells} cells in {out}, {summary.before} of them from before, {len(summary.failures)} of the others"
+        f"{summary.cells} cells in {out}: {summary.before} were finished before, {len(summary.failures)} of the others"
         f" failed; next: invopt table {out}",
         soft_wrap=True,
         highlight=False,
@@ -65,19 +75,23 @@ def bench(
 
 
 def _list(console: Console, title: str, reasons: dict[str, str]) -> None:
-    for what, reason in list(reasons.items())[:_MANY]:
+    """Print the first reasons, and how many more there are."""
+    for what, reason in list(reasons.items())[:_MAX_LISTED]:
         console.print(f"{title}: {what}: {reason}", soft_wrap=True, highlight=False, markup=False)
-    if len(reasons) > _MANY:
-        console.print(f"{title}: {len(reasons) - _MANY} more; `invopt table` lists all")
+    if len(reasons) > _MAX_LISTED:
+        console.print(f"{title}: {len(reasons) - _MAX_LISTED} more; `invopt table` lists all")
 
 
 def table(
-    folder: Annotated[Path, typer.Argument(help="Folder of `invopt bench`.")],
-    markdown: Annotated[Path | None, typer.Option(help="Markdown file; RESULTS.md in the folder by default.")] = None,
-    plots: Annotated[Path | None, typer.Option(help="Folder of the plots; `plots` in it by default.")] = None,
-    remarks: Annotated[Path | None, typer.Option(help="Markdown to take into the file: why.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder that `invopt bench` wrote.")],
+    markdown: Annotated[Path | None, typer.Option(help="Markdown file; by default RESULTS.md in the folder.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for the plots; by default `plots` in the folder.")] = None,
+    remarks: Annotated[Path | None, typer.Option(help="Markdown file with remarks to include.")] = None,
 ) -> None:
-    """Print a matrix's tables, and write them with plots as Markdown and Parquet."""
+    """Print the tables of a matrix.
+
+    Write them as Markdown with plots, and as Parquet.
+    """
     from invopt.bench.results.markdown import write_results
     from invopt.bench.results.table import load, write_table
 
@@ -92,7 +106,10 @@ def table(
 
 
 def _shown(results: object) -> list[Table]:
-    """Tables for the terminal: for each task the renders of every method, then the ratios beside the paper's."""
+    """Tables for the terminal, two for each task.
+
+    They list the renders of every method, and the ratios beside the paper's.
+    """
     from invopt.bench.results.markdown import number, rows_of_table_2
     from invopt.bench.results.measures import FRACTIONS
     from invopt.bench.results.paper import COLUMNS
@@ -101,7 +118,7 @@ def _shown(results: object) -> list[Table]:
     assert isinstance(results, Results)
     tables = []
     for task in results.tasks:
-        made = Table(title=f"{task.upper()}: renders until the parameter error is down for good, median [quartiles]")
+        made = Table(title=f"{task.upper()}: renders until the parameter error stays below, median [quartiles]")
         for name in ("method", *(f"{100 * f:g} %" for f in FRACTIONS), "solved", "image 1 %"):
             made.add_column(name, justify="left" if name == "method" else "right")
         for method in results.methods(task):

@@ -1,4 +1,4 @@
-"""An objective that is counted from outside, whatever the parts of a run say of themselves."""
+"""CountedObjective: counts evaluations independently of the run's own counts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["CountedObjective"]
 
 
 class CountedObjective(Objective):
-    """Passes everything on, and counts.
+    """Objective that hands every call on to another, and counts evaluations.
 
     Parameters
     ----------
     objective : Objective
-        The live objective.
+        The open objective.
     samples : int, optional
-        Samples per pixel of one evaluation: one with more counts as several.
+        Samples per pixel of one evaluation: a render with more counts as several.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class CountedObjective(Objective):
         self.reference = objective.reference
 
     def __getattr__(self, name: str) -> Any:
-        # What the base class does not know, such as a capability of a third party's, is not counted.
+        # Attributes that the base class does not have, such as a third party's, are not counted.
         return getattr(self.objective, name)
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
@@ -53,13 +53,13 @@ class CountedObjective(Objective):
         return self.objective.residuals(x, seed=seed, spp=spp)
 
     def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Values for items of a chain, one evaluation each."""
+        """Values for items of a network's data, one evaluation each."""
         self.count += x.shape[0] * price_of(spp, self.samples)
         found: Tensor = cast(Any, self.objective).item_fun(x, seed=seed, spp=spp)
         return found
 
     def item_residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals for items of a chain, one evaluation a row."""
+        """Residuals for items of a network's data, one evaluation a row."""
         self.count += x.shape[0] * price_of(spp, self.samples)
         found: Tensor = cast(Any, self.objective).item_residuals(x, seed=seed, spp=spp)
         return found
@@ -67,7 +67,7 @@ class CountedObjective(Objective):
     def item_value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
-        """Value and derivative for an item of a chain."""
+        """Value and derivative for an item of a network's data."""
         self.count += JAC_COST
         found: tuple[float, Tensor] = cast(Any, self.objective).item_value_and_jac(
             x, seed=seed, spp=spp, adjoint=adjoint
@@ -93,7 +93,7 @@ class CountedObjective(Objective):
 
     @property
     def blind_spots(self) -> str:
-        """What the derivative leaves out."""
+        """What the derivative leaves out, as a sentence; empty if nothing."""
         return self.objective.blind_spots
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
@@ -102,5 +102,5 @@ class CountedObjective(Objective):
         return self.objective.hess(x, seed=seed)
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture, for measurements: not counted."""
+        """Rendered image, for measurements: not counted."""
         return self.objective.image(x, seed=seed, spp=spp)

@@ -1,4 +1,4 @@
-"""Where a benchmark ran: what its numbers depend on, and what its seconds depend on."""
+"""Environment of a benchmark, on which its numbers and times depend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("numpy", "scipy", "torch", "mitsuba", "drjit", "cma")
 
 
 def environment() -> dict[str, Any]:
-    """Versions, backend, commit; processor and command."""
+    """Versions, backend and commit; processor, system and command."""
     return {
         "numbers": {
             "invopt": _version("invopt"),
@@ -45,7 +45,10 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the checkout that the package is run from, and a mark of what differs; None where there is none."""
+    """Commit of the checkout that holds the package, with a mark if files differ.
+
+    None outside of a checkout.
+    """
     folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Image error: how far the picture at a point is from that at the answer, free of the noise of either."""
+"""Image error: unbiased squared difference to the image at the answer."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from invopt.core.seeds import FIRST_REFERENCE_SEED
 
 __all__ = ["IMAGE_SPP", "ImageError"]
 
-# Samples per pixel of each picture.
+# Samples per pixel of each image. The estimate is unbiased for any number; more samples make it less noisy.
 IMAGE_SPP = 16
-# Where no run's seeds are, nor the reference's own.
-_SEED = FIRST_REFERENCE_SEED + 1_000_003
+# First seed of the images: apart from the seeds of runs, which are below, and of references, which start at
+# FIRST_REFERENCE_SEED.
+_FIRST_IMAGE_SEED = FIRST_REFERENCE_SEED + 1_000_003
 
 
 class ImageError:
-    r"""Mean squared difference of the noise-free pictures at a point and at the answer.
+    r"""Mean squared difference of the noise-free images at a point and at the answer.
 
-    Estimated from two independent pairs of pictures, the two of a pair having the same seed:
+    It is estimated from two independent pairs of images, with one seed in each pair:
 
     .. math:: e(x) = \operatorname{mean} \left[ (I_1(x) - I_1(x^*)) (I_2(x) - I_2(x^*)) \right].
 
-    The product of independent differences is unbiased, so that e may come out a little below 0; equal seeds make their
-    noise vanish as x approaches the answer. The two seeds are those of no run and no reference, and the same for every
-    run. Where a problem has no pictures, the error is :math:`f(x) - f(x^*)`; where that is not known, nan.
+    The product of independent differences is unbiased, so that e may be slightly negative. With equal seeds the noise
+    of a difference vanishes as x approaches the answer. The two seeds are used by no run and no reference, and are the
+    same for every run. If a problem has no images, the error is :math:`f(x) - f(x^*)`; nan if that is not known.
 
     Parameters
     ----------
     problem : Problem
-        Whose answer is known.
+        A problem whose answer is known.
     objective : Objective
-        Its live objective, in the problem's own units.
+        Its open objective, in the problem's own units.
     """
 
     def __init__(self, problem: Problem, objective: Objective) -> None:
@@ -54,5 +55,5 @@ class ImageError:
         return float(np.mean(first * second))
 
     def _picture(self, x: NDArray[np.float64], i: int) -> NDArray[np.float64]:
-        picture: Any = self._objective.image(x, seed=_SEED + i, spp=IMAGE_SPP)
+        picture: Any = self._objective.image(x, seed=_FIRST_IMAGE_SEED + i, spp=IMAGE_SPP)
         return np.asarray(picture, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""`bench`: lays out a matrix, runs what is missing of it, keeps it in a folder."""
+"""`bench`: runs the cells of a matrix that are missing in a folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,29 @@ from .cell import Cell
 from .environment import environment
 from .plan import Plan, make_plan
 from .runner import run_cells
-from .store import Store
+from .store import MATRIX_VERSION, Store
 
 __all__ = ["Summary", "bench"]
+
+# Seconds over which the bar estimates the speed: cells take seconds to minutes, so that a shorter period would jump.
+_SPEED_PERIOD = 600
 
 
 @frozen
 class Summary:
-    """How a matrix ended: finished cells, those of them that were there before, those that failed, refused pairings."""
+    """How a matrix ended.
+
+    Attributes
+    ----------
+    cells : int
+        Finished cells.
+    before : int
+        Cells that were finished before.
+    failures : dict of str
+        Why each of the new cells that failed did, by task, method and seed.
+    refused : dict of str
+        Why each pairing that cannot work was not run.
+    """
 
     cells: int
     before: int
@@ -44,23 +59,24 @@ def bench(
     shared_reference: bool = False,
     progress: bool | None = None,
 ) -> Summary:
-    """Run a matrix of tasks and methods, as far as it has not been run.
+    """Run a matrix of tasks and methods, except cells that are finished.
 
     Parameters
     ----------
     tasks, methods, seeds, size, maxfev, maxtime, shared_reference
         As of `make_plan`.
     out : path
-        Folder of the results; a run that was ended in the middle goes on there.
+        Folder of the results; an interrupted matrix continues there.
     workers : int, default 1
-        Cells at a time, each in a process of one thread.
+        Number of processes; each runs one cell at a time, in one thread.
     progress : bool, optional
-        Show a bar on stderr; by default where that is a terminal.
+        Show a progress bar on stderr; by default if that is a terminal.
 
     Raises
     ------
     TypeError, ValueError
-        For bad arguments; `UnknownNameError` for unknown tasks and methods; `ResultsError` for a folder of another run.
+        For invalid arguments; `UnknownNameError` for unknown tasks and methods; `ResultsError` for a folder of another
+        matrix.
     """
     require("workers", as_integer("workers", workers) >= 1, ">= 1", workers)
     plan = make_plan(
@@ -100,7 +116,7 @@ def _description(
     found = environment()
     settings = {"size": size, "maxfev": maxfev, "maxtime": maxtime, "shared_reference": shared_reference}
     return {
-        "version": 1,
+        "version": MATRIX_VERSION,
         "fixed": settings | found["numbers"],
         "machine": found["machine"],
         "commands": [found["command"]],
@@ -110,6 +126,7 @@ def _description(
 
 
 def _bar(progress: bool | None, total: int, done: int) -> Progress:
+    """Progress bar on stderr."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("cells"),
@@ -120,8 +137,7 @@ def _bar(progress: bool | None, total: int, done: int) -> Progress:
         TimeRemainingColumn(),
         console=console,
         disable=not (console.is_terminal if progress is None else progress),
-        # Cells differ: an estimate of the last seconds alone would jump.
-        speed_estimate_period=600,
+        speed_estimate_period=_SPEED_PERIOD,
     )
     bar.add_task("", total=total, completed=done)
     return bar

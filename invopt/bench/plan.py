@@ -1,4 +1,4 @@
-"""What to run: the cells of a matrix, and the pairings that cannot work, each with its reason."""
+"""Plan: the cells of a matrix, and the reasons why other pairings cannot work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from invopt.core.objective import Capability
+from invopt.core.problem import Problem
 from invopt.core.registry import find
 from invopt.core.validators import as_integer, as_real, require
 from invopt.exceptions import InvoptError, UnknownNameError, suggest
@@ -21,14 +22,14 @@ __all__ = ["Plan", "all_pairings", "make_plan"]
 
 @frozen(kw_only=True)
 class Plan:
-    """Cells to run, and why others are not.
+    """Cells to run, and why other pairings are not run.
 
     Parameters
     ----------
     cells : tuple of Cell
         Task by task, so that a scene is loaded once; within one, seed by seed.
     refused : dict
-        Reason by ``task method``; a task that cannot be made from its name alone has no method.
+        Reason by ``task method``; by ``task`` if it is not run at all.
     """
 
     cells: tuple[Cell, ...]
@@ -50,19 +51,20 @@ def make_plan(
     maxtime: float = 120.0,
     shared_reference: bool = False,
 ) -> Plan:
-    """Validate what is asked for and lay out the matrix; nothing is opened or evaluated.
+    """Validate the arguments and list the cells; nothing is opened or evaluated.
 
     Parameters
     ----------
     tasks : sequence of str, default ()
-        Registered names; all that can be made from their name, if empty.
+        Registered names; if empty, all tasks that can be made from their name.
     methods : sequence of str, default ()
-        Presets, or ``estimator+method`` of registered names; all presets, if empty.
+        Presets, or ``estimator+method`` of registered names; if empty, all presets.
     seeds : int or iterable of int, default 20
-        How many, from 0; or which. 0 to 19 are for reports, 1000 and up for tuning.
+        Number of starts, from 0 on; or the starts. 0 to 19 are for reports, from 1000 on for tuning.
     size : {"tiny", "default", "paper"}, default "default"
+        Size of the tasks.
     maxfev : int, optional
-        Evaluations a run may spend; by default what suits the task and size.
+        Evaluation budget of a run; by default `settings.budget` of the task and size.
     maxtime : float, default 120
         Seconds a run may take before it counts as failed.
     shared_reference : bool, default False
@@ -77,21 +79,15 @@ def make_plan(
     chosen_methods = list(dict.fromkeys(_as_method(name) for name in methods)) or list(presets())
     cells: list[Cell] = []
     refused: dict[str, str] = {}
+    common: dict[str, Any] = {"size": size, "maxtime": maxtime, "shared_reference": shared_reference}
     for task in chosen_tasks:
-        try:
-            problem = make_problem(task, size, shared_reference)
-        except TypeError as error:
-            if tasks:
-                raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
-            refused[task] = f"cannot be made from its name alone: {error}"
-            continue
-        if not tasks and problem.provides & (Capability.CHAIN | Capability.SIDES):
-            refused[task] = "trains a network, for an hour: ask for it by name"
+        problem = _problem(task, size, shared_reference, named=bool(tasks))
+        if isinstance(problem, str):
+            refused[task] = problem
             continue
         limit = budget(task, size) if maxfev is None else maxfev
         reasons = {method: refusal(problem, method, limit) for method in chosen_methods}
         refused |= {f"{task} {method}": reason for method, reason in reasons.items() if reason is not None}
-        common: dict[str, Any] = {"size": size, "maxtime": maxtime, "shared_reference": shared_reference}
         cells += [
             Cell(task=task, method=method, seed=seed, maxfev=limit, **common)
             for seed in chosen_seeds
@@ -99,6 +95,22 @@ def make_plan(
             if reasons[method] is None
         ]
     return Plan(cells=tuple(cells), refused=refused)
+
+
+def _problem(task: str, size: str, shared_reference: bool, *, named: bool) -> Problem | str:
+    """The problem of a task, or why the task is not run.
+
+    An error if the user has named the task.
+    """
+    try:
+        problem = make_problem(task, size, shared_reference)
+    except TypeError as error:
+        if named:
+            raise InvoptError(f"task {task!r} cannot be made from its name alone: {error}") from None
+        return f"cannot be made from its name alone: {error}"
+    if not named and problem.provides & (Capability.CHAIN | Capability.SIDES):
+        return "trains a network for about an hour: name it to run it"
+    return problem
 
 
 def _as_seeds(seeds: int | Iterable[int]) -> list[int]:

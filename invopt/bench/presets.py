@@ -1,7 +1,9 @@
-"""Registered pairings of an estimator and a method: ours, the paper's, and peers. One line each.
+"""Presets: pairings of an estimator and a method with settings.
 
-A method that wants a length gets the problem's `sigma`, as our estimators do. Third-party presets join through the
-entry point group ``invopt.presets``: each entry a `Preset`.
+Ours, the paper's, and peers'.
+
+A method that needs a length gets the problem's `sigma`, as our estimators do. Third-party presets are entry points of
+the group ``invopt.presets``, each of which is a `Preset`.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ __all__ = ["PAPER", "PEERS", "Preset", "presets"]
 Array: TypeAlias = NDArray[np.float64]
 Maker: TypeAlias = Callable[[Problem, Array], Optimizer]
 
+# Parameters up to which Powell's method is given directions: above, scipy's check of their rank, which takes time
+# proportional to n**3, costs more than the method.
+_MAX_DIRECTIONS = 100
+
 
 @frozen
 class Preset:
@@ -35,16 +41,16 @@ class Preset:
     Parameters
     ----------
     estimator : callable, optional
-        ``estimator() -> Estimator``; None for the problem's own.
+        ``estimator() -> Estimator``; None for the problem's default.
     method : callable, optional
-        ``method(problem, start) -> Optimizer``, the start being in units of `x_scale`; None for what fits.
+        ``method(problem, start) -> Optimizer``, with the start in units of `x_scale`; None for the default.
     """
 
     estimator: Callable[[], Estimator] | None = None
     method: Maker | None = None
 
     def make(self, problem: Problem, x0: Array) -> tuple[Estimator, Optimizer]:
-        """Return the parts for a problem and a start."""
+        """Return estimator and method for a problem and a start."""
         estimator = None if self.estimator is None else self.estimator()
         method = None if self.method is None else self.method(problem, x0 / problem.x_scale)
         return choose(problem, estimator, method)[:2]
@@ -63,30 +69,33 @@ def _scipy(name: str, options: Callable[[Problem, Array], dict[str, Any]], **set
 
 
 def _simplex(problem: Problem, x0: Array) -> Array:
-    """Start, and a sigma away from it along each parameter: upwards, or downwards where that would leave the bounds."""
+    """The start, and one point a sigma away along each parameter.
+
+    It is above the start, or below if above is out of bounds.
+    """
     high = np.full(x0.shape, np.inf) if problem.bounds is None else problem.bounds.ub / problem.x_scale
     sides = np.where(x0 + problem.sigma <= high, 1.0, -1.0)
     return np.vstack([x0, x0 + np.diag(problem.sigma * sides)])
 
 
 def _directions(problem: Problem) -> dict[str, Any]:
-    """Steps of a sigma along each parameter; for hundreds, scipy's check of their rank costs most."""
-    return {"direc": problem.sigma * np.eye(problem.n)} if problem.n <= 100 else {}
+    """Steps of a sigma along each parameter; scipy's default for many parameters."""
+    return {"direc": problem.sigma * np.eye(problem.n)} if problem.n <= _MAX_DIRECTIONS else {}
 
 
-# The authors' schedule, constant and then linear, about as long as their published runs took to arrive; for CG the
+# The authors' schedule, constant and then linear, about as long as their published runs took to converge; for CG the
 # better of two on BOX2 at 100x100 pixels (seeds 1000 to 1009).
 _FAST = Linear(constant=2, steps=15, ratio=0.05)
 _SLOW = Linear(constant=20, steps=80, ratio=0.05)
-# The authors' seed for every render. The reference has its own here; see `shared_reference`.
+# As the authors, one seed for every render. The reference has another here; see `shared_reference`.
 _AUTHORS: dict[str, Any] = {"seeds": "fixed", "n_samples": 2}
-# Where the curvature is not positive the authors divide by 1. What step that makes depends on the scale of the loss,
-# which the paper does not give; with ours SHADOW (tiny, 600 renders, seeds 1000 to 1003) stands still, 0 of 4 starts to
-# 1 %, where a step to the trust bound brings 4 of 4. So the latter is taken, and the former is a preset of its own.
+# Where the curvature is not positive, the authors divide by 1. The length of that step depends on the scale of the
+# loss, which the paper does not give. With our scale it solves 0 of 4 starts of SHADOW to 1 % (tiny, 600 renders, seeds
+# 1000 to 1003), and a step to the trust radius solves 4 of 4. The presets use the latter, `paper-hvpa-unit` the former.
 _CG = _method("fletcher-reeves-cg")
 _UNIT_CG = _method("fletcher-reeves-cg", nonpositive_curvature="unit")
 _ADAM = _method("adam")
-# Equal seeds make the objective deterministic, which is what these methods assume.
+# These methods assume a deterministic objective, which equal seeds give.
 _VALUES = _estimator("function-value", seeds="fixed")
 
 PAPER = {
@@ -106,16 +115,16 @@ PEERS = {
         _VALUES, lambda p, x0: find("optimizers", "differential-evolution")(width=4 * p.sigma)
     ),
     "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "cmaes")(sigma0=p.sigma)),
-    # A constant rate: textures are far from done where a rate that suits few parameters has been annealed away.
+    # A constant rate: one that falls as few parameters need it becomes too small before a texture has converged.
     "mitsuba": Preset(_estimator("autodiff"), lambda p, x0: find("optimizers", "adam")(lr=0.3 * p.sigma)),
     "finite-difference": Preset(_estimator("finite-difference"), _ADAM),
 }
-# The derivative of direct light alone, for what moves in a lit scene; settings chosen on BUNNY, seeds 1000 to 1003.
+# Derivative of direct light only, for objects that move; settings chosen on BUNNY, seeds 1000 to 1003.
 _DIRECT = _estimator("autodiff", max_depth=2)
 OURS = {
     "auto": Preset(),
     "gauss-newton": Preset(_estimator("gauss-newton"), _method("newton")),
-    # The same without memory: as many fresh pairs as a slope needs.
+    # The same without history: n_samples fresh pairs an iteration.
     "gauss-newton-fresh": Preset(_estimator("gauss-newton", n_samples=4, window=1), _method("newton")),
     "sample-history": Preset(_estimator("sample-history"), _method("newton")),
     "direct-light": Preset(
@@ -127,7 +136,7 @@ OURS = {
 
 @cache
 def presets() -> dict[str, Preset]:
-    """All registered presets by name, third-party ones included."""
+    """All presets by name, third-party ones included."""
     found = OURS | PAPER | PEERS
     for entry in entry_points(group="invopt.presets"):
         found[entry.name] = entry.load()

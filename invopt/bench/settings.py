@@ -1,4 +1,4 @@
-"""Sizes and budgets of the tasks of the matrix. One line each."""
+"""Sizes and budgets of the tasks of the matrix."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ SIZES = ("tiny", "default", "paper")
 
 @frozen
 class _Setting:
-    """Evaluations a run may spend at each size, and fields of problems that have no `size` of their own."""
+    """Evaluation budget at each size; fields of problems without a field `size`."""
 
     maxfev: tuple[int, int, int]
     fields: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({}, {}, {})
 
 
+# Chosen by hand; `docs/benchmark.rst`, "Sizes and budgets", says what each size is for.
 _BOXES: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({"resolution": 100}, {}, {})
 _SETTINGS = {
     "quad": _Setting((400, 2000, 20_000)),
@@ -36,12 +37,12 @@ _SETTINGS = {
     "mug-cnn": _Setting((6400, 20_000, 50_000)),
     "mug-cnn5": _Setting((20_000, 50_000, 100_000)),
 }
-# A third-party task says nothing of its budget.
+# A third-party task has no budget of its own: that of the smallest rendered tasks, with some more at "default".
 _OTHER = _Setting((200, 600, 2000))
 
 
 def distinct(wing: str) -> dict[str, type[Any]]:
-    """Registered classes of a wing under one name each: the papers', where there is one."""
+    """Registered classes of a wing, each under its shortest name: the papers'."""
     found: dict[type[Any], str] = {}
     for name, cls in names(wing).items():
         if cls not in found or len(name) < len(found[cls]):
@@ -50,7 +51,7 @@ def distinct(wing: str) -> dict[str, type[Any]]:
 
 
 def budget(task: str, size: str) -> int:
-    """Evaluations that a run on a task may spend, by default."""
+    """Default evaluation budget of a run on a task."""
     return _SETTINGS.get(task, _OTHER).maxfev[SIZES.index(size)]
 
 
@@ -62,7 +63,7 @@ def make_problem(task: str, size: str, shared_reference: bool = False) -> Proble
     task : str
         Registered name.
     size : {"tiny", "default", "paper"}
-        Its own size where it has one; a smaller picture of boxes; nothing where there is nothing to choose.
+        Sets the field `size` of a problem that has it; "tiny" makes images of boxes smaller; other problems ignore it.
     shared_reference : bool, default False
         Render the target with the seed of every render, as the paper's code does; for rendered tasks only.
     """

@@ -1,1 +1,1 @@
-"""Where evaluations happen: counted, limited, checked; here or in workers."""
+"""Evaluations: counted, limited and checked; in this process or in workers."""

@@ -1,4 +1,4 @@
-"""Limits of a run's evaluations, and the signal that one is reached."""
+"""Budget: limits of a run's evaluations, and the signal that ends a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["UNBOUNDED", "Budget", "StopRun"]
 
 
 class StopRun(Exception):  # noqa: N818 - a signal to the loop, not an error
-    """Ends the run with a status; raised before an evaluation that would overrun a budget."""
+    """Ends the run with a status.
+
+    Raised before an evaluation that would exceed a limit.
+    """
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.value)
@@ -22,7 +25,21 @@ class StopRun(Exception):  # noqa: N818 - a signal to the loop, not an error
 
 @attrs.frozen
 class Budget:
-    """Limits that the evaluator keeps, never one evaluation over, and what it makes of failures."""
+    """Limits of a run, never exceeded by an evaluation, and how failures count.
+
+    Attributes
+    ----------
+    maxfev : float
+        Evaluations.
+    maxtime : float
+        Seconds of the run.
+    timeout : float
+        Seconds of one evaluation in a worker.
+    max_nonfinite : float
+        Largest share of the values of one call that may fail.
+    failures : {"raise", "nan"}
+        Whether an exception ends the run, or counts as a failed evaluation.
+    """
 
     maxfev: float = math.inf
     maxtime: float = math.inf

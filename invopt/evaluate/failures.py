@@ -1,4 +1,4 @@
-"""What becomes of evaluations that fail and of values that are not finite."""
+"""Failed evaluations and values that are not finite: counted, replaced, raised."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _logger = logging.getLogger("invopt.evaluations")
 
 @define
 class Counts:
-    """What has been spent, for all evaluators of a run.
+    """Counts of a run, shared by its evaluators.
 
     Attributes
     ----------
     nfev : int
         Evaluations.
     n_nonfinite : int
-        Those of them without a finite value: failed, nan or infinite.
+        Evaluations without a finite value: failed, nan or infinite.
     n_failed : int
-        Those that failed: by an exception or a timeout, or with nan, -inf, or residuals that are not finite.
+        Failed evaluations: by an exception or a timeout, or with nan, -inf, or residuals that are not finite.
     n_raised : int
-        Those that failed by an exception or a timeout.
+        Evaluations that failed by an exception or a timeout.
     last_failure : str
-        What the last of these said.
+        Message of the last exception or timeout.
     highest : float
         Largest finite value of `fun`; -inf before there is any.
     seconds : float
-        Time that they took.
+        Time of all evaluations.
     reserved : int
         Evaluations of the budget that are kept for the answer.
     """
@@ -55,7 +55,10 @@ class Counts:
     reserved: int = 0
 
     def note(self, failure: str, rows: int) -> None:
-        """Note evaluations that failed; the first of a run is logged."""
+        """Note evaluations that failed by an exception or a timeout.
+
+        The first of a run is logged.
+        """
         if self.n_raised == 0:
             _logger.warning("invopt: %s; it counts as a failed evaluation, as do all that follow", failure)
         self.n_raised += rows
@@ -63,14 +66,22 @@ class Counts:
 
     @property
     def summary(self) -> str:
-        """How many failed, and the last failure, as a sentence; empty if none did."""
+        """How many evaluations failed, and the last failure, as a sentence.
+
+        Empty if none failed.
+        """
         if self.n_raised == 0:
             return ""
         return f"{self.n_raised} of {self.nfev} evaluations failed, the last: {self.last_failure}"
 
+    @property
+    def last_said(self) -> str:
+        """The last failure as the end of a message; empty if there was none."""
+        return f"; the last failure: {self.last_failure}" if self.last_failure else ""
+
 
 def as_failures(value: Any, needs: Capability) -> Failures:
-    """Return `failures` validated for what is asked of the objective."""
+    """Return `failures` validated for a run with these needs."""
     require("failures", isinstance(value, str) and value in ("raise", "nan"), "'raise' or 'nan'", value)
     if value == "nan" and Capability.SIDES in needs:
         raise IncompatibleError("'failures' must be 'raise' where both sides of an equation are asked for: 'nan'")
@@ -79,25 +90,30 @@ def as_failures(value: Any, needs: Capability) -> Failures:
 
 
 def counts_as_failed(error: Exception) -> bool:
-    """Whether an exception may count as a failed evaluation: not where the objective or the problem is made wrong."""
+    """Whether an exception may count as a failed evaluation.
+
+    One that shows a mistake in the problem may not.
+    """
     if isinstance(error, InvoptError):
         return isinstance(error, EvaluationError | NonFiniteError) and not isinstance(error, WrongValueError)
     return True
 
 
 def finished(values: Tensor, counts: Counts, most: float, *, keep_inf: bool) -> Tensor:
-    """Values of a call, (k,) or (k, m), in which a failed evaluation is nan, and inf is the highest value so far.
+    """Values of a call with failed evaluations and inf replaced.
+
+    Failed evaluations become nan, and inf the highest finite value so far.
 
     Parameters
     ----------
     values : Tensor
-        As they came.
+        Values as the objective returned them.
     counts : Counts
-        Of the run; what is not finite is counted.
+        Counts of the run; values that are not finite are added to them.
     most : float
-        Share that may have failed: of the call, or of all evaluations where a method asks for one at a time.
+        Largest share that may have failed: of the call, or of all evaluations if a method asks for one at a time.
     keep_inf : bool
-        Whether inf stays what it is, for methods that only compare.
+        Whether inf stays inf, for methods that only compare values.
     """
     finite = torch.isfinite(values)
     if bool(finite.all()):
@@ -117,20 +133,23 @@ def finished(values: Tensor, counts: Counts, most: float, *, keep_inf: bool) -> 
 
 
 def _check_share(failed: Tensor, counts: Counts, most: float, *, alone: bool) -> None:
+    """Raise if too large a share of the evaluations has failed."""
     k, bad = len(failed), int(failed.sum())
     share = counts.n_failed / counts.nfev if alone else bad / k
     if bad == 0 or not (share > most or share == 1.0):
         return
     what = f"{counts.n_failed} of {counts.nfev} values" if alone else f"{bad} of {k} values of one call"
-    last = f"; the last failure: {counts.last_failure}" if counts.last_failure else ""
     raise NonFiniteError(
         f"{what} are not finite, a share above 'max_nonfinite' = {most:g}; bound the parameters or repair the "
-        f"objective{last}"
+        f"objective{counts.last_said}"
     )
 
 
 def levelled(values: Tensor, counts: Counts) -> Tensor:
-    """Values with the highest finite one of the run where they are inf: samples still lead away from there."""
+    """Replace inf by the highest finite value of the run.
+
+    Samples then still lead away from there.
+    """
     walls = values == math.inf
     if bool(walls.any()) and counts.highest == -math.inf:
         raise NonFiniteError("all values so far are inf: start where the objective is finite, or bound the parameters")

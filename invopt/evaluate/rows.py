@@ -1,4 +1,4 @@
-"""Rows of points and of values: whether they fit, and how a message shows them."""
+"""Points as rows: a check that values fit them, and their text in a message."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from invopt.exceptions import WrongValueError
 
 __all__ = ["brief", "check_shape"]
 
+# So that a message stays on a few lines: digits of a number, and numbers above which the middle is left out.
+_DIGITS, _NUMBERS_SHOWN = 6, 16
+
 
 def check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:
-    """Refuse values that are not one, or one vector, for each row."""
+    """Refuse values unless there is one for each row.
+
+    Each is a number (`ndim` 1) or a vector (`ndim` 2).
+    """
     if values.ndim != ndim or values.shape[0] != rows.shape[0]:
         raise WrongValueError(
             f"the objective must return {'(k, m)' if ndim == 2 else '(k,)'} values for points of shape "
@@ -20,5 +26,5 @@ def check_shape(values: Tensor, rows: Tensor, ndim: int) -> None:
 
 
 def brief(rows: Tensor) -> str:
-    """Points as a message shows them."""
-    return np.array2string(rows.detach().cpu().numpy(), precision=6, threshold=16)
+    """Text of points for a message; long rows are shortened."""
+    return np.array2string(rows.detach().cpu().numpy(), precision=_DIGITS, threshold=_NUMBERS_SHOWN)

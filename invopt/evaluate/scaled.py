@@ -1,4 +1,4 @@
-"""Points of an evaluator: in units of `x_scale`, inside the bounds, of the parameters that are sought."""
+"""ScaledEvaluator: points in units of `x_scale`, inside the bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ __all__ = ["ScaledEvaluator"]
 
 
 class ScaledEvaluator(Evaluator):
-    """What an evaluator knows of its points; how it evaluates them is left open.
+    """Evaluator that knows scales, bounds and fixed parameters.
+
+    How it evaluates is left to subclasses.
 
     Parameters
     ----------
@@ -24,7 +26,7 @@ class ScaledEvaluator(Evaluator):
         Lower and upper bounds, in the problem's own units. Points outside are projected, so that f is extended by its
         value on the boundary.
     sought : Sought, optional
-        Which of the problem's parameters the n are; by default all.
+        Which of the problem's parameters are optimised; by default all.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class ScaledEvaluator(Evaluator):
         self._unit = bool((x_scale == 1).all())
         self._bounds = bounds
         self._scaled = None if bounds is None else (bounds[0] / x_scale, bounds[1] / x_scale)
-        # Which parameters are sought, and how many there are in all.
+        # Which parameters are optimised, and how many there are in all.
         self._sought = None if sought is None or sought.all else sought
         self._whole = self.n if sought is None else sought.free.size
 
@@ -45,25 +47,31 @@ class ScaledEvaluator(Evaluator):
 
     @property
     def sigma_limit(self) -> float:
-        """Width of a kernel that the bounds leave room for: half the narrowest side of the box, inf if it is open."""
+        """Largest sigma that the bounds leave room for.
+
+        It is half the smallest box width; inf without bounds.
+        """
         if self._scaled is None or self.n == 0:
             return math.inf
         return float((self._scaled[1] - self._scaled[0]).min()) / 2
 
     def extent(self, x: Tensor) -> Tensor:
-        """Widths of the box, shape (n,); inf where it is open."""
+        """Box widths, shape (n,); inf where there is no bound."""
         return torch.full_like(x, math.inf) if self._scaled is None else self._scaled[1] - self._scaled[0]
 
     def inside(self, x: Tensor, margin: Tensor) -> Tensor:
-        """Nearest point that is `margin` away from the bounds in every parameter; the box must be that wide."""
+        """Nearest point that is `margin` away from the bounds in every parameter.
+
+        The box must be that wide.
+        """
         return x if self._scaled is None else torch.clamp(x, self._scaled[0] + margin, self._scaled[1] - margin)
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
-        """Gradient with the components dropped that only push against an active bound."""
+        """Gradient in which components that only push against an active bound are 0."""
         return jac if self._scaled is None else torch.where(self.free(x, jac), jac, 0.0)
 
     def free(self, x: Tensor, jac: Tensor) -> Tensor:
-        """Which parameters are not pressed against a bound, shape (n,)."""
+        """Which parameters are not pushed against an active bound, shape (n,)."""
         if self._scaled is None:
             return torch.ones_like(x, dtype=torch.bool)
         lower, upper = self._scaled
@@ -72,14 +80,14 @@ class ScaledEvaluator(Evaluator):
     def unscale(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds, in the problem's own units."""
         points = x if self._unit else x * self.x_scale
-        # After the change of units, whose rounding could leave the bounds by the last bit.
+        # After the change of units: its rounding could put a point outside the bounds by the last bit.
         points = points if self._bounds is None else torch.clamp(points, *self._bounds)
         return points if self._sought is None else self._sought.points(points)
 
     def rows(self, x: Tensor) -> Tensor:
-        """What the objective is handed for the points `x`."""
+        """Rows that are handed to the objective for the points `x`."""
         return self.unscale(x)
 
     def scale_gradient(self, jac: Tensor) -> Tensor:
-        """A derivative in the problem's own units, in units of `x_scale`."""
+        """Convert a gradient from the problem's own units to units of `x_scale`."""
         return jac if self._unit else jac * self.x_scale

@@ -1,4 +1,4 @@
-"""The lowest value of a run, where it was, and whether the start has been evaluated."""
+"""Lowest value of a run and its point, and whether the start has been evaluated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Lowest", "Seen"]
 
 
 class Lowest(NamedTuple):
-    """A point of shape (n,), in units of `x_scale`, and the value there."""
+    """A point of shape (n,), in units of `x_scale`, and its value."""
 
     x: Tensor
     fun: float
@@ -23,23 +23,23 @@ class Seen:
 
     def __init__(self) -> None:
         self.lowest: Lowest | None = None
-        # The start, of shape (n,), as long as it is watched for and has not been evaluated.
+        # The start, of shape (n,), if it is awaited and has not been evaluated.
         self.awaited: Tensor | None = None
 
     def await_start(self, x: Tensor) -> None:
-        """Watch for the evaluation of a start of shape (n,), in units of `x_scale`."""
+        """Await the evaluation of a start of shape (n,), in units of `x_scale`."""
         self.awaited = x
 
     def awaits(self, x: Tensor) -> bool:
-        """Whether the start is watched for, and among the rows of `x`."""
+        """Whether the start is awaited and among the rows of `x`."""
         return self.awaited is not None and bool((x == self.awaited).all(1).any())
 
     def add(self, x: Tensor, values: NDArray[np.float64]) -> None:
-        """Take note of the values at the rows of `x`; those that are not finite do not count."""
+        """Note the values at the rows of `x`; those that are not finite are ignored."""
         if self.awaits(x):
             self.awaited = None
         finite = np.where(np.isfinite(values), values, np.inf)
         i = int(finite.argmin())
         if np.isfinite(finite[i]) and (self.lowest is None or finite[i] < self.lowest.fun):
-            # The row of a batch would keep all of it in memory.
+            # A copy: a view of one row would keep the whole batch in memory.
             self.lowest = Lowest(x[i].clone(), float(finite[i]))

@@ -1,4 +1,4 @@
-"""Journal: every evaluation of every run in one SQLite file, from which runs go on."""
+"""Journal: all evaluations of runs in an SQLite file; runs can be continued."""
 
 from invopt.journal.reader import Evaluations, Journal, RunRecord
 

@@ -1,4 +1,4 @@
-"""Which run of a journal a call goes on with."""
+"""Claim: the run of a journal that a call continues, or a new one."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from invopt.journal.schema import EmptyJournalError, connect, errors_of
 __all__ = ["Candidate", "Claim", "candidates", "environment", "subject_of"]
 
 _PACKAGES = ("invopt", "numpy", "scipy", "torch", "mitsuba", "drjit")
-# Characters of a description that a reader sees.
-_SHOWN = 500
+# Characters of a description that are kept for readers: some lines; arrays in it can be far longer.
+_MAX_DESCRIPTION = 500
 
 
 @frozen(kw_only=True, eq=False)
 class Claim:
-    """A run to go on with, or to begin.
+    """A run to continue, or to begin.
 
     Parameters
     ----------
     path : Path
         The journal.
     run : int or None
-        The run in it; None for a new one.
+        Number of the run; None for a new one.
     subject : str
-        Digest of what is minimised, from where, within which bounds, in which scales.
+        Digest of the problem with its start, bounds and scales.
     parts : dict of str
-        Digests of all parts, those of estimator, method and generator included.
+        Digests of all parts of the run, with estimator, method and generator.
     rng : dict
-        State of the generator at the start.
+        State of the random generator at the start.
     choice_maxfev : float
-        Budget that estimator and method were chosen for.
+        Evaluation budget for which estimator and method were chosen.
     x_scale : ndarray, shape (n,)
         Scales.
     texts : dict of str, optional
-        Problem, estimator and method as readers see them, and the names of the parameters.
+        Descriptions of problem, estimator and method, and the names of the parameters.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Claim:
 
     def described(self) -> dict[str, Any]:
         """Columns of a new run."""
-        shown = {name: str(self.texts[name])[:_SHOWN] for name in ("problem", "estimator", "method")}
+        shown = {name: str(self.texts[name])[:_MAX_DESCRIPTION] for name in ("problem", "estimator", "method")}
         return {
             "parts": json.dumps(self.parts),
             "rng": as_json(self.rng),
@@ -75,7 +75,7 @@ class Claim:
 
 @frozen(kw_only=True, eq=False)
 class Candidate:
-    """A run of a journal that may be gone on with."""
+    """A run of a journal that can be continued."""
 
     run: int
     parts: dict[str, str]
@@ -85,12 +85,12 @@ class Candidate:
 
 
 def subject_of(parts: dict[str, str]) -> str:
-    """One digest of several."""
+    """One digest of several digests."""
     return digest(parts, "the problem")
 
 
 def candidates(path: Path, subject: str) -> list[Candidate]:
-    """Runs of a subject that nobody writes now, the one with most evaluations first."""
+    """Runs of a subject that no process writes; that with most evaluations first."""
     if not path.exists():
         return []
     query = (
@@ -121,7 +121,7 @@ def _candidate(path: Path, row: tuple[Any, ...]) -> Candidate:
 
 
 def as_json(state: dict[str, Any]) -> str:
-    """State of a generator as JSON."""
+    """State of a random generator as JSON."""
     return json.dumps(state, default=_listed)
 
 
@@ -140,7 +140,7 @@ def _arrays(value: Any) -> Any:
 
 
 def environment() -> dict[str, str]:
-    """Versions and machine, on which the last bits of a result depend."""
+    """Versions and machine, on which the last bits of a result depend; a copy."""
     return dict(_environment())
 
 

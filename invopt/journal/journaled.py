@@ -1,4 +1,4 @@
-"""An objective whose evaluations are kept: what the journal holds is not evaluated again."""
+"""Journaled: an objective whose evaluations are kept and not repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Journaled"]
 
 
 class _Part(NamedTuple):
-    """A chunk, the number of its first row, what is known of its rows, and which of them are to be evaluated."""
+    """A chunk: number of its first row, known evaluations, rows to evaluate."""
 
     chunk: Chunk
     first: int
@@ -34,18 +34,18 @@ class _Part(NamedTuple):
 
 
 class Journaled(Objective):
-    """Answers from the journal as far as that goes, and keeps every other answer before it is given.
+    """Objective that keeps evaluations in a journal, and takes known ones from it.
 
     Parameters
     ----------
     objective : Objective
-        What evaluates.
+        Evaluates.
     recorder : Recorder
-        The run's journal.
+        Journal of the run.
     clock : Clock
-        The run's, set forward to when a known evaluation was finished.
+        Clock of the run; it is set forward to the time at which a known evaluation ended.
     keep_failures : bool
-        Whether a failed evaluation counts as one, and is kept; otherwise it ends the run and is tried again.
+        Whether failed evaluations are kept; otherwise a failure ends the run, and is repeated when the run continues.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Journaled(Objective):
         self._keep_failures = keep_failures
         self.chunk_size = objective.chunk_size
         self.reference = objective.reference
-        # "answer" once the run has ended and its answer is measured.
+        # "answer" while the answer of a run that has ended is measured.
         self.purpose = "descent"
 
     def evaluate(
@@ -91,7 +91,7 @@ class Journaled(Objective):
         adjoint: Adjoint,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Evaluate chunks whose rows have these numbers, and keep what comes."""
+        """Evaluate chunks whose rows have these numbers, and keep the outcomes."""
         keeper = Keeper(self._recorder, name, spp, purpose=self.purpose, keep_failures=self._keep_failures)
         clock = self._clock
 
@@ -117,7 +117,7 @@ class Journaled(Objective):
         adjoint: Adjoint,
         arrived: Arrived | None,
     ) -> Generator[Outcome | None]:
-        """Answer from the file, and evaluate the rows that it lacks."""
+        """Take values from the file, and evaluate the rows that are missing in it."""
         parts = [self._part(name, chunk, spp) for chunk in chunks]
         asked = [part for part in parts if part.missing]
         numbers = [[part.first + i for i in part.missing] for part in asked]
@@ -139,15 +139,15 @@ class Journaled(Objective):
         return _Part(chunk, numbers[0], known, [i for i, item in enumerate(known) if item is None])
 
     def _shortened(self, limits: Limits, parts: list[_Part]) -> Limits:
-        """Limits after the clock was set forward to when what is known was finished."""
+        """Limits after the clock is set forward past the known evaluations."""
         clocks = [item.clock for part in parts for item in part.known if item is not None]
         if 0 < self._recorder.descent_end <= self._recorder.position:
-            # A time limit ends a run again where it ended it before.
+            # So that a time limit ends a continued run at the same evaluation as before.
             clocks.append(self._recorder.clock)
         return evolve(limits, deadline=limits.deadline - self._clock.at_least(max(clocks))) if clocks else limits
 
     def _joined(self, name: str, part: _Part, new: Outcome | None) -> Outcome:
-        """Outcome of a whole chunk, of what was known and what is new."""
+        """Outcome of a whole chunk, from known and new evaluations."""
         if new is not None and (len(part.missing) == len(part.known) or new.values is None):
             return new
         known = [item for item in part.known if item is not None]
@@ -159,43 +159,46 @@ class Journaled(Objective):
         seconds = sum(item.seconds for item in known) + (0.0 if new is None else new.seconds)
         return Outcome(torch.stack(rows), None, seconds, known[-1].worker)
 
-    # The rest of an objective, handed on.
+    # Other methods of an objective, which are handed on.
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Values, not kept."""
+        """Values, which are not kept."""
         return self._objective.fun(x, seed=seed, spp=spp)
 
     @property
     def blind_spots(self) -> str:
-        """What the derivative is known to leave out."""
+        """What the derivative is known to leave out, as a sentence; empty if nothing."""
         return self._objective.blind_spots
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
-        """Hessian, not kept."""
+        """Hessian, which is not kept."""
         return self._objective.hess(x, seed=seed)
 
     def set_target(self, target: NDArray[Any]) -> None:
-        """Compare with another target from now on."""
+        """Set another target."""
         self._objective.set_target(target)
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture at `x`."""
+        """Rendered image at `x`."""
         return self._objective.image(x, seed=seed, spp=spp)
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
-        """What else is worth a file."""
+        """Write further files of the problem at `x`; returns them."""
         return self._objective.write(x, out)
 
 
 def _only(part: _Part) -> Chunk:
-    """The rows of a chunk that are to be evaluated; all of them as they are, for the bits' sake."""
+    """Rows of a chunk to evaluate.
+
+    If all, the chunk itself: the last bits may depend on the arrangement.
+    """
     if len(part.missing) == len(part.known):
         return part.chunk
     return Chunk(part.chunk.rows[part.missing].clone(), part.chunk.seeds[part.missing])
 
 
 def _value(name: str, item: Evaluation) -> Tensor:
-    """The row of results again."""
+    """Row of results of an evaluation."""
     if name == "fun":
         return torch.tensor(item.value, dtype=torch.float64)
     assert item.vector is not None
@@ -206,7 +209,7 @@ def _value(name: str, item: Evaluation) -> Tensor:
 
 
 def _double(outcome: Outcome) -> Outcome:
-    """Values as a journal holds them."""
+    """Values in float64, as a journal holds them."""
     if outcome.values is None or outcome.values.dtype == torch.float64:
         return outcome
     return Outcome(outcome.values.double(), None, outcome.seconds, outcome.worker)

@@ -1,4 +1,4 @@
-"""Outcomes on their way into a journal."""
+"""Keeper: puts the outcomes of a call into a journal."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ __all__ = ["KINDS", "Keeper"]
 
 KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian"}
 _Coded: TypeAlias = tuple[str | None, bytes | None]
-_NONE = (None, None)
-# Seconds of evaluations that are kept in one go: less than keeping them one by one would take.
-_TOGETHER = 1e-3
+_NO_VECTOR = (None, None)
+# Seconds of evaluations that are kept together: keeping them one by one would take longer than the evaluations
+# (`tests/benchmarks/test_journal_overhead.py`).
+_SECONDS_TOGETHER = 1e-3
 
 
 class Keeper:
-    """Keeps the outcomes of one call, those of a millisecond together.
+    """Keeps the outcomes of one call; those of a millisecond are kept together.
 
     Parameters
     ----------
     recorder : Recorder
-        The run's journal.
+        Journal of the run.
     name : str
-        What was asked of the objective.
+        Method of the objective.
     spp : int or None
-        With so many samples per pixel.
+        Samples per pixel; None for the problem's own.
     purpose : {"descent", "answer"}
-        For the method, or for the measurement at the end.
+        Whether the method asked, or the answer is measured at the end.
     keep_failures : bool
-        Whether a failed evaluation is kept; otherwise it will end the run.
+        Whether failed evaluations are kept; otherwise a failure ends the run.
     """
 
     def __init__(self, recorder: Recorder, name: str, spp: int | None, *, purpose: str, keep_failures: bool) -> None:
@@ -49,36 +50,36 @@ class Keeper:
         self._seconds = 0.0
 
     def add(self, numbers: Sequence[int], chunk: Chunk, outcome: Outcome, clock: float) -> None:
-        """Keep what came of a chunk, but a failure or a shape that will end the run.
+        """Keep the outcome of a chunk, unless it will end the run.
 
-        What took less than a millisecond waits for more, or for `flush`.
+        Outcomes that took less than a millisecond wait for more, or for `flush`.
 
         Parameters
         ----------
         numbers : sequence of int
-            Of its rows.
+            Numbers of its rows.
         chunk : Chunk
-            What was asked.
+            Points and seeds.
         outcome : Outcome
-            What came of it.
+            Values or failure.
         clock : float
-            What the run's clock showed.
+            Time on the clock of the run.
         """
         if not self._is_kept(len(numbers), outcome):
             return
         seconds = outcome.seconds / len(numbers)
         values, vectors = self._columns(len(numbers), outcome.values, seconds)
         failure = None if outcome.failure is None else str(outcome.failure)
-        # Copies: whoever has the arrays may change them.
+        # Copies: the owner of the arrays may change them.
         points, seeds = chunk.rows.numpy().tobytes(), chunk.seeds.tolist()
         asked = (self._purpose, self._kind, self._spp, numbers, points, seeds)
         self._waiting.append(Arrived(*asked, values, vectors, failure, seconds, clock, outcome.worker))
         self._seconds += outcome.seconds
-        if self._seconds >= _TOGETHER:
+        if self._seconds >= _SECONDS_TOGETHER:
             self.flush()
 
     def flush(self) -> None:
-        """Hand on what waits."""
+        """Hand on the outcomes that wait."""
         if self._waiting:
             waiting, self._waiting, self._seconds = self._waiting, [], 0.0
             self._recorder.add(waiting)
@@ -90,11 +91,11 @@ class Keeper:
         return values.ndim == (1 if self._kind == "fun" else 2) and values.shape[0] == k
 
     def _columns(self, k: int, known: Tensor | None, seconds: float) -> tuple[list[float], Sequence[_Coded]]:
-        """Values and encoded vectors of `k` rows of results that took so long each."""
+        """Values and encoded vectors of `k` rows of results that took `seconds` each."""
         if known is None:
-            return [math.nan] * k, [_NONE] * k
+            return [math.nan] * k, [_NO_VECTOR] * k
         if self._kind == "fun":
-            return known.tolist(), [_NONE] * k
+            return known.tolist(), [_NO_VECTOR] * k
         rows = list(known.detach().cpu().numpy())
         if self._kind == "derivative":
             return [float(row[0]) for row in rows], [encode(row[1:], seconds) for row in rows]

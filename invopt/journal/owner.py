@@ -1,4 +1,4 @@
-"""Which process writes a run, and whether it is still there."""
+"""Owner of a run: name of the process that writes it; whether it still runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from invopt.core.machine.processes import began, runs
 __all__ = ["acquire", "is_alive", "release"]
 
 _SEPARATOR = "|"
-# Runs that this process writes now.
+# Names of this process for the runs that it writes now.
 _held: set[str] = set()
 
 
 def acquire() -> str:
-    """A name for a run that this process writes."""
+    """Return a new name of this process for a run that it writes."""
     pid = os.getpid()
     name = _SEPARATOR.join((socket.gethostname(), str(pid), began(pid), uuid.uuid4().hex))
     _held.add(name)
@@ -24,17 +24,17 @@ def acquire() -> str:
 
 
 def release(name: str) -> None:
-    """Forget a name of `acquire`."""
+    """Give up a name that `acquire` returned."""
     _held.discard(name)
 
 
 def is_alive(name: str | None) -> bool:
-    """Whether the owner of a name still writes: a process of this machine that began when the name says."""
+    """Whether the process of a name still runs here and still writes the run."""
     if name is None:
         return False
     parts = name.split(_SEPARATOR)
     if len(parts) != 4 or not parts[1].isdecimal() or parts[0] != socket.gethostname():
-        # Of another machine: a file that is open there cannot be shared with this one.
+        # Of another machine, with which an open journal cannot be shared.
         return False
     pid = int(parts[1])
     if pid == os.getpid():

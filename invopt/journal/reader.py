@@ -1,4 +1,4 @@
-"""Journal: the runs and evaluations of a file, for readers."""
+"""Journal: a file of runs and evaluations, as readers see it."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ __all__ = ["Evaluations", "Journal", "RunRecord", "as_journal"]
 
 @frozen(kw_only=True, eq=False)
 class RunRecord:
-    """A run as a journal describes it.
+    """Description of a run in a journal.
 
     Attributes
     ----------
     id : int
-        Its number in the file.
+        Number in the file.
     created : float
-        When it began, in seconds since 1970.
+        When the run began, in seconds since 1970.
     problem, estimator, method : str
-        What it is made of, as text.
+        Descriptions of the parts.
     names : tuple of str
         Names of the parameters.
     evaluations : int
-        How many there are.
+        Number of evaluations in the file.
     status, message : str or None
-        How it ended; None while it runs, or if it was killed.
+        How the run ended; None while it runs, or if it was killed.
     x : ndarray, shape (n,), or None
         The answer.
     fun, fun_standard_error : float or None
         Value at `x` and its standard error.
     nfev : int or None
-        Evaluations as the run counts them; one with more samples per pixel counts as several.
+        Evaluations as the run counts them: one with more samples per pixel counts as several.
     seconds : float or None
-        How long it took.
+        Time that the run took.
     environment : dict of str
-        Versions and machine that it began with.
+        Versions and machine at its start.
     """
 
     id: int
@@ -72,7 +72,7 @@ class RunRecord:
 
 @frozen(kw_only=True, eq=False)
 class Evaluations:
-    """Evaluations of a run as arrays, in the order in which the method asked for them.
+    """Evaluations of a run as arrays, in the order of the method's requests.
 
     Attributes
     ----------
@@ -85,12 +85,12 @@ class Evaluations:
     spp : ndarray, shape (k,)
         Samples per pixel; nan for the problem's own.
     seconds, clock : ndarray, shape (k,)
-        How long each took, and when it was finished, since the run began.
+        Time that each took, and when it ended, since the run began.
     purpose, kind, worker, failure : tuple of str
-        "descent" or "answer"; "fun", "residuals", "derivative" or "hessian"; where, empty for the run's own process;
-        what a failed one raised, else empty.
+        "descent" or "answer"; "fun", "residuals", "derivative" or "hessian"; host and process, empty for the process
+        of the run; message of a failed evaluation, else empty.
     residuals : tuple of (ndarray or None)
-        Residuals of shape (m,), derivatives of shape (n,) or Hessians of shape (n n,), where there are any.
+        Residuals of shape (m,), derivatives of shape (n,) or Hessians of shape (n n,); None for other evaluations.
     """
 
     x: NDArray[np.float64]
@@ -124,13 +124,13 @@ class Journal:
     path : str or Path
         The file.
     max_bytes : int, default 2**31
-        Size above which the residuals of runs that have ended are dropped when a run ends, the oldest first; what
-        resuming needs is always kept. Such a run cannot be gone on with; its points and values stay.
+        Size above which residuals are dropped when a run ends: those of runs that have ended, the oldest first. Such a
+        run cannot be continued, but its points and values stay. The newest run always keeps its residuals.
 
     Raises
     ------
     JournalError
-        If the file is no journal; when it is read, if there is none, or if it is damaged, locked or of a newer version.
+        If the file is no journal; when it is read, if it is missing, damaged, locked or of a newer version.
 
     Examples
     --------
@@ -164,7 +164,7 @@ class Journal:
         return tuple(_record(self.path, row) for row in rows)
 
     def evaluations(self, run: int | None = None) -> Evaluations:
-        """Evaluations of a run as arrays; by default of the last one."""
+        """Evaluations of a run as arrays; by default of the last run."""
         items = sorted(self._items(self._number(run)), key=lambda item: item.number)
         n = items[0].x.size if items else 0
         return Evaluations(
@@ -182,7 +182,10 @@ class Journal:
         )
 
     def frame(self, run: int | None = None) -> Any:
-        """Evaluations of a run as a pandas data frame, a column for each parameter by its name; needs pandas."""
+        """Evaluations of a run as a pandas data frame with a column for each parameter.
+
+        Needs pandas.
+        """
         try:
             pandas = importlib.import_module("pandas")
         except ImportError as error:
@@ -192,7 +195,7 @@ class Journal:
         found = self.evaluations(number)
         columns: dict[str, Any] = {name: found.x[:, i] for i, name in enumerate(names)} if len(found) else {}
         for name in ("fun", "seed", "spp", "seconds", "clock", "purpose", "kind", "worker", "failure"):
-            # A parameter may have one of these names.
+            # A parameter may have the same name.
             columns[f"{name}_" if name in columns else name] = getattr(found, name)
         return pandas.DataFrame(columns)
 
@@ -225,7 +228,7 @@ class Journal:
 
 
 def as_journal(value: Any, name: str = "journal") -> Journal | None:
-    """Return a journal as it is, a path as one, None as None."""
+    """Return a journal as it is, a path as a `Journal`, None as None."""
     if value is None or isinstance(value, Journal):
         return value
     if isinstance(value, str | Path) and str(value):

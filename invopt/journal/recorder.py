@@ -1,4 +1,4 @@
-"""The journal of one run: what it holds already, and every new evaluation, committed before a method sees it."""
+"""Recorder: reads and writes one run of a journal."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ from invopt.journal.schema import connect, errors_of
 __all__ = ["Recorder"]
 
 _logger = logging.getLogger("invopt.journal")
-# Seconds that what was evaluated may wait in memory: a cheap function's evaluations are committed together.
-_LONGEST = 0.5
-# Seconds of one evaluation, and of several together, beside which a commit, of some 100 microseconds, is cheap.
-_DEAR, _WORTH = 2e-3, 20e-3
+# Seconds that evaluations may wait in memory: those of a cheap function are committed together, and at most so many
+# seconds of them are lost with the process.
+_MAX_WAIT = 0.5
+# Seconds of one evaluation, and of several together, after which they are committed at once: a commit takes about 100
+# microseconds (`tests/benchmarks/test_journal_overhead.py`), 5 % and 0.5 % of these.
+_SECONDS_OF_ONE, _SECONDS_OF_SEVERAL = 2e-3, 20e-3
 # Seconds between attempts to write a file that could not be written.
-_AGAIN = 5.0
-# Bytes that may wait in memory while a file cannot be written.
-_MOST_WAITING = 2**28
-# Points that differ by this share of their size or scale are the same, computed by other arithmetic.
-_SAME = 1.5e-8
+_RETRY_AFTER = 5.0
+# Bytes that may wait in memory while a file cannot be written, so that the journal never fills the memory.
+_MAX_BYTES_WAITING = 2**28
+# Points that differ by at most this share of their size or scale are the same, computed by other arithmetic: the square
+# root of float64's machine precision, 2.2e-16.
+_SAME_POINT_RTOL = 1.5e-8
 _Key = tuple[str, bytes, int, int | None]
 
 
@@ -43,7 +46,7 @@ class Recorder:
     Parameters
     ----------
     claim : Claim
-        The run: one to go on with, or a new one.
+        The run: one to continue, or a new one.
     """
 
     def __init__(self, claim: Claim) -> None:
@@ -59,12 +62,12 @@ class Recorder:
         self._stop = threading.Event()
         self._flusher: threading.Thread | None = None
         self.trouble = ""
-        # Evaluations taken from the file, and those of them whose points differ in the last bits.
+        # Evaluations taken from the file; those of them whose points differ in the last bits; damaged rows.
         self.replayed = self.inexact = self.damaged = 0
         self.position = 0
         self._connection, self._writes = self._connect()
         self.run = self._begin()
-        # Numbers after the last evaluation, and after the last of the descent, and when that had ended.
+        # Numbers after the last evaluation and after the last of the descent; time at which the descent ended.
         self._end, self.descent_end, self.clock = self._ends()
         self._spare = self._answers()
 
@@ -72,7 +75,7 @@ class Recorder:
 
     @property
     def holds_more(self) -> bool:
-        """Whether the file may hold something of the evaluations to come."""
+        """Whether the file may hold evaluations that are still to come."""
         return self.position < self._end and self._connection is not None
 
     def take(self, k: int) -> range:
@@ -84,7 +87,7 @@ class Recorder:
     def known(
         self, numbers: range, kind: str, points: NDArray[np.float64], seeds: NDArray[np.int64], spp: int | None
     ) -> list[Evaluation | None]:
-        """What the file holds of evaluations, one for each row; None for those to be evaluated."""
+        """Evaluation in the file for each row; None for rows that have to be evaluated."""
         found: list[Evaluation | None] = [None] * len(points)
         for item in self._rows(numbers.start, numbers.stop):
             i = item.number - numbers.start
@@ -102,18 +105,18 @@ class Recorder:
         return found
 
     def _unused(self, key: _Key) -> Evaluation | None:
-        """What an answer has measured, for the descent went on from there, or for the answer of a longer one."""
+        """An evaluation of an earlier answer that is needed again, or None."""
         spare = self._spare.get(key)
         return spare.pop(0) if spare else None
 
     def _used(self, key: _Key, item: Evaluation) -> Evaluation:
-        """Give each evaluation once."""
+        """Mark an evaluation as used, so that none is given twice."""
         if (spare := self._spare.get(key)) and item.purpose == "answer":
             self._spare[key] = [other for other in spare if other.number != item.number]
         return item
 
     def _answers(self) -> dict[_Key, list[Evaluation]]:
-        """What was evaluated for the answers of this run so far, each of which ended a descent that may go on."""
+        """Evaluations for earlier answers of this run, whose descent may continue."""
         found: dict[_Key, list[Evaluation]] = {}
         for item in self._rows(0, self._end, "AND purpose = 'answer'") if self._end else ():
             found.setdefault(_key(item.kind, item.x, item.seed, item.spp), []).append(item)
@@ -138,12 +141,12 @@ class Recorder:
 
     def _is_same(self, stored: NDArray[np.float64], asked: NDArray[np.float64]) -> bool:
         scale = np.maximum(np.abs(asked), self.claim.x_scale)
-        return bool((np.abs(stored - asked) <= _SAME * scale).all())
+        return bool((np.abs(stored - asked) <= _SAME_POINT_RTOL * scale).all())
 
     # Writing.
 
     def add(self, arrived: Sequence[Arrived]) -> None:
-        """Keep evaluations; when this returns they are committed, or will be within a second if they were cheap."""
+        """Keep evaluations: committed at once, or within a second if they were cheap."""
         if os.getpid() != self._pid or not self._writes:
             return
         with self._lock:
@@ -154,26 +157,26 @@ class Recorder:
                 self._worth += len(item.numbers) * item.seconds
                 self._bytes += sum(len(data) for _, data in item.vectors if data is not None)
             now = time.monotonic()
-            if longest >= _DEAR or self._worth >= _WORTH or now - self._since >= _LONGEST:
+            if longest >= _SECONDS_OF_ONE or self._worth >= _SECONDS_OF_SEVERAL or now - self._since >= _MAX_WAIT:
                 self._commit(now)
             elif self._flusher is None:
                 self._flusher = threading.Thread(target=self._flush_often, name="invopt-journal", daemon=True)
                 self._flusher.start()
 
     def _flush_often(self) -> None:
-        while not self._stop.wait(_LONGEST):
+        while not self._stop.wait(_MAX_WAIT):
             with self._lock:
                 if self._waiting:
                     self._commit(time.monotonic())
 
     def _commit(self, now: float) -> None:
-        """Write what waits; where the file cannot be written it goes on to wait."""
+        """Write what waits; if the file cannot be written it waits longer."""
         self._since, self._worth = now, 0.0
-        if self._connection is None or (self._failed is not None and now - self._failed < _AGAIN):
+        if self._connection is None or (self._failed is not None and now - self._failed < _RETRY_AFTER):
             return
         try:
             with errors_of(self.claim.path), self._transaction() as connection:
-                # Ctrl-C may come between a commit and what follows it: the same rows are then written once more.
+                # "OR IGNORE": Ctrl-C may come between a commit and what follows it; then the rows are written again.
                 insert = f"INSERT OR IGNORE INTO evaluation VALUES ({'?, ' * 15}?)"
                 rows: list[tuple[Any, ...]] = []
                 for item in self._waiting:
@@ -182,12 +185,12 @@ class Recorder:
         except (OSError, JournalError) as error:
             self._failed = now
             self._say(f"the journal cannot be written: {error}")
-            if self._bytes > _MOST_WAITING:
-                # What follows is of no use without what came before.
+            if self._bytes > _MAX_BYTES_WAITING:
+                # Later evaluations are of no use without earlier ones.
                 self._writes = False
                 self._waiting.clear()
             return
-        # In one go, for the same reason: no signal comes between the two.
+        # One statement, whose two assignments no signal separates, for the same reason.
         self._waiting, self._serial = [], self._serial + len(rows)
         self._failed, self._bytes = None, 0
 
@@ -205,12 +208,12 @@ class Recorder:
             raise
 
     def _say(self, trouble: str) -> None:
-        """Remember what went wrong, and log it once."""
+        """Remember what went wrong, and log the first time."""
         if not self.trouble:
             _logger.warning("invopt: %s", trouble)
         self.trouble = trouble
 
-    # Beginning and end.
+    # Begin and end.
 
     def _connect(self) -> tuple[sqlite3.Connection | None, bool]:
         try:
@@ -223,7 +226,7 @@ class Recorder:
             return None, False
 
     def _begin(self) -> int:
-        """Take the run, or make one; its number, 0 for none."""
+        """Take the run, or make one; returns its number, 0 for none."""
         if self._connection is None:
             return 0
         if not self._writes:
@@ -254,15 +257,15 @@ class Recorder:
             raise JournalError(f"{str(self.claim.path)!r} is damaged: run {self.run} cannot be read: {error}") from None
 
     def close(self, summary: dict[str, Any] | None = None, subject: str | None = None) -> None:
-        """Write what waits and how the run ended, and let go of the file.
+        """Write what waits and how the run ended, and close the file.
 
         Parameters
         ----------
         summary : dict, optional
-            Columns of the run: status, message, x, fun and so on.
+            Columns of the run, such as status, message, x and fun.
         subject : str, optional
-            Digest of the problem as the run's evaluations leave it, if that is another: a function that counts its
-            calls is, to the next run in this process, what this run has made of it.
+            Digest of the problem after the evaluations of the run, if they have changed it: the next run in this
+            process of a function that counts its calls finds the run by this digest.
         """
         self._stop.set()
         if os.getpid() != self._pid:

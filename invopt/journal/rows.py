@@ -20,7 +20,7 @@ COLUMNS = (
     "run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker, checksum"
 )
 
-_NUMBERS = struct.Struct("<5q3d")
+_NUMBER_FORMAT = struct.Struct("<5q3d")
 
 
 class Evaluation(NamedTuple):
@@ -29,23 +29,23 @@ class Evaluation(NamedTuple):
     Attributes
     ----------
     number : int
-        In the order in which the method asked.
+        Number in the order in which the method asked.
     purpose : {"descent", "answer"}
     kind : {"fun", "residuals", "derivative", "hessian"}
     x : ndarray, shape (n,)
         Point, in the problem's own units.
     seed, spp : int
-        What it was evaluated with; `spp` None for the problem's own.
+        Seed, and samples per pixel, None for the problem's own.
     value : float
         The objective; of residuals, their mean square; nan for a failed evaluation.
     vector : ndarray or None
         Residuals of shape (m,), the derivative of shape (n,), or the Hessian of shape (n n,).
     failure : str or None
-        What a failed evaluation raised.
+        Message of a failed evaluation.
     seconds, clock : float
-        How long it took, and when it was finished, since the run began.
+        Time that it took, and when it ended, since the run began.
     worker : str
-        Where; empty for the run's own process.
+        Host and process; empty for the process of the run.
     """
 
     number: int
@@ -63,22 +63,22 @@ class Evaluation(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """Evaluations that arrived together, as columns: cheap to make where a function costs nothing.
+    """Evaluations that arrived together, as columns, which are cheap to make.
 
     Attributes
     ----------
     purpose, kind, spp, failure, worker
-        As of each evaluation.
+        As of `Evaluation`, the same for all.
     numbers : sequence of int
-        One for each.
+        Number of each evaluation.
     points : bytes
         Points one after the other, float64.
     seeds, values, vectors : sequence
-        One of each for an evaluation; vectors as coding and bytes.
+        One for each evaluation; vectors as coding and bytes.
     seconds : float
-        That each took.
+        Time that each took.
     clock : float
-        When all were finished.
+        When all had ended, since the run began.
     """
 
     purpose: str
@@ -101,7 +101,7 @@ class Arrived(NamedTuple):
         columns = zip(numbers, seeds, values, vectors, strict=True)
         for i, (number, seed, value, (coding, data)) in enumerate(columns):
             x = points[i * size : (i + 1) * size]
-            # SQLite has no nan.
+            # SQLite has no nan: NULL stands for it.
             known = None if value != value else value
             content: tuple[Any, ...] = (run, serial + i, number, purpose, kind, x, seed, spp, known, coding, data)
             content += (failure, seconds, clock, worker)
@@ -109,20 +109,20 @@ class Arrived(NamedTuple):
 
 
 def changed(row: tuple[Any, ...], **columns: Any) -> tuple[Any, ...]:
-    """A row with other contents, and the checksum that fits them."""
+    """A row with other values in some columns, and the checksum that belongs to them."""
     names = COLUMNS.split(", ")[:-1]
     content = tuple(columns.get(name, item) for name, item in zip(names, row[:-1], strict=True))
     return (*content, _checksum(content))
 
 
 def from_row(row: tuple[Any, ...]) -> Evaluation | None:
-    """The evaluation of a row; None for one that is damaged."""
+    """The evaluation of a row; None if the row is damaged."""
     *content, checksum = row
     try:
         if checksum != _checksum(content):
             return None
     except (TypeError, AttributeError, OverflowError, struct.error):
-        # Another type than the column's, which SQLite allows.
+        # A value of another type than the column's, which SQLite allows.
         return None
     _, _, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker = content
     try:
@@ -135,11 +135,14 @@ def from_row(row: tuple[Any, ...]) -> Evaluation | None:
 
 
 def _checksum(row: Any) -> int:
-    """CRC-32 of everything in a row; TypeError, struct.error or so for what no row holds."""
+    """CRC-32 of all columns of a row.
+
+    An exception, such as TypeError, for values that no row can hold.
+    """
     run, serial, number, purpose, kind, x, seed, spp, value, coding, data, failure, seconds, clock, worker = row
     spp, value = -1 if spp is None else spp, math.nan if value is None else value
     found = zlib.crc32(
-        _NUMBERS.pack(run, serial, number, seed, spp, value, seconds, clock),
+        _NUMBER_FORMAT.pack(run, serial, number, seed, spp, value, seconds, clock),
         _words(purpose, kind, worker, coding, failure),
     )
     found = zlib.crc32(x, found)

@@ -1,4 +1,4 @@
-"""Rows of runs in a journal: taken to go on with, or made."""
+"""Rows of runs in a journal: taken to be continued, or made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["alias", "take"]
 
 
 def take(connection: sqlite3.Connection, claim: Claim, own: str) -> int:
-    """Take the run that is claimed, unless another process has it; else make a new one; its number."""
+    """Take the claimed run, or make a new one if another process has it.
+
+    Returns its number.
+    """
     if claim.run is not None:
         holder = connection.execute("SELECT owner FROM run WHERE id = ?", (claim.run,)).fetchone()
         if holder is not None and not owner.is_alive(holder[0]):
@@ -28,5 +31,5 @@ def take(connection: sqlite3.Connection, claim: Claim, own: str) -> int:
 
 
 def alias(connection: sqlite3.Connection, run: int, subject: str) -> None:
-    """Have a run found by another digest of its problem."""
+    """Note another digest of the problem by which a run is found."""
     connection.execute("INSERT OR IGNORE INTO subject VALUES (?, ?)", (subject, run))

@@ -1,4 +1,4 @@
-"""The tables of a journal, and how its file is opened and checked."""
+"""Tables of a journal; opens and checks its file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from invopt.exceptions import JournalError
 
 __all__ = ["VERSION", "EmptyJournalError", "check_kind", "connect", "errors_of"]
 
-# "invj" as a number: what tells our files from other SQLite ones.
+# "invj" as a number: distinguishes journals from other SQLite files.
 _APPLICATION = 0x696E766A
 VERSION = 1
-_MAGIC = b"SQLite format 3\0"
-# Seconds to wait for another process's lock; a commit takes milliseconds.
-_PATIENCE = 3.0
+# First bytes of any SQLite database (sqlite.org/fileformat.html, section 1.3).
+_SQLITE_HEADER = b"SQLite format 3\0"
+# Seconds to wait for the lock of another process; a commit takes milliseconds.
+_LOCK_TIMEOUT = 3.0
 
-# What SQLite says of a sound database that has other tables.
+# Beginnings of SQLite's messages for an intact database with other tables.
 _FOREIGN = ("no such", "table ", "near ")
 
 _TABLES = """
@@ -74,37 +75,40 @@ CREATE TABLE evaluation (
 
 
 class EmptyJournalError(JournalError):
-    """A file without tables: one that somebody has made, or that another process is about to fill."""
+    """A file is empty, and no journal yet."""
 
 
 def check_kind(path: Path) -> None:
-    """Refuse a path that is no journal and cannot become one; what cannot be looked at is left to `connect`."""
+    """Refuse a path that is no journal and cannot become one.
+
+    A path that cannot be read is left to `connect`.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise JournalError(f"'journal' must be a file, and {str(path)!r} is a folder")
         if not stat.S_ISREG(mode):
-            raise JournalError(f"'journal' must be a regular file, and {str(path)!r} is none")
+            raise JournalError(f"'journal' must be a regular file, and {str(path)!r} is not one")
         with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
+            start = file.read(len(_SQLITE_HEADER))
     except OSError:
         return
-    if start and start != _MAGIC:
+    if start and start != _SQLITE_HEADER:
         raise JournalError(
-            f"{str(path)!r} is no journal of invopt's: give 'journal' another path. (A file that an earlier version's "
-            f"'checkpoint' wrote is none either.)"
+            f"{str(path)!r} is no journal of invopt: give 'journal' another path; a file that 'checkpoint' of an "
+            f"earlier version wrote is no journal either"
         )
 
 
 def connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
-    """Open a journal, made new where there is none and it may be written.
+    """Open a journal; with `write`, make one if there is none.
 
     Raises
     ------
     JournalError
         If the file is no journal, of a newer version, damaged or locked.
     OSError
-        If it cannot be made or written.
+        If the file cannot be made, read or written.
     """
     check_kind(path)
     if write:
@@ -113,7 +117,8 @@ def connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
         raise JournalError(f"there is no journal {str(path)!r}")
     if write:
         return _opened(path, "mode=rwc", write=True)
-    # One that could write removes its log when it closes; in a folder that cannot be written there is none.
+    # A connection that could write removes the log when it closes. "immutable" is for folders that cannot be written,
+    # in which there can be no log.
     for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
         with contextlib.suppress(OSError):
             return _opened(path, mode, write=False)
@@ -125,7 +130,7 @@ def _opened(path: Path, mode: str, *, write: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"file:{_quoted(path)}?{mode}",
             uri=True,
-            timeout=_PATIENCE,
+            timeout=_LOCK_TIMEOUT,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -142,7 +147,7 @@ def _quoted(path: Path) -> str:
 
 
 def _check(connection: sqlite3.Connection, path: Path, *, write: bool) -> None:
-    # In one transaction: another process may be making the tables.
+    # In one transaction, because another process may be making the tables.
     connection.execute("BEGIN")
     names = ("application_id", "user_version")
     application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
@@ -150,18 +155,18 @@ def _check(connection: sqlite3.Connection, path: Path, *, write: bool) -> None:
     connection.execute("COMMIT")
     if (application, version) == (0, 0) and empty:
         if not write:
-            raise EmptyJournalError(f"{str(path)!r} is an empty file, and no journal yet")
+            raise EmptyJournalError(f"{str(path)!r} is an empty file, not a journal yet")
         _create(connection)
         return
     if application != _APPLICATION:
-        raise JournalError(f"{str(path)!r} is a database of another program, and no journal of invopt's")
+        raise JournalError(f"{str(path)!r} is a database of another program, not a journal of invopt")
     if version > VERSION:
         raise JournalError(
-            f"{str(path)!r} was written by a newer invopt: its version is {version}, and {VERSION} is read here"
+            f"{str(path)!r} was written by a newer invopt: it has version {version}, and this invopt reads {VERSION}"
         )
     if write:
         _settings(connection)
-        # Asks for the lock of a writer once, so that a file that cannot be written is known at the start.
+        # Takes the lock of a writer once, so that a file that cannot be written is noticed at the start.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
 
@@ -170,7 +175,7 @@ def _create(connection: sqlite3.Connection) -> None:
     _settings(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Another process may have been first.
+        # Another process may have made them meanwhile.
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
@@ -183,14 +188,17 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _settings(connection: sqlite3.Connection) -> None:
-    # Write-ahead: readers never wait. What is committed survives the death of the process, not that of the machine.
+    # Write-ahead log: readers never wait. Commits survive the death of the process, not a loss of power.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @contextmanager
 def errors_of(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours, or as an `OSError` where the file cannot be written."""
+    """Turn SQLite's errors into `JournalError`.
+
+    They become `OSError` if the file cannot be read or written.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Keeps a journal below a size: residuals of the oldest runs that have ended are dropped."""
+"""Trims a journal to a size: residuals of the oldest runs are dropped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["trim"]
 
 
 def trim(journal: Journal) -> int:
-    """Drop residuals until the file is below its `max_bytes`; returns how many runs lost theirs."""
+    """Drop residuals until the file is below its `max_bytes`.
+
+    Returns the number of trimmed runs.
+    """
     dropped = 0
     with closing(connect(journal.path)) as connection, errors_of(journal.path):
         while _size(connection) > journal.max_bytes and (run := _oldest(connection)) is not None:
@@ -24,7 +27,7 @@ def trim(journal: Journal) -> int:
 
 
 def _size(connection: sqlite3.Connection) -> int:
-    """Bytes in use: pages of what was deleted are free for what comes."""
+    """Bytes in use, without the free pages of deleted rows."""
     pages, free, size = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
@@ -33,7 +36,10 @@ def _size(connection: sqlite3.Connection) -> int:
 
 
 def _oldest(connection: sqlite3.Connection) -> int | None:
-    """The oldest run that has ended and still has residuals; the newest is kept, for it may be gone on with."""
+    """Oldest run that has ended and still has residuals.
+
+    Never the newest, which may be continued.
+    """
     query = (
         "SELECT id, owner FROM run WHERE replayable AND status IS NOT NULL AND id < (SELECT max(id) FROM run) "
         "AND EXISTS (SELECT 1 FROM evaluation WHERE evaluation.run = run.id AND kind = 'residuals') ORDER BY id"

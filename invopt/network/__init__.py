@@ -1,1 +1,1 @@
-"""An estimator behind a network: evaluators and the chain rule."""
+"""Estimators behind a network: evaluators and the chain rule."""

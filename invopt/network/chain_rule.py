@@ -1,4 +1,4 @@
-"""Any estimator of an inner problem, carried through a network by the chain rule."""
+"""Chained: an estimator carried through a network by the chain rule."""
 
 from __future__ import annotations
 
@@ -21,12 +21,24 @@ from invopt.network.evaluators import ChainEvaluator
 
 __all__ = ["Chained", "ChainedState", "chained"]
 
-# Share of a minibatch that may lack a finite value, without a word but their number.
-_MOST_FAILED = 0.5
+# Share of the items of a minibatch that may have no finite value: the default of `max_nonfinite` of `minimize`.
+_MAX_SHARE_FAILED = 0.5
 
 
 class ChainedState(NamedTuple):
-    """The estimator's memory of each item seen so far, the order of this pass over the items, and where in it."""
+    """State of `Chained`.
+
+    Attributes
+    ----------
+    fresh : object
+        State of the inner estimator for an item that has not been seen.
+    memory : dict
+        State of the inner estimator for each item seen so far.
+    order : ndarray of int, shape (n_items,), or None
+        Order of the items in this pass.
+    position : int
+        Items of this pass that have been used.
+    """
 
     fresh: Any
     memory: dict[int, Any]
@@ -36,19 +48,19 @@ class ChainedState(NamedTuple):
 
 @frozen(kw_only=True)
 class Chained(Estimator):
-    r"""Derivatives with respect to a network's weights from an estimator of those with respect to its outputs.
+    r"""Derivatives for a network's weights from an estimator for its outputs.
 
-    With :math:`x_i` the output for input i of a minibatch of b, :math:`J_i` its Jacobian, and :math:`g_i, H_i` what the
-    estimator finds for the black box at :math:`x_i` (paper, supplement E),
+    Let :math:`x_i` be the output for input i of a minibatch of b, :math:`J_i` its Jacobian, and :math:`g_i, H_i` the
+    estimated derivatives of the black box at :math:`x_i` (paper, supplement E). Then
 
     .. math:: g = \frac1b \sum_i J_i^T g_i, \qquad H v = \frac1b \sum_i J_i^T H_i (J_i v).
 
-    The gradient takes one product J'g, a product Hv one Jv and one J'g: nothing of size N times anything is formed. The
-    curvature of the network itself, :math:`\sum_k g_{ik} \nabla^2 x_{ik}`, is left out, as in Gauss-Newton methods
-    [1]_; it vanishes with g.
+    The gradient needs one product J'g; a product Hv needs one Jv and one J'g. No matrix with a row for each weight is
+    formed. The curvature of the network itself, :math:`\sum_k g_{ik} \nabla^2 x_{ik}`, is left out, as in Gauss-Newton
+    methods [1]_; it vanishes with g.
 
-    Every item has a memory of its own, so schedules advance with passes over the data. Minibatches are consecutive
-    pieces of a random order, drawn anew for each pass; what is left over at the end of a pass is skipped.
+    The estimator has a state for each item, so that schedules advance with passes over the data. Minibatches are
+    consecutive pieces of a random order, drawn anew for each pass; a remainder at the end of a pass is skipped.
 
     Parameters
     ----------
@@ -57,12 +69,12 @@ class Chained(Estimator):
     n : int
         Parameters of the inner problem.
     n_items, batch_size : int
-        Items there are, and of a minibatch.
+        Number of items, and items of a minibatch.
 
     Notes
     -----
-    The standard error of the gradient is not known, and stands as infinite, unless all errors are 0. Items for which no
-    value was finite add nothing to their minibatch, up to half of it.
+    The standard error of the gradient is not known and is reported as infinite, unless all errors are 0. Items without
+    a finite value add nothing to their minibatch; if more than half of its items have none, the estimate fails.
 
     References
     ----------
@@ -77,29 +89,32 @@ class Chained(Estimator):
 
     @property
     def provides(self) -> Order:  # type: ignore[override]
-        """What the inner estimator does, but for a Hessian of N x N."""
+        """What the inner estimator provides, except a Hessian, which would be N x N."""
         return _carried(self.estimator.provides)
 
     def provided(self, problem: Problem) -> Order:
-        """Likewise of what the inner estimator provides for the inner problem."""
+        """What the inner estimator provides for the inner problem, except a Hessian."""
         return _carried(self.estimator.provided(problem.chain().inner))
 
     @property
     def needs(self) -> Capability:  # type: ignore[override]
-        """What the inner estimator does, and a chain."""
+        """What the inner estimator needs, and a chain."""
         return self.estimator.needs | Capability.CHAIN
 
     @property
     def comparable(self) -> bool:  # type: ignore[override]
-        """Not between minibatches: the luckiest one would win."""
+        """Whether all items are in each minibatch.
+
+        Values of different minibatches cannot be compared.
+        """
         return self.batch_size == self.n_items
 
     def init(self, problem: Problem) -> ChainedState:
-        """Nothing seen yet."""
+        """State before any item has been seen."""
         return ChainedState(self.estimator.init(problem.chain().inner), {}, None, 0)
 
     def recognises(self, state: ChainedState) -> bool:
-        """Whether the order is one of the items, and what is remembered is of items that there are."""
+        """Whether the order holds each item once, and the memory only items that exist."""
         order, items = state.order, set(range(self.n_items))
         known = isinstance(state.memory, dict) and state.memory.keys() <= items
         ordered = order is None or (isinstance(order, np.ndarray) and order.shape == (self.n_items,))
@@ -110,7 +125,7 @@ class Chained(Estimator):
         return self.batch_size * self.estimator.cost(self.n)
 
     def next_cost(self, n: int, state: ChainedState) -> int:
-        """Evaluations of the next minibatch, at most, by what its items remember."""
+        """Evaluations of the next minibatch, at most, by the states of its items."""
         end, items = state.position + self.batch_size, np.arange(self.n_items)
         if state.order is not None and end <= self.n_items:
             items = state.order[state.position : end]
@@ -128,9 +143,9 @@ class Chained(Estimator):
     def estimate(
         self, objective: Evaluator, x: Tensor, state: ChainedState, rng: np.random.Generator
     ) -> tuple[Estimate, ChainedState]:
-        """Estimate at weights `x`, on the next minibatch."""
+        """Estimate derivatives at weights `x` on the next minibatch."""
         assert isinstance(objective, ChainEvaluator)
-        # Before drawing: a minibatch that ends half way is wasted.
+        # Before an order is drawn: a minibatch that ends half way would be wasted.
         objective.check_budget(self.next_cost(objective.n, state))
         order, position = self._next_batch(state, rng)
         objective.items = items = order[position : position + self.batch_size]
@@ -142,7 +157,7 @@ class Chained(Estimator):
                 estimate, memory[item] = self.estimator.estimate(objective.item.of(item), point, known, rng)
             except NonFiniteError:
                 failed += 1
-                if failed > _MOST_FAILED * self.batch_size:
+                if failed > _MAX_SHARE_FAILED * self.batch_size:
                     raise
                 estimate = _nothing(point)
             found.append(estimate)
@@ -157,7 +172,7 @@ class Chained(Estimator):
         return state.order, state.position
 
     def _joined(self, x: Tensor, found: list[Estimate], back: _Backward, nfev: int) -> Estimate:
-        """One estimate of those of all items."""
+        """Join the estimates of all items to one."""
         partial = self.batch_size < self.n_items
         known = [estimate for estimate in found if not math.isnan(estimate.fun)]
         jac = back.jac(found) if Order.JAC in self.provides else None
@@ -183,7 +198,7 @@ def _carried(inner: Order) -> Order:
 
 
 def _nothing(x: Tensor) -> Estimate:
-    """What an item adds to its minibatch where no value was finite."""
+    """Estimate of an item without a finite value: it adds nothing to its minibatch."""
     zero = torch.zeros_like(x)
     unknown = torch.full_like(x, math.inf)
     return Estimate(
@@ -199,7 +214,10 @@ def _nothing(x: Tensor) -> Estimate:
 
 
 class _Backward:
-    """Derivatives of the items carried to the weights; units of `scale` for the inner points."""
+    """Carries derivatives of the items to the weights.
+
+    Inner points are in units of `scale`.
+    """
 
     def __init__(self, link: Link, scale: Tensor) -> None:
         self._link, self._scale = link, scale
@@ -213,7 +231,10 @@ class _Backward:
         return Measurement(value, lambda: torch.full_like(value, torch.inf))
 
     def unit(self, found: list[Estimate], jac: Tensor) -> float:
-        """Length of a step along the gradient that moves the outputs by one sigma, in the root mean square."""
+        """Length of a step along the gradient that moves the outputs by one sigma.
+
+        Their movement is measured by its root mean square.
+        """
         length = float(torch.linalg.vector_norm(jac))
         sigma = max(estimate.sigma for estimate in found) or 1.0
         if length == 0.0:
@@ -227,7 +248,10 @@ class _Backward:
 
 
 def _error_of_mean(found: list[Estimate], partial: bool) -> float:
-    """Standard error of the mean of `fun`; of a minibatch, also for the items it stands for."""
+    """Standard error of the mean of `fun`.
+
+    For a part of the items, as an estimate for all items.
+    """
     k = len(found)
     if not partial:
         return math.sqrt(math.fsum(estimate.fun_standard_error**2 for estimate in found)) / k
@@ -240,12 +264,12 @@ def _exact(found: list[Estimate], partial: bool) -> bool:
 
 
 def chained(estimator: Estimator, problem: Problem) -> Estimator:
-    """The estimator that serves a problem: itself, or carried through the problem's chain where it has one."""
+    """Carry an estimator through a problem's chain, if it has one."""
     if Capability.CHAIN not in problem.provides:
         return estimator
     chain = problem.chain()
     if Capability.CHAIN in estimator.needs:
-        raise IncompatibleError(f"give the estimator of the inner problem, not {shown(estimator)}")
+        raise IncompatibleError(f"the estimator must be that of the inner problem: {shown(estimator)}")
     return Chained(
         seeds=estimator.seeds,
         estimator=estimator,

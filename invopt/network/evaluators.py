@@ -1,4 +1,4 @@
-"""Evaluators of a black box behind a network: of the whole, and of one item."""
+"""Evaluators of a black box behind a network: of the chain and of one item."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ __all__ = ["ChainEvaluator", "ItemEvaluator"]
 
 
 class ItemEvaluator(CountingEvaluator):
-    """The black box for one item: points are those of the inner problem, in units of its `x_scale`.
+    """Evaluator of the black box for one item of the data.
+
+    Points are in units of the inner problem's `x_scale`.
 
     Parameters
     ----------
     outer : CountingEvaluator
-        With whose budget, and into whose counts.
+        Evaluator of the chain, whose budget and counts this one uses.
     inner : Problem
         The inner problem.
     """
@@ -41,20 +43,22 @@ class ItemEvaluator(CountingEvaluator):
         self._item = 0
 
     def of(self, item: int) -> ItemEvaluator:
-        """The same for another item."""
+        """The evaluator of another item."""
         other = copy.copy(self)
         other._item = int(item)
         return other
 
     def rows(self, x: Tensor) -> Tensor:
-        """Points with the number of the item in front."""
+        """Points, each with the number of the item in front."""
         points = self.unscale(x)
         number = torch.full((*points.shape[:-1], 1), float(self._item), dtype=points.dtype)
         return torch.cat((number, points), -1)
 
 
 class ChainEvaluator(CountingEvaluator):
-    """Objective of a chain as functions of the weights, on the minibatch at hand; all of it to begin with.
+    """Evaluator of a chain as a function of the weights, on the present minibatch.
+
+    At first, on all items.
 
     Parameters
     ----------
@@ -63,7 +67,7 @@ class ChainEvaluator(CountingEvaluator):
     chain : Chain
         The network.
     clock : Clock
-        The run's.
+        Clock of the run.
     """
 
     def __init__(
@@ -83,16 +87,18 @@ class ChainEvaluator(CountingEvaluator):
         self.item = ItemEvaluator(self, chain.inner)
 
     def link(self, x: Tensor) -> Link:
-        """The network at `x` on the minibatch, with derivatives with respect to `x` in its own units."""
+        """The network at `x` on the minibatch, with its derivatives."""
         link = self.chain.link(self.unscale(x), self.items)
         if not bool(torch.isfinite(link.x).all()):
-            raise NonFiniteError("the network's output is not finite; lower the steps of the method")
+            raise NonFiniteError(
+                "the network's output is not finite; use shorter steps, such as a smaller learning rate"
+            )
         if self._unit:
             return link
         return Link(link.x, lambda g: link.vjp(g) * self.x_scale, lambda v: link.jvp(v * self.x_scale))
 
     def _run(self, name: str, x: Tensor, seed: NDArray[np.int64], spp: int | None, *, keep_inf: bool = False) -> Tensor:
-        """Means over the minibatch, without any smoothing; of residuals, all of them in a row."""
+        """Means of the values over the minibatch; residuals of all its items in one row."""
         found, options = [], {"keep_inf": keep_inf} if name == "fun" else {}
         for row, s in zip(x, seed, strict=True):
             outputs = self.link(row).x / self.item.x_scale

@@ -1,1 +1,1 @@
-"""What people look at: progress, plots, pictures."""
+"""Reports for people: progress bar, tables, plots, images."""

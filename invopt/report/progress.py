@@ -18,7 +18,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(run: Run) -> Iterator[Update]:
-    """Show evaluations, value and width of a run on stderr until the end of the block."""
+    """Show evaluations, value and sigma of a run on stderr during a block."""
     by_evaluations = run.maxfev < math.inf
     total = run.maxfev if by_evaluations else run.maxiter
     bar = Progress(
@@ -33,8 +33,8 @@ def progress_bar(run: Run) -> Iterator[Update]:
     task = bar.add_task("", total=total if total < math.inf else None, text="")
 
     def update(estimate: Estimate, nfev: int, nit: int) -> None:
-        facts = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.facts
-        shown = "  ".join(f"{name} = {value:.3g}" for name, value in facts.items())
+        metrics = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.facts
+        shown = "  ".join(f"{name} = {value:.3g}" for name, value in metrics.items())
         text = f"f = {estimate.fun:.4g}  {shown}  {nfev} evaluations"
         bar.update(task, completed=nfev if by_evaluations else nit, text=text)
 

@@ -17,19 +17,19 @@ from invopt.journal import Journal, RunRecord
 
 __all__ = ["doctor_table", "evaluations_table", "outcome_table", "registry_table", "runs_table"]
 
-# More parameters than this are summarised by their errors alone.
-_MAX_ROWS = 12
+# Parameters that a table shows, about half of a terminal's height or width; of more, only the error is shown.
+_MAX_PARAMETERS = 12
 
 
 def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
-    """Start, found, truth, errors and cost of a run."""
+    """Start, result, truth, errors and cost of a run."""
     problem = result.problem
     table = Table(title=f"{type(problem).__name__}: {result.message}")
     for column in ("", "start", "found", "truth"):
         table.add_column(column, justify="left" if column == "" else "right")
     truth = None if problem.x_opt is None else problem.readable(problem.x_opt)
     first = problem.readable(start)
-    if len(first) <= _MAX_ROWS:
+    if len(first) <= _MAX_PARAMETERS:
         found = problem.readable(result.x)
         for name in first:
             table.add_row(name, first[name], found[name], "" if truth is None else truth[name])
@@ -47,7 +47,7 @@ def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
 
 
 def runs_table(runs: Sequence[RunRecord]) -> Table:
-    """Runs of a journal."""
+    """Runs of a journal, one in a row."""
     table = Table()
     for column in ("run", "began", "problem", "by", "rows", "status", "value"):
         table.add_column(column, justify="right" if column in ("run", "rows", "value") else "left", overflow="fold")
@@ -61,10 +61,10 @@ def runs_table(runs: Sequence[RunRecord]) -> Table:
 
 
 def evaluations_table(journal: Journal, run: int) -> Table:
-    """Evaluations of a run of a journal."""
+    """Evaluations of a run of a journal, one in a row."""
     found = journal.evaluations(run)
     names = next(record.names for record in journal.runs if record.id == run)
-    shown = names if len(names) <= _MAX_ROWS else ()
+    shown = names if len(names) <= _MAX_PARAMETERS else ()
     table = Table()
     for column in ("number", *shown, "value", "seed", "seconds", "worker", "purpose"):
         table.add_column(column, justify="left" if column in ("worker", "purpose") else "right")
@@ -77,7 +77,7 @@ def evaluations_table(journal: Journal, run: int) -> Table:
 
 
 def registry_table() -> Table:
-    """All registered names, with the first line of what each is."""
+    """All registered names, each with a sentence that says what it is."""
     table = Table()
     for column in ("wing", "name", "what"):
         table.add_column(column)
@@ -89,14 +89,14 @@ def registry_table() -> Table:
 
 
 def _summary(cls: type[object]) -> str:
-    """First paragraph's first sentence of a docstring, without its markup."""
+    """First paragraph of a docstring, without its markup."""
     paragraph = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
     plain = re.sub(r":\w+:`([^`]*)`|\[\d+\]_", lambda found: found.group(1) or "", paragraph).replace("`", "")
     return re.sub(r"\s+([.:,])", r"\1", plain)
 
 
 def doctor_table(rows: list[tuple[str, str, str]]) -> Table:
-    """What the machine has, and what to do about what it has not."""
+    """What was found on the machine, and what to do about what is missing."""
     table = Table()
     for column in ("item", "found", "to do"):
         table.add_column(column, overflow="fold")

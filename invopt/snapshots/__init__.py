@@ -1,4 +1,4 @@
-"""Snapshots: the state of a training between two iterations, in one file, from which it goes on."""
+"""Snapshots: files with the state of a training, from which it continues."""
 
 from invopt.snapshots.checkpoint import Checkpoint, as_checkpoint
 from invopt.snapshots.snapshot import Snapshot, reduced, restored

@@ -1,4 +1,4 @@
-"""Checkpoint: where a training is kept, and how often it is written."""
+"""Checkpoint: the file that keeps a training, and how often it is written."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from invopt.snapshots.snapshot import Snapshot
 
 __all__ = ["Checkpoint", "as_checkpoint"]
 
-# 3: a checksum, and digests of what a run is made of.
-_VERSION = 3
+# Version of the format. 3: a checksum, and digests of the parts of the run.
+_CHECKPOINT_VERSION = 3
 
 
 def _as_path(value: str | Path) -> Path:
@@ -31,17 +31,18 @@ def _as_path(value: str | Path) -> Path:
 
 @frozen
 class Checkpoint:
-    """Where the training of a network is kept, and how often it is written.
+    """The file that keeps the training of a network, and how often it is written.
 
     Parameters
     ----------
     path : str or Path
-        File, written anew each time and put in place in one go; a safetensors file with a JSON header and a checksum. A
-        run that finds it there goes on from it.
+        A safetensors file with a JSON header and a checksum, replaced as a whole each time. A run that finds it
+        continues from it.
     every : int, optional
-        Iterations between writings, besides those by time.
+        Iterations after which the file is written, besides `seconds`.
     seconds : float, default 60
-        Seconds between writings; a run that ends, is interrupted or fails is written too.
+        Seconds after which the file is written: at most so many are lost if the process is killed. A run that ends, is
+        interrupted or fails writes it too.
     """
 
     path: Path = field(converter=_as_path)
@@ -52,27 +53,30 @@ class Checkpoint:
         check_path(self.path)
 
     def save(self, snapshot: Snapshot, identity: dict[str, str]) -> None:
-        """Write a snapshot and the digests of what it is of; `OSError` where that cannot be."""
+        """Write a snapshot and the digests of the parts of its run.
+
+        `OSError` if that is impossible.
+        """
         tensors: dict[str, Tensor] = {}
         body = {item.name: encode(getattr(snapshot, item.name), tensors) for item in attrs.fields(Snapshot)}
-        write(self.path, {"version": _VERSION, "identity": identity, "body": body}, tensors)
+        write(self.path, {"version": _CHECKPOINT_VERSION, "identity": identity, "body": body}, tensors)
 
     def load(self, identity: dict[str, str], parts: Iterable[object], device: torch.device) -> Snapshot | None:
-        """The snapshot that is there, or None.
+        """Read the snapshot; None if there is no file.
 
         Parameters
         ----------
         identity : dict of str
-            Digests of what the run is made of.
+            Digests of the parts of the run.
         parts : iterable of object
-            Problem, estimator and method: only classes of their packages are made.
+            Problem, estimator and method: only classes of their packages are instantiated.
         device : torch.device
-            Where tensors go that were not on the CPU.
+            Device of tensors that were not on the CPU.
 
         Raises
         ------
         CheckpointError
-            If the file is damaged, or of another run; the message says in what it differs.
+            If the file is damaged, or of another run; the message says what differs.
         """
         if self.path.parent.is_dir():
             remove_orphans(self.path)
@@ -88,31 +92,31 @@ class Checkpoint:
             raise CheckpointError(f"{str(self.path)!r} is damaged: {error}") from None
 
     def _check_header(self, header: dict[str, Any], identity: dict[str, str]) -> None:
-        if header.get("version") != _VERSION:
+        if header.get("version") != _CHECKPOINT_VERSION:
             raise CheckpointError(
-                f"{str(self.path)!r} has version {header.get('version')}, and this invopt reads {_VERSION}: go on with "
-                f"the invopt that wrote it, or give another path"
+                f"{str(self.path)!r} has version {header.get('version')}, and this invopt reads {_CHECKPOINT_VERSION}: "
+                f"continue with the invopt that wrote it, or give another path"
             )
         known, body = header.get("identity"), header.get("body")
         names = {item.name for item in attrs.fields(Snapshot)}
         if not isinstance(known, dict) or not isinstance(body, dict) or body.keys() != names:
             raise CheckpointError(f"{str(self.path)!r} is damaged: its header lacks parts")
         for name, value in identity.items():
-            # What was not given at the start, such as a generator, may be anything now.
+            # Parts that were not given at the start, such as a generator, may differ.
             if name in known and known[name] != value:
                 raise CheckpointError(
                     f"checkpoint {str(self.path)!r} is of another {name}: give another path, or remove the file to "
-                    "begin anew"
+                    "start again"
                 )
 
     def check_state(self, memory: Any, state: Any) -> None:
-        """Refuse, before the first evaluation, what cannot be written."""
+        """Refuse a state that cannot be written, before the first evaluation."""
         for value in (memory, state):
             encode(value, {})
 
 
 def as_checkpoint(value: Any) -> Checkpoint | None:
-    """Return a checkpoint as it is, a path as one with the default interval, None as None."""
+    """Return a checkpoint or None as it is, a path as a `Checkpoint`."""
     if value is None or isinstance(value, Checkpoint):
         return value
     if isinstance(value, str | Path) and str(value):

@@ -1,4 +1,4 @@
-"""Classes of state that a file may name: those of the parts at hand, found in what is loaded, never imported."""
+"""Classes that a snapshot may name: those of the packages of the run's parts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ Classes = dict[str, type[Any]]
 
 
 def state_classes(parts: Iterable[object]) -> Classes:
-    """Classes of values in the packages that the classes of `parts` come from, by name."""
+    """Value classes of the packages that define `parts`, by name.
+
+    Nothing is imported.
+    """
     packages = {top_level(cls.__module__) for part in parts for cls in type(part).__mro__ if cls is not object}
     found: Classes = {}
     for name, module in list(sys.modules.items()):
-        # What stands there need not be a module.
+        # An entry need not be a module.
         contents = getattr(module, "__dict__", None) if top_level(name) in packages else None
         if isinstance(contents, dict):
             for item in list(contents.values()):
@@ -32,5 +35,8 @@ def state_classes(parts: Iterable[object]) -> Classes:
 
 
 def _is_value(cls: type[Any]) -> bool:
-    """Whether instances are nothing but their fields: attrs classes, named tuples, enumerations."""
+    """Whether instances consist of their fields only.
+
+    Attrs classes, named tuples and enumerations do.
+    """
     return attrs.has(cls) or hasattr(cls, "_fields") or issubclass(cls, Enum)

@@ -1,4 +1,7 @@
-"""Values of a snapshot as JSON and tensors, and back; what is read is checked whole before anything is made of it."""
+"""Values of a snapshot as JSON and tensors, and back.
+
+A file is checked as a whole before use.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _SEQUENCES = {"tuple": tuple, "list": list, "deque": deque}
 
 
 def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """A value as JSON; its tensors are added to `tensors`."""
+    """Encode a value as JSON; its tensors are added to `tensors`."""
     if isinstance(value, Enum):
         return {"kind": "enum", "class": reference(type(value)), "value": value.name}
     if value is None or isinstance(value, bool | int | float | str):
@@ -44,7 +47,7 @@ def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
     if attrs.has(type(value)) and not any(callable(getattr(value, item.name)) for item in attrs.fields(type(value))):
         parts = [[item.name, encode(getattr(value, item.name), tensors)] for item in attrs.fields(type(value))]
         return {"kind": "attrs", "class": reference(type(value)), "value": parts}
-    raise CheckpointError(f"a run that remembers a {type(value).__name__} cannot be kept: leave 'checkpoint' out")
+    raise CheckpointError(f"a run whose state holds a {type(value).__name__} cannot be kept: leave out 'checkpoint'")
 
 
 def _encode_sequence(value: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -65,10 +68,10 @@ def _store(tensor: Tensor, tensors: dict[str, Tensor]) -> str:
 
 
 def check(value: Any, tensors: dict[str, Tensor], classes: Classes) -> None:
-    """Refuse what `encode` did not make, or what names a class that is none of the parts' state."""
+    """Refuse a value that `encode` did not make, or that names another class."""
     if not isinstance(value, dict):
         if not (value is None or isinstance(value, bool | int | float | str)):
-            raise CheckpointError(f"the checkpoint holds a {type(value).__name__} where none can be")
+            raise CheckpointError(f"the checkpoint holds a {type(value).__name__} where none is allowed")
         return
     kind, inner = value.get("kind"), value.get("value")
     if kind in ("tensor", "array"):
@@ -77,14 +80,14 @@ def check(value: Any, tensors: dict[str, Tensor], classes: Classes) -> None:
     elif kind == "enum":
         members = getattr(_class(value, classes), "__members__", {})
         if not isinstance(inner, str) or inner not in members:
-            raise CheckpointError(f"the checkpoint names {inner!r}, which {value['class']} has not")
+            raise CheckpointError(f"the checkpoint names {inner!r}, which {value['class']} does not have")
     elif isinstance(kind, str) and kind in ("dict", "attrs", "named", "csr", *_SEQUENCES) and isinstance(inner, list):
         _check_parts(value, classes)
         for item in inner:
             for part in item if kind in ("dict", "attrs") else [item]:
                 check(part, tensors, classes)
     else:
-        raise CheckpointError(f"the checkpoint holds a value of the kind {kind!r}, which is unknown")
+        raise CheckpointError(f"the checkpoint holds a value of the unknown kind {kind!r}")
 
 
 def _check_parts(value: dict[str, Any], classes: Classes) -> None:
@@ -104,18 +107,18 @@ def _check_parts(value: dict[str, Any], classes: Classes) -> None:
     elif kind == "deque":
         fits = value.get("maxlen") is None or isinstance(value["maxlen"], int)
     if not fits:
-        raise CheckpointError(f"the checkpoint holds a {value.get('class', kind)} with other parts than it has here")
+        raise CheckpointError(f"the checkpoint holds a {value.get('class', kind)} with other parts than the class has")
 
 
 def _class(value: dict[str, Any], classes: Classes) -> type[Any]:
     name = value.get("class")
     if not isinstance(name, str) or name not in classes:
-        raise CheckpointError(f"{name!r} in the checkpoint is no state of the parts of this run")
+        raise CheckpointError(f"{name!r} in the checkpoint is no state of this run's problem, estimator or method")
     return classes[name]
 
 
 def decode(value: Any, tensors: dict[str, Tensor], classes: Classes, device: torch.device) -> Any:
-    """The value that `encode` was given; `check` must have passed."""
+    """The value that was given to `encode`; `check` must have passed."""
     if not isinstance(value, dict):
         return value
     kind, inner = value["kind"], value["value"]

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and say if they were changed."""
+"""Files that are written as a whole or not at all, with a checksum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _KEY, _SUM = "invopt", "sha256"
 
 
 def check_path(path: Path) -> None:
-    """Refuse a folder, a pipe or the like; a path that does not exist may become a file."""
+    """Refuse a folder, a pipe or the like.
+
+    A path that does not exist may become a file.
+    """
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -34,7 +37,10 @@ def check_path(path: Path) -> None:
 
 
 def write(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Write a safetensors file with a JSON header and a checksum, in place in one go; `OSError` where it cannot be."""
+    """Write a safetensors file with a JSON header and a checksum, as a whole.
+
+    `OSError` if that fails.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     text = json.dumps(header)
@@ -56,7 +62,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            # Read from a file, tensors lie anywhere in memory, and sums over them may differ in the last bits.
+            # Copies, which are aligned: sums over unaligned numbers may differ in the last bits.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dictionary
     except (OSError, SafetensorError, ValueError, TypeError, RuntimeError, MemoryError, OverflowError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
@@ -65,7 +71,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CheckpointError(f"{str(path)!r} was not written by invopt")
     header = _header(path, text)
     if _SUM in metadata and metadata[_SUM] != _checksum(text, tensors):
-        raise CheckpointError(f"{str(path)!r} is damaged: it is not as it was written")
+        raise CheckpointError(f"{str(path)!r} is damaged: its checksum is wrong")
     return header, tensors
 
 
@@ -89,7 +95,10 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold what was written, where the system can be asked to."""
+    """Wait until a file, or the entries of a folder, are on disk.
+
+    Windows cannot sync a folder.
+    """
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -100,7 +109,7 @@ def _sync(path: Path) -> None:
 
 
 def remove_orphans(path: Path) -> None:
-    """Remove temporary files of processes that died while they wrote this one."""
+    """Remove temporary files of processes that died while they wrote this file."""
     for orphan in path.parent.glob(f".{path.name}.*.tmp"):
         pid = orphan.name.removeprefix(f".{path.name}.").partition(".")[0]
         if pid.isdecimal() and not runs(int(pid)):

@@ -1,4 +1,4 @@
-"""Keeps a training in its file: notes where it stands, writes that down when it is time, and finds it again."""
+"""Keeper: writes the state of a training at intervals, and reads it again."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Keeper:
     Parameters
     ----------
     checkpoint : Checkpoint
-        Where, and how often.
+        File and intervals.
     identity : dict of str
-        Digests of all that the run is made of.
+        Digests of all parts of the run.
     given : set of str
-        Those that a file must agree in: start and generator only where they were given.
+        Names of the parts that must be the same in a file: start and generator only if they were given.
     parts : tuple of object
         Problem, estimator and method.
     comparable : bool
@@ -54,20 +54,20 @@ class Keeper:
         self.trouble = ""
 
     def found(self, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> Snapshot | None:
-        """The state to go on from, if there is one; the arguments are those of a new run."""
+        """The state to continue from, or None; the arguments are those of a new run."""
         self._checkpoint.check_state(memory, state)
         given = {name: value for name, value in self._identity.items() if name in self._given}
         snapshot = self._checkpoint.load(given, self._parts, x.device)
         if snapshot is not None and type(snapshot.memory) is not type(memory):
             kind = type(snapshot.memory).__name__
-            raise self.damaged(f"the estimator remembers no {kind}")
+            raise self.damaged(f"{kind} is not the state of this run's estimator")
         if snapshot is not None:
             try:
                 check_like(snapshot, x, memory, state, counts)
                 if not self._parts[2].recognises(snapshot.state, x):
-                    raise CheckpointError("its 'state' is none of this run's")
+                    raise CheckpointError("its 'state' does not belong to this run")
                 if not self._parts[1].recognises(snapshot.memory):
-                    raise CheckpointError("its 'memory' is none of this run's")
+                    raise CheckpointError("its 'memory' does not belong to this run")
             except CheckpointError as error:
                 raise self.damaged(str(error)) from None
         return snapshot
@@ -77,20 +77,23 @@ class Keeper:
         return CheckpointError(f"{str(self._checkpoint.path)!r} is damaged: {why}")
 
     def note(self, snapshot: Snapshot, history: History) -> None:
-        """Take note of where the run stands, and write it down when it is time."""
+        """Note the present state, and write it if an interval has passed."""
         self._snapshot, self._history = snapshot, history
         due = self._checkpoint.every is not None and len(history) % self._checkpoint.every == 0
         if due or time.monotonic() - self._written >= self._checkpoint.seconds:
             self.write()
 
     def write(self) -> None:
-        """Write the last state that was noted, unless it is written; a file that cannot be is no error."""
+        """Write the last state that was noted, unless it is written.
+
+        That the file cannot be written is no error.
+        """
         if self._snapshot is None:
             return
         record = dict(self._snapshot.record)
         record["history"] = self._history.columns_to(record.pop("rows"))
         for name in ("highest", "last", "best"):
-            # Of what is never the answer, no weights are kept.
+            # No weights are kept of points that cannot be the answer.
             record[name] = reduced(record[name], whole=name == "last" or self._comparable)
         try:
             self._checkpoint.save(attrs.evolve(self._snapshot, record=record), self._identity)

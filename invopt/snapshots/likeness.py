@@ -1,4 +1,4 @@
-"""Whether what was read from a file has the form of what a run remembers, before anything goes on from it."""
+"""Checks that a snapshot has the structure of a run's state."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from invopt.snapshots.snapshot import Snapshot
 
 __all__ = ["check_like"]
 
-_NUMBERS = ("step", "seconds")
-_WHOLE = ("flat", "spent")
-_POINTS = ("highest", "last", "best")
-# Of a point: what is a number, and what a tensor or nothing.
+_NUMBER_NAMES = ("step", "seconds")
+_COUNT_NAMES = ("flat", "spent")
+_POINT_NAMES = ("highest", "last", "best")
+# Entries of a point that are numbers, and those that are tensors or None.
 _POINT_NUMBERS = ("fun", "fun_standard_error", "sigma", "spread")
 _POINT_TENSORS = ("x", "jac", "standard_error", "x_standard_error")
 
 
 def check_like(snapshot: Snapshot, x: Tensor, memory: Any, state: Any, counts: dict[str, Any]) -> None:
-    """Refuse a snapshot that is no state of a run with this start, memory, state and counts."""
+    """Refuse a snapshot whose structure differs from that of this run's state."""
     record = snapshot.record
-    wanted = {*_NUMBERS, *_WHOLE, *_POINTS, "estimate", "counts", "history"}
+    wanted = {*_NUMBER_NAMES, *_COUNT_NAMES, *_POINT_NAMES, "estimate", "counts", "history"}
     _require(isinstance(record, dict) and record.keys() == wanted, "record")
     _require(_alike(x, snapshot.x), "x")
     _require(isinstance(snapshot.rng, dict), "rng")
     for name, fresh, found in (("memory", memory, snapshot.memory), ("state", state, snapshot.state)):
         _require(_alike(fresh, found), name)
-    for name in _NUMBERS:
+    for name in _NUMBER_NAMES:
         _require(_is_number(record[name]), name)
-    for name in _WHOLE:
+    for name in _COUNT_NAMES:
         _require(_is_count(record[name]), name)
     found = record["counts"]
     same = isinstance(found, dict) and found.keys() == counts.keys()
     _require(same and all(_alike(counts[key], value) for key, value in found.items()), "counts")
     _check_history(record["history"])
-    for name in (*_POINTS, "estimate"):
+    for name in (*_POINT_NAMES, "estimate"):
         _require((name == "estimate" and record[name] is None) or _is_point(record[name], x), name)
 
 
 def _require(condition: bool, name: str) -> None:
     if not condition:
-        raise CheckpointError(f"its {name!r} is none of this run's")
+        raise CheckpointError(f"its {name!r} does not belong to this run")
 
 
 def _is_number(value: Any) -> bool:
@@ -79,7 +79,10 @@ def _is_point(kept: Any, x: Tensor) -> bool:
 
 
 def _alike(fresh: Any, found: Any) -> bool:
-    """Whether a value is of the form of a fresh one; where that is None, or has become it, all may be."""
+    """Whether a value has the structure of a new one.
+
+    If either is None, any is accepted.
+    """
     if fresh is None or found is None:
         return True
     if isinstance(fresh, Tensor):
@@ -99,5 +102,8 @@ def _alike(fresh: Any, found: Any) -> bool:
 
 
 def _same_shape(fresh: Tensor, found: Tensor) -> bool:
-    """Rows may be added to what is empty at the start."""
+    """Whether shapes are equal.
+
+    Rows may have been added to a tensor that is empty at the start.
+    """
     return fresh.ndim == found.ndim and (fresh.shape == found.shape or (fresh.ndim > 0 and fresh.shape[0] == 0))

@@ -1,4 +1,7 @@
-"""State of a run between two iterations, and what of its points is kept."""
+"""Snapshot: state of a run between two iterations.
+
+Points in the form in which they are kept.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from invopt.core.estimator import Estimate, Point
 
 __all__ = ["Snapshot", "reduced", "restored"]
 
-# What of an estimate is kept as it is.
-_PLAIN = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
+# Fields of an estimate that are kept as they are, and those that are tensors.
+_COPIED = ("fun", "fun_standard_error", "nfev", "sigma", "spread", "note", "partial")
 _TENSORS = ("jac", "standard_error", "x_standard_error")
 
 
@@ -24,11 +27,11 @@ class Snapshot:
     Parameters
     ----------
     x : Tensor, shape (n,)
-        Where it goes on, in units of `x_scale`.
+        Point of the next iteration, in units of `x_scale`.
     memory, state : object
-        What the estimator and the method remember.
+        States of the estimator and the method.
     rng : dict
-        State of the one generator.
+        State of the random generator.
     record : dict
         Counts, history and the points that the result and the tolerances need.
     """
@@ -41,15 +44,18 @@ class Snapshot:
 
 
 def reduced(point: Point, *, whole: bool) -> dict[str, Any]:
-    """What of a point the result and the tolerances need, without what could be asked of its estimate anew."""
+    """Parts of a point that the result and the tolerances need.
+
+    Without tensors unless `whole`.
+    """
     estimate = point.estimate
-    kept = {name: getattr(estimate, name) for name in _PLAIN}
+    kept = {name: getattr(estimate, name) for name in _COPIED}
     tensors = {"x": point.x} | {name: getattr(estimate, name) for name in _TENSORS}
     kept["unit"] = estimate.unit() if whole and estimate.unit is not None else None
     return kept | {name: tensor if whole else None for name, tensor in tensors.items()}
 
 
 def restored(kept: dict[str, Any]) -> Point:
-    """The point again, as far as it was kept."""
+    """The point, with the parts that were kept."""
     x, unit = kept["x"] if kept["x"] is not None else torch.empty(0), kept["unit"]
     return Point(x, Estimate(**(kept | {"x": x, "unit": None if unit is None else lambda: unit})))

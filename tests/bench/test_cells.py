@@ -81,12 +81,12 @@ def test_thinning_keeps_both_ends_and_leaves_no_gap_wider_than_its_ratio():
     assert len(rows) < 40 < len(nfev)
     for i, j in pairwise(rows):
         # The next measured is the last within the ratio, or the very next.
-        assert j == i + 1 or nfev[j] <= cells.THINNING * nfev[i]
+        assert j == i + 1 or nfev[j] <= cells.IMAGE_COUNT_RATIO * nfev[i]
     # So a crossing is dated too late by no more than that: here against all the errors, where both are known.
     errors = outcome.arrays["parameter_error"]
     for fraction in (0.1, 0.01):
         exact, thinned = cost_to(nfev, errors, fraction), cost_to(nfev[rows], errors[rows], fraction)
-        assert thinned <= cells.THINNING * exact + 1
+        assert thinned <= cells.IMAGE_COUNT_RATIO * exact + 1
 
 
 def test_image_error_is_zero_at_the_answer_and_exact_without_noise():
@@ -149,7 +149,7 @@ def test_a_run_that_cheats_or_breaks_is_a_failure_with_its_reason(planted, estim
 
 
 def test_a_run_that_overruns_its_time_is_a_failure():
-    assert "overran its time of 0.05 s" in run("paper-g", task="box10", maxfev=100_000, maxtime=0.05).record["failure"]
+    assert "exceeded its time of 0.05 s" in run("paper-g", task="box10", maxfev=100_000, maxtime=0.05).record["failure"]
 
 
 def test_an_objective_that_dies_is_a_failure():
@@ -179,7 +179,7 @@ def test_refusals_say_why():
     quad, box, texture = problems.Quadratic(), problems.Box2(), problems.Texture()
     assert refusal(quad, "paper-h", 400) is None
     assert "needs JAC" in refusal(box, "mitsuba", 400)
-    assert refusal(texture, "paper-g", 400) == "its first step takes 4096 evaluations, more than the budget of 400"
+    assert refusal(texture, "paper-g", 400) == "its first step needs 4096 evaluations, more than the budget of 400"
     assert "needs HESSP" in refusal(quad, "fr22+cg", 400)
     assert "at most 50 parameters" in refusal(texture, "sample-history", 5000)
     assert "cannot be made from its name alone" in refusal(quad, "fr22+scipy", 400)

@@ -120,7 +120,7 @@ def test_a_folder_of_another_run_says_what_differs(finished, tmp_path):
     with pytest.raises(ResultsError, match="maxfev: None there, 50 now"):
         bench(["quad"], ["nelder-mead"], out=finished, seeds=1, size="tiny", maxfev=50, progress=False)
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(ResultsError, match="neither empty nor a benchmark's folder"):
+    with pytest.raises(ResultsError, match="neither empty nor a folder of `invopt bench`"):
         bench(["quad"], ["nelder-mead"], out=tmp_path, progress=False)
     with pytest.raises(ResultsError, match=r"no run\.json"):
         load(tmp_path)
@@ -137,7 +137,7 @@ def test_a_method_that_is_given_fewer_starts_is_noticed(finished, tmp_path):
     run["cells"].remove(["quad", "nelder-mead", 2])
     (store.folder / "run.json").write_text(json.dumps(run))
     (store.folder / "cells/quad/nelder-mead/2.npz").unlink()
-    with pytest.raises(ResultsError, match="nelder-mead has had 2 of the 3 starts of quad"):
+    with pytest.raises(ResultsError, match="nelder-mead had 2 of the 3 starts of quad"):
         load(store.folder)
 
 
@@ -151,7 +151,7 @@ def changed(store, path, **facts):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"x0_digest": "0" * 16}, "mitsuba has begun elsewhere than at start 1 of quad"),
+        ({"x0_digest": "0" * 16}, "mitsuba did not begin at start 1 of quad"),
         ({"maxfev": 800}, r"different budgets on quad: \[400, 800\]"),
     ],
 )
@@ -273,7 +273,7 @@ def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_
     methods = "toy-crash,toy-preset,fd+leap,nelder-mead"
     arguments = command("bench", "toy", "--methods", methods, "--seeds", 1, "--size", "tiny", "--out", "out")
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert "failed: toy toy-crash 0: its process died with code -9; see logs/worker-0.log" in done.stdout
+    assert "failed: toy toy-crash 0: its process died (killed by signal 9); see logs/worker-0.log" in done.stdout
     code = "import json; from invopt.bench.results.table import load; print(json.dumps(load('out').rows))"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True

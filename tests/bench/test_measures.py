@@ -7,7 +7,7 @@ import pytest
 
 import invopt
 from invopt import problems
-from invopt.bench.results.measures import arrival, cost_to, data_profile, evaluations_to, median, quantile, ratio
+from invopt.bench.results.measures import cost_to, data_profile, evaluations_to, median, quantile, ratio, reached_at
 
 INF = math.inf
 
@@ -28,8 +28,8 @@ INF = math.inf
         ([], 0.1, None),
     ],
 )
-def test_arrival(errors, fraction, expected):
-    assert arrival(errors, fraction) == expected
+def test_reached_at(errors, fraction, expected):
+    assert reached_at(errors, fraction) == expected
 
 
 def test_cost_to_is_that_of_the_arrival():

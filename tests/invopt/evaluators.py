@@ -34,7 +34,7 @@ def _stays(child):
     except psutil.NoSuchProcess:
         return True
     # A forked worker has the command of the process that it was forked from.
-    forks = "workers.fork_server" in command and parent == os.getpid()
+    forks = "processes.fork_server" in command and parent == os.getpid()
     return forks or any(name in command for name in ("resource_tracker", "forkserver"))
 
 
@@ -115,4 +115,4 @@ def assert_same_bits(result, expected):
 
 
 def workers_of_ours():
-    return [child for child in children() if "invopt.evaluate.workers." in " ".join(child.cmdline())]
+    return [child for child in children() if "invopt.evaluate.processes." in " ".join(child.cmdline())]

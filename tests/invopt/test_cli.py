@@ -77,7 +77,7 @@ def test_the_same_seed_prints_the_same_answer(run):
         (["run", "quad", "--estimator", "fr23"], "unknown estimator 'fr23'; did you mean 'fr22'"),
         (["run", "quad", "--method", "adamm"], "unknown optimizer 'adamm'; did you mean 'adam'"),
         (["run", "quad", "--sigma", "-1"], "'sigma' must be > 0 and finite: -1.0"),
-        (["run", "quad", "--sigma", "1", "--estimator", "fd"], "'sigma' means nothing to the estimator 'fd'"),
+        (["run", "quad", "--sigma", "1", "--estimator", "fd"], "'sigma' is no option of the estimator 'fd'"),
         (["run", "quad", "--maxfev", "0"], "'maxfev' must be >= 1: 0"),
         (["run", "quad", "--seed", "-1"], "'seed' must be >= 0: -1"),
         (["run", "quad", "--estimator", "fr22", "--method", "newton"], "Newton needs HESS"),

@@ -15,7 +15,7 @@ import pytest
 
 import invopt
 from invopt import problems
-from invopt.evaluate.workers.forked import ForkedProcess, can_fork
+from invopt.evaluate.processes.forked import ForkedProcess, can_fork
 
 from .evaluators import functions, solve
 
@@ -27,7 +27,7 @@ pytestmark = [
 
 def servers():
     found = psutil.Process().children()
-    return [child for child in found if "workers.fork_server" in " ".join(child.cmdline())]
+    return [child for child in found if "processes.fork_server" in " ".join(child.cmdline())]
 
 
 def draws(x):

@@ -69,7 +69,7 @@ def test_exceptions_that_cannot_travel_and_workers_that_die(fun, said):
 def test_a_worker_that_dies_once_is_replaced(tmp_path, caplog):
     problem = problems.Function(fun=functions.once(tmp_path), x0=[1.0, 2.0, 3.0])
     shared = solve(problem, workers=2)
-    assert "a worker process died (exit code 3); it is restarted, its points evaluated again" in caplog.text
+    assert "a worker process died (exit code 3); it is restarted and its work is repeated" in caplog.text
     assert_same_bits(shared, solve(problems.Function(fun=functions.bowl, x0=[1.0, 2.0, 3.0])))
 
 

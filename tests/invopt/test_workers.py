@@ -165,7 +165,7 @@ def _reversed(func, iterable):
 
 
 def _short(func, iterable):
-    return [func(element) for element in iterable][:-1] or [func(invopt.evaluate.workers.payload.Call())]
+    return [func(element) for element in iterable][:-1] or [func(invopt.evaluate.workers.messages.Call())]
 
 
 @pytest.mark.parametrize(
@@ -202,5 +202,5 @@ def test_the_estimator_that_needs_more_than_points():
     class Sided(problems.Quadratic):
         provides = problems.Quadratic.provides | invopt.Capability.SIDES
 
-    with pytest.raises(invopt.IncompatibleError, match="SIDES cannot be shared out"):
+    with pytest.raises(invopt.IncompatibleError, match="SIDES cannot be evaluated by workers"):
         invopt.minimize(Sided(), NeedsSides(), optimizers.Adam(), workers=2)

@@ -55,7 +55,7 @@ def made(kind, path):
     [
         ("folder", "is a folder"),
         ("pipe", "must be a regular file"),
-        ("text", "is no journal of invopt's"),
+        ("text", "is no journal of invopt"),
         ("another program's database", "of another program"),
         ("newer", "newer invopt"),
         ("locked", "is locked by another program"),

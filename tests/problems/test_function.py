@@ -59,7 +59,7 @@ def test_at_a_bound_the_run_still_ends_and_says_that_residuals_are_left():
         (lambda x: 1.0, r"real numbers of shape \(m,\), got float of shape \(\)"),
         (lambda x: np.ones((2, 2)), r"shape \(m,\), got ndarray of shape \(2, 2\)"),
         (lambda x: np.ones(0), r"shape \(m,\), got ndarray of shape \(0,\)"),
-        (lambda x: np.ones(3 if x[0] > 1 else 4), "as many residuals at every point"),
+        (lambda x: np.ones(3 if x[0] > 1 else 4), "number of residuals must be the same at every point"),
     ],
 )
 def test_residuals_of_a_wrong_shape_are_named(fun, message):

@@ -311,7 +311,7 @@ def test_a_file_makes_nothing_but_states_of_the_parts_at_hand(name, tmp_path):
         return header
 
     rewrite(tmp_path / "run", change)
-    with pytest.raises(CheckpointError, match="no state of the parts"):
+    with pytest.raises(CheckpointError, match="no state of this run"):
         train(tmp_path / "run", 5)
     assert "antigravity" not in sys.modules
 
@@ -381,5 +381,5 @@ def test_what_a_line_of_visits_lacks_is_seen_before_the_first_step(edit, tmp_pat
 
     run(4)
     rewrite(tmp_path / "run", change)
-    with pytest.raises(CheckpointError, match="'state' is none of this run's"):
+    with pytest.raises(CheckpointError, match="'state' does not belong to this run"):
         run(6)

@@ -1,1 +1,1 @@
-"""Results of the matrix: measures, tables, figures, and what the paper says."""
+"""Results of a matrix: measures, tables, figures, and the paper's numbers."""

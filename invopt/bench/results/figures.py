@@ -1,4 +1,4 @@
-"""Plots of a matrix: convergence, profiles of what was solved, variance of the estimators."""
+"""Plots of a matrix: convergence, data profiles, variance of the estimators."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ __all__ = ["relative_error", "write_convergence", "write_profiles", "write_varia
 
 Array = NDArray[np.float64]
 
-# Below this, relative errors are drawn as this: a logarithm has no zero.
-_FLOOR = 1e-6
+# Smaller relative errors are drawn as this one, and failures as that: a logarithm has no zero and no infinity. Both are
+# outside of the fractions that count, 0.001 to 1.
+_SMALLEST_DRAWN, _FAILED_DRAWN = 1e-6, 10.0
+# Points of a curve: more than the pixels of a plot can show apart.
+_CONVERGENCE_POINTS, _PROFILE_POINTS = 120, 200
 
 
 def relative_error(outcome: Outcome, kind: str, counts: Array) -> Array:
-    """Error of the answer a run held after so many evaluations, relative to its start; inf if the run failed."""
+    """Error of the answer after `counts` evaluations, relative to the start.
+
+    Inf if the run failed.
+    """
     errors = outcome.arrays.get(f"{kind}_error")
     if errors is None or not errors[0] > 0:
         return np.full(len(counts), np.inf)
@@ -39,7 +45,7 @@ def relative_error(outcome: Outcome, kind: str, counts: Array) -> Array:
 def write_convergence(results: Results, task: str, path: Path) -> None:
     """Medians and quartiles of the relative errors against renders, log-log."""
     outcomes = [o for o in results.outcomes if o.record["task"] == task]
-    counts = np.unique(np.geomspace(2, outcomes[0].record["maxfev"], 120).round())
+    counts = np.unique(np.geomspace(2, outcomes[0].record["maxfev"], _CONVERGENCE_POINTS).round())
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for ax, kind in zip(axes, KINDS, strict=True):
@@ -48,7 +54,13 @@ def write_convergence(results: Results, task: str, path: Path) -> None:
             low, middle, high = (_quantiles(runs, q) for q in (0.25, 0.5, 0.75))
             (line,) = ax.plot(counts, middle, label=method, **_style(i))
             ax.fill_between(counts, low, high, alpha=0.12, color=line.get_color(), linewidth=0)
-        ax.set(xscale="log", yscale="log", xlabel="renders", ylabel=f"{kind} error / at the start", ylim=(_FLOOR, 3))
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel="renders",
+            ylabel=f"{kind} error / at the start",
+            ylim=(_SMALLEST_DRAWN, 3),
+        )
         for fraction in FRACTIONS:
             ax.axhline(fraction, color="0.8", linewidth=0.6, zorder=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
@@ -57,9 +69,9 @@ def write_convergence(results: Results, task: str, path: Path) -> None:
 
 
 def _quantiles(runs: Array, q: float) -> Array:
+    """Quantile over the runs at each count, within the limits of the plot."""
     values = np.array([quantile(column, q) for column in runs.T])
-    # What failed is drawn above the start.
-    return np.clip(np.where(np.isinf(values), 10.0, values), _FLOOR, None)
+    return np.clip(np.where(np.isinf(values), _FAILED_DRAWN, values), _SMALLEST_DRAWN, None)
 
 
 def _seeds(outcomes: list[Outcome]) -> int:
@@ -75,10 +87,13 @@ def _style(i: int) -> dict[str, Any]:
 
 
 def write_profiles(results: Results, path: Path) -> None:
-    """Share of all starts of all tasks solved, against renders / (n + 1); what a method cannot take is unsolved."""
+    """Share of all starts of all tasks solved, against renders / (n + 1).
+
+    A refused pairing solves none.
+    """
     starts = {(row["task"], row["seed"]): row["n"] for row in results.rows}
     found = {(row["task"], row["seed"], row["method"]): row for row in results.rows}
-    budgets = np.geomspace(0.1, max(row["maxfev"] / (row["n"] + 1) for row in results.rows), 200)
+    budgets = np.geomspace(0.1, max(row["maxfev"] / (row["n"] + 1) for row in results.rows), _PROFILE_POINTS)
     figure = Figure(figsize=(12, 4), layout="constrained")
     axes = figure.subplots(1, len(FRACTIONS), sharey=True)
     for ax, fraction in zip(axes, FRACTIONS, strict=True):

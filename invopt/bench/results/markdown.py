@@ -1,4 +1,4 @@
-"""RESULTS.md: what a matrix says, in Markdown."""
+"""RESULTS.md: tables and plots of a matrix, in Markdown."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from invopt.core.registry import find
 
 __all__ = ["number", "rows_of_table_2", "verdicts", "write_results"]
 
+# Factor within which a ratio of ours counts as the paper's: theirs are of wall-clock time on another machine.
+_SAME_SIZE = 2.0
+# Numbers of parameters for which evaluations are listed: from one parameter to a texture of 32x32 texels.
+_DIMENSIONS = (1, 2, 10, 1024)
+
 
 def number(value: float, digits: int = 3) -> str:
-    """A figure for a table: "-" where there is none, "∞" for a failure."""
+    """A number as text for a table: "-" for nan, "∞" for a failure."""
     if math.isnan(value):
         return "-"
     if math.isinf(value):
@@ -26,17 +31,18 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def write_results(results: Results, path: Path, plots: Path, remarks: Path | None = None) -> list[Path]:
-    """Write the report and its plots.
+    """Write the report and its plots; returns the files.
 
     Parameters
     ----------
     results : Results
+        The matrix.
     path : Path
-        The Markdown file.
+        Markdown file.
     plots : Path
         Folder for the plots.
     remarks : Path, optional
-        Markdown to put behind the verdicts: why.
+        Markdown file whose text follows the comparison with the paper.
     """
     plots.mkdir(parents=True, exist_ok=True)
     drawn = {task: plots / f"{task}.png" for task in results.tasks}
@@ -45,7 +51,18 @@ def write_results(results: Results, path: Path, plots: Path, remarks: Path | Non
     profiles, variance = plots / "profiles.png", plots / "variance.png"
     write_profiles(results, profiles)
     write_variance(variance)
-    parts = [
+    links = {task: _link(picture, path) for task, picture in drawn.items()}
+    parts = _parts(results, links, _link(profiles, path), _link(variance, path), remarks)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return [path, *drawn.values(), profiles, variance]
+
+
+def _parts(
+    results: Results, convergence: dict[str, str], profiles: str, variance: str, remarks: Path | None
+) -> list[str]:
+    """Sections of the report, with links to the plots."""
+    return [
         *_head(results),
         "## The paper's Table 2",
         _TABLE_2,
@@ -55,30 +72,28 @@ def write_results(results: Results, path: Path, plots: Path, remarks: Path | Non
         *([] if remarks is None else [remarks.read_text(encoding="utf-8").strip()]),
         "## Every method on every task",
         _EVERY,
-        *(part for task in results.tasks for part in _task(results, task, _link(drawn[task], path))),
+        *(part for task in results.tasks for part in _task(results, task, convergence[task])),
         "## Shares solved",
-        f"![data profiles]({_link(profiles, path)})",
+        f"![data profiles]({profiles})",
         "## Evaluations of one estimate: the paper's Table 1",
         _table_1(),
         "## Variance: the paper's Fig. 5",
-        f"![variance]({_link(variance, path)})",
+        f"![variance]({variance})",
         _VARIANCE,
-        "## What failed, and what cannot work",
+        "## Failed runs, and pairings that cannot work",
         *_failures(results),
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return [path, *drawn.values(), profiles, variance]
 
 
-_TABLE_2 = """Ratios to AggregateHVP + CG (`paper-hvpa`), smaller than 1 being better than it, of the medians over all
-starts, until image error and parameter error have fallen to 10, 1 and 0.1 % of their start for good. "∞": half of the
-runs or more did not arrive, AggregateHVP's did; "-": AggregateHVP's own did not, or no figure. The paper's are of
-wall-clock time."""
-_EVERY = """Renders until the parameter error has fallen to 10, 1 and 0.1 %, the image error to 1 %: median [quartiles]
-and how many arrived. A failure is infinite and counts in the median. "s": seconds to 1 % of the parameter error."""
-_VARIANCE = """Two dimensions, a ball that covers or does not, on a shading; plain importance sampling, 200 repetitions
-(seeds 0 to 199). "Optimal" spends n, for Hessians n(n+1)/2, times the evaluations."""
+_TABLE_2 = """Ratios to AggregateHVP + CG (`paper-hvpa`) of the median renders, over all starts, until image error and
+parameter error stay below 10, 1 and 0.1 % of their start. A ratio below 1 is better than `paper-hvpa`. "∞": half of the
+runs or more did not reach the error, but those of `paper-hvpa` did; "-": those of `paper-hvpa` did not, or there is no
+number. The paper's ratios are of wall-clock time."""
+_EVERY = """Renders until the parameter error stays below 10, 1 and 0.1 % of its start, and the image error below 1 %:
+median [quartiles], and how many runs reached it. A failed run counts as infinite. "s": seconds to 1 % of the parameter
+error."""
+_VARIANCE = """A model of an image loss in two dimensions: a ball with a sharp edge, and a smooth term. Importance
+sampling, 200 repetitions (seeds 0 to 199). "Optimal" needs n times the evaluations, n(n+1)/2 times for Hessians."""
 
 
 def _head(results: Results) -> list[str]:
@@ -91,7 +106,7 @@ def _head(results: Results) -> list[str]:
     )
     return [
         "# Results",
-        "Generated by `invopt table`; not written by hand, but for the remarks. What is measured, and how:"
+        "Generated by `invopt table`, except the remarks. What is measured, and how:"
         " [docs/benchmark.rst](docs/benchmark.rst).",
         "```sh\n" + "\n".join(run["commands"]) + "\n```",
         f"- machine: {machine['processor']}, {machine['cores']} cores, {machine['system']}; {fixed['backend']}\n"
@@ -109,7 +124,7 @@ def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def rows_of_table_2(results: Results, task: str) -> list[list[str]]:
-    """Rows of the paper's table: ours in renders and in seconds, and the paper's."""
+    """Rows of the paper's Table 2: our ratios and the paper's."""
     rows = []
     run = results.methods(task)
     for name, method in RIVALS.items():
@@ -139,7 +154,10 @@ def _table_2(results: Results, task: str) -> list[str]:
 
 
 def verdicts(results: Results, fraction: float = 0.01) -> list[tuple[str, str, float, float, str]]:
-    """Task, rival, the paper's ratio, ours in renders, verdict; at a fraction of the parameter error."""
+    """Task, method, the paper's ratio, ours in renders, verdict.
+
+    At a fraction of the parameter error.
+    """
     found = []
     index = COLUMNS.index(("parameter", fraction))
     for task in results.tasks:
@@ -152,10 +170,10 @@ def verdicts(results: Results, fraction: float = 0.01) -> list[tuple[str, str, f
 
 def _verdict(paper: float, ours: float) -> str:
     if math.isnan(paper) or math.isnan(ours):
-        return "cannot be said"
+        return "unknown"
     if (paper > 1) != (ours > 1):
-        return "no: the order is the other way round"
-    return "yes" if 0.5 <= ours / paper <= 2 else "the order, not the size"
+        return "no: the order is reversed"
+    return "yes" if 1 / _SAME_SIZE <= ours / paper <= _SAME_SIZE else "the order, not the size"
 
 
 def _claims(results: Results) -> list[str]:
@@ -167,7 +185,7 @@ def _claims(results: Results) -> list[str]:
         return ["The paper's methods were not run on its tasks."]
     return [
         'Time (paper) or renders (ours) to 1 % of the parameter error, as a ratio to AggregateHVP + CG; "yes" within a'
-        " factor of 2.",
+        f" factor of {_SAME_SIZE:g}.",
         _markdown(["task", "claim", "paper", "ours", "reproduces"], rows),
     ]
 
@@ -193,17 +211,18 @@ def _table_1() -> str:
     for name, paper in EVALUATIONS.items():
         made = find("estimators", name)(**({} if name == "fd" else {"n_samples": 1}))
         counts = [
-            "-" if quantity is None else ", ".join(str(cost(n)) for n in (1, 2, 10, 1024))
+            "-" if quantity is None else ", ".join(str(cost(n)) for n in _DIMENSIONS)
             for quantity, cost in zip(_quantities(paper), (made.cost, made.hess_cost, made.hessp_cost), strict=True)
         ]
         rows.append([f"`{name}`", *(f"{ours} ({theirs})" for ours, theirs in zip(counts, paper, strict=True))])
     header = ["estimator", "value and gradient", "Hessian on top", "each product on top"]
-    note = "For n = 1, 2, 10 and 1024, one antithetic pair each; in brackets the paper's order for one sample."
+    sizes = f"{', '.join(map(str, _DIMENSIONS[:-1]))} and {_DIMENSIONS[-1]}"
+    note = f"For n = {sizes}, one antithetic pair each; in brackets the paper's order for one sample."
     return note + "\n\n" + _markdown(header, rows)
 
 
 def _quantities(paper: tuple[str, ...]) -> list[str | None]:
-    """The paper's orders, None where an estimator does not give the quantity."""
+    """The paper's orders; None if an estimator does not provide the quantity."""
     return [None if order == "-" else order for order in paper]
 
 
@@ -212,7 +231,7 @@ def _failures(results: Results) -> list[str]:
     lines = [f"- {r['task']} `{r['method']}`, start {r['seed']}: {r['failure']}" for r in failed]
     refused = [f"- `{pairing}`: {reason}" for pairing, reason in sorted(results.run["refused"].items())]
     return [
-        "Runs that failed, and count as infinite:" if lines else "No run failed.",
+        "Runs that failed, which count as infinite:" if lines else "No run failed.",
         *(["\n".join(lines)] if lines else []),
         *(["Pairings that cannot work, and were not run:", "\n".join(refused)] if refused else []),
     ]

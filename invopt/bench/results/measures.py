@@ -1,4 +1,4 @@
-"""The measures, defined once: how soon a run arrives, and what many runs have in common."""
+"""Measures: cost at which a run reaches an error, and statistics of many runs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from invopt.core.result import OptimizeResult
 
-__all__ = ["FRACTIONS", "arrival", "cost_to", "data_profile", "evaluations_to", "median", "quantile", "ratio"]
+__all__ = ["FRACTIONS", "cost_to", "data_profile", "evaluations_to", "median", "quantile", "ratio", "reached_at"]
 
-# Of the error at the start: reductions by 90, 99 and 99.9 %.
+# Fractions of the error at the start, as in the paper's Table 2: reductions by 90, 99 and 99.9 %.
 FRACTIONS = (0.1, 0.01, 0.001)
 
 
-def arrival(errors: ArrayLike, fraction: float) -> int | None:
-    """Index from which on the error is at most a fraction of its first value, and stays there.
+def reached_at(errors: ArrayLike, fraction: float) -> int | None:
+    """Index from which on the error stays at or below a fraction of its first value.
 
     Parameters
     ----------
     errors : array_like, shape (k,)
         Error along a run; nan counts as above.
     fraction : float
-        Of the error at the start, in (0, 1): 0.01 for a reduction by 99 %.
+        Fraction of the error at the start, in (0, 1): 0.01 for a reduction by 99 %.
 
     Returns
     -------
     int or None
-        None if the run did not arrive or did not stay.
+        None if the run did not reach the fraction, or did not stay below it.
     """
     values = np.asarray(errors, dtype=np.float64)
     if values.size == 0:
@@ -40,7 +40,9 @@ def arrival(errors: ArrayLike, fraction: float) -> int | None:
 
 
 def cost_to(cost: ArrayLike, errors: ArrayLike, fraction: float) -> float:
-    """Cost at the `arrival` of a run; inf if it did not arrive.
+    """Cost until the error of a run stays at or below a fraction of its start.
+
+    Inf if it does not.
 
     Parameters
     ----------
@@ -51,34 +53,38 @@ def cost_to(cost: ArrayLike, errors: ArrayLike, fraction: float) -> float:
     fraction : float
         As in `arrival`.
     """
-    index = arrival(errors, fraction)
+    index = reached_at(errors, fraction)
     return math.inf if index is None else float(np.asarray(cost)[index])
 
 
 def evaluations_to(result: OptimizeResult, fraction: float) -> float:
-    """Evaluations after which the parameter error is at most a fraction of its start and stays there.
+    """Evaluations until the parameter error stays at or below a fraction.
+
+    It is inf if the error does not stay there.
 
     Parameters
     ----------
     result : OptimizeResult
-        Of a problem whose answer is known.
+        A run of a problem whose answer is known.
     fraction : float
         As in `arrival`.
 
     Returns
     -------
     float
-        Cumulative evaluations, those of the estimate at the point reached included; inf if the run did not arrive.
+        Cumulative evaluations, including those of the estimate at the point that reaches the fraction.
     """
     errors = [result.problem.parameter_error(x) for x in result.history["x"]]
     return cost_to(result.history["nfev"], errors, fraction)
 
 
 def quantile(values: ArrayLike, q: float) -> float:
-    """Smallest of the values that at least the share `q` of the gaps lies below; failures are inf, and none dropped.
+    """Quantile without interpolation, numpy's method "higher".
 
-    No interpolation, which would have to average a number with infinity: of an even number of values the median is the
-    upper one of the middle two, so it is finite only where more than half of the runs arrived.
+    Failures are inf and are not dropped.
+
+    Interpolation would average a number with infinity. Of an even number of values the median is the upper one of the
+    middle two, so that it is finite only if more than half of the runs succeeded.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     if ordered.size == 0 or np.isnan(ordered).any():
@@ -92,7 +98,10 @@ def median(values: ArrayLike) -> float:
 
 
 def ratio(values: ArrayLike, reference: ArrayLike) -> float:
-    """Ratio of medians, as in the paper's Table 2: inf where the first fails, nan where the reference does."""
+    """Ratio of medians, as in the paper's Table 2.
+
+    It is inf if the first fails, nan if the reference fails.
+    """
     mine, other = median(values), median(reference)
     return mine / other if math.isfinite(other) and other > 0 else math.nan
 

@@ -1,4 +1,4 @@
-"""Figures of the paper, to stand beside ours.
+"""Numbers of the paper, for comparison with ours.
 
 Wang, Fischer, Ritschel, "Stochastic Gradient Estimation for Higher-order Differentiable Rendering", ICCV 2025.
 """
@@ -10,9 +10,9 @@ import math
 __all__ = ["COLUMNS", "EVALUATIONS", "REFERENCE", "RIVALS", "TABLE_2"]
 
 NO = math.nan
-# Error and fraction of its start, in the order of the paper's columns.
+# Kind of error and fraction of its start, in the order of the paper's columns.
 COLUMNS = tuple((kind, fraction) for kind in ("image", "parameter") for fraction in (0.1, 0.01, 0.001))
-# What the paper's methods are called here.
+# Our presets by the names of the paper's methods.
 RIVALS = {
     "Mitsuba": "mitsuba",
     "FR22": "paper-fr22",

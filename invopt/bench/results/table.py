@@ -1,4 +1,4 @@
-"""The tidy table, one row for each run; its checks; what runs have in common."""
+"""Tidy table of a matrix, one row for each run, and its checks."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ KINDS = ("parameter", "image")
 
 
 def column(cost: str, kind: str, fraction: float) -> str:
-    """Name of a measure: ``renders_parameter_0.01`` is the renders until 1 % of the starting parameter error."""
+    """Name of a measure, such as ``renders_parameter_0.01``.
+
+    That is the number of renders until 1 % of the starting parameter error.
+    """
     return f"{cost}_{kind}_{fraction:g}"
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    """Row of a run; one that failed has infinite measures."""
+    """Row of a run; the measures of a failed run are infinite."""
     record, arrays = outcome.record, outcome.arrays
-    row = {key: record.get(key) for key in _FACTS}
+    row = {key: record.get(key) for key in _RECORDED}
     for kind in KINDS:
         rows = arrays.get("image_row") if kind == "image" else slice(None)
         errors = arrays.get(f"{kind}_error")
@@ -44,7 +47,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-_FACTS = (
+# Columns that are taken from the record of a run as they are.
+_RECORDED = (
     *("task", "method", "seed", "size", "n", "maxfev", "shared_reference", "failure", "status", "nfev", "nit"),
     *("seconds", "fun", "x0_digest", "x_digest"),
 )
@@ -57,11 +61,11 @@ class Results:
     Parameters
     ----------
     run : dict
-        What was run and where, as `Store.describe` has it.
+        Description of the matrix, as `Store.describe` returns it.
     rows : list of dict
         The tidy table.
     outcomes : list of Outcome
-        The same with histories.
+        The same runs with their histories.
     """
 
     run: dict[str, Any]
@@ -76,16 +80,19 @@ class Results:
         return [task for task in order if task in found] + sorted(found - set(order))
 
     def methods(self, task: str | None = None) -> list[str]:
-        """Methods that were run, on a task or at all."""
+        """Methods that were run; with `task`, on that task."""
         return list(dict.fromkeys(row["method"] for row in self.rows if task in (None, row["task"])))
 
     def values(self, task: str, method: str, name: str) -> NDArray[np.float64]:
-        """A column for all seeds of a task and a method; empty if they were not run."""
+        """Values of a column for all seeds of a task and a method.
+
+        Empty if they were not run.
+        """
         chosen = [row[name] for row in self.rows if (row["task"], row["method"]) == (task, method)]
         return np.array(chosen, dtype=np.float64)
 
     def spread(self, task: str, method: str, name: str) -> tuple[float, float, float, int, int]:
-        """Median, quartiles, number of finite values and of all."""
+        """Median, quartiles, number of finite values and of all values."""
         values = self.values(task, method, name)
         return (
             median(values),
@@ -102,7 +109,7 @@ def load(folder: str | Path) -> Results:
     Raises
     ------
     ResultsError
-        If the folder is not that of a benchmark, if cells are missing, or if methods had different starts or budgets.
+        If `invopt bench` did not write the folder, if cells are missing, or if starts or budgets of methods differ.
     """
     store = Store(Path(folder).absolute())
     run = store.describe()
@@ -123,7 +130,7 @@ def _check_complete(run: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
 
 
 def _check_fair(outcomes: Sequence[Outcome]) -> None:
-    """Every method of a task has had the same starts and the same budget, and kept to it."""
+    """Check that all methods of a task had the same starts and the same budget."""
     groups: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
     for outcome in outcomes:
         record = outcome.record
@@ -135,15 +142,15 @@ def _check_fair(outcomes: Sequence[Outcome]) -> None:
         for method, records in methods.items():
             if lacking := sorted(seeds - set(records)):
                 raise ResultsError(
-                    f"{method} has had {len(records)} of the {len(seeds)} starts of {task} (not {lacking[0]}, ...): "
+                    f"{method} had {len(records)} of the {len(seeds)} starts of {task} (not {lacking[0]}, ...): "
                     f"run it on all of them"
                 )
             for seed, record in records.items():
                 if record["x0_digest"] != expected[seed]:
-                    raise ResultsError(f"{method} has begun elsewhere than at start {seed} of {task}")
+                    raise ResultsError(f"{method} did not begin at start {seed} of {task}")
         budgets = {record["maxfev"] for records in methods.values() for record in records.values()}
         if len(budgets) > 1:
-            raise ResultsError(f"the methods have had different budgets on {task}: {sorted(budgets)}")
+            raise ResultsError(f"the methods had different budgets on {task}: {sorted(budgets)}")
 
 
 def _settings(record: dict[str, Any]) -> tuple[str, bool]:

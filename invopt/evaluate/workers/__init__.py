@@ -1,1 +1,1 @@
-"""Workers: one implementation of `Objective.evaluate`."""
+"""Workers: `Objective.evaluate` in other processes and threads."""

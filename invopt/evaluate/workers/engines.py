@@ -1,4 +1,4 @@
-"""What carries calls to workers: a map-like callable, an executor, a pool of our own."""
+"""Engines: carry calls to a map-like callable, an executor or our own pool."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from functools import partial
 from typing import Any
 
 from invopt.core.outcome import UNLIMITED, Limits
-from invopt.evaluate.workers.inbox import Inbox, Told
-from invopt.evaluate.workers.payload import Call, Failure, Payload, Reply, evaluate
-from invopt.evaluate.workers.pool import PULSE, Pool
+from invopt.evaluate.processes.pool import PULSE, Pool
+from invopt.evaluate.workers.held_objective import evaluate
+from invopt.evaluate.workers.inbox import Inbox, OnReply
+from invopt.evaluate.workers.messages import Call, Failure, Payload, Reply
+from invopt.evaluate.workers.objective_service import ObjectiveService
 from invopt.exceptions import EvaluationError, EvaluationTimeoutError
 
 __all__ = ["Engine", "ExecutorEngine", "MapEngine", "PoolEngine"]
 
-# Calls of a message to a process of ours, where evaluations take less than this many seconds: a message costs 0.1 ms.
-_LONGEST, _QUICK = 8, 1e-2
+# Evaluations of fewer seconds are sent several to a message, and at most so many: a message costs 0.1 ms, and later
+# ones of a message wait for the earlier ones. `tests/benchmarks/test_throughput.py` measures both.
+_QUICK_SECONDS, _MAX_CALLS_OF_MESSAGE = 1e-2, 8
 _STALLED = (
     "the evaluation did not end within 'timeout' = {:g} s after the last one that did; the executor in 'workers' may "
     "still be at it"
@@ -28,17 +31,20 @@ _STALLED = (
 
 
 class MapEngine:
-    """Calls through a map-like callable; an eager one takes all calls at once."""
+    """Calls through a map-like callable.
+
+    One that is not lazy takes all calls at once.
+    """
 
     def __init__(self, mapping: Callable[..., Iterable[Any]], payload: Payload) -> None:
         self._map = mapping
         self._evaluate = partial(evaluate, payload)
 
     def start(self) -> Reply:
-        """Have the problem opened, and described."""
+        """Have the problem opened; the reply describes its objective."""
         return next(self.replies([Call()], UNLIMITED))
 
-    def replies(self, calls: Sequence[Call], limits: Limits, told: Told | None = None) -> Generator[Reply]:
+    def replies(self, calls: Sequence[Call], limits: Limits, on_reply: OnReply | None = None) -> Generator[Reply]:
         """Replies in order; fewer if the deadline passes before all calls are made."""
         given = 0
 
@@ -54,8 +60,8 @@ class MapEngine:
         for got, reply in enumerate(self._answers(until_deadline()), start=1):
             if not isinstance(reply, Reply) or reply.index != got - 1:
                 raise EvaluationError("'workers' must return the results of func, in the order of the iterable")
-            if told is not None and not reply.late:
-                told(reply)
+            if on_reply is not None and not reply.late:
+                on_reply(reply)
             yield reply
         if got != given:
             raise EvaluationError(f"'workers' must return a result for each of {given} elements, got {got}")
@@ -72,24 +78,27 @@ class MapEngine:
         return answers
 
     def close(self) -> None:
-        """Nothing of ours to close."""
+        """Do nothing: the callable belongs to the user."""
 
 
 class _FutureEngine(abc.ABC):
-    """Calls as futures, one each."""
+    """Calls as futures, one for each."""
 
     def __init__(self) -> None:
-        # What the last evaluation took.
+        # Seconds of the last evaluation.
         self._seconds = math.inf
 
-    def replies(self, calls: Sequence[Call], limits: Limits, told: Told | None = None) -> Generator[Reply]:
-        """Replies in order, each told of as soon as it is there; late ones where the deadline passes before."""
-        inbox, futures = Inbox(told), list[Future[Reply]]()
+    def replies(self, calls: Sequence[Call], limits: Limits, on_reply: OnReply | None = None) -> Generator[Reply]:
+        """Replies in order, each passed to `on_reply` as soon as it comes.
+
+        Late ones if the deadline passes before.
+        """
+        inbox, futures = Inbox(on_reply), list[Future[Reply]]()
         try:
             for message in self._messages(calls):
                 if time.perf_counter() >= limits.deadline:
                     break
-                for future in self._submit(message):
+                for future in self._submit(message, limits.timeout):
                     future.add_done_callback(partial(inbox.put, len(futures)))
                     futures.append(future)
             for i in range(len(futures)):
@@ -121,23 +130,26 @@ class _FutureEngine(abc.ABC):
 
     @abc.abstractmethod
     def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
-        """Calls that are handed over together."""
+        """Groups of calls that are handed over together."""
 
     @abc.abstractmethod
-    def _submit(self, message: Sequence[Call]) -> list[Future[Reply]]:
-        """Hand calls over; a future for each."""
+    def _submit(self, message: Sequence[Call], timeout: float) -> list[Future[Reply]]:
+        """Hand calls over, which may take `timeout` seconds each; a future for each."""
 
     @abc.abstractmethod
     def _call_off(self, futures: list[Future[Reply]]) -> None:
-        """The deadline has passed: end what is at work, as far as that can be."""
+        """End evaluations at work if that is possible: the deadline has passed."""
 
     @abc.abstractmethod
     def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
-        """End what has taken too long, as far as that can be; in how many seconds to look again."""
+        """End evaluations that have taken too long, if that is possible.
+
+        Returns in how many seconds to look again.
+        """
 
 
 class ExecutorEngine(_FutureEngine):
-    """Calls through an executor of the user's, in which nothing can be ended.
+    """Calls through an executor of the user; evaluations in it cannot be ended.
 
     Parameters
     ----------
@@ -152,18 +164,18 @@ class ExecutorEngine(_FutureEngine):
         self._payload = payload
 
     def start(self) -> Reply:
-        """Have the problem opened, and described."""
+        """Have the problem opened; the reply describes its objective."""
         return next(self.replies([Call()], UNLIMITED))
 
     def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
-        """One call each: only the executor knows how many it answers at a time."""
+        """One call to a message: only the executor knows how many it answers at a time."""
         return [(call,) for call in calls]
 
-    def _submit(self, message: Sequence[Call]) -> list[Future[Reply]]:
+    def _submit(self, message: Sequence[Call], timeout: float) -> list[Future[Reply]]:
         try:
             return [self._executor.submit(evaluate, self._payload, call) for call in message]
         except RuntimeError as error:
-            # Shut down, or broken.
+            # The executor is shut down, or broken.
             raise EvaluationError(f"the executor in 'workers' takes no more: {error}") from error
 
     def _call_off(self, futures: list[Future[Reply]]) -> None:
@@ -171,7 +183,10 @@ class ExecutorEngine(_FutureEngine):
             future.cancel()
 
     def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
-        """Give up the first call, and those that run, where none has ended for so long: when one began is not known."""
+        """Give up the first call and those that run, if none has ended for so long.
+
+        When one began is not known.
+        """
         left = inbox.moved + timeout - time.monotonic()
         if left > 0:
             return left
@@ -183,29 +198,46 @@ class ExecutorEngine(_FutureEngine):
         return timeout
 
     def close(self) -> None:
-        """Leave the user's executor as it is."""
+        """Do nothing: the executor belongs to the user."""
 
 
 class PoolEngine(_FutureEngine):
-    """Calls through a pool of our own."""
+    """Calls through our own pool of processes.
+
+    Parameters
+    ----------
+    payload : Payload
+        The problem.
+    k : int
+        Number of processes.
+    environment : mapping of str
+        Environment variables to add.
+    """
 
     def __init__(self, payload: Payload, k: int, environment: Mapping[str, str]) -> None:
         super().__init__()
-        self._pool = Pool(payload, k, environment)
+        self._pool = Pool(ObjectiveService(payload), k, environment)
         self._k = k
 
     def start(self) -> Reply:
-        """Start all processes, each opening the problem."""
-        return self._pool.start()
+        """Start all processes, each of which opens the problem.
+
+        The first description, or the first failure.
+        """
+        replies: list[Reply] = self._pool.start()
+        return next((reply for reply in replies if reply.failure is not None), replies[0])
 
     def _messages(self, calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
-        """As few as keep all processes busy, where a message takes time that counts, while its process waits."""
-        size = max(math.ceil(len(calls) / self._k), 1) if self._seconds < _QUICK else 1
-        size = math.ceil(size / math.ceil(size / _LONGEST))
+        """Few messages if evaluations are quick, but at least one for each process.
+
+        Else one call to a message.
+        """
+        size = max(math.ceil(len(calls) / self._k), 1) if self._seconds < _QUICK_SECONDS else 1
+        size = math.ceil(size / math.ceil(size / _MAX_CALLS_OF_MESSAGE))
         return [calls[i : i + size] for i in range(0, len(calls), size)]
 
-    def _submit(self, message: Sequence[Call]) -> list[Future[Reply]]:
-        return self._pool.submit(message)
+    def _submit(self, message: Sequence[Call], timeout: float) -> list[Future[Reply]]:
+        return self._pool.submit(message, timeout)
 
     def _call_off(self, futures: list[Future[Reply]]) -> None:
         for future in reversed(futures):
@@ -213,7 +245,7 @@ class PoolEngine(_FutureEngine):
         self._pool.end_all()
 
     def _end_overdue(self, futures: list[Future[Reply]], inbox: Inbox, timeout: float) -> float:
-        return self._pool.end_overdue(timeout)
+        return min(self._pool.end_overdue(), timeout)
 
     def close(self) -> None:
         """End all processes."""

@@ -1,4 +1,7 @@
-"""Replies as they come in, in any order and from any thread, told at once and handed out in order."""
+"""Inbox: replies that come in any order and from any thread.
+
+A callback is called at once for each.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 
-from invopt.evaluate.workers.payload import Reply
+from invopt.evaluate.workers.messages import Reply
 
-__all__ = ["Inbox", "Told"]
+__all__ = ["Inbox", "OnReply"]
 
-Told = Callable[[Reply], None]
+OnReply = Callable[[Reply], None]
 
 
 class Inbox:
@@ -19,17 +22,18 @@ class Inbox:
 
     Parameters
     ----------
-    told : callable or None
-        ``told(reply)`` once for each reply that is not late, before the reply can be taken; never twice at a time.
+    on_reply : callable or None
+        ``on_reply(reply)`` is called once for each reply that is not late, before the reply can be taken; calls never
+        overlap.
 
     Attributes
     ----------
     moved : float
-        When the last reply came in, on the clock of `time.monotonic`.
+        Time of the last reply, on the clock of `time.monotonic`.
     """
 
-    def __init__(self, told: Told | None) -> None:
-        self._told = told
+    def __init__(self, on_reply: OnReply | None) -> None:
+        self._on_reply = on_reply
         self._found: dict[int, Reply | BaseException] = {}
         self._changed = threading.Condition()
         self._open = True
@@ -37,7 +41,7 @@ class Inbox:
         self.moved = time.monotonic()
 
     def put(self, i: int, future: Future[Reply]) -> None:
-        """Keep what a future has come to; its `add_done_callback` calls this."""
+        """Keep the result of a future; `add_done_callback` of the future calls this."""
         if future.cancelled():
             self.settle(i, CancelledError())
             return
@@ -45,38 +49,44 @@ class Inbox:
         self.settle(i, future.result() if error is None else error)
 
     def settle(self, i: int, found: Reply | BaseException) -> None:
-        """Keep the reply to call `i`, or why there is none, unless something is kept already."""
+        """Keep the reply to call `i`, or the exception instead of it.
+
+        The first one kept stays.
+        """
         with self._changed:
             if not self._open or i in self._found:
                 return
-            self._found[i] = self._after_telling(found)
+            self._found[i] = self._after_callback(found)
             self.moved = time.monotonic()
             if i == self._awaited:
                 self._changed.notify_all()
 
-    def _after_telling(self, found: Reply | BaseException) -> Reply | BaseException:
-        if self._told is not None and isinstance(found, Reply) and not found.late:
+    def _after_callback(self, found: Reply | BaseException) -> Reply | BaseException:
+        if self._on_reply is not None and isinstance(found, Reply) and not found.late:
             try:
-                self._told(found)
-            except BaseException as error:  # noqa: BLE001 - raised where the reply is waited for
+                self._on_reply(found)
+            except BaseException as error:  # noqa: BLE001 - raised where the reply is taken
                 return error
         return found
 
     def holds(self, i: int) -> bool:
-        """Whether the reply to call `i` is there."""
+        """Whether the reply to call `i` has come."""
         return i in self._found
 
     def wait(self, i: int, timeout: float) -> bool:
-        """Wait until the reply to call `i` is there; whether it is."""
+        """Wait at most `timeout` seconds for the reply to call `i`.
+
+        Returns whether it has come.
+        """
         if i in self._found:
             return True
         with self._changed:
-            # Nobody is woken for others: that costs more than many a `fun`.
+            # Other replies wake no thread: that would cost more than a cheap `fun`.
             self._awaited = i
             return self._changed.wait_for(lambda: i in self._found, timeout)
 
     def take(self, i: int) -> Reply:
-        """The reply to call `i`, or its exception raised."""
+        """The reply to call `i`; its exception is raised."""
         with self._changed:
             found = self._found[i]
         if isinstance(found, BaseException):
@@ -84,6 +94,6 @@ class Inbox:
         return found
 
     def close(self) -> None:
-        """Take in nothing more, once what is being told is told."""
+        """Ignore later replies; a call of `on_reply` that has begun ends first."""
         with self._changed:
             self._open = False

@@ -1,4 +1,4 @@
-"""Where evaluations happen: here, or in `workers` as a number, a map-like callable or an executor."""
+"""Opens a problem's objective in this process or in workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from invopt.core.objective import Capability, Objective
 from invopt.core.problem import Problem, has_weights
 from invopt.core.validators import as_integer, as_real, require
 from invopt.evaluate.workers.engines import ExecutorEngine, MapEngine, PoolEngine
-from invopt.evaluate.workers.payload import Payload, home
+from invopt.evaluate.workers.held_objective import home
+from invopt.evaluate.workers.messages import Payload
 from invopt.evaluate.workers.shared_objective import SharedObjective
 from invopt.exceptions import IncompatibleError
 
@@ -27,8 +28,9 @@ __all__ = ["Workers", "as_timeout", "as_workers", "check_shareable", "open_objec
 
 Workers: TypeAlias = int | Executor | Callable[..., Iterable[Any]]
 
-# Processes that any machine may start, and those that each core may bear.
-_PROCESSES, _FOR_EACH_CORE = 64, 8
+# Largest number of workers: a mistyped one must not fill the memory with processes. Evaluations that wait for something
+# else, such as an external program, can use several for each core.
+_MAX_WORKERS_OF_ANY_MACHINE, _MAX_WORKERS_FOR_EACH_CORE = 64, 8
 
 
 def as_workers(workers: Any) -> Workers:
@@ -47,13 +49,16 @@ def as_workers(workers: Any) -> Workers:
     except TypeError:
         raise TypeError(f"'workers' must be an integer, a map-like callable or an Executor: {shown(workers)}") from None
     require("workers", count >= 1, ">= 1", workers)
-    most = max(_PROCESSES, _FOR_EACH_CORE * (os.cpu_count() or 1))
+    most = max(_MAX_WORKERS_OF_ANY_MACHINE, _MAX_WORKERS_FOR_EACH_CORE * (os.cpu_count() or 1))
     require("workers", count <= most, f"<= {most} on this machine, whose processes would not fit more", workers)
     return count
 
 
 def as_timeout(timeout: Any, workers: Workers) -> float:
-    """Return `timeout` validated, inf for None; refused where nothing could keep it."""
+    """Return `timeout` validated, inf for None.
+
+    An error if evaluations with these workers cannot be ended.
+    """
     if timeout is None:
         return math.inf
     limit = as_real("timeout", timeout)
@@ -71,20 +76,21 @@ def as_timeout(timeout: Any, workers: Workers) -> float:
 
 
 def check_shareable(problem: Problem, needs: Capability) -> None:
-    """Refuse, before anything is started, what cannot be evaluated in another process."""
+    """Refuse a problem that other processes cannot evaluate."""
     if Capability.SIDES in needs:
-        raise IncompatibleError("SIDES cannot be shared out: leave 'workers' out")
+        raise IncompatibleError("SIDES cannot be evaluated by workers: leave out 'workers'")
     try:
         cloudpickle.dumps(problem)
-    except Exception as error:  # noqa: BLE001 - whatever pickle or a class of the user's raises
+    except Exception as error:  # noqa: BLE001 - whatever pickle or a class of the user raises
         raise TypeError(
             f"{_culprit(problem)} cannot be sent to workers ({error}): it, or what it refers to, holds something that "
             f"exists in this process only, such as an open file, a lock or a connection; open that where it is used, "
-            f"or leave 'workers' out"
+            f"or leave out 'workers'"
         ) from None
 
 
 def _culprit(problem: Problem) -> str:
+    """Name of the field that cannot be pickled, for a message."""
     kind = type(problem).__name__
     if attrs.has(type(problem)):
         for field in attrs.fields(type(problem)):
@@ -103,16 +109,16 @@ def _cannot_be_pickled(value: Any) -> bool:
 
 @contextmanager
 def open_objective(problem: Problem, workers: Workers = 1, timeout: float = math.inf) -> Iterator[Objective]:
-    """Open a problem's objective in this process, or one a worker, until the end of the block.
+    """Open a problem's objective here or in each worker, for a block.
 
-    With a `timeout`, evaluations must be where they can be ended.
+    With a `timeout`, evaluations are in processes even for one worker, because only there they can be ended.
     """
     environment: Mapping[str, str] = {}
     with ExitStack() as stack:
         if isinstance(workers, int) and workers > 1:
             workers, environment = problem.runtime.processes(problem, workers)
         if problem.renders and (workers == 1 or not isinstance(workers, int)):
-            # An executor or a map may be one of threads. Processes of our own render for several runs at once.
+            # An executor or a map may use threads. Our own processes can render for several runs at once.
             stack.enter_context(one_at_a_time())
         stack.enter_context(one_thread(renders=problem.renders, weights=has_weights(problem)))
         problem.prepare()
@@ -122,7 +128,7 @@ def open_objective(problem: Problem, workers: Workers = 1, timeout: float = math
 def _open(problem: Problem, workers: Workers, timeout: float, environment: Mapping[str, str]) -> Objective:
     if isinstance(workers, int) and workers == 1 and timeout == math.inf:
         return problem.open()
-    # By value: functions and classes of the main module, of notebooks and of other functions.
+    # cloudpickle sends functions and classes of the main module, of notebooks and of other functions by value.
     runtime = problem.runtime
     payload = Payload(cloudpickle.dumps(problem), home(), ticket(), runtime.exclusive, cloudpickle.dumps(runtime))
     if isinstance(workers, int):

@@ -1,4 +1,4 @@
-"""The objective of a run whose evaluations are shared out over workers."""
+"""SharedObjective: the objective of a run whose evaluations are made by workers."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from torch import Tensor
 from invopt.core.objective import ADJOINT, Adjoint, Objective
 from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome
 from invopt.evaluate.workers.engines import Engine, PoolEngine
-from invopt.evaluate.workers.payload import Call, Payload, Reply, release
+from invopt.evaluate.workers.held_objective import release
+from invopt.evaluate.workers.messages import Call, Payload, Reply
 
 __all__ = ["SharedObjective"]
 
 
 class SharedObjective(Objective):
-    """Stands for the objectives that workers hold open; values come back in the order of the points.
+    """Objective whose values workers compute.
+
+    They come back in the order of the points.
 
     Parameters
     ----------
     payload : Payload
         The problem.
     engine : MapEngine, ExecutorEngine or PoolEngine
-        What carries calls to workers.
+        Carries calls to the workers.
     """
 
     def __init__(self, payload: Payload, engine: Engine) -> None:
@@ -54,17 +57,20 @@ class SharedObjective(Objective):
         adjoint: Adjoint = ADJOINT,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Have the chunks evaluated by whoever is free; at the deadline, what is not finished is given up."""
+        """Have idle workers evaluate the chunks.
+
+        At the deadline, those that are not finished are given up.
+        """
         until = time.time() + limits.deadline - time.perf_counter()
         calls = [Call(i, name, rows.numpy(), seeds, spp, until, adjoint) for i, (rows, seeds) in enumerate(chunks)]
         outcomes: dict[int, Outcome] = {}
 
-        def told(reply: Reply) -> None:
+        def on_reply(reply: Reply) -> None:
             outcomes[reply.index] = self._outcome(reply)
             if arrived is not None:
                 arrived(reply.index, outcomes[reply.index])
 
-        with closing(self._engine.replies(calls, limits, told)) as replies:
+        with closing(self._engine.replies(calls, limits, on_reply)) as replies:
             for reply in replies:
                 yield None if reply.late else outcomes.pop(reply.index)
 
@@ -97,7 +103,7 @@ class SharedObjective(Objective):
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
-        """Value and derivative in one go, by one worker, whose blind spots are then known."""
+        """Value and derivative together, by one worker, whose blind spots are then known."""
         (outcome,) = self.evaluate("value_and_jac", [Chunk(x[None], np.array([seed]))], spp=spp, adjoint=adjoint)
         assert outcome is not None
         if outcome.failure is not None:
@@ -107,7 +113,10 @@ class SharedObjective(Objective):
 
     @property
     def blind_spots(self) -> str:
-        """What the last derivative is known to leave out."""
+        """What the last derivative is known to leave out, as a sentence.
+
+        Empty if nothing.
+        """
         return self._blind_spots
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
@@ -115,28 +124,32 @@ class SharedObjective(Objective):
         return self._hessian("hess", x, seed)
 
     def item_hess(self, x: Tensor, *, seed: int) -> Tensor:
-        """Hessian for one item of a chain, by one worker."""
+        """Hessian for one item of a network's data, by one worker."""
         return self._hessian("item_hess", x, seed)
 
     def _hessian(self, name: str, x: Tensor, seed: int) -> Tensor:
         (outcome,) = self.evaluate(name, [Chunk(x[None], np.array([seed]))])
         if outcome is None or outcome.values is None:
-            raise outcome.failure if outcome is not None and outcome.failure is not None else RuntimeError("no answer")
+            raise (
+                outcome.failure
+                if outcome is not None and outcome.failure is not None
+                else RuntimeError("no answer came")
+            )
         size = math.isqrt(outcome.values.numel())
         return outcome.values.reshape(size, size)
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture, by one worker."""
+        """Rendered image, by one worker."""
         picture: NDArray[Any] | None = self._ask("image", x, seed, spp)
         return picture
 
     def close(self) -> None:
-        """End what was started for this run."""
+        """End the processes that were started for this run."""
         try:
             self._engine.close()
         finally:
             if not isinstance(self._engine, PoolEngine):
-                # A map or an executor of threads had it opened in this very process.
+                # A map or an executor of threads has opened it in this process.
                 release(self._payload.problem)
 
 

@@ -151,7 +151,7 @@ def test_bad_parts():
         estimators.WeightedDualBuffer(weight=-1)
     with pytest.raises(IncompatibleError, match="needs .*SIDES"):
         invopt.minimize("quad", estimators.SemiGradient())
-    with pytest.raises(IncompatibleError, match="SIDES cannot be shared out"):
+    with pytest.raises(IncompatibleError, match="SIDES cannot be evaluated by workers"):
         invopt.minimize(small(), workers=2)
     with pytest.raises(IncompatibleError, match="'n_directions' to 2"):
         invopt.minimize(small(n_directions=1), estimators.DualBuffer(), rng=0, maxiter=1)

@@ -1,4 +1,4 @@
-"""A worker forked from a process that has imported everything, handled as one that was started anew."""
+"""ForkedProcess: a process of the fork server, used like `subprocess.Popen`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from typing import IO
 
-from invopt.evaluate.workers.fork_server import BOOT, CODE, SIZE
+from invopt.evaluate.processes.fork_server import CODE, SERVER_BOOT, SIZE
 
 __all__ = ["ForkedProcess", "can_fork"]
 
-_DIED = -int(signal.SIGKILL)
+# How a process is taken to have ended whose fork server, which knows, has died too.
+_UNKNOWN_END = -int(signal.SIGKILL)
+# Requests until a process is refused. The fork server may end while it is asked, after which a new one is started.
+_ATTEMPTS = 3
 
 
 def can_fork() -> bool:
-    """Whether workers are forked here: on Linux; elsewhere libraries do not stand it."""
+    """Whether processes are forked here: on Linux only.
+
+    Elsewhere system libraries fail after a fork.
+    """
     return sys.platform == "linux" and hasattr(socket, "CMSG_SPACE") and hasattr(os, "O_PATH")
 
 
 class _ForkServer:
-    """The fork server of this process: started when first asked, again if it has ended."""
+    """The fork server of this process, started when needed and none runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +42,10 @@ class _ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, environment: Mapping[str, str], descriptors: list[int]) -> None:
-        """Ask for a process with these descriptors; without an answer on the third one there was nobody to ask."""
+        """Ask for a process with these descriptors.
+
+        If no answer comes on the third one, the server had ended.
+        """
         body = pickle.dumps(dict(environment))
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         with self._lock:
@@ -44,7 +54,7 @@ class _ForkServer:
                 requests.sendmsg([SIZE.pack(len(body))], rights)
                 requests.sendall(body)
             except OSError:
-                # It ends when it was not needed for long.
+                # It ends after a time without requests.
                 self._forget()
 
     def _start(self, environment: Mapping[str, str]) -> socket.socket:
@@ -52,12 +62,13 @@ class _ForkServer:
         with theirs:
             path = pickle.dumps(sys.path).hex()
             self._process = subprocess.Popen(
-                [sys.executable, "-c", BOOT, str(theirs.fileno()), path],
+                # -P: a file in the current folder must not stand in for a module that the boot code imports.
+                [sys.executable, "-P", "-c", SERVER_BOOT, str(theirs.fileno()), path],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=dict(environment),
                 pass_fds=[theirs.fileno()],
-                # Ctrl-C in a terminal is the parent's to see.
+                # Ctrl-C in a terminal is for the parent.
                 start_new_session=True,
             )
         self._requests = ours
@@ -71,7 +82,10 @@ class _ForkServer:
         self._requests = self._process = None
 
     def forget_after_fork(self) -> None:
-        """Leave it to the parent: it ends when the last end of the socket is closed."""
+        """Leave the server to the parent.
+
+        It ends when the last end of the socket is closed.
+        """
         self._lock = threading.Lock()
         if self._requests is not None:
             self._requests.close()
@@ -84,32 +98,33 @@ if hasattr(os, "register_at_fork"):
 
 
 class ForkedProcess:
-    """A process that answers calls, with what is used of `subprocess.Popen`.
+    """A forked process with the methods of `subprocess.Popen` that a pool uses.
 
     Parameters
     ----------
     environment : mapping of str
-        Its environment.
+        Its environment variables.
+    log : file, optional
+        Gets what the process prints; by default stderr of this process does.
 
     Raises
     ------
     EOFError
-        If there is none, for the fork server has died.
+        If no process was started, because the fork server has died.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], log: IO[bytes] | None = None) -> None:
         self.returncode: int | None = None
         self._waiting = threading.Lock()
-        # A fork server that was not needed for long may end while it is asked; the next attempt finds that it has gone.
-        if not any(self._open(environment) for _ in range(3)):
+        if not any(self._open(environment, log) for _ in range(_ATTEMPTS)):
             self.returncode = 1
             raise EOFError("the process that starts workers has died; what it printed is on stderr")
 
-    def _open(self, environment: Mapping[str, str]) -> bool:
-        """Have a process forked; False if there was nobody to do it."""
+    def _open(self, environment: Mapping[str, str], log: IO[bytes] | None) -> bool:
+        """Have a process forked; False if the fork server had ended."""
         pipes = [os.pipe() for _ in range(3)]
         (calls, stdin), (stdout, replies), (self._status, status) = pipes
-        stderr, folder = _stderr(), os.open(".", os.O_PATH)
+        stderr, folder = _stderr() if log is None else os.dup(log.fileno()), os.open(".", os.O_PATH)
         try:
             _SERVER.request(environment, [calls, replies, status, stderr, folder])
         finally:
@@ -126,7 +141,7 @@ class ForkedProcess:
         return False
 
     def poll(self) -> int | None:
-        """How the process has ended; None while it runs."""
+        """Exit code, or minus the number of a signal; None while the process runs."""
         if self._waiting.acquire(blocking=False):
             try:
                 self._look(0.0)
@@ -135,7 +150,10 @@ class ForkedProcess:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the process to end; returns how it did."""
+        """Wait for the process to end.
+
+        Returns its exit code, or minus the number of a signal.
+        """
         with self._waiting:
             self._look(timeout)
         if self.returncode is None:
@@ -145,21 +163,21 @@ class ForkedProcess:
     def _look(self, timeout: float | None) -> None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
             code = os.read(self._status, CODE.size)
-            # Without its fork server nobody can tell.
-            self.returncode = CODE.unpack(code)[0] if len(code) == CODE.size else _DIED
+            self.returncode = CODE.unpack(code)[0] if len(code) == CODE.size else _UNKNOWN_END
             os.close(self._status)
 
     def kill(self) -> None:
         """End the process."""
         if self.poll() is None:
-            # It may have ended, and its end not have been told yet.
+            # It may have ended before the fork server could say so.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
 
 def _stderr() -> int:
+    """A copy of the descriptor of stderr."""
     try:
         return os.dup(2)
     except OSError:
-        # A daemon has none.
+        # A daemon has no stderr.
         return os.open(os.devnull, os.O_WRONLY)

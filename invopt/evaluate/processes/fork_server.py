@@ -1,4 +1,4 @@
-"""A process that has imported everything and forks workers: one import serves all."""
+"""Fork server: imports everything once and forks the processes of pools."""
 
 from __future__ import annotations
 
@@ -18,62 +18,80 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from invopt.evaluate.workers.server import serve
+from invopt.evaluate.processes.server import serve
 
-__all__ = ["BOOT", "CODE", "SIZE", "serve_forks"]
+__all__ = ["CODE", "SERVER_BOOT", "SIZE", "serve_forks"]
 
-# What the process runs first. The path is the parent's, so that the same package is imported.
-BOOT = (
+# First code of the process. The path is the parent's, so that the same package is imported.
+SERVER_BOOT = (
     "import pickle, socket, sys; requests = socket.socket(fileno=int(sys.argv[1])); "
     "sys.path[:] = pickle.loads(bytes.fromhex(sys.argv[2])); "
-    "from invopt.evaluate.workers.fork_server import serve_forks; serve_forks(requests)"
+    "from invopt.evaluate.processes.fork_server import serve_forks; serve_forks(requests)"
 )
-# Of a request: its length, after which it follows; of a process's number, and later of how it ended.
+# Format of the length before a request, and of a process's number and exit code.
 SIZE, CODE = struct.Struct("<Q"), struct.Struct("<i")
-# A request comes with descriptors: calls, replies, where to say number and end, stderr, and the current folder.
+# Descriptors of a request: of the pipes for requests, replies and status, of stderr and of the current folder.
 _DESCRIPTORS = 5
-# Seconds without a process or a request after which nobody is likely to need this one.
+# Seconds without a process or a request after which the server ends; another one has to import everything again.
 _LINGER = 30.0
+# Signals that are read at once; each is one byte, of which none needs to be counted.
+_MAX_SIGNALS = 4096
 
 
 def serve_forks(requests: socket.socket) -> None:
-    """Fork a worker for each request and say how each ends, until the parent is gone or asks for no more."""
+    """Fork a process for each request and report how each ends.
+
+    It returns once the parent is gone, or has asked for nothing for a time.
+    """
     ended, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     heard: list[socket.socket | int] = [requests, ended]
-    # Where to say how a process ended.
-    told: dict[int, int] = {}
+    # Descriptors on which to report the ends of processes.
+    reports: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select(heard, [], [], None if told else _LINGER)
+        ready, _, _ = select.select(heard, [], [], None if reports else _LINGER)
         if ended in ready:
-            os.read(ended, 4096)
-            _bury(told)
+            os.read(ended, _MAX_SIGNALS)
+            _report_ends(reports)
         if requests in ready:
             request = _receive(requests)
             if request is None:
                 return
-            # Here and not in a function: a worker comes back from this call, and goes on with nothing of its parent's.
-            environment, (calls, replies, status, stderr, folder) = request
-            pid = os.fork()
-            if pid == 0:
-                requests.close()
-                for descriptor in (ended, waker, *told.values(), status):
-                    os.close(descriptor)
-                _become_worker(environment, calls, replies, stderr, folder)
-            for descriptor in (calls, replies, stderr, folder):
-                os.close(descriptor)
-            told[pid] = status
-            _say(status, pid)
-        if not ready and not told:
-            # Before anything else: the parent is to see at once that nobody will answer.
+            _fork(*request, reports, requests, (ended, waker))
+        if not ready and not reports:
+            # Before anything else: the parent must see at once that no answer will come.
             requests.close()
             return
 
 
+def _fork(
+    environment: dict[str, str],
+    descriptors: list[int],
+    reports: dict[int, int],
+    requests: socket.socket,
+    pipe: tuple[int, int],
+) -> None:
+    """Fork a process, which never returns from here, and report its number.
+
+    `requests`, `pipe` and those of `reports` are descriptors of this process that the new one must not keep.
+    """
+    calls, replies, status, stderr, folder = descriptors
+    pid = os.fork()
+    if pid == 0:
+        requests.close()
+        for descriptor in (*pipe, *reports.values(), status):
+            os.close(descriptor)
+        _become_worker(environment, calls, replies, stderr, folder)
+    for descriptor in (calls, replies, stderr, folder):
+        os.close(descriptor)
+    reports[pid] = status
+    _write(status, pid)
+
+
 def _receive(requests: socket.socket) -> tuple[dict[str, str], list[int]] | None:
-    """The next request; None where there will be none."""
+    """Environment and descriptors of the next request; None if there will be none."""
     found = array.array("i")
     with contextlib.suppress(ConnectionError):
         start, controls, _, _ = requests.recvmsg(
@@ -93,24 +111,27 @@ def _receive(requests: socket.socket) -> tuple[dict[str, str], list[int]] | None
     return None
 
 
-def _bury(told: dict[int, int]) -> None:
-    """Say of each process that has ended how it did."""
-    while told:
+def _report_ends(reports: dict[int, int]) -> None:
+    """Report the exit code of each process that has ended."""
+    while reports:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        descriptor = told.pop(pid)
-        _say(descriptor, os.waitstatus_to_exitcode(status))
+        descriptor = reports.pop(pid)
+        _write(descriptor, os.waitstatus_to_exitcode(status))
         os.close(descriptor)
 
 
-def _say(descriptor: int, number: int) -> None:
+def _write(descriptor: int, number: int) -> None:
     with contextlib.suppress(BrokenPipeError):
         os.write(descriptor, CODE.pack(number))
 
 
 def _become_worker(environment: dict[str, str], calls: int, replies: int, stderr: int, folder: int) -> NoReturn:
-    """Be what a new process would be: with a session, folder, environment and random numbers of its own."""
+    """Become like a new process, serve, and end.
+
+    The process gets its own session, folder, environment and random numbers.
+    """
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -125,21 +146,21 @@ def _become_worker(environment: dict[str, str], calls: int, replies: int, stderr
             os.dup2(source, target)
         os.close(stderr)
         random.seed()
-        np.random.seed()  # noqa: NPY002 - what `fun` may draw from without a seed; a copy of the state would repeat it
+        np.random.seed()  # noqa: NPY002 - `fun` may draw from it without a seed, and forks would draw the same
         asked = os.fdopen(calls, "rb")
         sys.path[:], sys.argv[:] = pickle.load(asked)
         serve(asked, os.fdopen(replies, "wb"))
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - as the interpreter does
+    except BaseException:  # noqa: BLE001 - as the interpreter does at its end
         traceback.print_exc()
     finally:
         _end(code)
 
 
 def _end(code: int) -> NoReturn:
-    """End without going back to where the fork was."""
+    """End here: returning would continue the code of the fork server."""
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

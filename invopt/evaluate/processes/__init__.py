@@ -1,0 +1,4 @@
+"""A pool of single-threaded processes with time limits.
+
+Processes that die are replaced.
+"""
