@@ -62,7 +62,7 @@ from invopt.core.validators import (
     require,
     with_fields,
 )
-from invopt.run.arguments import as_bounds, check_start, eighths
+from invopt.run.arguments.bounds import as_bounds, check_start, eighths
 from invopt.run.minimize import minimize_on
 
 __all__ = [

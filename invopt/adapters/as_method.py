@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from invopt.core.result import OptimizeResult
-from invopt.run.minimize import minimize
+from invopt.run.arguments.options import Options
+from invopt.run.minimize import minimize_with
 
 __all__ = ["as_method"]
 
-_ARGUMENTS = frozenset(inspect.signature(minimize).parameters)
+_ARGUMENTS = frozenset(attrs.fields_dict(Options))
 
 
 def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Callable[..., OptimizeResult]:
@@ -53,8 +55,7 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         if "disp" not in scipys:
             ours.setdefault("progress", False)
         # What remains are options that scipy has taken out of their dictionary.
-        return minimize(
-            fun,
+        given = Options(
             estimator=estimator,
             method=method,
             x0=x0,
@@ -64,5 +65,6 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
             options=scipys,
             **ours,
         )
+        return minimize_with(fun, given)
 
     return custom

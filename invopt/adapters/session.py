@@ -22,6 +22,7 @@ from invopt.core.registry import find
 from invopt.core.result import OptimizeResult, Status
 from invopt.core.validators import as_flag, as_integer
 from invopt.exceptions import IdentityError, IncompatibleError
+from invopt.run.arguments.options import Options
 from invopt.run.loop import Loop
 from invopt.run.prepare import prepare
 from invopt.run.run import Run
@@ -41,9 +42,10 @@ class Session:
     problem : Problem, str or None
         What is minimised; its own objective is never opened. None where `x0` says enough.
     estimator, method, **options
-        As in `minimize`; `workers` and `timeout` are refused, since the owner evaluates, and so are estimators that
-        need derivatives. An evaluation that failed is told as nan, whatever `failures` says. Without a problem,
-        ``residuals=True`` says that the owner hands in residuals.
+        As in `minimize`; `workers` and `timeout` are refused, because the owner evaluates, and so are estimators that
+        need derivatives. An evaluation that failed is told as nan, whatever `failures` says.
+    residuals : bool, optional
+        Without a problem: whether the owner hands in residuals; by default values.
 
     Notes
     -----
@@ -71,18 +73,27 @@ class Session:
     [0.5, 0.25]
     """
 
-    def __init__(self, problem: Any = None, estimator: Any = None, method: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        problem: Any = None,
+        estimator: Any = None,
+        method: Any = None,
+        *,
+        residuals: bool | None = None,
+        **options: Any,
+    ) -> None:
+        for name in ("workers", "timeout"):
+            if options.pop(name, None) is not None:
+                raise TypeError(f"{name!r} has no effect in a Session: its owner evaluates, in parallel or not")
+        options.setdefault("progress", False)
+        given = Options(estimator=estimator, method=method, **options)
         if problem is None:
-            problem = _undescribed(options)
-        elif "residuals" in options:
+            problem = _undescribed(given, residuals)
+        elif residuals is not None:
             raise TypeError(
                 "'residuals' is for a Session without a problem: a problem has its own, Function(residuals=True)"
             )
-        for name in ("workers", "timeout"):
-            if options.pop(name, None) is not None:
-                raise TypeError(f"{name!r} means nothing to a Session: its owner evaluates, in parallel or not")
-        options.setdefault("progress", False)
-        run = prepare(problem, estimator, method, **options)
+        run = prepare(problem, given)
         _check_asked(run)
         self._lock = threading.RLock()
         # What the run waits for, the answers that are there, and what of it is still to be answered.
@@ -236,18 +247,18 @@ def _run(loop: Loop) -> OptimizeResult:
         return loop.run_to_end()
 
 
-def _undescribed(options: dict[str, Any]) -> Any:
+def _undescribed(options: Options, residuals: bool | None) -> Any:
     """A problem of which the start is known, and whether its owner hands in residuals."""
-    if options.get("x0") is None:
+    if options.x0 is None:
         raise TypeError("'x0' is needed where 'problem' is None: Session(x0=[...])")
-    residuals = as_flag("residuals", options.pop("residuals", False))
-    kept = next((name for name in ("journal", "checkpoint") if options.get(name) is not None), None)
-    if kept is not None and options.get("identity") is None:
+    kept = next((name for name in ("journal", "checkpoint") if getattr(options, name) is not None), None)
+    if kept is not None and options.identity is None:
         raise IdentityError(
-            f"nothing tells a Session without a problem from others in its {kept!r}: give identity='...', a name that "
+            f"a Session without a problem cannot be told from others in its {kept!r}: give identity='...', a name that "
             f"you change whenever what you evaluate changes"
         )
-    return find("problems", "function")(fun=_never, x0=options["x0"], residuals=residuals)
+    given = residuals is not None and as_flag("residuals", residuals)
+    return find("problems", "function")(fun=_never, x0=options.x0, residuals=given)
 
 
 def _check_asked(run: Run) -> None:

@@ -7,8 +7,7 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.formatting import shown
-from invopt.exceptions import UnknownNameError, suggest
+from invopt.core.validators import by_name
 
 __all__ = ["FIRST_REFERENCE_SEED", "SeedPolicy", "SeedSource", "as_seed_policy"]
 
@@ -39,10 +38,7 @@ def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
     """Return the policy that `value` is or names."""
     if isinstance(value, SeedPolicy):
         return value
-    known = [policy.value for policy in SeedPolicy]
-    if not isinstance(value, str) or value not in known:
-        raise UnknownNameError(f"unknown seed policy in 'seeds': {shown(value)}; {suggest(shown(value), known)}")
-    return SeedPolicy(value)
+    return by_name({policy.value: policy for policy in SeedPolicy}, value, "seed policy in 'seeds':")
 
 
 class SeedSource:

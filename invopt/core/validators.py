@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -217,12 +218,33 @@ def check_scale(scale: NDArray[np.float64], value: object) -> None:
     require("x_scale", sound, f"in [{1 / _FARTHEST:g}, {_FARTHEST:g}]", value)
 
 
-def by_name(known: Mapping[str, T], name: str, what: str) -> T:
-    """Return what is known by a name, in any case, with hyphens or underscores."""
-    try:
-        return known[name.lower().replace("_", "-")]
-    except KeyError:
-        raise UnknownNameError(f"unknown {what} {name!r}; {suggest(name, known)}") from None
+def canonical(name: str) -> str:
+    """A name in lower case with hyphens, as the registry spells it."""
+    return name.lower().replace("_", "-")
+
+
+def by_name(known: Mapping[str, T], name: object, kind: str) -> T:
+    """Return the item of a name, in any case, with hyphens or underscores; the one lookup by name.
+
+    Parameters
+    ----------
+    known : mapping of str
+        Items by name, in lower case.
+    name : str
+        The name.
+    kind : str
+        What the items are, for the message.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message lists the names nearest to it.
+    """
+    text = name.lower() if isinstance(name, str) else ""
+    for spelling in (text, canonical(text), text.replace("-", "_")):
+        with contextlib.suppress(KeyError):
+            return known[spelling]
+    raise UnknownNameError(f"unknown {kind} {shown(name)}; {suggest(text, known)}")
 
 
 def with_fields(default: T, value: Mapping[str, Any]) -> T:

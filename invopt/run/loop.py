@@ -1,11 +1,9 @@
-"""The one loop that every combination of parts runs through."""
+"""Loop: a run on an open objective, from its first estimate to its measured answer."""
 
 from __future__ import annotations
 
 import copy
 import math
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,33 +11,29 @@ from attrs import evolve
 
 from invopt.core.estimator import Estimate, Point
 from invopt.core.machine.clock import Clock
-from invopt.core.machine.threads import own_threads
 from invopt.core.objective import Capability, Objective
-from invopt.core.optimizer import Oracle
 from invopt.core.result import OptimizeResult, Status
 from invopt.core.seeds import SeedSource
 from invopt.evaluate.budget import Budget, StopRun
 from invopt.evaluate.evaluator import CountingEvaluator
-from invopt.exceptions import NonFiniteError
 from invopt.network.evaluators import ChainEvaluator
+from invopt.run.descent import Descent
 from invopt.run.ending.answer import MOST, find_answer
 from invopt.run.ending.ending import Answer, Ending, is_exact_rule, status_of, without_measuring
 from invopt.run.ending.measuring import Measuring
 from invopt.run.ending.probing import probes_around, unseen
 from invopt.run.keeping.keeping import Keeping
-from invopt.run.progress import Update, progress_of
-from invopt.run.reporting import record, result_of
+from invopt.run.reporting import result_of
 from invopt.run.run import Run
 from invopt.run.signals import terminated_like_interrupted, undisturbed
 from invopt.run.standing import Standing
-from invopt.run.stopping import PlateauWatch, surely
 
 __all__ = ["Loop", "open_evaluator", "run_loop"]
 
-# Seconds that measuring the answer may take after Ctrl-C.
-_PATIENCE = 1.0
-# Share by which a run must have come down since its estimator began anew, to begin anew once more.
-_PROGRESS = 1e-3
+# Seconds that measuring the answer may take after Ctrl-C or a callback's stop: somebody waits at the keyboard.
+_MEASURING_SECONDS = 1.0
+# Share of `maxfev` that may be kept for the answer.
+_ANSWER_SHARE = 1 / 8
 
 
 def open_evaluator(run: Run, objective: Objective, clock: Clock) -> CountingEvaluator:
@@ -84,13 +78,13 @@ class Loop:
     def _reserved(self) -> int:
         """Evaluations kept for the answer: an eighth of the budget at most, and never the first estimate's."""
         maxfev, cost = self.run.maxfev, self.run.estimator.cost(max(self.standing.evaluator.n, 1))
-        return int(max(min(MOST, maxfev // 8, maxfev - cost), 0)) if maxfev < math.inf else MOST
+        return int(max(min(MOST, maxfev * _ANSWER_SHARE, maxfev - cost), 0)) if maxfev < math.inf else MOST
 
     def run_to_end(self) -> OptimizeResult:
         """Run until a status says stop; an error carries the result so far as its attribute `result`."""
         try:
             with terminated_like_interrupted():
-                verdict = self._descend()
+                verdict = Descent(self.standing, self._keeping, self.result).to_end()
                 self._keeping.descended()
                 # Until it is measured the run has not ended, whatever the verdict.
                 self.standing.answer = self._measured(verdict)
@@ -108,101 +102,6 @@ class Loop:
         result = self.result().resolve()
         self._keeping.warn(result)
         return result
-
-    def _descend(self) -> Status:
-        """The loop, to whatever ends it but an error."""
-        if self.run.sought.n == 0:
-            x = self.run.problem.as_tensor(np.empty(0))
-            self.standing.last = Point(
-                x, Estimate(x=x, fun=math.nan, nfev=0, note="all parameters are held by their bounds")
-            )
-            return Status.CONVERGED
-        try:
-            with progress_of(self.run) as update:
-                return self._iterate(update)
-        except StopRun as stop:
-            return stop.status
-        except KeyboardInterrupt:
-            return Status.INTERRUPTED
-
-    def _iterate(self, update: Update) -> Status:
-        """The one loop."""
-        estimator, method, rng = self.run.estimator, self.run.method, self.run.rng
-        x = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
-        memory, state = estimator.init(self.run.problem), method.init(x)
-        plateau, renewed = PlateauWatch(), math.inf
-        step, verdict = math.nan, Status.RUNNING
-        estimate: Estimate | None = None
-        if (found := self._keeping.resumed(self.standing, memory, state, plateau)) is not None:
-            x, memory, state, step, estimate = found
-        try:
-            while True:
-                present, numbers = memory, rng.bit_generator.state
-                if estimate is None:
-                    estimate, memory = estimator.estimate(self.standing.evaluator, x, present, rng)
-                status = self._visit(Point(x, estimate), step, plateau, verdict)
-                update(estimate, self.standing.evaluator.nfev, len(self.standing.history))
-                if status is Status.NOISE_FLOOR and (left := self._without_noise(x)) < (1 - _PROGRESS) * renewed:
-                    # The estimator took for noise what is none: it begins anew, from where the run stands.
-                    renewed, memory, estimate = left, estimator.init(self.run.problem), None
-                    continue
-                if status is not Status.RUNNING:
-                    return status
-                # Estimates can be free, and evaluations alone look at the clock.
-                self.standing.evaluator.check_time()
-                repeat = partial(self._repeat, present, numbers)
-                oracle = Oracle(self.standing.evaluator, partial(self._estimate, present), rng, repeat, estimator.seeds)
-                proposed, state = method.step(x, estimate, state, oracle)
-                proposed = self.standing.evaluator.project(proposed)
-                verdict = _judged(method.status(state), estimate)
-                step = _length(x, proposed)
-                if verdict is not Status.RUNNING and step == 0.0:
-                    return verdict
-                x, estimate = proposed, oracle.known(proposed)
-                self._keeping.note(self.standing, x, memory, state, step, plateau, estimate)
-        finally:
-            method.close(state)
-
-    def _without_noise(self, x: torch.Tensor) -> float:
-        """Value at `x` if no noise was seen so far, nor is there; else inf."""
-        if self.run.training or self.standing.evaluator.is_noisy:
-            return math.inf
-        seeds = SeedSource(self.run.estimator.seeds, self.run.rng).repeat(2)
-        first, _ = self.standing.evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
-        return math.inf if self.standing.evaluator.is_noisy else float(first)
-
-    def _estimate(self, memory: Any, x: torch.Tensor) -> Estimate:
-        return self.run.estimator.estimate(self.standing.evaluator, x, memory, self.run.rng)[0]
-
-    def _repeat(self, memory: Any, numbers: Any, x: torch.Tensor) -> Estimate:
-        """Estimate from random numbers that have been used before."""
-        again = np.random.Generator(type(self.run.rng.bit_generator)())
-        again.bit_generator.state = numbers
-        return self.run.estimator.estimate(self.standing.evaluator, x, memory, again)[0]
-
-    def _visit(self, point: Point, step: float, plateau: PlateauWatch, verdict: Status) -> Status:
-        """Record a point and say whether the run ends there."""
-        previous, self.standing.last = self.standing.last, point
-        if self.standing.highest is None or surely(point.estimate) > surely(self.standing.highest.estimate):
-            self.standing.highest = point
-        if self.standing.best is None or not point.estimate.fun >= self.standing.best.estimate.fun:
-            self.standing.best = point
-        record(self.standing, point, step)
-        if self.run.callback is not None:
-            with own_threads():
-                ends = self.run.callback.ends(self.result())
-            if ends:
-                return Status.CALLBACK
-        if verdict is not Status.RUNNING:
-            return verdict
-        for status in (
-            point.estimate.status,
-            self.run.tolerances.status(self.standing.highest, previous, point, step, self.standing.evaluator),
-            plateau.status(point.estimate),
-        ):
-            if status is not Status.RUNNING:
-                return status
-        return Status.MAXITER if len(self.standing.history) > self.run.maxiter else Status.RUNNING
 
     # The end.
 
@@ -266,9 +165,10 @@ class Loop:
         """Evaluations that measuring the answer may take; none if that takes long, and nobody waits for it."""
         nfev, seconds = self.standing.evaluator.nfev, self.standing.evaluator.seconds_each
         left = int(min(MOST, self.run.maxfev - nfev))
-        if ending.status not in {Status.INTERRUPTED, Status.CALLBACK} or (nfev > 0 and MOST * seconds <= _PATIENCE):
+        awaited = ending.status in {Status.INTERRUPTED, Status.CALLBACK}
+        if not awaited or (nfev > 0 and MOST * seconds <= _MEASURING_SECONDS):
             return left
-        return min(left, int(nfev > 0 and not ending.start_known and seconds <= _PATIENCE))
+        return min(left, int(nfev > 0 and not ending.start_known and seconds <= _MEASURING_SECONDS))
 
     def _answered(self) -> Capability:
         """What the objective answers: all that its problem provides, or all that the estimator asks."""
@@ -278,20 +178,6 @@ class Loop:
     def result(self) -> OptimizeResult:
         """Everything known now; what takes copying is worked out when asked for."""
         return result_of(self.standing, self._keeping)
-
-
-def _length(x: torch.Tensor, proposed: torch.Tensor) -> float:
-    """Length of a step, which must be to a point that is finite."""
-    step = float(torch.linalg.vector_norm(proposed - x))
-    # A length that is finite says it of all components; one that is not may be a square too large for its type.
-    if not math.isfinite(step) and not bool(torch.isfinite(proposed).all()):
-        raise NonFiniteError("the method stepped to a point that is not finite; lower its step or raise n_samples")
-    return step
-
-
-def _judged(verdict: Status, estimate: Estimate) -> Status:
-    """A method's own verdict; of a rule that takes estimates for exact, no success where they are sampled."""
-    return Status.UNSURE if verdict is Status.FINISHED and estimate.sigma > 0 else verdict
 
 
 def run_loop(run: Run, objective: Objective) -> OptimizeResult:

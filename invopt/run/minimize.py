@@ -1,4 +1,4 @@
-"""`minimize`: a run from its parts to its result."""
+"""`minimize`: compose a problem, an estimator and a method, run them, return the result."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from invopt.core.result import OptimizeResult
 from invopt.evaluate.failures import Failures
 from invopt.evaluate.workers.open import Workers
 from invopt.journal import Journal
+from invopt.run.arguments.options import Options
+from invopt.run.arguments.scipy_habits import by_position
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
-from invopt.run.scipy_habits import by_position
 from invopt.snapshots import Checkpoint
 
-__all__ = ["minimize", "minimize_on"]
+__all__ = ["minimize", "minimize_on", "minimize_with"]
 
 
 def minimize(
@@ -208,10 +209,8 @@ def minimize(
     >>> bool(abs(res.x[0] - 1) < 1e-2)
     True
     """
-    given = by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args})
-    run = prepare(
-        problem,
-        **given,
+    options_given = Options(
+        **by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args}),
         jac=jac,
         hess=hess,
         hessp=hessp,
@@ -237,6 +236,24 @@ def minimize(
         checkpoint=checkpoint,
         identity=identity,
     )
+    return minimize_with(problem, options_given)
+
+
+def minimize_with(problem: Any, options: Options) -> OptimizeResult:
+    """Minimise a problem as `options` say: open its objective, run the loop, close it.
+
+    Parameters
+    ----------
+    problem : Problem, str or callable
+        As in `minimize`.
+    options : Options
+        All other arguments of `minimize`.
+
+    Returns
+    -------
+    OptimizeResult
+    """
+    run = prepare(problem, options)
     with run.open() as objective:
         return run_loop(run, objective)
 
@@ -244,13 +261,17 @@ def minimize(
 def minimize_on(
     objective: Objective, problem: Any, estimator: Any = None, method: Any = None, **options: Any
 ) -> OptimizeResult:
-    """Minimise on an objective that is open already and stays open, as `minimize` does otherwise.
+    """Minimise on an objective that is already open, and leave it open.
 
     Parameters
     ----------
     objective : Objective
         The open objective of the problem.
     problem, estimator, method, **options
-        As in `minimize`; `workers` mean nothing here.
+        As in `minimize`; `workers` have no effect here.
+
+    Returns
+    -------
+    OptimizeResult
     """
-    return run_loop(prepare(problem, estimator, method, **options), objective)
+    return run_loop(prepare(problem, Options(estimator=estimator, method=method, **options)), objective)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,31 +92,11 @@ def _message(standing: Standing, keeping: Keeping) -> str:
 
 
 def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
-    """Everything known now; what takes copying is worked out when asked for."""
-    run, answer = standing.run, standing.answer
-    point = _present(standing) if answer is None else answer.point
-    x = None if point is None else point.x
-    fun, error = (math.nan, math.nan) if point is None else (point.estimate.fun, point.estimate.fun_standard_error)
-    if answer is not None:
-        x, fun, error = answer.x, answer.fun, answer.fun_standard_error
-
-    def at(of: torch.Tensor | None) -> Deferred | None:
-        return None if of is None else Deferred(partial(_point, standing, of))
-
-    def derivative(of: torch.Tensor | None) -> Deferred | None:
-        return None if of is None else Deferred(partial(_derivative, standing, of))
-
+    """Everything known now; entries that take copying are computed when asked for."""
+    run = standing.run
     result = OptimizeResult(
-        x=run.x0.copy() if x is None else at(x),
-        fun=fun,
-        fun_standard_error=error,
-        jac=None if point is None else derivative(point.estimate.jac),
-        standard_error=None if point is None else derivative(point.estimate.standard_error),
-        x_standard_error=_error_bars(standing, point),
-        x_last=None if standing.last is None else at(standing.last.x),
-        fun_last=math.nan if standing.last is None else standing.last.estimate.fun,
-        x_best=None if standing.best is None else at(standing.best.x),
-        fun_best=math.nan if standing.best is None else standing.best.estimate.fun,
+        **_answer_entries(standing),
+        **_visited_entries(standing),
         success=standing.status.success,
         status=standing.status,
         message=_message(standing, keeping),
@@ -131,3 +113,38 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
     )
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result
+
+
+def _answer_entries(standing: Standing) -> dict[str, Any]:
+    """The answer, measured or as the estimates have it, with its derivatives and error bars."""
+    answer = standing.answer
+    point = _present(standing) if answer is None else answer.point
+    estimate = None if point is None else point.estimate
+    x, fun, error = None if point is None else point.x, math.nan, math.nan
+    if answer is not None:
+        x, fun, error = answer.x, answer.fun, answer.fun_standard_error
+    elif estimate is not None:
+        fun, error = estimate.fun, estimate.fun_standard_error
+    return {
+        "x": standing.run.x0.copy() if x is None else _deferred(_point, standing, x),
+        "fun": fun,
+        "fun_standard_error": error,
+        "jac": None if estimate is None else _deferred(_derivative, standing, estimate.jac),
+        "standard_error": None if estimate is None else _deferred(_derivative, standing, estimate.standard_error),
+        "x_standard_error": _error_bars(standing, point),
+    }
+
+
+def _visited_entries(standing: Standing) -> dict[str, Any]:
+    """The last point and the one with the lowest estimate."""
+    entries: dict[str, Any] = {}
+    for name, point in (("last", standing.last), ("best", standing.best)):
+        entries[f"x_{name}"] = None if point is None else _deferred(_point, standing, point.x)
+        entries[f"fun_{name}"] = math.nan if point is None else point.estimate.fun
+    return entries
+
+
+def _deferred(
+    convert: Callable[[Standing, torch.Tensor], NDArray[np.float64]], standing: Standing, of: torch.Tensor | None
+) -> Deferred | None:
+    return None if of is None else Deferred(partial(convert, standing, of))

@@ -16,7 +16,7 @@ from invopt.core.problem import Problem, has_weights
 from invopt.evaluate.failures import Failures
 from invopt.evaluate.sought import Sought
 from invopt.evaluate.workers.open import Workers, open_objective
-from invopt.run.callback import Callback
+from invopt.run.arguments.callback import Callback
 from invopt.run.keeping.kept import Kept
 from invopt.run.stopping import Tolerances
 

@@ -29,7 +29,7 @@ class Standing:
     history : History
         A row for each iteration.
     highest, last, best : Point or None
-        The points where an estimate was highest (as of `surely`), newest and lowest.
+        The points where an estimate was highest (as of `lower_bound`), newest and lowest.
     status : Status
         RUNNING, or how it ended.
     answer : Answer or None

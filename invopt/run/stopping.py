@@ -12,7 +12,7 @@ from invopt.core.evaluator import Evaluator
 from invopt.core.result import Status
 from invopt.core.validators import real
 
-__all__ = ["PlateauWatch", "Tolerances", "is_flat", "surely"]
+__all__ = ["PlateauWatch", "Tolerances", "is_flat", "lower_bound"]
 
 # Values that differ by no more than this, relative to their size, differ by rounding.
 _ROUNDING = 1e-12
@@ -47,7 +47,7 @@ class Tolerances:
     def status(
         self, highest: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator
     ) -> Status:
-        """Verdict on `current`, reached from `previous` by a step of length `step`; `highest` is as of `surely`."""
+        """Verdict on `current`, reached from `previous` by a step of length `step`; `highest` as in `Standing`."""
         estimate = current.estimate
         # What one minibatch says is no verdict on all of them; and inf is nobody's minimum.
         if estimate.partial or not math.isfinite(estimate.fun):
@@ -93,7 +93,7 @@ def is_flat(estimate: Estimate) -> bool:
     return estimate.spread <= _ROUNDING * abs(estimate.fun) or not bool(estimate.jac.any())
 
 
-def surely(estimate: Estimate) -> float:
+def lower_bound(estimate: Estimate) -> float:
     """What the value is at least, but for the worst of luck."""
     return estimate.fun - _EVIDENCE * estimate.fun_standard_error
 

@@ -6,7 +6,7 @@ import invopt
 from invopt import plugin
 from invopt.core.identity.names import _MODULES, _NAMES, reference
 from invopt.network.chain_rule import ChainedState
-from invopt.run.scipy_habits import WithArguments
+from invopt.run.arguments.scipy_habits import WithArguments
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import inspect
 
+import attrs
 import numpy as np
 import pytest
 import scipy.optimize
@@ -10,7 +11,7 @@ from scipy.optimize import Bounds, rosen, rosen_der, rosen_hess
 
 import invopt
 from invopt import estimators, minimize, optimizers, problems
-from invopt.run.prepare import prepare
+from invopt.run.arguments.options import Options
 
 START = [-1.2, 1.0]
 
@@ -212,6 +213,7 @@ def test_a_fraction_is_none(name, bad):
         estimators.FR22(n_samples=bad)
 
 
-def test_every_argument_of_minimize_is_one_of_a_run():
-    ours = {name for name in inspect.signature(minimize).parameters if name != "parts"}
-    assert ours == set(inspect.signature(prepare).parameters)
+def test_options_have_the_arguments_of_minimize_and_their_defaults():
+    ours = {name: item.default for name, item in inspect.signature(minimize).parameters.items()}
+    fields = {name: item.default for name, item in attrs.fields_dict(Options).items()}
+    assert {name: ours[name] for name in ours if name not in {"problem", "parts"}} == fields

@@ -22,7 +22,7 @@ _MODULES = {
     "invopt.core.schedules": "invopt._schedules",
     "invopt.core.seeds": "invopt._seeds",
     "invopt.network.chain_rule": "invopt._chained",
-    "invopt.run.scipy_habits": "invopt._scipy_habits",
+    "invopt.run.arguments.scipy_habits": "invopt._scipy_habits",
 }
 # Likewise of what has moved from one module to another.
 _NAMES = {

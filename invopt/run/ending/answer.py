@@ -42,9 +42,7 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     if not finite:
         return _without_finite(ending)
     base = points[0] if math.isfinite(points[0].first) else min(finite, key=lambda point: point.first)
-    contenders = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
-    # In their old order again: points that the method visited first.
-    compared = [base, *(point for point in finite if any(point is other for other in contenders[:_CONTENDERS]))]
+    compared = [base, *_contenders(finite, base)]
     measuring.round(compared[:2])
     again = [point for point in compared if len(point.known) > 1]
     noisy = any(not is_same(point.first, point.known[1]) for point in again)
@@ -61,6 +59,12 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
         status=status,
         note=note,
     )
+
+
+def _contenders(finite: list[Measured], base: Measured) -> list[Measured]:
+    """The lowest of the points below `base`; in their given order, in which points that were visited are first."""
+    lower = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
+    return [point for point in finite if any(point is other for other in lower[:_CONTENDERS])]
 
 
 def _candidates(ending: Ending) -> list[Measured]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from typing import Any
 
 import attrs
-import torch
 
-from invopt.core.estimator import Estimate, Order, Point
+from invopt.core.estimator import Order, Point
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import Objective
 from invopt.core.result import History, OptimizeResult
@@ -18,15 +16,13 @@ from invopt.journal.claim import environment, subject_of
 from invopt.journal.journaled import Journaled
 from invopt.journal.recorder import Recorder
 from invopt.journal.trimming import trim
+from invopt.run.iteration import Iteration
 from invopt.run.run import Run
 from invopt.run.standing import Standing
-from invopt.run.stopping import PlateauWatch
 from invopt.snapshots.keeper import Keeper
 from invopt.snapshots.snapshot import Snapshot, reduced, restored
 
 __all__ = ["Keeping"]
-
-Resumed = tuple[torch.Tensor, Any, Any, float, Estimate | None]
 
 
 class Keeping:
@@ -76,14 +72,14 @@ class Keeping:
 
     # Snapshots.
 
-    def resumed(self, standing: Standing, memory: Any, state: Any, plateau: PlateauWatch) -> Resumed | None:
-        """Where a training goes on, if it is kept: x, what the parts remember, step and estimate; all else is set."""
-        x = self._run.problem.as_tensor(self._run.x0)
+    def resume(self, standing: Standing, now: Iteration) -> None:
+        """Set where a training goes on, if it is kept: the run's counts and history, and its iteration."""
         if self._keeper is None:
-            return None
-        found = self._keeper.found(x, memory, state, attrs.asdict(standing.evaluator.counts))
+            return
+        x = self._run.problem.as_tensor(self._run.x0)
+        found = self._keeper.found(x, now.memory, now.state, attrs.asdict(standing.evaluator.counts))
         if found is None:
-            return None
+            return
         record = found.record
         try:
             self._run.rng.bit_generator.state = found.rng
@@ -96,31 +92,22 @@ class Keeping:
         standing.highest, standing.last, standing.best = (
             restored(record[name]) for name in ("highest", "last", "best")
         )
-        plateau.flat, plateau.spent = record["flat"], record["spent"]
         self._clock.at_least(record["seconds"])
-        estimate = None if record["estimate"] is None else restored(record["estimate"]).estimate
-        return found.x, found.memory, found.state, record["step"], estimate
+        now.x, now.memory, now.state, now.step = found.x, found.memory, found.state, record["step"]
+        now.plateau.flat, now.plateau.spent = record["flat"], record["spent"]
+        now.estimate = None if record["estimate"] is None else restored(record["estimate"]).estimate
 
-    def note(
-        self,
-        standing: Standing,
-        x: torch.Tensor,
-        memory: Any,
-        state: Any,
-        step: float,
-        plateau: PlateauWatch,
-        estimate: Estimate | None,
-    ) -> None:
+    def note(self, standing: Standing, now: Iteration) -> None:
         """Take note of where a training stands between two iterations."""
-        curved = self._run.method.requires & (Order.HESS | Order.HESSP)
+        curved, estimate = self._run.method.requires & (Order.HESS | Order.HESSP), now.estimate
         if not self._keeper or (curved and estimate is not None and (estimate.hessian or estimate.product)):
             # What was estimated last has curvature that the method will ask for, and that no file can hold.
             return
         record = {
-            "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
-            "step": step,
-            "flat": plateau.flat,
-            "spent": plateau.spent,
+            "estimate": None if estimate is None else reduced(Point(now.x, estimate), whole=True),
+            "step": now.step,
+            "flat": now.plateau.flat,
+            "spent": now.plateau.spent,
             "counts": attrs.asdict(standing.evaluator.counts),
             "rows": len(standing.history),
             "seconds": self._clock(),
@@ -129,7 +116,8 @@ class Keeping:
             "best": standing.best,
         }
         rng = dict(self._run.rng.bit_generator.state)
-        self._keeper.note(Snapshot(x=x, memory=memory, state=state, rng=rng, record=record), standing.history)
+        snapshot = Snapshot(x=now.x, memory=now.memory, state=now.state, rng=rng, record=record)
+        self._keeper.note(snapshot, standing.history)
 
     # The end.
 

@@ -10,7 +10,6 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.core.formatting import shown
 from invopt.core.identity import Digests, digest
 from invopt.core.problem import Problem, has_weights
 from invopt.exceptions import IncompatibleError
@@ -88,12 +87,8 @@ class Composed(NamedTuple):
     kept: Kept
 
 
-def as_files(problem: Problem, journal: Any, checkpoint: Any, identity: Any) -> Files:
-    """Check how a run is to be kept: a checkpoint of a problem that is not a training is a journal at that path."""
-    if identity is not None and (not isinstance(identity, str) or not identity):
-        raise TypeError(f"'identity' must be a text that is not empty: {shown(identity)}")
-    if journal is not None and checkpoint is not None:
-        raise ValueError("give 'journal' or 'checkpoint', not both: a run is kept in one file")
+def as_files(problem: Problem, journal: Any, checkpoint: Any) -> Files:
+    """Journal or checkpoint of a run; a checkpoint of a problem that trains no network is a journal at that path."""
     if has_weights(problem):
         if journal is not None:
             raise IncompatibleError(

@@ -10,12 +10,10 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
-from invopt.exceptions import IncompatibleError
 
-__all__ = ["WithArguments", "are_numbers", "by_position", "check_habits", "is_function", "is_given", "with_arguments"]
+__all__ = ["WithArguments", "are_numbers", "by_position", "is_function", "is_given", "with_arguments"]
 
 
 @frozen(eq=False)
@@ -71,20 +69,3 @@ def with_arguments(function: Any, args: Any) -> Any:
     if not callable(function) or not is_given(args):
         return function
     return WithArguments(function, args if isinstance(args, tuple) else (args,))
-
-
-def check_habits(*, estimator: Any, hessp: Any, constraints: Any) -> None:
-    """Refuse what we do not have, with what to do instead."""
-    if are_numbers(estimator):
-        raise TypeError(
-            f"'estimator' must be a name or an instance of Estimator; a start is x0=...: {shown(estimator)}"
-        )
-    if not (constraints is None or (isinstance(constraints, list | tuple | dict) and not constraints)):
-        raise IncompatibleError(
-            "'constraints' other than bounds are not supported: add a penalty to 'fun', or eliminate a parameter"
-        )
-    if hessp is not None:
-        raise IncompatibleError(
-            "'hessp' is not supported: give the whole Hessian as 'hess', or leave it out, for estimators and methods "
-            "make products of their own"
-        )

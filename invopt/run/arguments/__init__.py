@@ -1,0 +1,1 @@
+"""The arguments of `minimize`: what they may be, and what scipy's stand for."""
