@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.adaptive_sigma import AdaptiveSigma
 from invopt.core.estimator import Estimator, Order
 from invopt.core.objective import Capability
 from invopt.core.optimizer import Optimizer
@@ -106,7 +106,7 @@ def _width(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
     """Width of the kernel, where the problem's own would blur a periodic parameter to nothing."""
     shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
     limit = _OF_A_PERIOD * shortest
-    return {"sigma": AdaptiveWidth(start=limit)} if problem.sigma > limit else {}
+    return {"sigma": AdaptiveSigma(start=limit)} if problem.sigma > limit else {}
 
 
 def _within(estimator: Any, n: int, maxfev: float, why: str) -> tuple[Estimator, str]:

@@ -12,7 +12,7 @@ from invopt.run.arguments.scipy_habits import WithArguments
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (invopt.AdaptiveWidth, "invopt._width:AdaptiveWidth"),
+        (invopt.AdaptiveSigma, "invopt._width:AdaptiveWidth"),
         (invopt.Capability, "invopt._objective:Capability"),
         (invopt.Estimate, "invopt._estimator:Estimate"),
         (invopt.Linear, "invopt._schedules:Linear"),

@@ -1,4 +1,4 @@
-"""Names of functions and classes in files, which stay when a module moves: journals and snapshots outlive that."""
+"""Names of functions and classes in journals and snapshots, which stay when a module moves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 __all__ = ["reference"]
 
-# Modules of ours by the name that files written before version 0.2 know them by. One that moves once more keeps its
-# entry, under its new name; one that is new needs none.
+# Modules of ours by their names in files written before version 0.2. A module that moves again keeps its entry, under
+# its new name; a new module needs none.
 _MODULES = {
     "invopt.adapters.session": "invopt._session",
-    "invopt.core.adaptive_width": "invopt._width",
     "invopt.core.estimator": "invopt._estimator",
     "invopt.core.evaluator": "invopt._evaluate",
     "invopt.core.objective": "invopt._objective",
@@ -24,8 +23,9 @@ _MODULES = {
     "invopt.network.chain_rule": "invopt._chained",
     "invopt.run.arguments.scipy_habits": "invopt._scipy_habits",
 }
-# Likewise of what has moved from one module to another.
+# The same of single classes that have moved from one module to another, or were renamed.
 _NAMES = {
+    "invopt.core.adaptive_sigma:AdaptiveSigma": "invopt._width:AdaptiveWidth",
     "invopt.core.estimator:Point": "invopt._stopping:Point",
     "invopt.core.problem:Chain": "invopt._chain:Chain",
     "invopt.core.problem:Link": "invopt._chain:Link",
@@ -33,7 +33,7 @@ _NAMES = {
 
 
 def reference(value: Any) -> str:
-    """Module and name of a function or class, as files know it."""
+    """Return module and name of a function or class, as files have them."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     found = f"{module}:{name}"
     return _NAMES.get(found) or f"{_MODULES.get(str(module), module)}:{name}"
