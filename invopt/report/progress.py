@@ -33,8 +33,8 @@ def progress_bar(run: Run) -> Iterator[Update]:
     task = bar.add_task("", total=total if total < math.inf else None, text="")
 
     def update(estimate: Estimate, nfev: int, nit: int) -> None:
-        facts = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.facts
-        shown = "  ".join(f"{name} = {value:.3g}" for name, value in facts.items())
+        metrics = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.metrics
+        shown = "  ".join(f"{name} = {value:.3g}" for name, value in metrics.items())
         text = f"f = {estimate.fun:.4g}  {shown}  {nfev} evaluations"
         bar.update(task, completed=nfev if by_evaluations else nit, text=text)
 
