@@ -58,7 +58,7 @@ class Descent:
         """Iterate until something other than an error ends the run; returns what."""
         if self._run.sought.n == 0:
             x = self._run.problem.as_tensor(np.empty(0))
-            note = "all parameters are held by their bounds"
+            note = "all parameters are fixed by their bounds"
             self._standing.last = Point(x, Estimate(x=x, fun=math.nan, nfev=0, note=note))
             return Status.CONVERGED
         try:

@@ -1,4 +1,4 @@
-"""Derivatives of a black box at one point, with error bars, outside of any minimisation."""
+"""Derivatives of a black box at one point, with standard errors, without a minimisation."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ __all__ = ["Derivatives", "differentiate"]
 
 @frozen(kw_only=True, eq=False)
 class Derivatives:
-    """What an estimator says at one point, in the problem's own units.
+    """Estimated derivatives at one point, in the problem's units.
 
     Attributes
     ----------
     x : ndarray, shape (n,)
-        Where.
+        The point.
     fun, fun_standard_error : float
-        Value, smoothed where the estimator smooths, and its standard error.
+        Value, smoothed if the estimator smooths, and its standard error.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient and the standard error of each component.
     hess, hess_standard_error : ndarray, shape (n, n), or None
-        Hessian likewise, where the estimator has one.
+        Hessian and its standard errors, if the estimator provides one.
     hessp, hessp_standard_error : ndarray, shape (n,), or None
-        Hessian times the `p` asked for.
+        Hessian times `p`, if `p` was given.
     nfev : int
-        Evaluations spent.
+        Number of evaluations.
     """
 
     x: NDArray[np.float64]
@@ -70,18 +70,18 @@ def differentiate(
     timeout: float | None = None,
     workers: Any = None,
 ) -> Derivatives:
-    """Derivatives of a black box at `x`, each with its standard error.
+    """Estimate derivatives of a black box at `x`, each with its standard error.
 
     Parameters
     ----------
     problem : Problem, str or callable
         As in `minimize`.
     estimator : Estimator or str, optional
-        By default what the problem names itself, else `SharedSamples`.
+        By default the problem's default estimator, or else `SharedSamples`.
     x : array_like, shape (n,), optional
-        Where; by default the problem's start.
+        The point; by default the problem's start.
     p : array_like, shape (n,), optional
-        A vector to multiply the Hessian with.
+        Vector to multiply the Hessian with.
     bounds, x_scale, rng, max_nonfinite, failures, timeout, workers
         As in `minimize`.
 

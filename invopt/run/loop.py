@@ -18,7 +18,7 @@ from invopt.evaluate.budget import Budget, StopRun
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.network.evaluators import ChainEvaluator
 from invopt.run.descent import Descent
-from invopt.run.ending.answer import MOST, find_answer
+from invopt.run.ending.answer import MOST_EVALUATIONS, find_answer
 from invopt.run.ending.ending import Answer, Ending, is_exact_rule, status_of, without_measuring
 from invopt.run.ending.measuring import Measuring
 from invopt.run.ending.probing import probes_around, unseen
@@ -32,12 +32,12 @@ __all__ = ["Loop", "open_evaluator", "run_loop"]
 
 # Seconds that measuring the answer may take after Ctrl-C or a callback's stop: somebody waits at the keyboard.
 _MEASURING_SECONDS = 1.0
-# Share of `maxfev` that may be kept for the answer.
+# Largest share of `maxfev` that is reserved for the answer, so that a small budget goes to the descent.
 _ANSWER_SHARE = 1 / 8
 
 
 def open_evaluator(run: Run, objective: Objective, clock: Clock) -> CountingEvaluator:
-    """Evaluator of a run: scaled, bounded, limited as the run says."""
+    """Return the evaluator of a run, with its scales, bounds and limits."""
     problem, box, sought = run.problem, run.bounds, run.sought
     scale = problem.as_tensor(sought.of(run.x_scale))
     limits = None if box is None else (problem.as_tensor(sought.of(box.lb)), problem.as_tensor(sought.of(box.ub)))
@@ -54,12 +54,12 @@ def open_evaluator(run: Run, objective: Objective, clock: Clock) -> CountingEval
 
 
 class Loop:
-    """The loop of one run.
+    """A run on an open objective: its descent, its answer and its result.
 
     Parameters
     ----------
     run : Run
-        What is run.
+        Parts and settings.
     objective : Objective
         Its open objective.
     """
@@ -76,21 +76,25 @@ class Loop:
             evaluator.keep_one_for(self._start())
 
     def _reserved(self) -> int:
-        """Evaluations kept for the answer: an eighth of the budget at most, and never the first estimate's."""
+        """Evaluations reserved for the answer: at most an eighth of the budget, and never the first estimate's."""
         maxfev, cost = self.run.maxfev, self.run.estimator.cost(max(self.standing.evaluator.n, 1))
-        return int(max(min(MOST, maxfev * _ANSWER_SHARE, maxfev - cost), 0)) if maxfev < math.inf else MOST
+        return (
+            int(max(min(MOST_EVALUATIONS, maxfev * _ANSWER_SHARE, maxfev - cost), 0))
+            if maxfev < math.inf
+            else MOST_EVALUATIONS
+        )
 
     def run_to_end(self) -> OptimizeResult:
-        """Run until a status says stop; an error carries the result so far as its attribute `result`."""
+        """Run until a status ends it; an error has the result so far as its attribute `result`."""
         try:
             with terminated_like_interrupted():
                 verdict = Descent(self.standing, self._keeping, self.result).to_end()
                 self._keeping.descended()
-                # Until it is measured the run has not ended, whatever the verdict.
+                # The status stays RUNNING until the answer is measured.
                 self.standing.answer = self._measured(verdict)
                 self.standing.status = verdict if self.standing.answer is None else self.standing.answer.status
         except BaseException as error:
-            # Of the objective, a callback, a method, or SystemExit: whatever ends a run, what it found is not lost.
+            # Of the objective, a callback, a method, or SystemExit: the error keeps the result so far.
             self.standing.status = status_of(error)
             ending = self._ending(self.standing.status)
             self.standing.answer = self._known(ending)
@@ -106,12 +110,12 @@ class Loop:
     # The end.
 
     def _start(self) -> torch.Tensor:
-        """Where the run begins, in units of `x_scale`."""
+        """Return the start, in units of `x_scale`."""
         x0 = self.run.problem.as_tensor(self.run.sought.of(self.run.x0 / self.run.x_scale))
         return self.standing.evaluator.project(x0)
 
     def _ending(self, status: Status) -> Ending | None:
-        """How the run ended; None for networks, whose answer is their last weights."""
+        """Return how the run ended; None for networks, whose answer is their last weights."""
         if self.run.training:
             return None
         start, seen, last = self._start(), self.standing.evaluator.seen, self.standing.last
@@ -136,14 +140,14 @@ class Loop:
         )
 
     def _known(self, ending: Ending | None) -> Answer | None:
-        """The answer from what is evaluated by now; None before there is anything."""
+        """Return the answer from evaluations made so far; None if there are none."""
         lowest, awaited = self.standing.evaluator.seen.lowest, self.standing.evaluator.seen.awaited
         if ending is None or (self.standing.last is None and lowest is None):
             return None
         return without_measuring(evolve(ending, lowest=lowest, start_known=awaited is None))
 
     def _measured(self, status: Status) -> Answer | None:
-        """The answer, from what is evaluated for it; where nothing more may be, from what there is."""
+        """Return the answer from further evaluations or, if none are allowed, from earlier ones."""
         ending = self._ending(status)
         if ending is None:
             return None
@@ -162,21 +166,21 @@ class Loop:
             return self._known(ending)
 
     def _allowance(self, ending: Ending) -> int:
-        """Evaluations that measuring the answer may take; none if that takes long, and nobody waits for it."""
+        """Evaluations for the answer; after Ctrl-C or a callback's stop only if they take little time."""
         nfev, seconds = self.standing.evaluator.nfev, self.standing.evaluator.seconds_each
-        left = int(min(MOST, self.run.maxfev - nfev))
+        left = int(min(MOST_EVALUATIONS, self.run.maxfev - nfev))
         awaited = ending.status in {Status.INTERRUPTED, Status.CALLBACK}
-        if not awaited or (nfev > 0 and MOST * seconds <= _MEASURING_SECONDS):
+        if not awaited or (nfev > 0 and MOST_EVALUATIONS * seconds <= _MEASURING_SECONDS):
             return left
         return min(left, int(nfev > 0 and not ending.start_known and seconds <= _MEASURING_SECONDS))
 
     def _answered(self) -> Capability:
-        """What the objective answers: all that its problem provides, or all that the estimator asks."""
+        """What the objective offers: all that its problem provides, or all that the estimator needs."""
         provided, needed = self.run.problem.provides, self.run.estimator.needs
         return provided if self.objective.answers_all else provided & needed
 
     def result(self) -> OptimizeResult:
-        """Everything known now; what takes copying is worked out when asked for."""
+        """Return the result so far; entries that take copying are computed when read."""
         return result_of(self.standing, self._keeping)
 
 

@@ -71,7 +71,7 @@ def minimize(
         How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` where a
         function has its own; what the problem names itself; else `GaussNewton` where residuals are known,
         `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
-        paper's `AggregateHVP` with `FletcherReevesCG`, at its authors' settings.
+        paper's `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
     method : Optimizer or str, optional
         How they become steps; by default the best match for what the estimator provides. Names of scipy's methods, in
         any case, stand for `optimizers.Scipy`, but for those that name one of ours: "bfgs", "cg", "newton-cg".

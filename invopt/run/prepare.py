@@ -36,7 +36,7 @@ _ITERATIONS_PER_PARAMETER, _MOST_ITERATIONS = 200.0, 10_000.0
 
 
 def prepare(problem: Any, options: Options) -> Run:
-    """Validate the arguments of `minimize` and compose a run of them.
+    """Validate the arguments of `minimize` and compose a run from them.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def prepare(problem: Any, options: Options) -> Run:
     Returns
     -------
     Run
-        Nothing of it is open, and nothing is evaluated yet.
+        Nothing is open or evaluated yet.
     """
     described = resolve_problem(problem, options)
     found = settle(options)
@@ -82,14 +82,14 @@ def _is_near_zero(start: NDArray[np.float64], scale: NDArray[np.float64]) -> boo
 
 
 def _choose(subject: Subject, n: int, settings: Options, maxfev: float) -> Choice:
-    """Estimator and method for a budget, of which `n` parameters are not held by their bounds."""
+    """Choose estimator and method for a budget, `n` parameters being free."""
     found = choose(subject.problem, settings.estimator, settings.method, maxfev, subject.x_scale, n)
     check_pairing(subject.problem, found.estimator, found.method)
     return found
 
 
 def _composed(subject: Subject, sought: Sought, composed: Composed, settled: Settled) -> Run:
-    """The run of all these."""
+    """Compose the run from its validated parts."""
     problem, method, settings = subject.problem, composed.choice.method, settled.options
     estimator = chained(composed.choice.estimator, problem)
     check_pairing(problem, estimator, method)
@@ -118,7 +118,10 @@ def _composed(subject: Subject, sought: Sought, composed: Composed, settled: Set
 
 
 def _budgets(settled: Settled, n: int, *, endless: bool) -> dict[str, float]:
-    """Budgets; without any, iterations have a default. Where estimates can be free, `maxfev` alone ends no run."""
+    """Return the budgets, with a default of `maxiter` if nothing else limits the run.
+
+    `endless`: estimates may cost no evaluation, so that `maxfev` alone does not limit it.
+    """
     budgets = {name: _or_unlimited(getattr(settled.options, name)) for name in ("maxiter", "maxfev", "maxtime")}
     unlimited = min(budgets["maxiter"], budgets["maxtime"]) == math.inf and (budgets["maxfev"] == math.inf or endless)
     if unlimited and not settled.limits_itself:
@@ -135,5 +138,5 @@ def _as_rng(rng: Any) -> np.random.Generator:
         if isinstance(rng, list | tuple) and np.ndim(rng) > 1:
             raise ValueError("a sequence must be flat")
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
-    except Exception as error:  # noqa: BLE001 - whatever looking at it raises
+    except Exception as error:  # noqa: BLE001 - a user's object may raise anything
         raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {shown(rng)} ({error})") from None

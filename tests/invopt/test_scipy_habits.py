@@ -83,8 +83,8 @@ def test_further_arguments_travel_to_workers():
 @pytest.mark.parametrize(
     ("arguments", "named", "message"),
     [
-        ((never, START, (), "bfgs", None), {}, r"by position there is minimize\(fun, x0, args, method\)"),
-        ((never, "fr22", "adam", 3), {"x0": START}, r"by position there is minimize\(problem, estimator, method\)"),
+        ((never, START, (), "bfgs", None), {}, r"arguments by position are minimize\(fun, x0, args, method\)"),
+        ((never, "fr22", "adam", 3), {"x0": START}, r"by position are minimize\(problem, estimator, method\)"),
         ((never, START), {"x0": START}, "'x0' is given twice"),
         ((never, START, (1,)), {"args": (1,)}, "'args' is given twice"),
         ((never, "fr22"), {"estimator": "fr22", "x0": START}, "'estimator' is given twice"),

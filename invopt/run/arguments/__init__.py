@@ -1,1 +1,1 @@
-"""The arguments of `minimize`: what they may be, and what scipy's stand for."""
+"""Arguments of `minimize`: their validation, and the translation of scipy's."""

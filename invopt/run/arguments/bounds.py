@@ -15,9 +15,12 @@ from invopt.core.validators import as_list, as_real, as_vector, check_scale, pla
 
 __all__ = ["as_bounds", "as_scale", "check_start", "eighths"]
 
+# A typical change is an eighth of the box width: eight scales span the box.
+_SCALES_PER_BOX = 8
+
 
 def as_bounds(bounds: Any, n: int) -> Bounds | None:
-    """Bounds from scipy's `Bounds` or n pairs (low, high), None meaning no bound; low must be below high."""
+    """Return bounds from scipy's `Bounds` or n pairs (low, high); None means no bound; low must be below high."""
     if bounds is None:
         return None
     given: tuple[Any, Any]
@@ -28,21 +31,27 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
     low = as_vector("bounds (low)", given[0], size=n, finite=False)
     high = as_vector("bounds (high)", given[1], size=n, finite=False)
     for i in range(n):
-        # Equal ones hold a parameter; infinite ones hold it nowhere.
+        # Equal finite bounds fix a parameter.
         fits = low[i] < high[i] or (low[i] == high[i] and math.isfinite(low[i]))
         require(
             "bounds",
             bool(fits),
-            f"low < high, or both finite and equal to hold it, in parameter {i}",
+            f"low < high, or both finite and equal to fix it, in parameter {i}",
             (float(low[i]), float(high[i])),
         )
     return Bounds(low, high)
 
 
 def as_scale(problem: Problem, x_scale: Any, bounds: Bounds | None) -> NDArray[np.float64]:
-    """Scales of a run: those given, or the problem's own, which bounds given with the run make no larger.
+    """Return the scales of a run: `x_scale`, or the problem's own, at most an eighth of each box width.
 
-    `bounds` are those given with the run, if any.
+    Parameters
+    ----------
+    problem : Problem
+    x_scale : array_like or None
+        As given to the run.
+    bounds : Bounds or None
+        As given to the run; the problem's own bounds do not change its scales.
     """
     if x_scale is None:
         return np.minimum(problem.x_scale, eighths(bounds, problem.n, np.inf))
@@ -52,11 +61,11 @@ def as_scale(problem: Problem, x_scale: Any, bounds: Bounds | None) -> NDArray[n
 
 
 def eighths(bounds: Bounds | None, n: int, otherwise: float) -> NDArray[np.float64]:
-    """An eighth of the box where it is finite, as a scale; elsewhere, and where a parameter is held, `otherwise`."""
+    """Return scales of an eighth of the box width; `otherwise` where it is infinite or a parameter is fixed."""
     if bounds is None:
         return np.full(n, otherwise)
-    width = np.asarray(bounds.ub - bounds.lb, dtype=np.float64)
-    return np.where(np.isfinite(width) & (width > 0), width / 8, otherwise)
+    box_width = np.asarray(bounds.ub - bounds.lb, dtype=np.float64)
+    return np.where(np.isfinite(box_width) & (box_width > 0), box_width / _SCALES_PER_BOX, otherwise)
 
 
 def _broadcast(limit: Any, n: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Options: the arguments of `minimize` beside the problem, said once for everything that starts a run."""
+"""Options: the arguments of `minimize` other than the problem."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def _listed(bounds: Any) -> Any:
 
 @frozen(kw_only=True, eq=False)
 class Options:
-    """Arguments of `minimize` beside the problem; the documentation of each is there.
+    """Arguments of `minimize` other than the problem, as every way to start a run passes them on.
 
-    What can be checked without the problem is checked at construction.
+    `minimize` documents each of them. All checks that do not need the problem happen at construction.
     """
 
     estimator: Estimator | str | None = field(default=None)

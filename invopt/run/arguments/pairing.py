@@ -1,4 +1,4 @@
-"""Whether a problem, an estimator and a method fit together."""
+"""Check that a problem, an estimator and a method fit together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_pairing"]
 
 
 def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> None:
-    """Refuse parts whose flags do not fit, before the first evaluation."""
+    """Raise `IncompatibleError` unless the parts fit together; called before the first evaluation."""
     if missing := estimator.needs & ~problem.provides:
         why = problem.why_not(missing)
         raise IncompatibleError(
@@ -21,14 +21,14 @@ def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> 
             f"{problem.provides.name}{why and ': '}{why}"
         )
     if why := estimator.why_not(problem):
-        raise IncompatibleError(f"{type(estimator).__name__} does not serve {type(problem).__name__}: {why}")
+        raise IncompatibleError(f"{type(estimator).__name__} cannot be used for {type(problem).__name__}: {why}")
     if Capability.SIDES in problem.provides & ~estimator.needs:
-        # Of some classes, what they need depends on the instance.
+        # What some classes need depends on the instance.
         known = [cls for cls in names("estimators").values() if isinstance(cls.needs, Capability)]
         fit = ", ".join(sorted({cls.__name__ for cls in known if Capability.SIDES in cls.needs}))
         raise IncompatibleError(
-            f"{type(estimator).__name__} samples values around x, and x is the {problem.n} weights of "
-            f"{type(problem).__name__}, of which a step of training tells more: use one of {fit}"
+            f"{type(estimator).__name__} samples values around x, but x holds the {problem.n} weights of "
+            f"{type(problem).__name__}, which are trained by its equation: use one of {fit}"
         )
     provided = estimator.provided(problem)
     if missing_order := method.requires & ~provided:

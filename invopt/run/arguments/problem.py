@@ -1,4 +1,4 @@
-"""The problem that the arguments of `minimize` stand for."""
+"""Problem of a run, from an object, a name or a callable."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ __all__ = ["resolve_problem"]
 
 
 def resolve_problem(problem: Any, options: Options) -> Problem:
-    """Return the problem that an object, a name or a callable with `x0` stands for."""
+    """Return a problem as it is, or make one from a name, or from a callable and `x0`."""
     if not is_function(problem):
         for name in ("args", "jac", "hess"):
             if is_given(getattr(options, name)):
-                raise TypeError(f"'{name}' is for callables; a problem has its own: Function(fun=..., {name}=...)")
+                raise TypeError(
+                    f"'{name}' is for callables; give it to the problem instead: Function(fun=..., {name}=...)"
+                )
         resolved = resolve("problems", problem, "problem")
         assert isinstance(resolved, Problem)
         return resolved

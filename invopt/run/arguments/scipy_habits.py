@@ -1,4 +1,4 @@
-"""What users of `scipy.optimize.minimize` write, in the words of our own `minimize`."""
+"""Translate arguments as users of `scipy.optimize.minimize` write them."""
 
 from __future__ import annotations
 
@@ -18,35 +18,47 @@ __all__ = ["WithArguments", "are_numbers", "by_position", "is_function", "is_giv
 
 @frozen(eq=False)
 class WithArguments:
-    """A function with further arguments after the point; not a closure, so that it says what it is made of."""
+    """A function with further arguments after the point; a class, so that its content can be read for digests."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
 
     def __call__(self, x: NDArray[np.float64]) -> Any:
-        """Call it at `x`."""
+        """Call the function at `x`."""
         return self.function(x, *self.args)
 
 
 def is_function(problem: Any) -> bool:
-    """Whether a problem is given as a plain callable."""
+    """Return whether a problem is given as a plain callable."""
     return callable(problem) and not isinstance(problem, Problem | type)
 
 
 def are_numbers(value: Any) -> bool:
-    """Whether a value can only be meant as numbers: a start, never the name of a part."""
+    """Return whether a value can only be numbers: a start, never an estimator or its name."""
     return isinstance(value, numbers.Number | list | tuple | range) or hasattr(value, "__array__")
 
 
 def is_given(value: Any) -> bool:
-    """Whether an argument is there: None and an empty tuple stand for nothing."""
+    """Return whether an argument is given: None and an empty tuple are not."""
     return value is not None and not (isinstance(value, tuple) and not value)
 
 
 def by_position(problem: Any, parts: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given by position, beside what is by name: ``(estimator, method)``, or scipy's ``(x0, args, method)``.
+    """Join arguments by position, ``(estimator, method)`` or scipy's ``(x0, args, method)``, with those by name.
 
-    `named` holds what is given by name: estimator, method, x0 and args, None or () where it is not.
+    Parameters
+    ----------
+    problem : object
+        First argument of `minimize`.
+    parts : tuple
+        All further arguments by position.
+    named : mapping
+        Arguments by name: estimator, method, x0 and args; None or () if not given.
+
+    Returns
+    -------
+    dict
+        All four by name.
     """
     order: tuple[str, ...] = ("estimator", "method")
     said = "minimize(problem, estimator, method)"
@@ -55,7 +67,7 @@ def by_position(problem: Any, parts: tuple[Any, ...], named: Mapping[str, Any]) 
         if len(parts) == 2 and (parts[1] is None or isinstance(parts[1], str | Optimizer)):
             order = ("x0", "method")
     if len(parts) > len(order):
-        raise TypeError(f"by position there is {said}: give everything else by name, as jac=... or tol=...")
+        raise TypeError(f"the arguments by position are {said}: give all others by name, as jac=... or tol=...")
     given = dict(named)
     for name, value in zip(order, parts, strict=False):
         if is_given(given[name]):
@@ -65,7 +77,7 @@ def by_position(problem: Any, parts: tuple[Any, ...], named: Mapping[str, Any]) 
 
 
 def with_arguments(function: Any, args: Any) -> Any:
-    """A function with its further arguments; as in scipy, a single one need not be in a tuple."""
+    """Return a function with its further arguments; as in scipy, a single one need not be in a tuple."""
     if not callable(function) or not is_given(args):
         return function
     return WithArguments(function, args if isinstance(args, tuple) else (args,))

@@ -1,4 +1,4 @@
-"""`options` and `tol` of `scipy.optimize.minimize`: to the run, or to the method that is scipy's own."""
+"""Apply `options` and `tol`, as in `scipy.optimize.minimize`, to the run or to scipy's own method."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from invopt.run.stopping import Tolerances
 
 __all__ = ["Settled", "settle"]
 
-# What of a run scipy's options speak of, by their names.
+# Arguments of a run by the names of scipy's options.
 _OF_A_RUN = {
     "maxiter": "maxiter",
     "maxfev": "maxfev",
@@ -28,8 +28,9 @@ _OF_A_RUN = {
     "ftol": "ftol",
     "disp": "progress",
 }
-# Those that hold for the run whatever the method.
+# Options that apply to the run for every method.
 _ALWAYS = {"maxfev", "maxfun", "maxtime", "disp"}
+# Options of scipy's that are set in another place here.
 _ELSEWHERE = {
     "eps": "a step of differences is the estimator's: FiniteDifference(abs_step=...)",
     "finite_diff_rel_step": "a step of differences is the estimator's: FiniteDifference(rel_step=...)",
@@ -44,11 +45,12 @@ _ELSEWHERE = {
     "initial_trust_radius": "it is a field of the method: optimizers.Newton(trust_radius=...)",
     "max_trust_radius": "it is a field of the method: optimizers.Newton(max_trust_radius=...)",
 }
+# Default tolerances, as `minimize` documents them, in units of `x_scale`; scipy's defaults are of the same order.
 _DEFAULTS = {"gtol": 1e-6, "xtol": 1e-8, "ftol": 0.0}
 
 
 class Settled(NamedTuple):
-    """Options and tolerances of a run, after `tol` and `options` have been given to each.
+    """Options and tolerances of a run, after `tol` and `options` have been applied.
 
     Attributes
     ----------
@@ -65,20 +67,20 @@ class Settled(NamedTuple):
 
 
 def settle(options: Options) -> Settled:
-    """Give `tol` and `options`, as scipy has them, to the run or to scipy's own method."""
+    """Apply `tol` and `options` to the run, or to the method if it is scipy's own."""
     made = None if options.method is None else resolve("optimizers", options.method, "method")
     wanted = _as_mapping(options.options)
     if isinstance(made, find("optimizers", "scipy")):
         return _of_scipy(made, wanted, options)
     for key in wanted:
         if key not in _OF_A_RUN:
-            raise UnknownNameError(f"'options' has {shown(key)}, which is no option of a run: {_alternative(key)}")
+            raise UnknownNameError(f"'options' has {shown(key)}, which is not an option of a run: {_alternative(key)}")
     of_tol = {} if options.tol is None else {"gtol": options.tol, "xtol": options.tol}
     return _settled(options, made, wanted, _DEFAULTS | of_tol, limits_itself=False)
 
 
 def _of_scipy(method: Any, wanted: dict[str, Any], options: Options) -> Settled:
-    """Give `options` to scipy's method, which defines their steps; the run's tolerances are only tightened."""
+    """Pass `options` to scipy's method; they only tighten the tolerances of the run."""
     of_run = {key: wanted.pop(key) for key in _ALWAYS & wanted.keys()}
     for key in wanted.keys() & method.options.keys():
         raise TypeError(f"{shown(key)} is given twice, in 'options' and in those of {shown(method)}")
@@ -96,7 +98,7 @@ def _of_scipy(method: Any, wanted: dict[str, Any], options: Options) -> Settled:
 def _settled(
     options: Options, method: Any, wanted: Mapping[str, Any], defaults: Mapping[str, float], *, limits_itself: bool
 ) -> Settled:
-    """Options with a method and what scipy's `options` say of the run; tolerances, by default these."""
+    """Set the method, the `options` of the run, and its tolerances, by default `defaults`."""
     found: dict[str, Any] = {}
     for key, value in wanted.items():
         name = _OF_A_RUN[key]
@@ -126,7 +128,7 @@ def _tolerance(value: Any, name: str = "tol") -> float:
 
 
 def _alternative(key: str) -> str:
-    """What to write in place of an option that a run does not have."""
+    """Return what to write in place of an option that a run does not have."""
     if key in _ELSEWHERE:
         return _ELSEWHERE[key]
     if key in attrs.fields_dict(Options):
