@@ -1,4 +1,4 @@
-"""Our estimators and methods behind `scipy.optimize.minimize`."""
+"""Use estimators and methods through `scipy.optimize.minimize`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
     estimator, method
         As in `invopt.minimize`.
     **options
-        Further arguments of `invopt.minimize` (`rng`, `maxfev`, `x_scale`, ...); the ``options`` given to scipy
-        are added to these; its ``disp`` stands for `progress`, and scipy's ``tol`` for both `gtol` and `xtol`.
+        Further arguments of `invopt.minimize` (`rng`, `maxfev`, `x_scale`, ...). The ``options`` given to scipy are
+        added to these; ``disp`` stands for `progress`, and scipy's ``tol`` for both `gtol` and `xtol`.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         ours = options | {name: scipys.pop(name) for name in _ARGUMENTS & scipys.keys()}
         if "disp" not in scipys:
             ours.setdefault("progress", False)
-        # What remains are options that scipy has taken out of their dictionary.
+        # The rest are entries of scipy's `options`, which scipy passes by name.
         given = Options(
             estimator=estimator,
             method=method,
