@@ -256,7 +256,7 @@ def _undescribed(options: Options, residuals: bool | None) -> Any:
     kept = next((name for name in ("journal", "checkpoint") if getattr(options, name) is not None), None)
     if kept is not None and options.identity is None:
         raise IdentityError(
-            f"a Session without a problem cannot be told from others in its {kept!r}: give identity='...', a name that "
+            f"a Session without a problem cannot be identified in its {kept!r}: give identity='...', a name that "
             f"you change whenever what you evaluate changes"
         )
     given = residuals is not None and as_flag("residuals", residuals)

@@ -32,7 +32,7 @@ class Status(enum.Enum):
         "cannot match the target: try other starts, or check the target"
     )
     UNSURE = "a stopping rule was met, but measured values do not confirm it: compare `jac` with `standard_error`"
-    LIMIT = "the method reached a limit of its own: see its options"
+    LIMIT = "the method reached its own limit of iterations or evaluations: see its options"
     CLOSED = "the session was closed before the run had ended"
     MAXITER = "iteration budget spent: raise `maxiter`"
     MAXFEV = "evaluation budget spent: raise `maxfev`"

@@ -1,8 +1,5 @@
 """What users of scipy.optimize.minimize write: it works here, or the error says the way."""
 
-import inspect
-
-import attrs
 import numpy as np
 import pytest
 import scipy.optimize
@@ -11,7 +8,6 @@ from scipy.optimize import Bounds, rosen, rosen_der, rosen_hess
 
 import invopt
 from invopt import estimators, minimize, optimizers, problems
-from invopt.run.arguments.options import Options
 
 START = [-1.2, 1.0]
 
@@ -211,9 +207,3 @@ def test_a_fraction_is_none(name, bad):
         minimize(never, START, **{name: bad})
     with pytest.raises(TypeError, match="'n_samples' must be an integer"):
         estimators.FR22(n_samples=bad)
-
-
-def test_options_have_the_arguments_of_minimize_and_their_defaults():
-    ours = {name: item.default for name, item in inspect.signature(minimize).parameters.items()}
-    fields = {name: item.default for name, item in attrs.fields_dict(Options).items()}
-    assert {name: ours[name] for name in ours if name not in {"problem", "parts"}} == fields
