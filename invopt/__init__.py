@@ -7,7 +7,8 @@ from invopt import estimators, optimizers, problems
 from invopt.adapters.as_method import as_method
 from invopt.adapters.asked_objective import Request
 from invopt.adapters.session import Session
-from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.adaptive_sigma import AdaptiveSigma
+from invopt.core.adaptive_sigma import AdaptiveWidth as AdaptiveWidth
 from invopt.core.estimator import Estimate, Estimator, Order
 from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
@@ -41,7 +42,7 @@ from invopt.snapshots import Checkpoint
 show_progress_by(progress_bar)
 
 __all__ = [
-    "AdaptiveWidth",
+    "AdaptiveSigma",
     "BackendError",
     "Capability",
     "Checkpoint",

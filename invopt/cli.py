@@ -29,6 +29,7 @@ from invopt.core.validators import as_real, require
 from invopt.exceptions import InvoptError, suggest
 from invopt.journal import Journal
 from invopt.report.tables import doctor_table, evaluations_table, outcome_table, registry_table, runs_table
+from invopt.run.arguments.options import Options
 from invopt.run.default_parts import choose
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
@@ -76,10 +77,9 @@ def run(
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0]
         made, served = _make_parts(problem, estimator, method, sigma)
-        prepared = prepare(
-            problem,
-            made,
-            served,
+        options = Options(
+            estimator=made,
+            method=served,
             x0=start,
             rng=rng,
             maxfev=problem.default_maxfev if maxfev is None else maxfev,
@@ -87,6 +87,7 @@ def run(
             journal=journal,
             checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
         )
+        prepared = prepare(problem, options)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
     _solve(prepared, start, out)

@@ -1,4 +1,4 @@
-"""Errors of invopt: one root, each with a builtin parent, each carrying its data."""
+"""Errors and warnings: one root, each with a builtin parent."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ __all__ = [
 ]
 
 
-# Names that an error lists: a scene may have thousands.
-_SHOWN = 12
+# Names that a message lists, about two lines; a scene may have thousands.
+_MOST_NAMES = 12
+# Names that are suggested, and the least similarity to one (difflib's defaults are 3 and 0.6; 0.5 finds "fd" for "df").
+_NEAREST, _SIMILARITY = 3, 0.5
 
 
 class InvoptError(Exception):
@@ -34,10 +36,10 @@ class InvoptError(Exception):
     Attributes
     ----------
     result : OptimizeResult or None
-        What an interrupted run had found so far; None if it had not started.
+        Result of the run up to the error; None if the run had not started.
     """
 
-    # Untyped: what it is an instance of is made of what raises these.
+    # Untyped, because the module of OptimizeResult is on a higher floor.
     result: Any = None
 
 
@@ -46,11 +48,11 @@ class IncompatibleError(InvoptError, TypeError):
 
 
 class EvaluationError(InvoptError, RuntimeError):
-    """The objective raised an exception, took too long or returned a value of the wrong shape; or a worker was lost."""
+    """The objective raised an error, took too long or returned a wrong shape; or a worker was lost."""
 
 
 class WrongValueError(EvaluationError):
-    """The objective returned a value of the wrong shape or type; unlike an exception, no failed evaluation."""
+    """The objective returned a wrong shape or type; unlike an exception, this never counts as a failed evaluation."""
 
 
 class EvaluationTimeoutError(EvaluationError, TimeoutError):
@@ -62,38 +64,38 @@ class NonFiniteError(InvoptError, FloatingPointError):
 
 
 class BackendError(InvoptError, RuntimeError):
-    """No renderer backend as asked for is usable on this machine."""
+    """The renderer backend that was asked for, or any, cannot be used on this machine."""
 
 
 class CheckpointError(InvoptError, ValueError):
-    """A checkpoint that cannot be written or read, or is of another run; the message says in what it differs."""
+    """A checkpoint cannot be written or read, or belongs to another run; the message names the difference."""
 
 
 class JournalError(InvoptError, ValueError):
-    """A file that is no journal, is of a newer version, is damaged or locked; or a run that it cannot keep."""
+    """A file is not a journal, or is newer, damaged or locked; or a run cannot be kept in it."""
 
 
 class JournalWarning(UserWarning):
-    """A journal or a checkpoint could not be written, or not in full: the result is not affected."""
+    """A journal or a checkpoint could not be written completely; the result is not affected."""
 
 
 class IdentityError(InvoptError, TypeError):
-    """Something that is to be kept in a file cannot be told from others by its content; the message says what."""
+    """A part of a run that is kept in a file cannot be identified by its content; the message names the part."""
 
 
 class SceneError(InvoptError, ValueError):
-    """A scene, a target picture or a declared parameter that does not fit; the message says which and why."""
+    """A scene, a target picture or a declared parameter does not fit; the message says which and why."""
 
 
 class UnknownNameError(InvoptError, ValueError):
-    """A name that is not registered; the message lists near ones."""
+    """A name is unknown; the message lists the nearest known names."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Sentence listing the names nearest to `name`, or the first ones of all if none is near."""
+    """Return a sentence with the names nearest to `name`, or with the first of all names if none is near."""
     known = sorted(known)
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=_NEAREST, cutoff=_SIMILARITY)
     if near:
         return f"did you mean {' or '.join(repr(k) for k in near)}?"
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return f"known: {', '.join(known[:_SHOWN])}{more}"
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return f"known: {', '.join(known[:_MOST_NAMES])}{more}"

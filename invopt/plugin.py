@@ -17,7 +17,7 @@ Problems
 Estimators
     `Estimator` returns an `Estimate`, with `Measurement` for sampled quantities and `Lowest` for the best sample; it
     evaluates through an `Evaluator`, whose prices are `JAC_COST` and `HESS_COST`, with seeds of a `SeedSource` under a
-    `SeedPolicy`. `Order` says what an estimate holds. `Schedule` and its classes, and `AdaptiveWidth`, are widths.
+    `SeedPolicy`. `Order` says what an estimate holds. `Schedule` and its classes, and `AdaptiveSigma`, set sigma.
 Optimizers
     `Optimizer` makes steps, with an `Oracle` for further evaluations, and ends with a `Status`. `AskingThread` runs a
     method of another library, which asks where ours are asked.
@@ -29,7 +29,8 @@ Names and runs
     that is open already.
 """
 
-from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.adaptive_sigma import AdaptiveSigma
+from invopt.core.adaptive_sigma import AdaptiveWidth as AdaptiveWidth
 from invopt.core.estimator import Estimate, Estimator, Lowest, Measurement, Order
 from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
 from invopt.core.formatting import shown
@@ -62,7 +63,7 @@ from invopt.core.validators import (
     require,
     with_fields,
 )
-from invopt.run.arguments import as_bounds, check_start, eighths
+from invopt.run.arguments.bounds import as_bounds, check_start, eighths
 from invopt.run.minimize import minimize_on
 
 __all__ = [
@@ -71,7 +72,7 @@ __all__ = [
     "HESS_COST",
     "JAC_COST",
     "PLAIN",
-    "AdaptiveWidth",
+    "AdaptiveSigma",
     "Adjoint",
     "AskingThread",
     "Capability",

@@ -58,7 +58,7 @@ class ResidualEstimator(Estimator):
             # One batch does not tell, and a tensor of n infinities would only cost memory.
             standard_error=torch.full((), math.inf, dtype=jac.dtype, device=jac.device).expand_as(jac),
             nfev=1,
-            facts=sides.facts,
+            metrics=sides.metrics,
         )
         return estimate, state + 1
 

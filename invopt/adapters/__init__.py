@@ -1,1 +1,1 @@
-"""The same run, called in other ways: from scipy, and as ask and tell."""
+"""Other ways to start a run: as a method of scipy, and by ask and tell."""

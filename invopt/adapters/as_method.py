@@ -1,17 +1,19 @@
-"""Our estimators and methods behind `scipy.optimize.minimize`."""
+"""Use estimators and methods through `scipy.optimize.minimize`."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from invopt.core.result import OptimizeResult
-from invopt.run.minimize import minimize
+from invopt.run.arguments.options import Options
+from invopt.run.minimize import minimize_with
 
 __all__ = ["as_method"]
 
-_ARGUMENTS = frozenset(inspect.signature(minimize).parameters)
+_ARGUMENTS = frozenset(attrs.fields_dict(Options))
 
 
 def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Callable[..., OptimizeResult]:
@@ -22,8 +24,8 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
     estimator, method
         As in `invopt.minimize`.
     **options
-        Further arguments of `invopt.minimize` (`rng`, `maxfev`, `x_scale`, ...); the ``options`` given to scipy
-        are added to these; its ``disp`` stands for `progress`, and scipy's ``tol`` for both `gtol` and `xtol`.
+        Further arguments of `invopt.minimize` (`rng`, `maxfev`, `x_scale`, ...). The ``options`` given to scipy are
+        added to these; ``disp`` stands for `progress`, and scipy's ``tol`` for both `gtol` and `xtol`.
 
     Returns
     -------
@@ -52,9 +54,8 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
         ours = options | {name: scipys.pop(name) for name in _ARGUMENTS & scipys.keys()}
         if "disp" not in scipys:
             ours.setdefault("progress", False)
-        # What remains are options that scipy has taken out of their dictionary.
-        return minimize(
-            fun,
+        # The rest are entries of scipy's `options`, which scipy passes by name.
+        given = Options(
             estimator=estimator,
             method=method,
             x0=x0,
@@ -64,5 +65,6 @@ def as_method(estimator: Any = None, method: Any = None, **options: Any) -> Call
             options=scipys,
             **ours,
         )
+        return minimize_with(fun, given)
 
     return custom

@@ -1,4 +1,4 @@
-"""The objective of a session, which hands points out to its owner, and what it hands out."""
+"""AskedObjective: passes points to the owner of a session. Request: the points."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["AskedObjective", "Request"]
 
 
 class Request(NamedTuple):
-    """Points that want evaluating.
+    """Points to evaluate.
 
     Attributes
     ----------
     x : ndarray, shape (k, n)
-        Points, inside the bounds, in the problem's own units. Behind a network (`problems.GreyBox`) each begins with
-        the number of the item that it is for, and goes on with a point of the inner problem.
+        Points, inside the bounds, in the problem's units. Behind a network (`problems.GreyBox`) each begins with the
+        number of its item and continues with a point of the inner problem.
     seed : ndarray of int64, shape (k,)
         Seed for the randomness of each evaluation; equal seeds mean common random numbers.
     ids : ndarray of int64, shape (k,)
         Number of each point, unique in the session: `Session.tell` takes single answers by it.
     kind : {"fun", "residuals"}
-        What is asked for: one value a point, or its residuals, as many at every point.
+        What to evaluate: one value for each point, or its residuals, the same number for every point.
     spp : int or None
-        Samples per pixel asked for, where a problem has them; None for its own.
+        Samples per pixel, if the problem renders; None for its own.
     """
 
     x: NDArray[np.float64]
@@ -45,16 +45,17 @@ class Request(NamedTuple):
 
 
 class AskedObjective(Objective):
-    """Hands points out to the session's owner instead of evaluating them."""
+    """Passes points to the owner of the session instead of evaluating them."""
 
     def __init__(self, thread: AskingThread) -> None:
         self._thread = thread
-        # Points asked for so far; of the last request: its first number, when it was made, whom to tell of answers.
+        # Number of points asked so far; first number of the last request.
         self.asked = self._first = 0
+        # Time of the last request, and where its answers are reported.
         self._began = 0.0
         self._arrived: Arrived | None = None
 
-    # One answer each, which a journal keeps as soon as it is told.
+    # One point for each chunk, so that a journal keeps every answer as soon as it is told.
     chunk_size = 1
     answers_all = False
 
@@ -77,7 +78,7 @@ class AskedObjective(Objective):
         ids = np.arange(self.asked, self.asked + len(x))
         self.asked += len(x)
         self._arrived, self._began, self._first = arrived, time.perf_counter(), int(ids[0])
-        # The owner's code, between an ask and a tell, has its own number of threads.
+        # The owner's code, between ask and tell, has its own number of threads.
         with own_threads():
             values = self._thread.ask(Request(x, seed, ids, kind, spp))
         assert isinstance(values, Tensor)
@@ -85,7 +86,7 @@ class AskedObjective(Objective):
             yield self._outcome(row)
 
     def told(self, number: int, answer: Tensor) -> None:
-        """Hand an answer on to the journal, in the owner's thread."""
+        """Pass an answer to the journal, in the owner's thread."""
         if self._arrived is not None:
             self._arrived(number - self._first, self._outcome(answer))
 
@@ -93,5 +94,5 @@ class AskedObjective(Objective):
         return Outcome(answer[None], None, time.perf_counter() - self._began, "owner")
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Not asked for by itself."""
-        raise TypeError("a session's points are evaluated by its owner")
+        """Not supported: `evaluate` asks the owner."""
+        raise TypeError("the owner of a session evaluates its points")

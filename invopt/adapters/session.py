@@ -22,6 +22,7 @@ from invopt.core.registry import find
 from invopt.core.result import OptimizeResult, Status
 from invopt.core.validators import as_flag, as_integer
 from invopt.exceptions import IdentityError, IncompatibleError
+from invopt.run.arguments.options import Options
 from invopt.run.loop import Loop
 from invopt.run.prepare import prepare
 from invopt.run.run import Run
@@ -29,26 +30,29 @@ from invopt.run.run import Run
 __all__ = ["Session"]
 
 _ALL: Any = object()
-# What an owner is not asked for.
+# Evaluations that an owner is not asked for.
 _DERIVED = Capability.JAC | Capability.HESS | Capability.SIDES
 
 
 class Session:
-    """The same loop as `minimize`, but the caller evaluates: ``ask``, evaluate, ``tell``, until ``done``.
+    """A run whose caller evaluates the points: ``ask``, evaluate, ``tell``, until ``done``.
+
+    Apart from that it is the same run as of `minimize`.
 
     Parameters
     ----------
     problem : Problem, str or None
-        What is minimised; its own objective is never opened. None where `x0` says enough.
+        What is minimised; its own objective is never opened. None if `x0` is description enough.
     estimator, method, **options
-        As in `minimize`; `workers` and `timeout` are refused, since the owner evaluates, and so are estimators that
-        need derivatives. An evaluation that failed is told as nan, whatever `failures` says. Without a problem,
-        ``residuals=True`` says that the owner hands in residuals.
+        As in `minimize`; `workers` and `timeout` are refused, because the owner evaluates, and so are estimators that
+        need derivatives. An evaluation that failed is told as nan, whatever `failures` says.
+    residuals : bool, optional
+        Without a problem: whether the owner hands in residuals; by default values.
 
     Notes
     -----
-    Answers may come all at once or one by one, in any order and from several threads. The run goes on once all points
-    of a request are answered. With a `journal`, every answer is kept as soon as it is told.
+    Answers may be told all at once or one by one, in any order and from several threads. The run continues when all
+    points of a request are answered. With a `journal`, every answer is kept as soon as it is told.
 
     Examples
     --------
@@ -60,7 +64,7 @@ class Session:
     >>> bool(abs(session.result.x).max() < 1e-2)
     True
 
-    One by one, of residuals:
+    Residuals, one point at a time:
 
     >>> with invopt.Session(x0=[2.0, 1.0], residuals=True, rng=0, maxfev=40) as session:
     ...     while not session.done:
@@ -71,26 +75,35 @@ class Session:
     [0.5, 0.25]
     """
 
-    def __init__(self, problem: Any = None, estimator: Any = None, method: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        problem: Any = None,
+        estimator: Any = None,
+        method: Any = None,
+        *,
+        residuals: bool | None = None,
+        **options: Any,
+    ) -> None:
+        for name in ("workers", "timeout"):
+            if options.pop(name, None) is not None:
+                raise TypeError(f"{name!r} has no effect in a Session: its owner evaluates, in parallel or not")
+        options.setdefault("progress", False)
+        given = Options(estimator=estimator, method=method, **options)
         if problem is None:
-            problem = _undescribed(options)
-        elif "residuals" in options:
+            problem = _undescribed(given, residuals)
+        elif residuals is not None:
             raise TypeError(
                 "'residuals' is for a Session without a problem: a problem has its own, Function(residuals=True)"
             )
-        for name in ("workers", "timeout"):
-            if options.pop(name, None) is not None:
-                raise TypeError(f"{name!r} means nothing to a Session: its owner evaluates, in parallel or not")
-        options.setdefault("progress", False)
-        run = prepare(problem, estimator, method, **options)
+        run = prepare(problem, given)
         _check_asked(run)
         self._lock = threading.RLock()
-        # What the run waits for, the answers that are there, and what of it is still to be answered.
+        # The points that the run waits for, the answers so far, and the points that are not answered yet.
         self._asked: Request | None = None
         self._answers: dict[int, NDArray[np.float64] | None] = {}
         self._request: Request | None = None
         self._m: int | None = None
-        # The thread must not hold the session, or one that is dropped would never be collected.
+        # The thread must not refer to the session, or an abandoned session would never be collected.
         loops: list[Loop] = []
         self._thread = AskingThread(lambda ask: _run(loops[0]))
         self._loop = Loop(run=run, objective=AskedObjective(self._thread))
@@ -102,7 +115,7 @@ class Session:
         self._asked = self._request = None
         self._answers.clear()
         self._asked = asked = self._thread.send(values)
-        # A copy, for what its owner does with it must not reach the run.
+        # A copy, because the owner may change its arrays.
         self._request = asked and asked._replace(x=asked.x.copy(), seed=asked.seed.copy(), ids=asked.ids.copy())
 
     @property
@@ -112,11 +125,11 @@ class Session:
 
     @property
     def result(self) -> OptimizeResult:
-        """The result, or what there is so far."""
+        """The result, or before the end the result so far."""
         return self._loop.result()
 
     def ask(self) -> Request:
-        """Points to evaluate: those not answered yet, the same ones until one is."""
+        """Return the points that are not answered yet; the same ones until one is answered."""
         request = self._request
         if request is None:
             raise RuntimeError(f"the session has ended: {self.result.message}")
@@ -129,12 +142,12 @@ class Session:
     def tell(self, number: int | np.integer[Any], value: ArrayLike | None, /) -> None: ...
 
     def tell(self, values: Any, value: Any = _ALL, /) -> None:
-        """Hand in what was asked for: ``tell(values)`` for all points of `ask`, ``tell(id, value)`` for one.
+        """Answer a request: ``tell(values)`` for all points of `ask`, ``tell(id, value)`` for one.
 
         Parameters
         ----------
         values : array_like, shape (k,) or (k, m)
-            Values, or residuals where `Request.kind` says so; nan, or None in a list, where an evaluation failed.
+            Values, or residuals if `Request.kind` says so; nan, or None in a list, for a failed evaluation.
         id : int
             One of `Request.ids`.
         value : float, array_like of shape (m,), or None
@@ -143,7 +156,7 @@ class Session:
         Raises
         ------
         TypeError, ValueError
-            For an id that is not waited for, and for what is no answer. Nothing of it counts, and the session goes on.
+            For an id that is not waited for, and for invalid answers. They have no effect, and the session continues.
         RuntimeError
             If the session has ended.
         """
@@ -164,7 +177,7 @@ class Session:
     def _refuse_callbacks(self) -> None:
         if self._thread.inside:
             raise RuntimeError(
-                "a callback cannot answer or close the session that calls it: raise StopIteration to end it"
+                "a callback cannot answer or close the session that calls it: raise StopIteration to end the run"
             )
 
     @property
@@ -174,7 +187,7 @@ class Session:
         return [number for number in asked if number not in self._answers]
 
     def _number(self, given: Any) -> int:
-        """An id that is waited for."""
+        """Return an id that is waited for, or raise."""
         number = as_integer("id", given)
         waiting = self._waiting
         if number not in waiting:
@@ -184,7 +197,7 @@ class Session:
         return number
 
     def _take(self, answers: dict[int, NDArray[np.float64] | None]) -> None:
-        """Keep answers; the run goes on once none is missing."""
+        """Store answers; the run continues when none is missing."""
         asked = self._asked
         assert asked is not None
         for number, answer in answers.items():
@@ -199,7 +212,7 @@ class Session:
             self._advance(self._joined(asked))
 
     def _joined(self, asked: Request) -> Tensor:
-        """All answers to a request, in its order; nan where an evaluation failed."""
+        """Return all answers to a request, in its order; nan for a failed evaluation."""
         shape = (self._m or 1,) if asked.kind == "residuals" else ()
         failed = np.full(shape, np.nan)
         rows = [self._answers[number] for number in asked.ids.tolist()]
@@ -212,7 +225,7 @@ class Session:
         return objective
 
     def close(self) -> None:
-        """End the run; harmless if it has ended."""
+        """End the run; has no effect if it has ended."""
         self._refuse_callbacks()
         with self._lock:
             if not self.done:
@@ -231,33 +244,33 @@ class Session:
 
 def _run(loop: Loop) -> OptimizeResult:
     problem = loop.run.problem
-    # Only while the loop works: the owner's code, between an ask and a tell, has its own threads.
+    # Only while the loop works: the owner's code, between ask and tell, has its own number of threads.
     with one_thread(renders=False, weights=has_weights(problem)):
         return loop.run_to_end()
 
 
-def _undescribed(options: dict[str, Any]) -> Any:
-    """A problem of which the start is known, and whether its owner hands in residuals."""
-    if options.get("x0") is None:
+def _undescribed(options: Options, residuals: bool | None) -> Any:
+    """Return a problem that has only a start; `residuals`: whether the owner tells residuals."""
+    if options.x0 is None:
         raise TypeError("'x0' is needed where 'problem' is None: Session(x0=[...])")
-    residuals = as_flag("residuals", options.pop("residuals", False))
-    kept = next((name for name in ("journal", "checkpoint") if options.get(name) is not None), None)
-    if kept is not None and options.get("identity") is None:
+    kept = next((name for name in ("journal", "checkpoint") if getattr(options, name) is not None), None)
+    if kept is not None and options.identity is None:
         raise IdentityError(
-            f"nothing tells a Session without a problem from others in its {kept!r}: give identity='...', a name that "
+            f"a Session without a problem cannot be identified in its {kept!r}: give identity='...', a name that "
             f"you change whenever what you evaluate changes"
         )
-    return find("problems", "function")(fun=_never, x0=options["x0"], residuals=residuals)
+    given = residuals is not None and as_flag("residuals", residuals)
+    return find("problems", "function")(fun=_never, x0=options.x0, residuals=given)
 
 
 def _check_asked(run: Run) -> None:
-    """Refuse estimators that ask for more than values."""
+    """Refuse estimators that need more than values or residuals."""
     if needed := run.estimator.needs & _DERIVED:
         raise IncompatibleError(
-            f"a Session asks its owner for values or residuals alone, and {type(run.estimator).__name__} needs "
-            f"{needed.name}: name another estimator, such as 'shared-samples' or 'finite-difference', or use minimize"
+            f"a Session asks its owner for values or residuals only, and {type(run.estimator).__name__} needs "
+            f"{needed.name}: choose another estimator, such as 'shared-samples' or 'finite-difference', or use minimize"
         )
 
 
 def _never(x: NDArray[np.float64]) -> float:
-    raise TypeError("a session's points are evaluated by its owner")
+    raise TypeError("the owner of a session evaluates its points")

@@ -1,4 +1,4 @@
-"""What a session is told: numbers, checked before they count for anything."""
+"""Check answers that a session is told before they are used."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Array = NDArray[np.float64]
 
 
 def as_answer(name: str, value: Any, *, residuals: bool, m: int | None) -> Array | None:
-    """One answer as an array, of shape () or (m,); None where the evaluation failed.
+    """Return one answer as an array, of shape () or (m,); None if the evaluation failed.
 
     Parameters
     ----------
     name : str
-        What messages call it.
+        Its name in messages.
     value : float, array_like or None
-        A number, or the residuals; None, or nan, where the evaluation failed.
+        A number or the residuals; None or nan if the evaluation failed.
     residuals : bool
         Whether residuals were asked for.
     m : int or None
-        How many there are, once known.
+        Number of residuals, once known.
     """
     if value is None:
         return None
@@ -44,7 +44,7 @@ def as_answer(name: str, value: Any, *, residuals: bool, m: int | None) -> Array
 
 
 def as_answers(values: Any, k: int, *, residuals: bool, m: int | None) -> list[Array | None]:
-    """Answers to `k` points as a list of arrays; None where an evaluation failed."""
+    """Return answers for `k` points as a list of arrays; None for a failed evaluation."""
     if isinstance(values, np.ma.MaskedArray) and has_masked(values):
         raise ValueError("'values' must have no masked elements: None or nan stands for a failed evaluation")
     rows = list(values) if isinstance(values, list | tuple) else _as_rows(values, k, residuals, m)
@@ -74,9 +74,9 @@ def _shape(k: int, residuals: bool, m: int | None) -> str:
 
 def _hint(array: Array, residuals: bool, rows: int = 0) -> str:
     if residuals and array.ndim == rows:
-        return "; `request.kind` is 'residuals': hand in the residuals, not their mean square"
+        return "; `request.kind` is 'residuals': tell the residuals, not their mean square"
     if not residuals and array.ndim == rows + 1:
-        return "; `request.kind` is 'fun': hand in one value a point; for residuals give the problem residuals=True"
+        return "; `request.kind` is 'fun': tell one value for each point; for residuals give the problem residuals=True"
     return ""
 
 
@@ -92,5 +92,5 @@ def _as_array(name: str, value: Any) -> Array:
     if raw.dtype.kind not in "biuf":
         raise TypeError(f"'{name}' must be real numbers, got {type(value).__name__} of dtype {raw.dtype}")
     with np.errstate(over="ignore"):
-        # What is too large for a float is inf.
+        # A number too large for a float becomes inf.
         return raw.astype(np.float64)

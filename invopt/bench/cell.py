@@ -19,7 +19,8 @@ from invopt.core.result import OptimizeResult, Status
 from invopt.core.validators import integer, real
 from invopt.exceptions import InvoptError
 from invopt.network.chain_rule import chained
-from invopt.run.arguments import check_pairing
+from invopt.run.arguments.options import Options
+from invopt.run.arguments.pairing import check_pairing
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 
@@ -183,10 +184,9 @@ def _run(
     counted = CountedObjective(objective, problem.samples)
     estimator, method = make_parts(cell.method, problem, x0)
     trace = _Trace(problem, by_value=method.requires == Order.FUN)
-    run = prepare(
-        problem,
-        estimator,
-        method,
+    options = Options(
+        estimator=estimator,
+        method=method,
         x0=x0,
         # Another generator than the start's: a run must not know how its start was drawn.
         rng=np.random.default_rng([cell.seed, 1]),
@@ -197,7 +197,7 @@ def _run(
         callback=trace,
         progress=False,
     )
-    result = run_loop(run, counted)
+    result = run_loop(prepare(problem, options), counted)
     trace.end()
     _check(cell, result, counted.count, trace, x0)
     arrays = _arrays(trace, ImageError(problem, objective))

@@ -1,1 +1,1 @@
-"""What is asked and what comes of it: problems, estimators, methods, and what they are made of."""
+"""Core: the base classes of problems, estimators and methods, and what they share."""

@@ -1,4 +1,4 @@
-"""Estimator: how derivatives are estimated. Estimate: what one call of it found, with its uncertainty and cost."""
+"""Estimator: estimates derivatives from evaluations. Estimate: the result, with its uncertainty and cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ __all__ = ["Estimate", "Estimator", "Lowest", "Measurement", "Order", "Point"]
 
 
 class Order(enum.Flag):
-    """What an estimator provides and an optimizer requires."""
+    """Quantities that an estimate holds: an estimator provides some, an optimizer requires some.
+
+    They are named after the order of derivative: FUN, the value; JAC, the gradient; HESS, the whole Hessian; HESSP,
+    products of the Hessian with vectors, without the whole of it.
+    """
 
     FUN = enum.auto()
     JAC = enum.auto()
@@ -32,14 +36,16 @@ class Order(enum.Flag):
 
 
 class Measurement:
-    """A sampled quantity and the standard error of each of its components, the latter computed when asked for.
+    """A sampled quantity and the standard error of each component.
+
+    The standard error may be computed only when it is asked for.
 
     Parameters
     ----------
     value : Tensor
         The estimate.
     error : callable or Tensor
-        Its standard error, of the same shape, or what computes it.
+        Its standard error, of the same shape, or a function that computes it.
     """
 
     __slots__ = ("_error", "value")
@@ -50,16 +56,23 @@ class Measurement:
 
     @property
     def standard_error(self) -> Tensor:
-        """Standard error of each component: 0 if deterministic, inf if there were too few samples to tell."""
+        """Standard error of each component: 0 if deterministic, inf if there are too few samples to estimate it."""
         if callable(self._error):
             self._error = self._error()
         return self._error
 
 
 class Lowest(NamedTuple):
-    """The lowest value that an estimator has sampled, and where, inside the bounds.
+    """The lowest value that an estimator has sampled, inside the bounds.
 
-    `promised` gives the value, not smoothed, that the estimator's model expects after a step of shape (n,).
+    Attributes
+    ----------
+    x : Tensor, shape (n,)
+        The point.
+    fun : float
+        The value there.
+    promised : callable
+        ``promised(step)``: the value, not smoothed, that the estimator's model predicts after a step of shape (n,).
     """
 
     x: Tensor
@@ -69,17 +82,17 @@ class Lowest(NamedTuple):
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Estimate:
-    """What one call of an estimator found at `x`.
+    """Result of one call of an estimator at `x`.
 
     All quantities are in units of the problem's `x_scale`. A standard error is 0 for a deterministic estimator and
-    inf where there were too few samples to tell.
+    inf where there are too few samples to estimate it.
 
     Parameters
     ----------
     x : Tensor, shape (n,)
-        Where.
+        The point.
     fun : float
-        Value at `x`, or the estimate of its smoothed value.
+        Value at `x`, or an estimate of the smoothed value there.
     fun_standard_error : float, default 0
         Standard error of `fun`.
     jac : Tensor, shape (n,), optional
@@ -93,23 +106,23 @@ class Estimate:
     nfev : int
         Evaluations spent before this record was returned.
     sigma : float, default 0
-        Smoothing width, in units of `x_scale`; 0 where nothing is smoothed.
+        Standard deviation of the smoothing kernel, in units of `x_scale`; 0 where nothing is smoothed.
     spread : float, default nan
         Standard deviation of the sampled values: 0 on a plateau; nan where nothing was sampled.
     blind : bool, default False
-        Whether the gradient says nothing of a minimum: it is exactly zero for lack of anything to see, or not reliable.
+        Whether a small gradient does not indicate a minimum: no sample depends on `x`, or the gradient is unreliable.
     note : str, default ""
-        What a reader of the result should know about this estimate; empty if nothing.
+        A sentence about this estimate for the message of the result; empty for none.
     partial : bool, default False
-        Whether it is of a part of the objective only, a minibatch; `fun` then says little about other estimates' `fun`.
+        Whether only a part of the objective was estimated, a minibatch; `fun` of two estimates is then not comparable.
     unit : callable, optional
-        ``unit() -> float``, the length of a step that is worth one `sigma`, where x is not what is smoothed.
-    facts : mapping of str to float, default {}
-        What else the progress shows, by name.
+        ``unit() -> float``, the length of a step that corresponds to one `sigma`, where x itself is not smoothed.
+    metrics : mapping of str to float, default {}
+        Further numbers for the progress bar, by name.
     lowest : Lowest, optional
         The lowest sample remembered; a method may prefer it to a step that promises less.
     x_standard_error : Tensor, shape (n,), optional
-        Standard error of each parameter, `x` being taken for the answer.
+        Standard error of each parameter, if `x` is the answer.
     status : Status, default "RUNNING"
         The estimator's own verdict; anything but RUNNING ends the run.
     """
@@ -128,7 +141,7 @@ class Estimate:
     note: str = ""
     partial: bool = False
     unit: Callable[[], float] | None = field(default=None, repr=False)
-    facts: Mapping[str, float] = field(factory=dict)
+    metrics: Mapping[str, float] = field(factory=dict)
     lowest: Lowest | None = None
     x_standard_error: Tensor | None = None
     status: Status = Status.RUNNING
@@ -158,7 +171,7 @@ class Estimate:
         if self.product is not None:
             return self.product(p)
         hessian = self._hessian
-        # Elements of a row are taken as independent: exact where each was sampled on its own.
+        # Elements of a row are assumed independent, which is exact where each was sampled separately.
         return Measurement(hessian.value @ p, lambda: torch.sqrt(hessian.standard_error.square() @ p.square()))
 
 
@@ -171,7 +184,7 @@ class Point(NamedTuple):
 
 @frozen(kw_only=True)
 class Estimator(abc.ABC):
-    """Frozen configuration of a derivative estimator; what it remembers lives in a state object.
+    """Frozen configuration of a derivative estimator; whatever changes lives in a state object.
 
     Parameters
     ----------
@@ -181,20 +194,21 @@ class Estimator(abc.ABC):
     Attributes
     ----------
     provides : Order
-        What an estimate holds.
+        Quantities that an estimate holds.
     needs : Capability
-        What is asked of the objective.
+        What the objective must offer.
+    comparable : bool
+        Whether `fun` at two points may be compared; if not, the answer of a run is its last point.
     unbiased : bool
-        Whether the derivatives of a quadratic are right in the mean, however few the samples; else they only converge.
+        Whether the derivatives of a quadratic are unbiased for any number of samples; otherwise they are consistent.
     proxy : bool
         Whether `jac` is the gradient of another function with the same minimum.
     endless : bool
-        Whether estimates may cost no evaluation for ever, so that `maxfev` alone ends no run.
+        Whether any number of estimates may cost no evaluation, so that `maxfev` alone does not end a run.
     """
 
     provides: ClassVar[Order]
     needs: ClassVar[Capability] = Capability.FUN
-    # Whether `fun` at two points may be compared; if not, the answer of a run is its last point.
     comparable: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
     proxy: ClassVar[bool] = False
@@ -203,11 +217,11 @@ class Estimator(abc.ABC):
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 
     def provided(self, problem: Problem) -> Order:
-        """What an estimate of a problem holds: `provides`, unless it depends on the problem."""
+        """Quantities that an estimate of a problem holds: `provides`, unless they depend on the problem."""
         return self.provides
 
     def why_not(self, problem: Problem) -> str:
-        """Why it does not serve a problem that has what it needs, and what does; empty if it does."""
+        """Why this estimator cannot work on a problem that offers what it needs, and which can; empty if it can."""
         return ""
 
     @abc.abstractmethod
@@ -219,21 +233,21 @@ class Estimator(abc.ABC):
         """Estimate at `x` of shape (n,), and the next state."""
 
     def recognises(self, state: Any) -> bool:
-        """Whether a state from a checkpoint, of the form of a fresh one, is one that it could have had."""
+        """Whether a state from a checkpoint, which has the form of a new one, has valid values."""
         return True
 
     @abc.abstractmethod
     def cost(self, n: int) -> int:
-        """Evaluations that one estimate of `fun` and `jac` spends."""
+        """Evaluations of one estimate of `fun` and `jac`."""
 
     def next_cost(self, n: int, state: Any) -> int:
-        """Evaluations that the next estimate spends, at most."""
+        """Most evaluations that the next estimate may spend."""
         return self.cost(n)
 
     def hess_cost(self, n: int) -> int:
-        """Evaluations that the Hessian spends on top, once, on first use."""
+        """Further evaluations of the Hessian, spent once, on first use."""
         return 0
 
     def hessp_cost(self, n: int) -> int:
-        """Evaluations that each Hessian-vector product spends on top."""
+        """Further evaluations of each Hessian-vector product."""
         return 0

@@ -1,4 +1,4 @@
-"""Values as messages show them, whatever they are."""
+"""Format values of any type for messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["digits", "shown"]
 
 
 def shown(value: object) -> str:
-    """``repr(value)``, or what it is where it has none: a huge integer, a list too deep, a class whose own fails."""
+    """Return ``repr(value)``, or a description where that fails: a huge integer, a deep list, a broken class."""
     try:
         return repr(value)
     except Exception:  # noqa: BLE001 - whatever a class of the user's raises
@@ -18,5 +18,5 @@ def shown(value: object) -> str:
 
 
 def digits(value: int) -> int:
-    """Decimal digits of an integer that may be too long to be printed, to within one."""
+    """Number of decimal digits of an integer that may be too long to print; exact to within one."""
     return int(abs(value).bit_length() * math.log10(2)) + 1

@@ -1,4 +1,4 @@
-"""Objective: the live side of a problem, what it can be asked for, and the one way to ask for evaluations."""
+"""Objective: the open, live side of a problem, and the one way to ask it for evaluations."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ __all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "ask"]
 
 
 class Capability(enum.Flag):
-    """What an objective can be asked for.
+    """What an objective offers: a problem provides some, an estimator needs some.
 
-    TARGET: its target can be exchanged. CHAIN: it is a black box behind a differentiable one, see `Problem.chain`.
+    FUN: values. RESIDUALS: vectors whose mean square is the value. JAC and HESS: derivatives of its own, exact or the
+    renderer's. CHAIN: it is a black box behind a differentiable network, see `Problem.chain`. SIDES: both sides of a
+    residual equation, see `Sides`. TARGET: its target can be replaced.
     """
 
     FUN = enum.auto()
@@ -40,13 +42,13 @@ class Capability(enum.Flag):
 
 @frozen
 class Adjoint:
-    """How a renderer differentiates: its integrator, and the longest light path whose derivative is taken.
+    """How a renderer differentiates: its integrator, and the longest light path that is differentiated.
 
     Attributes
     ----------
     integrator : {"prb", "prb_projective"}
     max_depth : int or None
-        None for that of the scene's own integrator.
+        None for the depth of the scene's own integrator.
     """
 
     integrator: str = "prb"
@@ -64,15 +66,16 @@ class Objective(abc.ABC):
     Attributes
     ----------
     chunk_size : int or None
-        Rows it is handed at once: 1 for a renderer (so that a time limit or Ctrl-C takes effect between renders),
-        None for a default. A fixed number, whatever the number of workers, for the bits of a result may depend on it.
+        Rows of one call: 1 for a renderer (so that a time limit or Ctrl-C takes effect between renders), None for a
+        default. It must not depend on the number of workers, because the bits of a result may depend on it.
     reference : ndarray, shape (h, w) or (h, w, 3), or None
-        The target picture, linear, where pictures are what is compared.
+        The target picture, linear, where pictures are compared.
+    answers_all : bool
+        Whether it offers all that its problem provides; a session's owner offers what the estimator needs.
     """
 
     chunk_size: int | None = None
     reference: NDArray[Any] | None = None
-    # Whether it answers whatever its problem provides; a session's owner answers what the estimator asks for.
     answers_all: bool = True
 
     @abc.abstractmethod
@@ -86,7 +89,7 @@ class Objective(abc.ABC):
         seed : ndarray of int64, shape (k,)
             Seed of each row's own randomness, below 2**31. Equal seeds mean common random numbers.
         spp : int, optional
-            Samples per pixel, where that means something; None for the problem's own.
+            Samples per pixel of a renderer; None for the problem's own.
 
         Returns
         -------
@@ -104,7 +107,7 @@ class Objective(abc.ABC):
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
-        """Value and derivative at `x` of shape (n,) in one go; needs the JAC capability.
+        """Value and derivative at `x` of shape (n,) in one call; needs the JAC capability.
 
         Parameters
         ----------
@@ -115,7 +118,7 @@ class Objective(abc.ABC):
         spp : int, optional
             Samples per pixel.
         adjoint : Adjoint
-            What a renderer differentiates with; others have no choice.
+            How a renderer differentiates; other objectives ignore it.
         """
         value = self.fun(x[None], seed=np.array([seed]), spp=spp)
         return float(value[0]), self.jac(x, seed=seed)
@@ -135,27 +138,27 @@ class Objective(abc.ABC):
         Parameters
         ----------
         name : str
-            Method to ask: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``; behind a chain with ``"item_"``
-            in front.
+            Method to call: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``; behind a chain with the prefix
+            ``"item_"``.
         chunks : sequence of Chunk
             Points and seeds.
         spp : int, optional
             Samples per pixel.
         limits : Limits
-            Until when, and how long.
+            Deadline and time limit.
         adjoint : Adjoint
-            What a renderer differentiates with.
+            How a renderer differentiates.
         arrived : callable, optional
             ``arrived(i, outcome)`` as soon as chunk i is finished and before it is yielded: in any order, and where
-            workers evaluate, in any thread, but never twice at a time. Not called for what is still under way when the
-            iterator is closed.
+            workers evaluate, in any thread, but never two calls at a time. Not called for evaluations that are not
+            finished when the iterator is closed.
 
         Yields
         ------
         Outcome or None
             In the order of the chunks, ``values`` of shape (k,), (k, m), (k, 1 + n) for values beside derivatives, or
-            (k, n n). None, or none any more, for chunks not finished before the deadline. An exception here is none of
-            the evaluation's: the workers are gone, say.
+            (k, n n). None, or the end of the iterator, for chunks not finished before the deadline. An exception raised
+            here does not come from an evaluation: the workers are gone, for example.
         """
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
@@ -167,9 +170,9 @@ class Objective(abc.ABC):
         x : Tensor, shape (n,)
             Weights.
         seed : int
-            Seed of the points and of everything else that is drawn.
+            Seed of the points and of all other random draws.
         step : int
-            Estimates made before, for what depends on the progress of a run.
+            Number of earlier estimates, for parts that depend on the progress of a run.
         differentiate_right : bool
             Whether the right side keeps its graph.
         """
@@ -177,7 +180,7 @@ class Objective(abc.ABC):
 
     @property
     def blind_spots(self) -> str:
-        """What the derivative is known to leave out, as a sentence; empty if nothing."""
+        """Known omissions of the derivative, as a sentence; empty if there are none."""
         return ""
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
@@ -185,19 +188,19 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no exact Hessian")
 
     def set_target(self, target: NDArray[Any]) -> None:
-        """Compare with another target from now on; needs the TARGET capability."""
-        raise TypeError(f"{type(self).__name__} has no target that can be exchanged")
+        """Replace the target; needs the TARGET capability."""
+        raise TypeError(f"{type(self).__name__} has no target that can be replaced")
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
         """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
         return None
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
-        """Write what else is worth a file at `x` of shape (n,) into a folder; returns the files."""
+        """Write further files for `x` of shape (n,) into a folder; returns their paths."""
         return []
 
     def close(self) -> None:
-        """Release what is held; called once, at the end of a run, whatever its end."""
+        """Release all resources; called once, at the end of a run, also after an error."""
         return
 
     def __enter__(self) -> Self:
@@ -210,7 +213,7 @@ class Objective(abc.ABC):
 
 
 def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
-    """What method `name` says to the points of a chunk; a value and its derivative in a row."""
+    """Call method `name` for the points of a chunk; a value and its derivative form one row."""
     method = getattr(objective, name)
     if name.endswith("hess"):
         rows = zip(chunk.rows, chunk.seeds.tolist(), strict=True)

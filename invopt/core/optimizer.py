@@ -1,4 +1,4 @@
-"""Optimizer: how estimates become steps. Oracle: what lets a step spend evaluations of its own."""
+"""Optimizer: makes steps from estimates. Oracle: gives a step further evaluations."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["Optimizer", "Oracle"]
 
 
 class Oracle:
-    """What a step may ask for beyond the estimate it is given; everything is counted like any evaluation.
+    """Further estimates and values for a step; all of them are counted.
 
     Parameters
     ----------
     evaluator : Evaluator
         Where evaluations are spent.
     estimate : callable
-        ``estimate(x) -> Estimate`` with the run's estimator at its present width.
+        ``estimate(x) -> Estimate`` with the run's estimator at its present sigma.
     rng : Generator
         The run's rng.
     repeat : callable, optional
-        The same as `estimate`, with the random numbers of the estimate that the step is given.
+        The same as `estimate`, with the random numbers of the estimate that was passed to the step.
     seeds : SeedPolicy, default "per_pair"
-        The estimator's, which holds for the values of the step too.
+        Policy of the estimator, which holds for the values of the step too.
     """
 
     def __init__(
@@ -65,21 +65,21 @@ class Oracle:
     def repeat(self, x: Tensor) -> Estimate:
         """Estimate at another point with the same perturbations and seeds, and the same minibatch.
 
-        The noise of the two then cancels in their difference, as far as it can.
+        Noise that both estimates share then cancels in their difference.
         """
         return self._repeat(self.project(x))
 
     def known(self, x: Tensor) -> Estimate | None:
-        """The last estimate, if it was at `x` and would come out the same again: a line search's, at its end."""
+        """Return the last estimate if it was at `x` and is deterministic, as at the end of a line search; else None."""
         last = self._last
         if last is None or last.sigma > 0.0 or last.partial:
             return None
         return last if torch.equal(last.x, x) else None
 
     def fun(self, x: Tensor) -> Tensor:
-        """Values of shape (k,) at the rows of `x`; of a failed evaluation inf.
+        """Values of shape (k,) at the rows of `x`; inf for a failed evaluation.
 
-        All of a step have one seed, unless the policy of seeds says otherwise.
+        All values of a step share one seed, unless the seed policy says otherwise.
         """
         try:
             values = self._evaluator.fun(x, seed=self._seeds.compare(x.shape[0]), keep_inf=True)
@@ -96,31 +96,32 @@ class Oracle:
         return self._evaluator.project(x)
 
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
-        """Gradient without the components that only push against an active bound."""
+        """Gradient with zeros in the components that point out of an active bound."""
         return self._evaluator.projected_gradient(x, jac)
 
 
 @frozen(kw_only=True)
 class Optimizer(abc.ABC):
-    """Frozen configuration of a method; what changes lives in its state object.
+    """Frozen configuration of a method; whatever changes lives in its state object.
 
-    A step never prints, times, counts or seeds, and never modifies what it is given. All lengths are in units of the
+    A step never prints, times, counts or seeds, and never modifies its arguments. All lengths are in units of the
     problem's `x_scale`.
 
     Attributes
     ----------
     requires : Order
-        What it needs of an estimate.
+        Quantities that an estimate must hold.
     noise_aware : bool
-        Whether its own rule to end holds for noisy values; otherwise such an end is no success under noise.
+        Whether its own stopping rule is valid for noisy values; otherwise such an end is not a success under noise.
+    stands_for : tuple of str
+        Further names of it in `minimize`, each of which is passed to it as its first argument.
+    calls_back_with_state : bool
+        Whether callbacks may take the point and the result, as those of one of scipy's methods do.
     """
 
     requires: ClassVar[Order] = Order.JAC
-    # Whether its own rule to end holds for noisy values.
     noise_aware: ClassVar[bool] = False
-    # Names by which `minimize` knows it too, each of which is its first argument.
     stands_for: ClassVar[tuple[str, ...]] = ()
-    # Whether callbacks may take the point and the result, as those of one of scipy's methods do.
     calls_back_with_state: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -128,17 +129,17 @@ class Optimizer(abc.ABC):
         """State before the first step."""
 
     def recognises(self, state: Any, x0: Tensor) -> bool:
-        """Whether a state from a checkpoint, of the form of a fresh one, is one that it could have had."""
+        """Whether a state from a checkpoint, which has the form of a new one, has valid values."""
         return True
 
     @abc.abstractmethod
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """Next point of shape (n,) and next state, from the estimate at `x`."""
+        """Return the next point of shape (n,) and the next state, from the estimate at `x`."""
 
     def status(self, state: Any) -> Status:
-        """Verdict of the method itself after a step; RUNNING unless it has a rule of its own."""
+        """Status by the method's own stopping rule after a step; RUNNING unless it has one."""
         return Status.RUNNING
 
     def close(self, state: Any) -> None:
-        """Release what the state holds; called once, at the end of a run."""
+        """Release resources of the state; called once, at the end of a run."""
         return

@@ -1,4 +1,4 @@
-"""What is asked of an objective, a chunk of points at a time, and what comes of it."""
+"""Chunks of points that an objective evaluates, limits on time, and the outcome of each chunk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["UNLIMITED", "Arrived", "Chunk", "Limits", "Outcome", "in_order"]
 
 
 class Chunk(NamedTuple):
-    """Points that an objective is handed at once.
+    """Points of one call of an objective.
 
     Attributes
     ----------
@@ -34,14 +34,14 @@ class Chunk(NamedTuple):
 
 @frozen(kw_only=True)
 class Limits:
-    """Until when evaluations may begin and how long each may take.
+    """Deadline of evaluations, and the time that each may take.
 
     Attributes
     ----------
     deadline : float
-        On the clock of `time.perf_counter`. No chunk is begun after it, and workers end those at work.
+        On the clock of `time.perf_counter`. No chunk begins after it, and workers end chunks that are not finished.
     timeout : float
-        Seconds that a chunk may take in a worker; in this process nothing can end it.
+        Seconds that a chunk may take in a worker; in this process an evaluation cannot be ended.
     """
 
     deadline: float = math.inf
@@ -53,18 +53,18 @@ UNLIMITED = Limits()
 
 @frozen(eq=False)
 class Outcome:
-    """What came of a chunk.
+    """Result of evaluating a chunk.
 
     Attributes
     ----------
     values : Tensor, shape (k,) or (k, m), or None
         Values, residuals, or values beside derivatives; None if the evaluation failed.
     failure : Exception or None
-        What it raised, or that it took too long; from a worker with the traceback there as a note.
+        The exception raised, or a timeout; from a worker, its traceback there is a note of the exception.
     seconds : float
-        What the chunk took where it was evaluated.
+        Duration of the chunk where it was evaluated.
     worker : str
-        Host and process where that was; empty for this process.
+        Host and process that evaluated it; empty for this process.
     """
 
     values: Tensor | None
@@ -79,7 +79,23 @@ Arrived: TypeAlias = Callable[[int, Outcome], None]
 def in_order(
     ask: Callable[[Chunk], Tensor], chunks: Sequence[Chunk], limits: Limits, arrived: Arrived | None
 ) -> Generator[Outcome | None]:
-    """Outcomes of `ask` for one chunk after the other, in this process; none of those past the deadline."""
+    """Evaluate chunks in order in this process, until the deadline.
+
+    Parameters
+    ----------
+    ask : callable
+        ``ask(chunk) -> Tensor``.
+    chunks : sequence of Chunk
+        Points and seeds.
+    limits : Limits
+        No chunk begins after the deadline.
+    arrived : callable or None
+        ``arrived(i, outcome)`` before the outcome of chunk i is yielded.
+
+    Yields
+    ------
+    Outcome
+    """
     for i, chunk in enumerate(chunks):
         began = time.perf_counter()
         if began >= limits.deadline:
@@ -88,7 +104,7 @@ def in_order(
         try:
             with own_threads():
                 values = ask(chunk)
-        except Exception as error:  # noqa: BLE001 - what it means is for the caller to say
+        except Exception as error:  # noqa: BLE001 - the caller decides what it means
             failure = error
         outcome = Outcome(values, failure, time.perf_counter() - began)
         if arrived is not None:

@@ -1,4 +1,4 @@
-"""Problem: what is minimised, as a frozen description. Chain: the network in front of a black box, where it has one."""
+"""Problem: frozen description of what is minimised. Chain: a network in front of a black box."""
 
 from __future__ import annotations
 
@@ -24,24 +24,28 @@ __all__ = ["Chain", "Link", "Problem", "has_weights"]
 class Problem(abc.ABC):
     """Frozen description of what is minimised: small, picklable, without a live scene.
 
-    A subclass gives `x0` and `open`; everything else has a default. `x_scale` is a typical size of change in each
-    parameter: sigma, trust radii, learning rates and step tolerances are all in these units.
+    A subclass defines `x0` and `open`; everything else has a default. `x_scale` is a typical size of change in each
+    parameter: sigma, trust radii, learning rates and step tolerances are in these units.
 
     Attributes
     ----------
     provides : Capability
-        What its objective can be asked for.
+        What its objective offers.
     runtime : Runtime
-        What its evaluations need of the processes in which they happen: nothing, or `invopt.rendering.RENDERER`.
+        Requirements on the processes that evaluate it: none by default; `invopt.rendering.RENDERER` if it renders.
+    sparse : bool
+        Whether each residual depends on few of many parameters, as a pixel depends on texels.
+    default_estimator : str or None
+        Name of the default estimator; None leaves it to general rules.
+    default_maxfev : int
+        Default budget of evaluations of the command line and of benchmarks.
     """
 
     provides: ClassVar[Capability] = Capability.FUN
     runtime: ClassVar[Runtime] = PLAIN
-    # Whether each residual depends on few of many parameters, as a pixel does on texels.
     sparse: ClassVar[bool] = False
-    # Name of the estimator that serves it best where none is asked for; None leaves it to general rules.
     default_estimator: ClassVar[str | None] = None
-    # Evaluations that suit a run of it where no number is asked for.
+    # The largest budget of the tasks in tests/benchmarks/auto.py but BOX10's.
     default_maxfev: ClassVar[int] = 400
 
     @property
@@ -51,7 +55,7 @@ class Problem(abc.ABC):
 
     @property
     def renders(self) -> bool:
-        """Whether its objective has a process to itself while it evaluates, as a renderer must."""
+        """Whether only one thread of a process may evaluate it, as a renderer requires."""
         return self.runtime.exclusive
 
     @property
@@ -61,7 +65,7 @@ class Problem(abc.ABC):
 
     @property
     def bounds(self) -> Bounds | None:
-        """Box that points never leave, or None."""
+        """Box that no point leaves, or None."""
         return None
 
     @property
@@ -81,25 +85,25 @@ class Problem(abc.ABC):
 
     @property
     def sigma(self) -> float:
-        """Smoothing width to start with, in units of `x_scale`: wide enough to bridge the plateaus."""
+        """First sigma of the smoothing kernel, in units of `x_scale`: large enough to bridge the plateaus."""
         return 1.0
 
     def identity_content(self) -> dict[str, Any]:
-        """What tells this problem from others, by part: values for `invopt.core.identity.digest`, start left out.
+        """Content that identifies this problem, by part, without the start: values for `invopt.core.identity.digest`.
 
-        By default the class, of which the code counts unless it is of an installed package, and all fields.
+        By default all fields and the class; the code of a class counts unless an installed package defines it.
         """
         held = vars(self) if not attrs.has(type(self)) else attrs.asdict(self, recurse=False)
         return {"problem": [type(self), {name: value for name, value in held.items() if name.lstrip("_") != "x0"}]}
 
     @property
     def default_method(self) -> Any:
-        """Method that serves it best, or its name, where that is not simply what fits the estimator; or None."""
+        """Default method or its name; None for the default of the estimator."""
         return None
 
     @property
     def samples(self) -> int | None:
-        """Samples per pixel of an evaluation; None where that means nothing."""
+        """Samples per pixel of an evaluation; None if it does not render."""
         return None
 
     @property
@@ -113,11 +117,11 @@ class Problem(abc.ABC):
         return None
 
     def why_not(self, missing: Capability) -> str:
-        """Why it does not provide something, and what to do about it; empty if there is nothing to say."""
+        """Why this problem does not provide something, and what to do; empty if unknown."""
         return ""
 
     def parameter_error(self, x: NDArray[np.float64]) -> float:
-        """Mean squared distance of `x` from `x_opt`, modulo the periods; nan where no answer is known."""
+        """Mean squared distance of `x` from `x_opt`, modulo the periods; nan if no answer is known."""
         if self.x_opt is None:
             return float("nan")
         return float(np.mean(self.wrap(np.asarray(x) - self.x_opt) ** 2))
@@ -130,11 +134,11 @@ class Problem(abc.ABC):
         return wrapped
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in the units people think in; a float, or an array where several belong together."""
+        """Values at `x` by name, in customary units; a float, or an array for several that belong together."""
         return {name: float(value) for name, value in zip(self.names, x, strict=True)}
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Parameters by name, in the units people think in."""
+        """Parameters at `x` by name, as texts in customary units."""
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
@@ -142,16 +146,16 @@ class Problem(abc.ABC):
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """A point as the loop works on it: float64 on the CPU, unless it is a network's weights."""
+        """Return a point as the loop uses it: float64 on the CPU, unless it is a network's weights."""
         return torch.from_numpy(x)
 
     def prepare(self) -> None:
-        """Make what all processes share, such as pictures on disk; called once, before anything is opened."""
+        """Create files that all processes share, such as pictures; called once, before an objective is opened."""
         return
 
     def chain(self) -> Chain:
-        """The differentiable part in front of the black box; needs the CHAIN capability."""
-        raise TypeError(f"{type(self).__name__} is no chain")
+        """Return the network in front of the black box; needs the CHAIN capability."""
+        raise TypeError(f"{type(self).__name__} has no network in front of a black box")
 
     @abc.abstractmethod
     def open(self) -> Objective:
@@ -159,7 +163,7 @@ class Problem(abc.ABC):
 
 
 class Link(NamedTuple):
-    """A network at some weights w, of shape (N,), on b inputs, and its derivatives there.
+    """Outputs of a network with weights w of shape (N,) for b inputs, and its derivatives there.
 
     Attributes
     ----------
@@ -177,20 +181,20 @@ class Link(NamedTuple):
 
 
 class Chain(abc.ABC):
-    """The differentiable part of a problem with the CHAIN capability: weights w to points x of an inner problem.
+    """Network of a problem with the CHAIN capability: maps weights w to points x of an inner problem.
 
     The objective that such a problem opens has methods ``item_fun``, ``item_residuals``, ``item_value_and_jac`` and
-    ``item_hess``. They are those of an ordinary objective, but for points that begin with the number of an item and go
-    on with x.
+    ``item_hess``. They are those of an ordinary objective, except that each point begins with the number of an item and
+    continues with x.
 
     Attributes
     ----------
     inner : Problem
-        What the black box is; its scales, bounds and sigma are those of x.
+        Problem of the black box; its scales, bounds and sigma are those of x.
     n_items : int
-        Inputs there are.
+        Number of inputs.
     batch_size : int
-        Inputs an estimate takes, at most `n_items`.
+        Inputs of one estimate, at most `n_items`.
     """
 
     inner: Problem
@@ -199,9 +203,9 @@ class Chain(abc.ABC):
 
     @abc.abstractmethod
     def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
-        """The network at `w` on the inputs of these numbers."""
+        """Evaluate the network with weights `w` on the inputs of these numbers."""
 
 
 def has_weights(problem: Problem) -> bool:
-    """Whether x is the weights of a network, so that a run is a training."""
+    """Return whether x holds the weights of a network, so that a run trains it."""
     return bool(problem.provides & (Capability.CHAIN | Capability.SIDES))

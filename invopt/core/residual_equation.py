@@ -1,4 +1,4 @@
-"""Sides: the two sides of an equation that a network is to satisfy, at sampled points."""
+"""Sides: both sides of a residual equation at sampled points. ResidualLoss: how their difference is measured."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["ResidualLoss", "Sides"]
 
 
 class ResidualLoss(abc.ABC):
-    """How the difference of two sides is measured, point by point.
+    """Loss of the difference of two sides, point by point.
 
     Attributes
     ----------
     quadratic : bool
-        Whether it is a square, so that it splits into the product of two independent estimates.
+        Whether the loss is a square, so that it can be estimated by a product of two independent residuals.
     crossed : bool
-        Whether one estimate of the right side weighs the residual of the other, and the reverse.
+        Whether each of two estimates of the right side normalises the residual of the other.
     """
 
     quadratic: ClassVar[bool] = True
@@ -32,15 +32,15 @@ class ResidualLoss(abc.ABC):
         """Losses of shape (k,) for sides of shape (k, c)."""
 
     def product(self, left: Tensor, first: Tensor, second: Tensor, reference: Tensor) -> Tensor:
-        """``(left - first)(left - second)`` in the loss's own norm, of shape (k,); `reference` is what normalises."""
-        raise TypeError(f"{type(self).__name__} is no square and has no product")
+        """``(left - first)(left - second)`` in the norm of the loss, of shape (k,), normalised by `reference`."""
+        raise TypeError(f"{type(self).__name__} is not a square, and has no product form")
 
     def cross(self, left: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """Mean of the losses of two estimates, each in the norm of the other, of shape (k,)."""
-        raise TypeError(f"{type(self).__name__} has no right side in its norm")
+        """Mean of the losses of two estimates, each normalised by the other, of shape (k,)."""
+        raise TypeError(f"{type(self).__name__} is not normalised by the right side")
 
     def reduce(self, values: Tensor) -> Tensor:
-        """One number of the losses of all points."""
+        """Reduce the losses of all points to one number."""
         return values.mean()
 
 
@@ -51,17 +51,17 @@ class Sides:
     Parameters
     ----------
     weights : Tensor, shape (n,)
-        Leaf that both sides depend on.
+        Leaf tensor that both sides depend on.
     left : Tensor, shape (k, c)
         Left side, with its graph.
     right : Tensor, shape (k, m, c)
         Independent estimates of the right side, each unbiased alone; with their graph if that was asked for.
     loss : ResidualLoss
-        How they are compared.
+        Loss of their difference.
     extra : Tensor, optional
-        A loss of weights that the sides do not depend on, such as those of a sampler that learns along the way.
-    facts : mapping of str to float, default {}
-        What a reader of the progress should see.
+        A loss of weights that the sides do not depend on, such as those of a sampler that is trained as well.
+    metrics : mapping of str to float, default {}
+        Numbers for the progress bar, by name.
     """
 
     weights: Tensor
@@ -69,7 +69,7 @@ class Sides:
     right: Tensor
     loss: ResidualLoss
     extra: Tensor | None = None
-    facts: Mapping[str, float] = field(factory=dict)
+    metrics: Mapping[str, float] = field(factory=dict)
 
     def halves(self) -> tuple[Tensor, Tensor]:
         """Two independent estimates of the right side, each of shape (k, c), of half of its samples; m >= 2."""

@@ -1,4 +1,4 @@
-"""What a run returns: OptimizeResult, its Status and its History."""
+"""OptimizeResult: the result of a run, with its Status and History."""
 
 from __future__ import annotations
 
@@ -25,41 +25,42 @@ class Status(enum.Enum):
     CONVERGED = "gradient norm, plus two standard errors, fell below `gtol`"
     XTOL = "the step fell below `xtol`"
     FTOL = "the change of `fun` fell below `ftol`"
-    NOISE_FLOOR = "as precise as the noise allows: `x_standard_error` says how precise"
-    FINISHED = "the method ended by its own rule"
+    NOISE_FLOOR = "as precise as the noise allows: `x_standard_error` is the standard error of each parameter"
+    FINISHED = "the method ended by its own stopping rule"
     MISMATCH = (
         "the minimum is precise, but the residuals stay far above the noise: another minimum may exist, or the model "
         "cannot match the target: try other starts, or check the target"
     )
-    UNSURE = "the method ended by a rule that the values do not bear out: compare `jac` with `standard_error`"
-    LIMIT = "the method reached a limit of its own: see its options"
-    CLOSED = "the session was closed before its end"
+    UNSURE = "a stopping rule was met, but measured values do not confirm it: compare `jac` with `standard_error`"
+    LIMIT = "the method reached its own limit of iterations or evaluations: see its options"
+    CLOSED = "the session was closed before the run had ended"
     MAXITER = "iteration budget spent: raise `maxiter`"
     MAXFEV = "evaluation budget spent: raise `maxfev`"
     MAXTIME = "time budget spent: raise `maxtime`"
     CALLBACK = "stopped by the callback"
     INTERRUPTED = "interrupted from the keyboard"
-    PLATEAU = "no sample around x depends on it: raise `sigma` or start elsewhere"
+    PLATEAU = "plateau: the samples around x do not differ; raise `sigma` or start elsewhere"
     LINE_SEARCH = "the line search found no lower point: the gradient is too noisy or the minimum is reached"
     NONFINITE = "too many values were nan or infinite"
     ERROR = "the objective failed"
 
     @property
     def success(self) -> bool:
-        """Whether the run ended because it had converged."""
+        """Whether the run ended because it converged."""
         return self in {Status.CONVERGED, Status.XTOL, Status.FTOL, Status.NOISE_FLOOR, Status.FINISHED}
 
 
 class History:
-    """Record of a run, one row an iteration.
+    """Record of a run, one row for each iteration.
 
     Columns are ``x`` (nit, n), ``fun``, ``fun_standard_error``, ``smoothed`` (1 where `fun` is of the smoothed
     objective, else 0), ``step`` (length of the step that led here, in units of `x_scale`), ``sigma``, ``nfev``
     (cumulative), ``seconds`` (cumulative), ``standard_error`` (of jac, (nit, n)).
-    Row 0 is the start. ``x`` and ``standard_error`` are kept up to n = 4096 only.
+    Row 0 is the start. ``x`` and ``standard_error`` are kept for n <= 4096 only.
     """
 
     columns = ("x", "fun", "fun_standard_error", "smoothed", "step", "sigma", "nfev", "seconds", "standard_error")
+    # 32 KiB a row: a thousand iterations take 32 MiB for each of the two columns.
     max_n = 4096
 
     def __init__(self) -> None:
@@ -75,7 +76,7 @@ class History:
 
     @classmethod
     def from_columns(cls, columns: dict[str, NDArray[np.float64]]) -> History:
-        """A history of columns as `columns_to` gives them."""
+        """Make a history of columns as `columns_to` returns them."""
         history = cls()
         history._rows = {name: list(columns[name]) for name in cls.columns}
         return history
@@ -103,7 +104,7 @@ class History:
         return {name: self[name].tolist() for name in self.columns}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Plot `fun` with a band of one standard error, against evaluations; returns the matplotlib axes."""
+        """Plot `fun` with a band of one standard error against evaluations; returns the matplotlib axes."""
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -119,7 +120,7 @@ class History:
 
 
 class Deferred:
-    """An entry of a result that is worked out when it is first asked for: a network's weights take a while to copy."""
+    """Entry of a result that is computed when it is first read, because copying a network's weights takes long."""
 
     __slots__ = ("_make",)
 
@@ -130,49 +131,49 @@ class Deferred:
         return self._make()
 
 
-# Entries that may hold functions of the user's. They are frozen: copies share them.
+# Entries that may hold the user's functions. They are frozen, so copies of a result share them.
 _PARTS = ("problem", "estimator", "method")
 
 
 class OptimizeResult(scipy.optimize.OptimizeResult):
-    """scipy's result with a `Status`, a `History` and error bars.
+    """scipy's result with a `Status`, a `History` and standard errors.
 
-    It can be pickled with the functions that its problem holds, lambdas and those of scripts and notebooks too, and
-    copied; copies share `problem`, `estimator` and `method`.
+    It can be pickled together with the functions of its problem, also lambdas and functions of scripts and notebooks.
+    Copies share `problem`, `estimator` and `method`.
 
     Attributes
     ----------
     x : ndarray, shape (n,)
-        The answer: the last point, unless the start, or another point that an estimate or an evaluation found, is
-        lower by more than the noise, measured under the same seeds. Of the weights of a network, the last point; in a
-        callback too, unless an earlier estimate was lower by more than two standard errors.
+        The answer: the last point, unless the start or another point that an estimate or an evaluation found is lower
+        by more than the noise, measured under the same seeds. For the weights of a network, the last point; so too in
+        a callback, unless an earlier estimate was lower by more than two standard errors.
     parameters : dict
-        The answer by name, in the units people think in; see `Problem.parameters`.
+        The answer by name, in customary units; see `Problem.parameters`.
     fun : float
-        Value measured at `x`. Of the weights of a network, and in a callback: as the estimator reports it.
+        Value measured at `x`; for the weights of a network and in a callback, the estimator's value.
     fun_standard_error : float
         Its standard error; 0 if deterministic, inf if unknown.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient at `x` and the standard error of each component; None where `x` has no estimate.
     x_standard_error : ndarray, shape (n,), or None
-        Error bar of each parameter, in its own units, where the estimator can tell.
+        Standard error of each parameter, in its own units; None if the estimator does not compute it.
     x_last, x_best : ndarray, shape (n,)
-        The last point, and the one with the lowest estimate; `fun_last` and `fun_best` are these estimates, of the
-        smoothed objective where the estimator smooths.
+        The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
+        smoothed objective if the estimator smooths.
     success : bool
-        Whether the run converged, and the values measured for the answer bear it out.
+        Whether the run converged, and the values measured for the answer confirm it.
     status : Status
-        Why it ended; `message` says it in words.
+        Why the run ended; `message` is its text.
     nfev, nit, n_nonfinite, n_replayed : int
-        Evaluations, iterations, evaluations that were not finite, and those that were in the journal.
+        Evaluations, iterations, evaluations that were not finite, and evaluations read from the journal.
     seconds : float
         Wall time.
     history : History
-        One row an iteration.
+        One row for each iteration.
     problem, estimator, method : object
-        What was run.
+        Parts of the run.
     choice : str
-        What was chosen where nothing was asked for, and why; else empty.
+        Parts that were chosen by default, and why; empty if both were given.
     """
 
     def __init__(self, **attributes: Any) -> None:
@@ -186,7 +187,7 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         return value
 
     def resolve(self) -> OptimizeResult:
-        """Work out what is deferred; returns itself."""
+        """Compute all deferred entries; returns the result itself."""
         for name in self:
             self[name]
         return self

@@ -1,4 +1,4 @@
-"""Runtime: what the evaluations of a problem need of the processes in which they happen."""
+"""Runtime: requirements of a problem on the processes that evaluate it."""
 
 from __future__ import annotations
 
@@ -11,39 +11,40 @@ __all__ = ["PLAIN", "Processes", "Runtime"]
 
 
 class Processes(NamedTuple):
-    """How many processes evaluate, and what their environment has beside this one's."""
+    """Number of processes to start, and variables to add to their environment."""
 
     number: int
     environment: Mapping[str, str]
 
 
 class Runtime:
-    """What evaluations need of their processes: by default nothing. `Problem.runtime` names a problem's own.
+    """Requirements on the processes that evaluate a problem; this base class has none.
 
-    One that renders is `invopt.rendering.RENDERER`. Instances have no state, for they are sent to workers.
+    `Problem.runtime` names a problem's own; problems that render have `invopt.rendering.RENDERER`. Instances have no
+    state, because they are sent to workers.
 
     Attributes
     ----------
     exclusive : bool
-        Whether only one thread of a process may evaluate at a time, and for the length of a run. The cores are then the
-        problem's: torch keeps to one thread during a run.
+        Whether only one thread of a process may evaluate, for the duration of a run. The problem then uses all cores,
+        and torch uses one thread during a run.
     """
 
     exclusive: bool = False
 
     def processes(self, problem: Any, asked: int) -> Processes:
-        """Processes to start where `asked` are asked for, at least 2."""
+        """Processes to start where the user asks for `asked`, at least 2."""
         return Processes(asked, {})
 
     def enter_worker(self) -> None:
-        """Prepare a process other than the run's, before the problem is opened in it.
+        """Prepare a worker process before the problem is opened in it.
 
-        As many processes as cores, each with as many threads, would wait for each other.
+        Torch is limited to one thread: one process per core, each with one thread per core, would oversubscribe them.
         """
         one_for_this_process()
 
     def identity_of(self, problem: Any) -> dict[str, Any]:
-        """What beside the problem decides the values of its evaluations, by name, for digests."""
+        """Settings outside the problem that its values depend on, by name, for digests."""
         return {}
 
 

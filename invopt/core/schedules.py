@@ -1,4 +1,4 @@
-"""Schedules of the smoothing width and of step sizes: value by iteration."""
+"""Schedules of sigma and of learning rates: a value for each iteration."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Constant(Schedule):
 
 @frozen
 class Linear(Schedule):
-    """Constant for a while, then a straight line down, then constant again: the paper authors' schedule.
+    """Constant, then linearly decreasing, then constant: the schedule of the paper's authors.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Linear(Schedule):
 
 @frozen
 class Exponential(Schedule):
-    """Multiplied by `factor` every iteration down to a floor.
+    """Multiplied by `factor` every iteration, down to a lower limit.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Exponential(Schedule):
     factor : float, default 0.9
         Ratio of successive values, in (0, 1].
     ratio : float, default 0.001
-        Floor as a fraction of the first value, in (0, 1].
+        Lower limit as a fraction of the first value, in (0, 1].
     """
 
     start: float | None = field(default=None, validator=_positive)
@@ -101,7 +101,7 @@ class Exponential(Schedule):
 
 @frozen
 class StepDecay(Schedule):
-    """Constant, but multiplied by `factor` every `every` iterations: how learning rates of networks are lowered.
+    """Multiplied by `factor` every `every` iterations, as learning rates of networks are.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class StepDecay(Schedule):
     factor : float, default 1/3
         Ratio of successive values, in (0, 1].
     every : int, default 12000
-        Iterations between two of them, at least 1.
+        Iterations between two changes, at least 1.
     """
 
     start: float | None = field(default=None, validator=_positive)
@@ -122,7 +122,7 @@ class StepDecay(Schedule):
 
 
 def as_schedule(value: Schedule | float | None) -> Schedule | None:
-    """Return a schedule as it is, a number as a `Constant`, None as None."""
+    """Return a schedule or None unchanged, and a number as a `Constant`."""
     if value is None or isinstance(value, Schedule):
         return value
     number = as_real("sigma", value)

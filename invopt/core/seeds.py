@@ -1,4 +1,7 @@
-"""Which evaluations share a renderer seed; references use seeds from 2**31 up, so none is shared by chance."""
+"""Seeds of evaluations: the policy of sharing them, and their source.
+
+References use seeds from 2**31 up, so that no evaluation shares the seed of a reference by chance.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,27 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.formatting import shown
-from invopt.exceptions import UnknownNameError, suggest
+from invopt.core.validators import by_name
 
 __all__ = ["FIRST_REFERENCE_SEED", "SeedPolicy", "SeedSource", "as_seed_policy"]
 
+# Seeds of evaluations are positive 32-bit signed integers; those of references begin above them.
 FIRST_REFERENCE_SEED = 2**31
 
 
 class SeedPolicy(enum.Enum):
-    """Policy of seeds: of an estimator, and of the values that a method asks for in a step.
+    """Which evaluations share a renderer seed.
 
-    PER_PAIR: the halves of an antithetic pair (and of a difference of gradients) share one, pairs differ; the values
-    that a step compares share one. PER_ITERATION: all evaluations of one estimate share one, and so do the values of
-    one step. Under both, noise is measured by evaluations at the same point with different seeds.
+    It holds for the evaluations of an estimator and for the values that a method asks for in a step.
 
-    FIXED: seed 0 throughout. An evaluation repeated gives the same value, so that there is no noise: none is measured,
-    and no error bar or status speaks of it.
+    PER_PAIR: the halves of an antithetic pair (and of a difference of gradients) share a seed, and pairs differ; the
+    values that a step compares share a seed. PER_ITERATION: all evaluations of one estimate share a seed, and so do the
+    values of one step. Under both, noise is measured by evaluations at the same point with different seeds.
 
-    FRESH: no two evaluations share one, and no noise cancels in a difference. The exception is an estimate that a
+    FIXED: seed 0 always. A repeated evaluation gives the same value: there is no noise to measure, and error bars and
+    statuses do not include it.
+
+    FRESH: no two evaluations share a seed, and no noise cancels in a difference. The exception is an estimate that a
     method has repeated (`Oracle.repeat`), which by definition has the seeds of the first.
     """
 
@@ -39,28 +44,25 @@ def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
     """Return the policy that `value` is or names."""
     if isinstance(value, SeedPolicy):
         return value
-    known = [policy.value for policy in SeedPolicy]
-    if not isinstance(value, str) or value not in known:
-        raise UnknownNameError(f"unknown seed policy in 'seeds': {shown(value)}; {suggest(shown(value), known)}")
-    return SeedPolicy(value)
+    return by_name({policy.value: policy for policy in SeedPolicy}, value, "seed policy in 'seeds':")
 
 
 class SeedSource:
-    """Seeds of one estimate, or of the values of one step, drawn from the one rng; nothing else draws them.
+    """Source of the seeds of one estimate, or of the values of one step, drawn from the run's rng.
 
     Parameters
     ----------
     policy : SeedPolicy
         Which evaluations share a seed.
     rng : Generator
-        Where seeds come from.
+        Generator that seeds are drawn from.
     """
 
     def __init__(self, policy: SeedPolicy, rng: np.random.Generator) -> None:
         self._policy = policy
         self._rng = rng
         self._shared: NDArray[np.int64] | None = None
-        # What FRESH has drawn.
+        # Seeds drawn under FRESH.
         self._drawn: set[int] = set()
 
     def draw(self, m: int, copies: int = 1) -> NDArray[np.int64]:
@@ -72,7 +74,7 @@ class SeedSource:
         return self.repeat(m, copies)
 
     def compare(self, m: int) -> NDArray[np.int64]:
-        """Seeds for `m` evaluations to be compared: one for all that this source is asked for; under FRESH, none."""
+        """Seeds for `m` evaluations to be compared: one seed for all calls, or under FRESH different ones."""
         if self._policy is SeedPolicy.FIXED:
             return np.zeros(m, dtype=np.int64)
         if self._policy is SeedPolicy.FRESH:
@@ -82,7 +84,7 @@ class SeedSource:
         return np.repeat(self._shared, m)
 
     def repeat(self, k: int, points: int = 1) -> NDArray[np.int64]:
-        """`k` seeds for each of `points` points, block by block: the same ones, or under FRESH others."""
+        """`k` seeds for each of `points` points, block by block: the same for every point, except under FRESH."""
         if self._policy is SeedPolicy.FIXED:
             return np.zeros(k * points, dtype=np.int64)
         if self._policy is SeedPolicy.FRESH:
@@ -91,14 +93,14 @@ class SeedSource:
 
     @staticmethod
     def following(seed: int) -> int:
-        """The seed after another, for noise that is to change without a draw."""
+        """Return the seed after another, to change the noise without a random draw."""
         return (seed + 1) % FIRST_REFERENCE_SEED
 
     def _integers(self, size: int) -> NDArray[np.int64]:
         return self._rng.integers(1, FIRST_REFERENCE_SEED, size)
 
     def _distinct(self, size: int) -> NDArray[np.int64]:
-        """Integers that this source has not drawn before: of thousands, two would be equal by chance."""
+        """Integers that this source has not drawn before; among thousands, two could be equal by chance."""
         found = self._integers(size)
         for i, seed in enumerate(found.tolist()):
             while seed in self._drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -18,16 +19,18 @@ from numpy.typing import NDArray
 from invopt.core.formatting import digits, shown
 from invopt.exceptions import UnknownNameError, suggest
 
-# What every library can count up to.
-MOST = 2**63 - 1
-# Integers up to here are floats too.
-_EXACT = 2.0**53
-# Dimensions that arrays have at most, and items that an iterable may give.
-_DEEPEST, _LONGEST = 64, 2**22
-# Scales and their inverses are at most this.
-_FARTHEST = 1e100
-# Types of torch's that NumPy has not.
-_NARROW = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+# Largest integer of 64 bits, to which all libraries can count.
+LARGEST_INTEGER = 2**63 - 1
+# Integers up to here are exact in a float, whose mantissa has 53 bits.
+_LARGEST_EXACT = 2.0**53
+# NumPy's arrays have at most 64 dimensions (NPY_MAXDIMS).
+_MOST_DIMENSIONS = 64
+# Items of a list that are read: an endless iterator ends there, at 32 MiB of pointers.
+_MOST_ITEMS = 2**22
+# Largest scale and largest inverse of one: products of two scales stay finite, below 1.8e308.
+_LARGEST_SCALE = 1e100
+# Types of torch that NumPy does not have.
+_NOT_IN_NUMPY = (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 T = TypeVar("T")
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
@@ -40,7 +43,7 @@ def require(name: str, condition: bool, rule: str, value: object) -> None:
 
 
 def as_integer(name: str, value: object) -> int:
-    """Return `value` as an int; 10.0 and 1e4 are some; a bool, a fraction or a non-number is a ``TypeError``."""
+    """Return `value` as an int, also if it is 10.0 or 1e4; a bool, a fraction, anything else is a ``TypeError``."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -49,14 +52,14 @@ def as_integer(name: str, value: object) -> int:
 
 
 def as_path(name: str, value: object) -> Path:
-    """Return `value` as a path that a system may have; anything but text and paths is a ``TypeError``."""
+    """Return `value` as a path; anything but text and paths is a ``TypeError``."""
     if not isinstance(value, str | Path):
         raise TypeError(f"'{name}' must be a path: {shown(value)}")
     try:
         free = b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:
         free = False
-    require(name, free, "a path without characters that no file can have", str(value))
+    require(name, free, "a path without characters that no file name can have", str(value))
     return Path(value)
 
 
@@ -78,12 +81,12 @@ def as_real(name: str, value: object) -> float:
 
 
 def _said(attribute: Attribute[Any]) -> str:
-    """Name that the caller knows the field by."""
+    """Name of a field in its class's signature."""
     return attribute.alias or attribute.name
 
 
-def integer(minimum: int, maximum: float = MOST) -> Validator:
-    """Field must be an integer in a closed range; whatever type it is given in, it is kept as an int."""
+def integer(minimum: int, maximum: float = LARGEST_INTEGER) -> Validator:
+    """Field must be an integer in a closed range; it is stored as an int."""
 
     def check(item: Any, attribute: Attribute[Any], value: Any) -> None:
         name = _said(attribute)
@@ -91,7 +94,7 @@ def integer(minimum: int, maximum: float = MOST) -> Validator:
         require(name, number >= minimum, f">= {minimum}", value)
         require(name, number <= maximum, f"<= {maximum}", value)
         if type(value) is not int:
-            # The fields of a frozen class can be set by its own parts alone, which a validator is.
+            # The only way to set a field of a frozen class, of which a validator is a part.
             object.__setattr__(item, attribute.name, number)
 
     return check
@@ -100,7 +103,7 @@ def integer(minimum: int, maximum: float = MOST) -> Validator:
 def real(
     *, above: float = -math.inf, below: float = math.inf, minimum: float = -math.inf, maximum: float = math.inf
 ) -> Validator:
-    """Field must be a finite real number in an open (`above`, `below`) or closed range; NumPy's are kept as floats."""
+    """Field must be a finite real number in an open (`above`, `below`) or closed range; stored as a Python number."""
 
     def check(item: Any, attribute: Attribute[Any], value: Any) -> None:
         name = _said(attribute)
@@ -110,7 +113,7 @@ def real(
         require(name, number < below, f"< {below:g}", value)
         require(name, number >= minimum, f">= {minimum:g}", value)
         require(name, number <= maximum, f"<= {maximum:g}", value)
-        if type(value) not in (int, float) or abs(number) > _EXACT:
+        if type(value) not in (int, float) or abs(number) > _LARGEST_EXACT:
             object.__setattr__(item, attribute.name, number)
 
     return check
@@ -123,7 +126,7 @@ def boolean(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 
 def instance(kind: type) -> Validator:
-    """Field must be of a class."""
+    """Field must be an instance of a class."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if not isinstance(value, kind):
@@ -141,8 +144,8 @@ def one_of(*names: str) -> Validator:
     return check
 
 
-def has_masked(value: object, depth: int = _DEEPEST) -> bool:
-    """Whether anything is masked in an array, or in one of a list of arrays: NumPy drops masks without a word."""
+def has_masked(value: object, depth: int = _MOST_DIMENSIONS) -> bool:
+    """Return whether an array, or one in a list of arrays, has masked elements; NumPy drops masks silently."""
     if isinstance(value, np.ma.MaskedArray):
         return bool(np.ma.getmaskarray(value).any())
     return (
@@ -153,39 +156,39 @@ def has_masked(value: object, depth: int = _DEEPEST) -> bool:
 
 
 def as_list(name: str, value: Iterable[T]) -> list[T]:
-    """What an iterable gives, as long as it comes to an end."""
-    found = list(itertools.islice(value, _LONGEST + 1))
-    require(name, len(found) <= _LONGEST, f"at most {_LONGEST} items", type(value))
+    """Return the items of an iterable as a list, unless there are too many."""
+    found = list(itertools.islice(value, _MOST_ITEMS + 1))
+    require(name, len(found) <= _MOST_ITEMS, f"at most {_MOST_ITEMS} items", type(value))
     return found
 
 
 def plain(value: Any) -> Any:
-    """A tensor as an array, of a type that NumPy has; anything else as it is."""
+    """Return a tensor as a NumPy array, and anything else unchanged."""
     if not hasattr(value, "detach"):
         return value
     tensor = value.detach().cpu()
     if tensor.layout is not torch.strided:
-        raise TypeError("a sparse tensor: give tensor.to_dense()")
-    return (tensor.float() if tensor.dtype in _NARROW else tensor).numpy()
+        raise TypeError("a sparse tensor is not supported: pass tensor.to_dense()")
+    return (tensor.float() if tensor.dtype in _NOT_IN_NUMPY else tensor).numpy()
 
 
 def as_vector(
     name: str, value: object, *, size: int | None = None, finite: bool = True, scalar: bool = False
 ) -> NDArray[np.float64]:
-    """Copy `value` into a float64 array of shape (n,), or raise naming the field, rule and value.
+    """Copy `value` into a float64 array of shape (n,), or raise with field, rule and value.
 
     Parameters
     ----------
     name : str
-        What the message calls the value.
+        Name of the value in messages.
     value : array_like
         Numbers of shape (n,); a tensor is detached and copied to the CPU.
     size : int, optional
         The required n.
     finite : bool, default True
-        Refuse nan and infinity; otherwise refuse nan only.
+        Whether infinite elements are refused; nan always is.
     scalar : bool, default False
-        Take one number for a vector of one.
+        Whether a single number is accepted as a vector of one element.
     """
     if has_masked(value):
         raise ValueError(f"'{name}' must have no masked elements: fill them, or leave them out: {shown(value)}")
@@ -196,7 +199,7 @@ def as_vector(
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"'{name}' must be an array of real numbers, got dtype {raw.dtype}: {shown(value)}")
     with np.errstate(over="ignore"):
-        # What is too large for a float is inf.
+        # A number too large for a float becomes inf.
         array = np.array(raw, dtype=np.float64)
     if scalar and array.ndim == 0:
         array = array[None]
@@ -211,22 +214,43 @@ def as_vector(
 
 
 def check_scale(scale: NDArray[np.float64], value: object) -> None:
-    """Scales must be > 0, and so that products of two of them are numbers."""
+    """Check that scales are > 0 and that products of two scales are finite."""
     require("x_scale", bool((scale > 0).all()), "> 0", value)
-    sound = bool(((scale >= 1 / _FARTHEST) & (scale <= _FARTHEST)).all())
-    require("x_scale", sound, f"in [{1 / _FARTHEST:g}, {_FARTHEST:g}]", value)
+    sound = bool(((scale >= 1 / _LARGEST_SCALE) & (scale <= _LARGEST_SCALE)).all())
+    require("x_scale", sound, f"in [{1 / _LARGEST_SCALE:g}, {_LARGEST_SCALE:g}]", value)
 
 
-def by_name(known: Mapping[str, T], name: str, what: str) -> T:
-    """Return what is known by a name, in any case, with hyphens or underscores."""
-    try:
-        return known[name.lower().replace("_", "-")]
-    except KeyError:
-        raise UnknownNameError(f"unknown {what} {name!r}; {suggest(name, known)}") from None
+def canonical(name: str) -> str:
+    """A name in lower case with hyphens, as the registry spells it."""
+    return name.lower().replace("_", "-")
+
+
+def by_name(known: Mapping[str, T], name: object, kind: str) -> T:
+    """Return the item of a name, in any case, with hyphens or underscores; the one lookup by name.
+
+    Parameters
+    ----------
+    known : mapping of str
+        Items by name, in lower case.
+    name : str
+        The name.
+    kind : str
+        What the items are, for the message.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message lists the names nearest to it.
+    """
+    text = name.lower() if isinstance(name, str) else ""
+    for spelling in (text, canonical(text), text.replace("-", "_")):
+        with contextlib.suppress(KeyError):
+            return known[spelling]
+    raise UnknownNameError(f"unknown {kind} {shown(name)}; {suggest(text, known)}")
 
 
 def with_fields(default: T, value: Mapping[str, Any]) -> T:
-    """A copy of a configuration with the fields of a mapping, as a command line gives it."""
+    """Return a copy of a configuration with the fields of a mapping, as a command line passes them."""
     configuration: Any = default
     known = [item.name for item in attrs.fields(type(configuration))]
     for key in value:

@@ -33,7 +33,7 @@ def progress_bar(run: Run) -> Iterator[Update]:
     task = bar.add_task("", total=total if total < math.inf else None, text="")
 
     def update(estimate: Estimate, nfev: int, nit: int) -> None:
-        metrics = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.facts
+        metrics = {"sigma": estimate.sigma} if estimate.sigma > 0 else estimate.metrics
         shown = "  ".join(f"{name} = {value:.3g}" for name, value in metrics.items())
         text = f"f = {estimate.fun:.4g}  {shown}  {nfev} evaluations"
         bar.update(task, completed=nfev if by_evaluations else nit, text=text)

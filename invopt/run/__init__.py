@@ -1,1 +1,1 @@
-"""A run: composed, looped, ended, reported."""
+"""Runs: `minimize`, its arguments, the loop, and the answer at the end."""

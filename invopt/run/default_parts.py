@@ -1,4 +1,4 @@
-"""Which estimator and method serve a problem where none is asked for, and why."""
+"""Choose default estimators and methods for a problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from invopt.core.adaptive_width import AdaptiveWidth
+from invopt.core.adaptive_sigma import AdaptiveSigma
 from invopt.core.estimator import Estimator, Order
 from invopt.core.objective import Capability
 from invopt.core.optimizer import Optimizer
@@ -19,20 +19,24 @@ from invopt.core.schedules import Linear
 
 __all__ = ["Choice", "choose"]
 
-# Above these, samples are too few for the model that each fits.
+# Most parameters for which the samples of the last iterations determine a linear model of residuals (GaussNewton), and
+# a quadratic model of values (SampleHistory, (n + 1)(n + 2) / 2 coefficients: 28 at n = 6).
 _MOST_FOR_GAUSS_NEWTON = 20
 _MOST_FOR_HISTORY = 6
-# Above this a matrix of n x n, updated every iteration, costs more than it is worth.
+# Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
 _MOST_FOR_BFGS = 200
-# Longest step of Newton's method on exact derivatives, whose radius follows the run: no limit in practice.
-_LONGEST_STEP = 1e6
-# Estimator of what has derivatives of its own.
+# Largest trust radius of Newton's method on exact derivatives, in units of `x_scale`: in practice no limit, because the
+# radius follows the run.
+_LARGEST_TRUST_RADIUS = 1e6
+# Estimator of functions that have their own derivatives.
 _EXACT = "exact-derivative"
-# Iterations that a budget should hold; share of a period that a kernel may be wide, and still tell its halves apart.
-_ITERATIONS, _OF_A_PERIOD = 10, 0.25
+# Iterations that a budget should allow: with fewer samples for each, if need be.
+_LEAST_ITERATIONS = 10
+# Largest sigma as a share of the shortest period: at a quarter, two sigma to either side span the period.
+_LARGEST_SHARE_OF_PERIOD = 0.25
 
-# Settings of the method that suit an estimator. Samples of the last iterations tell of what lies beyond one width;
-# steps in the thousands of parameters of a linear model are as long as they have to be.
+# Settings of the method for an estimator, in units of sigma. Samples of several iterations also determine the model
+# beyond one sigma; the linear model of many parameters has no limit.
 _OPTIONS = {
     "gauss-newton": {"trust_radius": 1.25},
     "sparse-gauss-newton": {"trust_radius": 1e3, "forcing": 1e-3},
@@ -40,7 +44,7 @@ _OPTIONS = {
 
 
 class Choice(NamedTuple):
-    """Parts, and a sentence on why these; empty where both were asked for."""
+    """An estimator, a method, and a sentence on why they were chosen; empty if the user gave both."""
 
     estimator: Estimator
     method: Optimizer
@@ -55,9 +59,20 @@ def choose(
     x_scale: NDArray[np.float64] | None = None,
     n: int | None = None,
 ) -> Choice:
-    """Resolve names and presets, and fill in what was left out, for a budget of `maxfev` evaluations.
+    """Resolve names and presets, and choose the parts that were left out.
 
-    `x_scale` is that of the run, by default the problem's own; `n` the number of parameters that are not held.
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised.
+    estimator, method : object
+        As given to `minimize`.
+    maxfev : float
+        Budget of evaluations.
+    x_scale : ndarray, shape (n,), optional
+        Scales of the run; by default the problem's own.
+    n : int, optional
+        Number of parameters that are not fixed by their bounds; by default all.
     """
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
@@ -77,10 +92,10 @@ def choose(
 
 
 def _paper(asked: Optimizer | None) -> Choice:
-    """The paper's AggregateHVP with Fletcher-Reeves CG, at its authors' settings."""
+    """The paper's AggregateHVP with Fletcher-Reeves CG, with its authors' settings."""
     estimator = find("estimators", "aggregate-hvp")(sigma=Linear(), n_samples=2, seeds="fixed")
     method = find("optimizers", "fletcher-reeves-cg")(nonpositive_curvature="unit") if asked is None else asked
-    return Choice(estimator, method, "the paper's estimator at its authors' settings")
+    return Choice(estimator, method, "the paper's estimator with its authors' settings")
 
 
 def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64], n: int) -> tuple[Estimator, str]:
@@ -90,31 +105,31 @@ def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]
             "the problem's own derivatives are given" if exact else f"{type(problem).__name__} names it as its default"
         )
         return find("estimators", problem.default_estimator)(), why
-    width = _width(problem, x_scale)
+    sigma = _sigma_option(problem, x_scale)
     if Capability.RESIDUALS in problem.provides and n <= _MOST_FOR_GAUSS_NEWTON:
         why = f"residuals are known, and n = {n} is at most {_MOST_FOR_GAUSS_NEWTON}"
-        return _within(find("estimators", "gauss-newton")(**width), n, maxfev, why)
+        return _within(find("estimators", "gauss-newton")(**sigma), n, maxfev, why)
     if Capability.RESIDUALS in problem.provides and problem.sparse:
-        return find("estimators", "sparse-gauss-newton")(), "each of many parameters shows in few residuals"
+        return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
     if n <= _MOST_FOR_HISTORY:
-        why = f"values only, and n = {n} is small enough for a quadratic through the samples of the last iterations"
-        return find("estimators", "sample-history")(**width), why
+        why = f"values only, and n = {n} is small enough to fit a quadratic to the samples of the last iterations"
+        return find("estimators", "sample-history")(**sigma), why
     return find("estimators", "shared-samples")(), f"n = {n} is too large to fit a model to few samples"
 
 
-def _width(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
-    """Width of the kernel, where the problem's own would blur a periodic parameter to nothing."""
+def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
+    """The first sigma, where the problem's own would average a periodic parameter over its whole period."""
     shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
-    limit = _OF_A_PERIOD * shortest
-    return {"sigma": AdaptiveWidth(start=limit)} if problem.sigma > limit else {}
+    limit = _LARGEST_SHARE_OF_PERIOD * shortest
+    return {"sigma": AdaptiveSigma(start=limit)} if problem.sigma > limit else {}
 
 
 def _within(estimator: Any, n: int, maxfev: float, why: str) -> tuple[Estimator, str]:
-    """The same with fewer samples an iteration, where the budget holds few iterations."""
-    if maxfev >= _ITERATIONS * estimator.cost(n) or estimator.pairs(n) == 1:
+    """Return the estimator with fewer samples per iteration, if the budget allows few iterations."""
+    if maxfev >= _LEAST_ITERATIONS * estimator.cost(n) or estimator.pairs(n) == 1:
         return estimator, why
-    pairs = max(1, int(maxfev) // (2 * _ITERATIONS))
-    return evolve(estimator, n_samples=pairs), f"{why}; few samples an iteration, for the budget is {maxfev:.0f}"
+    pairs = max(1, int(maxfev) // (2 * _LEAST_ITERATIONS))
+    return evolve(estimator, n_samples=pairs), f"{why}; few samples per iteration, because the budget is {maxfev:.0f}"
 
 
 def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
@@ -138,10 +153,10 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
 
 
 def _for_exact(n: int, curved: bool) -> Optimizer:
-    """Methods that compare values, which exact ones allow."""
+    """Methods that compare values, which is possible because they are exact."""
     made: Optimizer
     if curved:
-        made = find("optimizers", "newton")(max_trust_radius=_LONGEST_STEP)
+        made = find("optimizers", "newton")(max_trust_radius=_LARGEST_TRUST_RADIUS)
     else:
         made = find("optimizers", "bfgs" if n <= _MOST_FOR_BFGS else "lbfgs")()
     return made

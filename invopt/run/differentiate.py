@@ -1,43 +1,47 @@
-"""Derivatives of a black box at one point, with error bars, outside of any minimisation."""
+"""Derivatives of a black box at one point, with standard errors, without a minimisation."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from invopt.core.estimator import Order
 from invopt.core.machine.clock import Clock
 from invopt.core.validators import as_vector
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.evaluate.failures import Failures
-from invopt.run.arguments import listed, resolve_problem
+from invopt.run.arguments.options import Options
+from invopt.run.arguments.problem import resolve_problem
 from invopt.run.loop import open_evaluator
 from invopt.run.prepare import prepare
 from invopt.run.reporting import as_array
+from invopt.run.run import Run
 
 __all__ = ["Derivatives", "differentiate"]
 
 
 @frozen(kw_only=True, eq=False)
 class Derivatives:
-    """What an estimator says at one point, in the problem's own units.
+    """Estimated derivatives at one point, in the problem's units.
 
     Attributes
     ----------
     x : ndarray, shape (n,)
-        Where.
+        The point.
     fun, fun_standard_error : float
-        Value, smoothed where the estimator smooths, and its standard error.
+        Value, smoothed if the estimator smooths, and its standard error.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient and the standard error of each component.
     hess, hess_standard_error : ndarray, shape (n, n), or None
-        Hessian likewise, where the estimator has one.
+        Hessian and its standard errors, if the estimator provides one.
     hessp, hessp_standard_error : ndarray, shape (n,), or None
-        Hessian times the `p` asked for.
+        Hessian times `p`, if `p` was given.
     nfev : int
-        Evaluations spent.
+        Number of evaluations.
     """
 
     x: NDArray[np.float64]
@@ -66,18 +70,18 @@ def differentiate(
     timeout: float | None = None,
     workers: Any = None,
 ) -> Derivatives:
-    """Derivatives of a black box at `x`, each with its standard error.
+    """Estimate derivatives of a black box at `x`, each with its standard error.
 
     Parameters
     ----------
     problem : Problem, str or callable
         As in `minimize`.
     estimator : Estimator or str, optional
-        By default what the problem names itself, else `SharedSamples`.
+        By default the problem's default estimator, or else `SharedSamples`.
     x : array_like, shape (n,), optional
-        Where; by default the problem's start.
+        The point; by default the problem's start.
     p : array_like, shape (n,), optional
-        A vector to multiply the Hessian with.
+        Vector to multiply the Hessian with.
     bounds, x_scale, rng, max_nonfinite, failures, timeout, workers
         As in `minimize`.
 
@@ -92,14 +96,8 @@ def differentiate(
     >>> round(float(found.jac[0]), 6), round(float(found.hess[0, 0]), 3)
     (6.0, 2.0)
     """
-    bounds = listed(bounds)
-    described = resolve_problem(problem, x, bounds, x_scale)
-    # One point leaves an estimator that remembers with nothing to remember.
-    default = described.default_estimator or "shared-samples"
-    run = prepare(
-        described,
-        default if estimator is None else estimator,
-        None,
+    options = Options(
+        estimator=estimator,
         x0=x,
         bounds=bounds,
         x_scale=x_scale,
@@ -110,25 +108,38 @@ def differentiate(
         workers=workers,
         progress=False,
     )
-    scale, provides = run.x_scale, run.estimator.provided(run.problem)
-    vector = None if p is None else run.problem.as_tensor(as_vector("p", p, size=run.problem.n) / scale)
-    if vector is not None and Order.HESSP not in provides:
+    described = resolve_problem(problem, options)
+    if estimator is None:
+        # At one point, an estimator that remembers earlier ones has none.
+        options = evolve(options, estimator=described.default_estimator or "shared-samples")
+    run = prepare(described, options)
+    vector = None if p is None else described.as_tensor(as_vector("p", p, size=described.n) / run.x_scale)
+    if vector is not None and Order.HESSP not in run.estimator.provided(described):
         raise TypeError(f"{type(run.estimator).__name__} provides no Hessian-vector products")
     with run.open() as objective:
-        evaluator = open_evaluator(run, objective, Clock())
-        point = run.problem.as_tensor(run.x0 / scale)
-        estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)
-        product = None if vector is None else estimate.measure_hessp(vector)
-        square = np.outer(scale, scale) if Order.HESS in provides else None
-        return Derivatives(
-            x=run.x0,
-            fun=estimate.fun,
-            fun_standard_error=estimate.fun_standard_error,
-            jac=None if estimate.jac is None else as_array(estimate.jac) / scale,
-            standard_error=None if estimate.standard_error is None else as_array(estimate.standard_error) / scale,
-            hess=as_array(estimate.hess) / square if square is not None else None,
-            hess_standard_error=as_array(estimate.hess_standard_error) / square if square is not None else None,
-            hessp=None if product is None else as_array(product.value) / scale,
-            hessp_standard_error=None if product is None else as_array(product.standard_error) / scale,
-            nfev=evaluator.nfev,
-        )
+        return _at_start(run, open_evaluator(run, objective, Clock()), vector)
+
+
+def _at_start(run: Run, evaluator: CountingEvaluator, p: Tensor | None) -> Derivatives:
+    """Derivatives at the start of a run, and the Hessian times `p`, in the problem's own units."""
+    scale = run.x_scale
+    point = run.problem.as_tensor(run.x0 / scale)
+    estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)
+    product = None if p is None else estimate.measure_hessp(p)
+    curved = Order.HESS in run.estimator.provided(run.problem)
+
+    def unscaled(derivative: Tensor | None, unit: NDArray[np.float64] = scale) -> NDArray[np.float64] | None:
+        return None if derivative is None else np.asarray(as_array(derivative) / unit)
+
+    return Derivatives(
+        x=run.x0,
+        fun=estimate.fun,
+        fun_standard_error=estimate.fun_standard_error,
+        jac=unscaled(estimate.jac),
+        standard_error=unscaled(estimate.standard_error),
+        hess=unscaled(estimate.hess, np.outer(scale, scale)) if curved else None,
+        hess_standard_error=unscaled(estimate.hess_standard_error, np.outer(scale, scale)) if curved else None,
+        hessp=None if product is None else unscaled(product.value),
+        hessp_standard_error=None if product is None else unscaled(product.standard_error),
+        nfev=evaluator.nfev,
+    )

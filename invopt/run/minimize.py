@@ -1,4 +1,4 @@
-"""`minimize`: a run from its parts to its result."""
+"""`minimize`: compose a problem, an estimator and a method, run them, return the result."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from invopt.core.result import OptimizeResult
 from invopt.evaluate.failures import Failures
 from invopt.evaluate.workers.open import Workers
 from invopt.journal import Journal
+from invopt.run.arguments.options import Options
+from invopt.run.arguments.scipy_habits import by_position
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
-from invopt.run.scipy_habits import by_position
 from invopt.snapshots import Checkpoint
 
-__all__ = ["minimize", "minimize_on"]
+__all__ = ["minimize", "minimize_on", "minimize_with"]
 
 
 def minimize(
@@ -67,139 +68,140 @@ def minimize(
     *parts
         By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args, method)``.
     estimator : Estimator or str, optional
-        How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` where a
-        function has its own; what the problem names itself; else `GaussNewton` where residuals are known,
+        How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` if a
+        function has its own derivatives; else the problem's default; else `GaussNewton` if residuals are known,
         `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
-        paper's `AggregateHVP` with `FletcherReevesCG`, at its authors' settings.
+        paper's `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
     method : Optimizer or str, optional
-        How they become steps; by default the best match for what the estimator provides. Names of scipy's methods, in
-        any case, stand for `optimizers.Scipy`, but for those that name one of ours: "bfgs", "cg", "newton-cg".
+        How estimates become steps; by default chosen for the estimator. Names of scipy's methods, in any case, stand
+        for `optimizers.Scipy`, except "bfgs", "cg" and "newton-cg", which name methods of this library.
     x0 : array_like, shape (n,), optional
-        Start; by default the problem's. One number where n = 1.
+        Start; by default the problem's. A number if n = 1.
     args : tuple, optional
         Further arguments of a callable, after x: ``f(x, *args)``, and of its `jac` and `hess`.
     jac : callable or True, optional
-        Gradient of a callable, shape (n,); True: it returns (f, gradient). Estimators that sample do not use it.
+        Gradient of a callable, shape (n,); True: the callable returns (f, gradient). Estimators that sample do not use
+        it.
     hess : callable, optional
-        Its Hessian, shape (n, n), together with `jac`.
+        Hessian of a callable, shape (n, n), together with `jac`.
     hessp, constraints
-        Refused: they are scipy's, and not supported.
+        Arguments of scipy's that are not supported, and refused.
     bounds : Bounds or iterable of pairs, optional
         Box that no evaluation leaves: points outside are projected. None or inf in a pair is no bound. By default the
         problem's.
     x_scale : array_like, shape (n,), optional
         Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
     rng : Generator, int or None
-        The one source of randomness (SPEC 7).
+        The only source of randomness (SPEC 7).
     maxiter, maxfev : int, optional
-        Iterations and evaluations, never exceeded; 1e4 is an integer. Without any budget, `maxiter` is
-        ``min(200 n, 10000)``. With a method of scipy's, an iteration is a point that it visits.
+        Largest numbers of iterations and evaluations, never exceeded; 1e4 is an integer. Without any budget, `maxiter`
+        is ``min(200 n, 10000)``. With a method of scipy's, an iteration is a point that it visits.
     maxtime : float, optional
-        Seconds after which no evaluation is begun. In ``workers=k`` those at work are ended then; in an executor they
-        are given up.
+        Seconds after which no evaluation begins. With ``workers=k``, unfinished evaluations are ended then; in an
+        executor they are abandoned.
     tol : float, optional
-        Both `gtol` and `xtol`, where they are not given.
+        Default of `gtol` and `xtol`.
     gtol : float, optional
         By default 1e-6. Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of
         `x_scale`).
     xtol : float, optional
-        By default 1e-8. Converged when the step is no longer than this, in units of `x_scale`.
+        By default 1e-8. Converged when the step is not longer than this, in units of `x_scale`.
     ftol : float, optional
         By default 0, never. Converged when
         ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
     max_nonfinite : float, default 0.5
-        Share of a call's evaluations that may fail: with nan, -inf, residuals that are not finite, or as `failures`
-        says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. Where a method asks for one
-        value at a time, it is the share of all evaluations so far, and a failed one is as bad as inf.
+        Share of a call's evaluations that may fail, in [0, 1): with nan, -inf, residuals that are not finite, or as
+        `failures` says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. If a method asks
+        for one value at a time, it is the share of all evaluations so far, and a failed one counts as inf.
     failures : {"raise", "nan"}, default "raise"
-        What an exception of `fun`, or a `timeout`, means: the end of the run, or a failed evaluation. The first one is
-        logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or
-        type is an error either way.
+        Effect of an exception of `fun` or a `timeout`: it ends the run, or counts as a failed evaluation. The first one
+        is logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or
+        type is always an error.
     timeout : float, optional
         Seconds that one call of `fun` may take in a worker, > 0. With ``workers=k`` its process is then ended and
-        replaced. Nothing can be ended in an executor, and it does not say when a call began: when no call has finished
-        for this long, the first unfinished one, and all that the executor says are running, have failed. The executor
-        goes on with them, and a worker that never returns stays occupied. Refused with a map and without workers.
+        replaced. In an executor nothing can be ended, and the beginning of a call is unknown: when no call has finished
+        for this long, the first unfinished call, and all that the executor reports as running, count as failed. The
+        executor continues with them, and a worker that never returns stays occupied. Refused with a map and without
+        workers.
     callback : callable, optional
-        Called after every iteration: ``callback(intermediate_result)``, by keyword, where a parameter has this name;
-        else ``callback(xk)`` with a copy of the point. Raising ``StopIteration`` ends the run. What it returns counts,
-        as in scipy, only for ``callback(xk, state)``, which is for the method "trust-constr": True ends the run.
+        Called after every iteration: ``callback(intermediate_result)``, by keyword, if a parameter has this name; else
+        ``callback(xk)`` with a copy of the point. Raising ``StopIteration`` ends the run. As in scipy, the return value
+        counts only for ``callback(xk, state)``, which is for the method "trust-constr": True ends the run.
     options : dict, optional
-        scipy's: ``maxiter``, ``maxfev`` or ``maxfun``, ``maxtime``, ``gtol``, ``xtol``, ``ftol``, ``disp`` (`progress`)
-        stand for the arguments. With a method of scipy's all but ``maxfev``, ``maxtime`` and ``disp`` are that
-        method's own, as is `tol`; the run's tolerances are then only tightened by them.
+        As in scipy: ``maxiter``, ``maxfev`` or ``maxfun``, ``maxtime``, ``gtol``, ``xtol``, ``ftol``, ``disp``
+        (`progress`) stand for the arguments. With a method of scipy's, all except ``maxfev``, ``maxtime`` and ``disp``
+        are passed to it, as is `tol`; they then only tighten the tolerances of the run.
     workers : int, map-like callable or Executor, optional
         Where evaluations happen. None or 1: in this process. An int k >= 2: in k processes of one thread each, started
-        for this run, each with the objective open; two such beat one process on two cores. Or ``workers(func,
+        for this run, each with the objective open; on two cores, two processes are faster than one. Or ``workers(func,
         iterable)``, as in scipy, or any ``concurrent.futures.Executor``: a process pool, loky's, that of
         ``dask.distributed.Client(...).get_executor()``. See Notes.
     progress : bool, optional
-        Show a progress bar; by default where stderr is a terminal.
+        Whether a progress bar is shown; by default if stderr is a terminal.
     journal : Journal, str or Path, optional
-        File that every evaluation is committed to before a method sees it; cheap ones within a second, together. A call
-        with the same problem, start, bounds, scales, estimator and method goes on with the run that is there, to the
-        bits of one that never stopped, and evaluates nothing twice; without an `rng`, with the run's own. Budgets and
-        tolerances may be others. Many runs of many problems share one file; see `Journal`. A function that its own
-        evaluations change, as one that counts its calls in its closure or instance, goes on in the same process too;
-        where globals or a class have changed, or a callback was given, the next call is a run of its own.
+        File to which every evaluation is written before a method sees it; cheap evaluations are written once a second.
+        A call with the same problem, start, bounds, scales, estimator and method continues the run in the file: the
+        result has the bits of a run that never stopped, and nothing is evaluated twice; without an `rng`, the run's own
+        is used. Budgets and tolerances may differ. Many runs of many problems share one file; see `Journal`. A function
+        that its own evaluations change, as one that counts its calls in its closure or instance, is continued in the
+        same process too; if globals or a class have changed, or a callback was given, the next call is a new run.
     checkpoint : Checkpoint, str or Path, optional
-        The same for the training of a network, which has no evaluations worth keeping: its state is written every
-        minute and at its end, and `x0` and `rng` count only where they are given. For any other problem this is
-        `journal`.
+        The same for the training of a network, whose evaluations are not kept: its state is written every minute and at
+        its end, and `x0` and `rng` are compared only if they are given. For any other problem this is `journal`.
     identity : str, optional
-        Name of the problem in that file, in place of its content: for what cannot be told by content. Change it
+        Name of the problem in that file, in place of its content, if the content cannot be determined. Change it
         whenever the problem changes.
 
     Returns
     -------
     OptimizeResult
-        See there; Ctrl-C returns what there is.
+        The answer, its status and its history; Ctrl-C returns the result so far.
 
     Raises
     ------
     TypeError, ValueError
-        For bad arguments, before the first evaluation; `IncompatibleError` for parts that do not fit.
+        For invalid arguments, before the first evaluation; `IncompatibleError` for parts that do not fit together.
     EvaluationError, NonFiniteError
-        If the objective fails. Whatever ends a run by an error, a callback's or SystemExit too, the error's attribute
-        ``result`` holds what was found.
+        If the objective fails. Every error that ends a run, also a callback's and SystemExit, has the result so far as
+        its attribute ``result``.
     IdentityError, JournalError, CheckpointError
-        If a run that is to be kept cannot be told from others, or its file is none of ours, damaged or of another run.
+        If a run that is to be kept cannot be identified, or its file is of another kind, damaged or of another run.
 
     Notes
     -----
-    **The answer.** ``res.fun`` is measured at ``res.x``, with a standard error, by at most 24 evaluations when the
-    descent has ended; an eighth of `maxfev` at most is kept for them. The last point, the lowest one that an estimate
-    or an evaluation found, and the start are compared under the same seeds: the answer is never worse than any of them
-    by more than the noise. One evaluation is kept for a start that has none yet, whatever `maxfev`; where fewer are
-    left than there are candidates, values that are known count. Two evaluations a typical change away see whether the
-    objective depends on x there; where exact derivatives are exactly zero, up to eight more tell a step from a minimum.
-    A status of success that these values do not bear out becomes UNSURE, PLATEAU or MISMATCH. After Ctrl-C, SIGTERM,
-    which acts like it, or an error, the answer of an expensive objective is the lowest value there is, the start's
-    included; the message says if the start was not evaluated.
+    **The answer.** When the descent has ended, ``res.fun`` is measured at ``res.x``, with a standard error, by at most
+    24 evaluations, for which at most an eighth of `maxfev` is reserved. The last point, the lowest point of the
+    estimates and evaluations, and the start are compared under the same seeds: the answer is never worse than any of
+    them by more than the noise. One evaluation is reserved for a start that has none yet, for any `maxfev`; if fewer
+    evaluations are left than there are candidates, known values are used. Two evaluations one scale away from x detect
+    whether the objective depends on x there; if exact derivatives are exactly zero, up to eight more distinguish a step
+    of the function from a minimum. If these values do not confirm a success, its status becomes UNSURE, PLATEAU or
+    MISMATCH. After Ctrl-C, after SIGTERM, which acts like it, or after an error, the answer of an expensive objective
+    is its lowest value so far, including the start's; the message says if the start was not evaluated.
 
-    **inf** is worse than every finite value. Methods that compare values see inf. Estimators that sample see the
-    largest finite value of the run so far instead, so that slopes lead away from it. A run in which no value is finite
-    ends with `NonFiniteError`, or with the status NONFINITE.
+    **inf** is worse than every finite value. Methods that compare values use inf. Estimators that sample use the
+    largest finite value of the run so far in its place, so that slopes lead away from it. A run in which no value is
+    finite ends with `NonFiniteError`, or with the status NONFINITE.
 
-    **Threads.** A run keeps torch and BLAS to one thread, unless x is the weights of a network that does not render:
-    points are small, and threads that wait for each other make a run slower. `fun` and the callback have the number of
-    threads that the program had before, unless the problem renders; and so has everything after the run. Workers have
-    one thread each.
+    **Threads.** A run limits torch and BLAS to one thread, unless x holds the weights of a network that does not
+    render: points are small, and threads that wait for each other make a run slower. `fun` and the callback have the
+    number of threads of the program before the run, unless the problem renders; after the run this number is restored.
+    Workers have one thread each.
 
-    **Workers.** Random numbers are still drawn here. Rows of points are handed out in chunks that do not depend on the
+    **Workers.** Random numbers are drawn in this process. Points are shared out in chunks that do not depend on the
     number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its
-    number of threads. The problem travels by cloudpickle: lambdas, closures, and what a script, a notebook or
-    ``python -c`` defines are copied, together with the globals they use, as they are at the start of the run; what they
-    change is the copy, also in a map or in threads of this process. A script needs no
-    ``if __name__ == "__main__"`` and is not run again. A worker that dies is replaced and its points are evaluated
-    again; if that worker dies over the same points, the evaluation has failed. Where a GPU renders, one process owns
-    it: a number is reduced to 1. In processes started here stdin is empty, and what they print goes to stderr.
+    number of threads. The problem is sent by cloudpickle: lambdas, closures, and objects that a script, a notebook or
+    ``python -c`` defines are copied, together with the globals they use, at the start of the run; they change only the
+    copy, also in a map or in threads of this process. A script needs no ``if __name__ == "__main__"`` and is not run
+    again. A worker that dies is replaced and its points are evaluated again; if the second worker dies at the same
+    points, the evaluation has failed. If a GPU renders, one process uses it: a number is reduced to 1. In processes
+    started here stdin is empty, and their output goes to stderr.
 
-    **Turns.** Threads take turns with the renderer: a run whose problem renders in this process waits until another
-    thread's has ended, for Mitsuba cannot be used by two at a time. A run within a callback goes on in its turn.
+    Workers of an executor or a map belong to the caller: they keep the last objective open until they end or open
+    another. On other machines ``maxtime`` cannot cancel queued evaluations. A map is waited for until it returns.
 
-    Workers of an executor or a map are yours: they keep the last objective open until they end or open another. On
-    other machines ``maxtime`` cannot call off what they have queued. A map is waited for until it returns.
+    **Turns.** Threads take turns with the renderer: a run whose problem renders in this process waits until the run of
+    another thread has ended, because Mitsuba supports one at a time. A run within a callback uses its run's turn.
 
     Examples
     --------
@@ -208,10 +210,8 @@ def minimize(
     >>> bool(abs(res.x[0] - 1) < 1e-2)
     True
     """
-    given = by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args})
-    run = prepare(
-        problem,
-        **given,
+    options_given = Options(
+        **by_position(problem, parts, {"estimator": estimator, "method": method, "x0": x0, "args": args}),
         jac=jac,
         hess=hess,
         hessp=hessp,
@@ -237,6 +237,24 @@ def minimize(
         checkpoint=checkpoint,
         identity=identity,
     )
+    return minimize_with(problem, options_given)
+
+
+def minimize_with(problem: Any, options: Options) -> OptimizeResult:
+    """Minimise a problem as `options` say: open its objective, run the loop, close it.
+
+    Parameters
+    ----------
+    problem : Problem, str or callable
+        As in `minimize`.
+    options : Options
+        All other arguments of `minimize`.
+
+    Returns
+    -------
+    OptimizeResult
+    """
+    run = prepare(problem, options)
     with run.open() as objective:
         return run_loop(run, objective)
 
@@ -244,13 +262,17 @@ def minimize(
 def minimize_on(
     objective: Objective, problem: Any, estimator: Any = None, method: Any = None, **options: Any
 ) -> OptimizeResult:
-    """Minimise on an objective that is open already and stays open, as `minimize` does otherwise.
+    """Minimise on an objective that is already open, and leave it open.
 
     Parameters
     ----------
     objective : Objective
         The open objective of the problem.
     problem, estimator, method, **options
-        As in `minimize`; `workers` mean nothing here.
+        As in `minimize`; `workers` have no effect here.
+
+    Returns
+    -------
+    OptimizeResult
     """
-    return run_loop(prepare(problem, estimator, method, **options), objective)
+    return run_loop(prepare(problem, Options(estimator=estimator, method=method, **options)), objective)

@@ -1,140 +1,136 @@
-"""From the arguments of `minimize` to a run, without opening or evaluating anything."""
+"""Prepare a run from the arguments of `minimize`, without opening or evaluating anything."""
 
 from __future__ import annotations
 
-import inspect
 import math
 import sys
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.problem import Problem
-from invopt.core.validators import as_flag, as_integer, as_real, require
-from invopt.evaluate.failures import Failures, as_failures
+from invopt.core.validators import as_integer, require
+from invopt.evaluate.failures import as_failures
 from invopt.evaluate.sought import Sought
-from invopt.evaluate.workers.open import Workers, as_timeout, as_workers, check_shareable
-from invopt.journal import Journal
+from invopt.evaluate.workers.open import as_timeout, check_shareable
 from invopt.network.chain_rule import chained
-from invopt.run.arguments import as_bounds, as_limit, as_scale, check_pairing, check_start, listed, resolve_problem
-from invopt.run.callback import as_callback
+from invopt.run.arguments.bounds import as_bounds, as_scale, check_start
+from invopt.run.arguments.callback import as_callback
+from invopt.run.arguments.options import Options
+from invopt.run.arguments.pairing import check_pairing
+from invopt.run.arguments.problem import resolve_problem
+from invopt.run.arguments.scipy_options import Settled, settle
 from invopt.run.default_parts import Choice, choose
-from invopt.run.keeping.kept import Subject, as_files, compose
+from invopt.run.keeping.kept import Composed, Subject, as_files, compose
 from invopt.run.run import Run
-from invopt.run.scipy_habits import check_habits
-from invopt.run.scipy_options import settled
-from invopt.run.stopping import Tolerances
-from invopt.snapshots import Checkpoint
 
 __all__ = ["prepare"]
 
-# Scales that a start may be away from 0.
-_FARTHEST = 1e300
+# Largest |x0 / x_scale|: below the largest float, 1.8e308, with room for steps.
+_LARGEST_START = 1e300
+# Iterations where no budget is given: 200 n is scipy's default for Nelder-Mead, bounded for many parameters.
+_ITERATIONS_PER_PARAMETER, _MOST_ITERATIONS = 200.0, 10_000.0
 
 
-def prepare(
-    problem: Any,
-    estimator: Any = None,
-    method: Any = None,
-    *,
-    x0: Any = None,
-    args: Any = (),
-    jac: Any = None,
-    hess: Any = None,
-    hessp: Any = None,
-    bounds: Any = None,
-    constraints: Any = (),
-    x_scale: Any = None,
-    rng: Any = None,
-    maxiter: float | None = None,
-    maxfev: float | None = None,
-    maxtime: float | None = None,
-    tol: float | None = None,
-    gtol: float | None = None,
-    xtol: float | None = None,
-    ftol: float | None = None,
-    max_nonfinite: float = 0.5,
-    failures: Failures = "raise",
-    timeout: float | None = None,
-    callback: Any = None,
-    options: Any = None,
-    workers: Workers | None = None,
-    progress: bool | None = None,
-    journal: Journal | str | Path | None = None,
-    checkpoint: Checkpoint | str | Path | None = None,
-    identity: str | None = None,
-) -> Run:
-    """Validate the arguments of `minimize`, without opening or evaluating anything."""
-    check_habits(estimator=estimator, hessp=hessp, constraints=constraints)
-    bounds = listed(bounds)
-    described = resolve_problem(problem, x0, bounds, x_scale, args=args, jac=jac, hess=hess)
-    limits = {"maxiter": maxiter, "maxfev": maxfev, "maxtime": maxtime, "progress": progress}
-    tolerances = {"gtol": gtol, "xtol": xtol, "ftol": ftol}
-    asked, settings = settled(method, tol=tol, options=options, arguments=_ARGUMENTS, **limits, **tolerances)
-    n = described.n
-    box = described.bounds if bounds is None else as_bounds(bounds, n)
-    scale = as_scale(described, x_scale, None if bounds is None else box)
-    start = check_start(described.x0 if x0 is None else x0, box, n)
-    require("x0", _is_finite_in(scale, start), "within 1e300 scales of 0: see 'x_scale'", start.tolist())
-    sought = Sought.within(box, start)
+def prepare(problem: Any, options: Options) -> Run:
+    """Validate the arguments of `minimize` and compose a run from them.
 
-    def parts(budget: float) -> Choice:
-        found = choose(described, estimator, asked, budget, scale, sought.n)
-        check_pairing(described, found.estimator, found.method)
-        return found
+    Parameters
+    ----------
+    problem : Problem, str or callable
+        What is minimised.
+    options : Options
+        All other arguments.
 
-    choice, generator, kept = compose(
-        Subject(problem=described, x0=start, bounds=box, x_scale=scale, identity=identity),
-        parts,
-        as_limit("maxfev", settings["maxfev"]),
-        _as_rng(rng),
-        as_files(described, journal, checkpoint, identity),
-        {"start": x0 is not None, "rng": rng is not None},
+    Returns
+    -------
+    Run
+        Nothing is open or evaluated yet.
+    """
+    described = resolve_problem(problem, options)
+    found = settle(options)
+    settings = found.options
+    subject = _subject(described, settings)
+    sought = Sought.within(subject.bounds, subject.x0)
+    composed = compose(
+        subject,
+        partial(_choose, subject, sought.n, settings),
+        _or_unlimited(settings.maxfev),
+        _as_rng(settings.rng),
+        as_files(described, settings.journal, settings.checkpoint),
+        {"start": settings.x0 is not None, "rng": settings.rng is not None},
     )
-    chosen, chosen_method = chained(choice.estimator, described), choice.method
-    check_pairing(described, chosen, chosen_method)
-    shared = _as_shareable(workers, described, chosen)
-    return Run(
-        problem=described,
-        estimator=chosen,
-        method=chosen_method,
-        choice=choice.why,
-        x0=start,
-        bounds=box,
-        x_scale=scale,
-        sought=sought,
-        rng=generator,
-        **_limits(settings, n, endless=choice.estimator.endless),
-        max_nonfinite=_as_share(max_nonfinite),
-        failures=as_failures(failures, chosen.needs),
-        timeout=as_timeout(timeout, shared),
-        tolerances=Tolerances(**{name: settings[name] for name in tolerances}),
-        callback=as_callback(callback, with_state=chosen_method.calls_back_with_state),
-        workers=shared,
-        progress=_as_progress(settings["progress"]),
-        kept=kept,
-    )
+    return _composed(subject, sought, composed, found)
 
 
-def _is_finite_in(scale: NDArray[np.float64], start: NDArray[np.float64]) -> bool:
+def _subject(problem: Problem, settings: Options) -> Subject:
+    """What is minimised, from which start, within which bounds, in which scales."""
+    box = problem.bounds if settings.bounds is None else as_bounds(settings.bounds, problem.n)
+    scale = as_scale(problem, settings.x_scale, None if settings.bounds is None else box)
+    start = check_start(problem.x0 if settings.x0 is None else settings.x0, box, problem.n)
+    near = _is_near_zero(start, scale)
+    require("x0", near, f"within {_LARGEST_START:g} scales of 0: see 'x_scale'", start.tolist())
+    return Subject(problem=problem, x0=start, bounds=box, x_scale=scale, identity=settings.identity)
+
+
+def _is_near_zero(start: NDArray[np.float64], scale: NDArray[np.float64]) -> bool:
     with np.errstate(over="ignore"):
-        return bool((np.abs(start / scale) <= _FARTHEST).all())
+        return bool((np.abs(start / scale) <= _LARGEST_START).all())
 
 
-_ARGUMENTS = frozenset(inspect.signature(prepare).parameters)
+def _choose(subject: Subject, n: int, settings: Options, maxfev: float) -> Choice:
+    """Choose estimator and method for a budget, `n` parameters being free."""
+    found = choose(subject.problem, settings.estimator, settings.method, maxfev, subject.x_scale, n)
+    check_pairing(subject.problem, found.estimator, found.method)
+    return found
 
 
-def _limits(settings: dict[str, Any], n: int, *, endless: bool) -> dict[str, float]:
-    """Budgets; without any, iterations have a default. Where estimates can be free, evaluations alone end no run."""
-    maxiter, maxfev = as_limit("maxiter", settings["maxiter"]), as_limit("maxfev", settings["maxfev"])
-    maxtime = as_limit("maxtime", settings["maxtime"], whole=False)
-    if min(maxiter, maxtime) == math.inf and (maxfev == math.inf or endless) and not settings["limited"]:
-        maxiter = min(200.0 * n, 10_000.0)
-    return {"maxiter": maxiter, "maxfev": maxfev, "maxtime": maxtime}
+def _composed(subject: Subject, sought: Sought, composed: Composed, settled: Settled) -> Run:
+    """Compose the run from its validated parts."""
+    problem, method, settings = subject.problem, composed.choice.method, settled.options
+    estimator = chained(composed.choice.estimator, problem)
+    check_pairing(problem, estimator, method)
+    if settings.workers != 1:
+        check_shareable(problem, estimator.needs)
+    return Run(
+        problem=problem,
+        estimator=estimator,
+        method=method,
+        choice=composed.choice.why,
+        x0=subject.x0,
+        bounds=subject.bounds,
+        x_scale=subject.x_scale,
+        sought=sought,
+        rng=composed.rng,
+        **_budgets(settled, problem.n, endless=composed.choice.estimator.endless),
+        max_nonfinite=settings.max_nonfinite,
+        failures=as_failures(settings.failures, estimator.needs),
+        timeout=as_timeout(settings.timeout, settings.workers),
+        tolerances=settled.tolerances,
+        callback=as_callback(settings.callback, with_state=method.calls_back_with_state),
+        workers=settings.workers,
+        progress=sys.stderr.isatty() if settings.progress is None else bool(settings.progress),
+        kept=composed.kept,
+    )
+
+
+def _budgets(settled: Settled, n: int, *, endless: bool) -> dict[str, float]:
+    """Return the budgets, with a default of `maxiter` if nothing else limits the run.
+
+    `endless`: estimates may cost no evaluation, so that `maxfev` alone does not limit it.
+    """
+    budgets = {name: _or_unlimited(getattr(settled.options, name)) for name in ("maxiter", "maxfev", "maxtime")}
+    unlimited = min(budgets["maxiter"], budgets["maxtime"]) == math.inf and (budgets["maxfev"] == math.inf or endless)
+    if unlimited and not settled.limits_itself:
+        budgets["maxiter"] = min(_ITERATIONS_PER_PARAMETER * n, _MOST_ITERATIONS)
+    return budgets
+
+
+def _or_unlimited(budget: float | None) -> float:
+    return math.inf if budget is None else budget
 
 
 def _as_rng(rng: Any) -> np.random.Generator:
@@ -142,22 +138,5 @@ def _as_rng(rng: Any) -> np.random.Generator:
         if isinstance(rng, list | tuple) and np.ndim(rng) > 1:
             raise ValueError("a sequence must be flat")
         return np.random.default_rng(as_integer("rng", rng) if isinstance(rng, float | np.floating) else rng)
-    except Exception as error:  # noqa: BLE001 - whatever looking at it raises
+    except Exception as error:  # noqa: BLE001 - a user's object may raise anything
         raise TypeError(f"'rng' must be a Generator, a non-negative int or None: {shown(rng)} ({error})") from None
-
-
-def _as_share(max_nonfinite: Any) -> float:
-    share = as_real("max_nonfinite", max_nonfinite)
-    require("max_nonfinite", 0 <= share < 1, "in [0, 1)", max_nonfinite)
-    return share
-
-
-def _as_shareable(workers: Any, problem: Problem, estimator: Estimator) -> Workers:
-    shared = as_workers(workers)
-    if shared != 1:
-        check_shareable(problem, estimator.needs)
-    return shared
-
-
-def _as_progress(progress: Any) -> bool:
-    return sys.stderr.isatty() if progress is None else as_flag("progress", progress)

@@ -1,4 +1,4 @@
-"""What shows the progress of a run: handed in from above, for nothing here prints."""
+"""Progress display of a run, which is registered from outside because nothing here prints."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Display", "Update", "progress_of", "show_progress_by"]
 
 # ``update(estimate, nfev, nit)`` after every iteration.
 Update: TypeAlias = Callable[[Estimate, int, int], None]
-# Opened for the length of a run.
+# A context manager that lasts as long as a run.
 Display: TypeAlias = Callable[[Run], AbstractContextManager[Update]]
 
 _display: Display | None = None
 
 
 def show_progress_by(display: Display) -> None:
-    """Have `display` show runs that are asked for their progress; without one, nothing is shown."""
+    """Register the display of runs with ``progress=True``; without one, nothing is shown."""
     global _display
     _display = display
 
 
 def progress_of(run: Run) -> AbstractContextManager[Update]:
-    """What shows a run until the end of a block; nothing unless the run asks for it."""
+    """Return the display of a run for a block; it shows nothing unless the run has ``progress=True``."""
     return _display(run) if run.progress and _display is not None else nullcontext(_nothing)
 
 

@@ -1,9 +1,11 @@
-"""What a run reports: rows of its history, and its result."""
+"""Rows of a run's history, and its result."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ __all__ = ["as_array", "record", "result_of"]
 
 
 def as_array(x: torch.Tensor) -> NDArray[np.float64]:
-    """What users get for a tensor of the loop's."""
+    """Return a tensor of the loop as an array for users."""
     array: NDArray[np.float64] = x.detach().cpu().double().numpy()
     return array
 
@@ -26,7 +28,7 @@ def as_array(x: torch.Tensor) -> NDArray[np.float64]:
 def record(standing: Standing, point: Point, step: float) -> None:
     """Add a row to the history of a run."""
     estimate, n = point.estimate, standing.run.problem.n
-    # Copying a network's weights every iteration would cost more than the history, which keeps none, is worth.
+    # The history keeps no large points, and copying a network's weights every iteration would take long.
     small = n <= History.max_n
     error = estimate.standard_error if small else None
     standing.history.append(
@@ -47,13 +49,13 @@ def _point(standing: Standing, x: torch.Tensor) -> NDArray[np.float64]:
 
 
 def _derivative(standing: Standing, derivative: torch.Tensor) -> NDArray[np.float64]:
-    """A derivative over all parameters, in the problem's own units; 0 for those that are held."""
+    """Return a derivative over all parameters, in the problem's units; 0 for those fixed by their bounds."""
     run = standing.run
     return run.sought.whole(np.asarray(as_array(derivative) / run.sought.of(run.x_scale)))
 
 
 def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] | None:
-    """Error bars of the parameters, which are those of the last point."""
+    """Return the standard errors of the parameters, if `point` is the last point and has them."""
     if point is None or point is not standing.last or point.estimate.x_standard_error is None:
         return None
     run = standing.run
@@ -61,10 +63,11 @@ def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] 
 
 
 def _present(standing: Standing) -> Point | None:
-    """What the answer would be now, by estimates alone.
+    """Return the answer by estimates alone, for results before the end.
 
-    The last point; unless, where it has not converged, an earlier one was lower by more than two errors. A wide
-    kernel's value is uncertain: one that has grown again is no reason to leave what a narrow one found.
+    It is the last point, unless the run has not converged and an earlier point was lower by more than two standard
+    errors. A large sigma makes values uncertain: if sigma has grown, a point of a smaller sigma with a lower value
+    stays.
     """
     if standing.last is None or standing.best is None:
         return standing.last
@@ -84,37 +87,17 @@ def _message(standing: Standing, keeping: Keeping) -> str:
     if standing.last is None and standing.status is Status.MAXFEV:
         budget, cost = standing.evaluator.budget.maxfev, standing.run.estimator.cost(standing.evaluator.n)
         more = "" if cost > budget else ", the start one more"
-        notes = [f"it is {budget:.0f}, and the first estimate takes {cost}{more}" if cost >= budget else ""]
+        notes = [f"`maxfev` is {budget:.0f}, and the first estimate takes {cost}{more}" if cost >= budget else ""]
     notes += [standing.evaluator.counts.summary, keeping.note_of_result]
     return "; ".join([standing.status.value, *(note for note in notes if note)])
 
 
 def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
-    """Everything known now; what takes copying is worked out when asked for."""
-    run, answer = standing.run, standing.answer
-    point = _present(standing) if answer is None else answer.point
-    x = None if point is None else point.x
-    fun, error = (math.nan, math.nan) if point is None else (point.estimate.fun, point.estimate.fun_standard_error)
-    if answer is not None:
-        x, fun, error = answer.x, answer.fun, answer.fun_standard_error
-
-    def at(of: torch.Tensor | None) -> Deferred | None:
-        return None if of is None else Deferred(partial(_point, standing, of))
-
-    def derivative(of: torch.Tensor | None) -> Deferred | None:
-        return None if of is None else Deferred(partial(_derivative, standing, of))
-
+    """Return the result so far; entries that take copying are computed when read."""
+    run = standing.run
     result = OptimizeResult(
-        x=run.x0.copy() if x is None else at(x),
-        fun=fun,
-        fun_standard_error=error,
-        jac=None if point is None else derivative(point.estimate.jac),
-        standard_error=None if point is None else derivative(point.estimate.standard_error),
-        x_standard_error=_error_bars(standing, point),
-        x_last=None if standing.last is None else at(standing.last.x),
-        fun_last=math.nan if standing.last is None else standing.last.estimate.fun,
-        x_best=None if standing.best is None else at(standing.best.x),
-        fun_best=math.nan if standing.best is None else standing.best.estimate.fun,
+        **_answer_entries(standing),
+        **_visited_entries(standing),
         success=standing.status.success,
         status=standing.status,
         message=_message(standing, keeping),
@@ -131,3 +114,38 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
     )
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result
+
+
+def _answer_entries(standing: Standing) -> dict[str, Any]:
+    """Entries of the answer, measured or by estimates, with its derivatives and standard errors."""
+    answer = standing.answer
+    point = _present(standing) if answer is None else answer.point
+    estimate = None if point is None else point.estimate
+    x, fun, error = None if point is None else point.x, math.nan, math.nan
+    if answer is not None:
+        x, fun, error = answer.x, answer.fun, answer.fun_standard_error
+    elif estimate is not None:
+        fun, error = estimate.fun, estimate.fun_standard_error
+    return {
+        "x": standing.run.x0.copy() if x is None else _deferred(_point, standing, x),
+        "fun": fun,
+        "fun_standard_error": error,
+        "jac": None if estimate is None else _deferred(_derivative, standing, estimate.jac),
+        "standard_error": None if estimate is None else _deferred(_derivative, standing, estimate.standard_error),
+        "x_standard_error": _error_bars(standing, point),
+    }
+
+
+def _visited_entries(standing: Standing) -> dict[str, Any]:
+    """Entries of the last point and of the one with the lowest estimate."""
+    entries: dict[str, Any] = {}
+    for name, point in (("last", standing.last), ("best", standing.best)):
+        entries[f"x_{name}"] = None if point is None else _deferred(_point, standing, point.x)
+        entries[f"fun_{name}"] = math.nan if point is None else point.estimate.fun
+    return entries
+
+
+def _deferred(
+    convert: Callable[[Standing, torch.Tensor], NDArray[np.float64]], standing: Standing, of: torch.Tensor | None
+) -> Deferred | None:
+    return None if of is None else Deferred(partial(convert, standing, of))

@@ -1,4 +1,4 @@
-"""Run: everything that a run is made of, validated, before anything is opened."""
+"""Run: the validated parts and settings of a run, before anything is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from invopt.core.problem import Problem, has_weights
 from invopt.evaluate.failures import Failures
 from invopt.evaluate.sought import Sought
 from invopt.evaluate.workers.open import Workers, open_objective
-from invopt.run.callback import Callback
+from invopt.run.arguments.callback import Callback
 from invopt.run.keeping.kept import Kept
 from invopt.run.stopping import Tolerances
 
@@ -25,7 +25,7 @@ __all__ = ["Run"]
 
 @frozen(kw_only=True, eq=False)
 class Run:
-    """Everything a run is made of, validated, before anything is opened."""
+    """Validated parts and settings of a run, before anything is opened."""
 
     problem: Problem
     estimator: Estimator
@@ -50,9 +50,9 @@ class Run:
 
     @property
     def training(self) -> bool:
-        """Whether x is the weights of a network."""
+        """Whether x holds the weights of a network."""
         return has_weights(self.problem)
 
     def open(self) -> AbstractContextManager[Objective]:
-        """Open the objective for the length of a block: here, or in the workers."""
+        """Open the objective for a block, in this process or in workers."""
         return open_objective(self.problem, self.workers, self.timeout)

@@ -1,4 +1,4 @@
-"""SIGTERM as Ctrl-C: what a cluster sends before it kills ends a run like a user does."""
+"""Signals: SIGTERM, which clusters send before they kill a job, ends a run as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` at SIGTERM until the end of the block, unless the program has a handler of its own.
+    """Raise `KeyboardInterrupt` at SIGTERM until the end of the block, unless the program has its own handler.
 
-    Signals reach the main thread alone: in any other nothing changes.
+    Python handles signals in the main thread only: in any other thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
@@ -33,9 +33,9 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let neither Ctrl-C nor SIGTERM break off the block, in which a run that has ended writes its files.
+    """Ignore Ctrl-C and SIGTERM during the block, in which a run that has ended writes its files.
 
-    A program's own handlers are left alone, and other threads than the main one do not get signals.
+    A program's own handlers stay, and threads other than the main one receive no signals.
     """
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     main = threading.current_thread() is threading.main_thread()

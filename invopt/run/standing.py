@@ -1,4 +1,4 @@
-"""Where a run stands: what it has spent, the points it has seen, its verdict and its answer."""
+"""Standing: the state of a run, with its evaluations, points, status and answer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["Standing"]
 
 @define(kw_only=True, eq=False)
 class Standing:
-    """State of a run, on which the loop writes and from which files and reports are made.
+    """State of a run, which the loop updates and from which files and results are made.
 
     Attributes
     ----------
     run : Run
-        What is run.
+        Its parts and settings.
     clock : Clock
         Its clock.
     evaluator : CountingEvaluator
-        Where it evaluates.
+        Evaluates its objective.
     history : History
-        A row for each iteration.
+        One row for each iteration.
     highest, last, best : Point or None
-        The points where an estimate was highest (as of `surely`), newest and lowest.
+        The points with the highest `lower_bound`, the latest estimate and the lowest estimate.
     status : Status
-        RUNNING, or how it ended.
+        RUNNING, or how the run ended.
     answer : Answer or None
-        What was measured at the end.
+        Answer measured at the end.
     """
 
     run: Run

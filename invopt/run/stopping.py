@@ -1,4 +1,4 @@
-"""When a run ends by tolerance or because nothing varies."""
+"""Stopping rules: tolerances, and plateaus where samples do not differ."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from invopt.core.evaluator import Evaluator
 from invopt.core.result import Status
 from invopt.core.validators import real
 
-__all__ = ["PlateauWatch", "Tolerances", "is_flat", "surely"]
+__all__ = ["VALUE_ROUNDING", "PlateauWatch", "Tolerances", "is_flat", "lower_bound"]
 
-# Values that differ by no more than this, relative to their size, differ by rounding.
-_ROUNDING = 1e-12
-# Standard errors by which `fun` must have fallen before a sampled gradient that vanishes is taken for a minimum's.
-_EVIDENCE = 10.0
-# Consecutive estimates, and evaluations in them, without any variation before a run is called stuck: a random draw can
-# miss what is near, and few draws miss it often.
-_PLATEAU_PATIENCE = 20
-_PLATEAU_EVALUATIONS = 100
+# Values that differ by no more than this share of their size differ by rounding: 4,500 times the machine precision of
+# 2.2e-16, because values are sums of many terms.
+VALUE_ROUNDING = 1e-12
+
+# Standard errors by which `fun` must have fallen before a small sampled gradient counts as a minimum's. Gaussian noise
+# alone falls as far with a probability of 1e-23; standard errors from few samples are themselves uncertain.
+_DECREASE_IN_ERRORS = 10.0
+# Flat estimates in a row, and evaluations in them, before a run ends with PLATEAU: a random sample can miss a nearby
+# slope, and few samples miss it often.
+_FLAT_ESTIMATES = 20
+_FLAT_EVALUATIONS = 100
 
 
 @frozen(kw_only=True)
 class Tolerances:
-    """Stopping tolerances, all on quantities in units of `x_scale`.
+    """Stopping tolerances, for quantities in units of `x_scale`.
 
     Parameters
     ----------
     gtol : float
-        Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol``, over the projected gradient;
-        0: never. On a plateau a gradient vanishes too, and a few samples cannot tell: where an estimator smooths,
-        this counts only once `fun` has fallen by ten standard errors from an earlier value.
+        Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol``, over the projected gradient; 0: never. The
+        gradient is zero on a plateau too: if the estimator smooths, the rule applies only after `fun` has fallen ten
+        standard errors below an earlier value.
     xtol : float
         Converged when ``|step| <= xtol``; 0: never.
     ftol : float
@@ -47,19 +50,22 @@ class Tolerances:
     def status(
         self, highest: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator
     ) -> Status:
-        """Verdict on `current`, reached from `previous` by a step of length `step`; `highest` is as of `surely`."""
+        """Return the status at `current`, reached from `previous` by a step of length `step`.
+
+        `highest` is the point with the highest `lower_bound` of the run.
+        """
         estimate = current.estimate
-        # What one minibatch says is no verdict on all of them; and inf is nobody's minimum.
+        # One minibatch is not the whole objective; and an infinite value is no minimum.
         if estimate.partial or not math.isfinite(estimate.fun):
             return Status.RUNNING
-        # While the width still changes, the objective that is left to minimise is not yet this one.
+        # While sigma changes, the smoothed objective does.
         if is_flat(estimate) or (previous is not None and estimate.sigma != previous.estimate.sigma):
             return Status.RUNNING
         if estimate.sigma > 0 and not _has_fallen(highest.estimate, estimate):
             return Status.RUNNING
         if self.gtol > 0 and estimate.jac is not None and self._gradient_vanishes(current, evaluator):
             return Status.CONVERGED
-        # With samples, a step of exactly 0 is none: the next ones may see where to go.
+        # With samples, a step of exactly 0 is no convergence: the next samples may show a slope.
         if previous is None or (step == 0.0 and estimate.sigma > 0):
             return Status.RUNNING
         if self.xtol > 0 and step <= self.xtol:
@@ -72,10 +78,10 @@ class Tolerances:
         whole, error = point.estimate.jac, point.estimate.standard_error
         assert whole is not None
         jac = evaluator.projected_gradient(point.x, whole)
-        # One component tells where nothing is known of their errors; a network has a million.
+        # The first component decides quickly where errors are unknown (inf): a network has a million.
         if jac is whole and error is not None and 2 * float(error[0]) > self.gtol:
             return False
-        # Of what only pushes against a bound, the size does not matter.
+        # A component that points out of an active bound does not count, nor does its error.
         bound = jac.abs() if error is None else jac.abs() + 2 * torch.where(jac == whole, error, 0.0)
         return float(bound.max()) <= self.gtol
 
@@ -85,35 +91,35 @@ class Tolerances:
 
 
 def is_flat(estimate: Estimate) -> bool:
-    """Whether a sampled estimate saw nothing that depends on x, whatever noise it saw."""
+    """Return whether the samples of an estimate do not depend on x, although they may be noisy."""
     if estimate.blind:
         return True
     if estimate.sigma == 0 or estimate.jac is None:
         return False
-    return estimate.spread <= _ROUNDING * abs(estimate.fun) or not bool(estimate.jac.any())
+    return estimate.spread <= VALUE_ROUNDING * abs(estimate.fun) or not bool(estimate.jac.any())
 
 
-def surely(estimate: Estimate) -> float:
-    """What the value is at least, but for the worst of luck."""
-    return estimate.fun - _EVIDENCE * estimate.fun_standard_error
+def lower_bound(estimate: Estimate) -> float:
+    """Return the value minus ten standard errors, which the true value is not below."""
+    return estimate.fun - _DECREASE_IN_ERRORS * estimate.fun_standard_error
 
 
 def _has_fallen(highest: Estimate, now: Estimate) -> bool:
     error = math.hypot(highest.fun_standard_error, now.fun_standard_error)
-    return now.fun + _EVIDENCE * error < highest.fun
+    return now.fun + _DECREASE_IN_ERRORS * error < highest.fun
 
 
 class PlateauWatch:
-    """Counts consecutive flat estimates."""
+    """Counts flat estimates in a row."""
 
     def __init__(self) -> None:
         self.flat = 0
         self.spent = 0
 
     def status(self, estimate: Estimate) -> Status:
-        """PLATEAU once too many estimates in a row saw no variation."""
+        """Return PLATEAU once too many estimates in a row were flat."""
         flat = is_flat(estimate)
         self.flat = self.flat + 1 if flat else 0
         self.spent = self.spent + estimate.nfev if flat else 0
-        lost = self.flat >= _PLATEAU_PATIENCE and self.spent >= _PLATEAU_EVALUATIONS
+        lost = self.flat >= _FLAT_ESTIMATES and self.spent >= _FLAT_EVALUATIONS
         return Status.PLATEAU if lost else Status.RUNNING

@@ -117,8 +117,8 @@ class RadiosityObjective(Objective):
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
         if problem.sides == "outgoing":
             left, right = left + emitted.t(), right + emitted.t().unsqueeze(1)
-        facts = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
-        return Sides(weights=flat, left=left, right=right, loss=problem.loss, extra=extra, facts=facts)
+        metrics = {"energy": float(right.detach().mean()), "emitting": float((emitted.amax(0) > 0).float().mean())}
+        return Sides(weights=flat, left=left, right=right, loss=problem.loss, extra=extra, metrics=metrics)
 
     def _batch(
         self, weights: Mapping[str, Tensor], seed: int, step: int

@@ -13,6 +13,8 @@ import numpy as np
 
 from invopt import problems
 from invopt.bench.results.measures import evaluations_to
+from invopt.plugin import minimize_on
+from invopt.run.arguments.options import Options
 from invopt.run.prepare import prepare
 
 TASKS = {
@@ -49,13 +51,13 @@ def measure(name, seeds):
     make, maxfev = TASKS[name]
     problem, counts, choice = make(), [], ""
     # Opened as a run opens it: the cores are the renderer's.
-    with prepare(problem).open() as objective:
+    with prepare(problem, Options()).open() as objective:
         # Before the clock starts: kernels are compiled.
-        prepare(problem, rng=1000, maxfev=60, progress=False).loop(objective)
+        minimize_on(objective, problem, rng=1000, maxfev=60, progress=False)
         clock, began = Clock(objective), time.perf_counter()
         for seed in seeds:
             start = problem.starts(np.random.default_rng(seed), 1)[0]
-            result = prepare(problem, x0=start, rng=seed, maxfev=maxfev, progress=False).loop(objective)
+            result = minimize_on(objective, problem, x0=start, rng=seed, maxfev=maxfev, progress=False)
             counts.append(evaluations_to(result, 0.01))
             choice = result.choice.split(":")[0]
     low, high = np.quantile(counts, [0.25, 0.75], method="inverted_cdf")

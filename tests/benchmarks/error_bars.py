@@ -9,9 +9,8 @@ import argparse
 
 import numpy as np
 
-from invopt import problems
+from invopt import minimize, problems
 from invopt.core.seeds import FIRST_REFERENCE_SEED
-from invopt.run.prepare import prepare
 
 TASKS = {"MUG": problems.Mug, "SHADOW": problems.Shadow, "BUNNY": problems.Bunny}
 
@@ -21,9 +20,7 @@ def measure(name, seeds, estimator):
     for seed in seeds:
         problem = TASKS[name](size="tiny", reference_seed=FIRST_REFERENCE_SEED + 1 + seed)
         start = problem.starts(np.random.default_rng(seed), 1)[0]
-        run = prepare(problem, estimator, x0=start, rng=seed, maxfev=2000, progress=False)
-        with run.open() as objective:
-            result = run.loop(objective)
+        result = minimize(problem, estimator, x0=start, rng=seed, maxfev=2000, progress=False)
         ends.append(result.status.name)
         if result.x_standard_error is not None:
             scores.append(problem.wrap(result.x - problem.x_opt) / result.x_standard_error)

@@ -6,13 +6,13 @@ import invopt
 from invopt import plugin
 from invopt.core.identity.names import _MODULES, _NAMES, reference
 from invopt.network.chain_rule import ChainedState
-from invopt.run.scipy_habits import WithArguments
+from invopt.run.arguments.scipy_habits import WithArguments
 
 
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (invopt.AdaptiveWidth, "invopt._width:AdaptiveWidth"),
+        (invopt.AdaptiveSigma, "invopt._width:AdaptiveWidth"),
         (invopt.Capability, "invopt._objective:Capability"),
         (invopt.Estimate, "invopt._estimator:Estimate"),
         (invopt.Linear, "invopt._schedules:Linear"),

@@ -144,7 +144,7 @@ def test_a_budget_that_pays_the_first_estimate_but_not_the_start_says_so():
     cost = invopt.estimators.SharedSamples(n_samples=3).cost(2)
     estimator = invopt.estimators.SharedSamples(n_samples=3)
     result = invopt.minimize(lambda x: float(x @ x), estimator, x0=[1.0, 1.0], rng=0, maxfev=cost)
-    assert f"it is {cost}, and the first estimate takes {cost}, the start one more" in result.message
+    assert f"`maxfev` is {cost}, and the first estimate takes {cost}, the start one more" in result.message
     assert result.fun == 2.0
     more = invopt.minimize(lambda x: float(x @ x), estimator, x0=[1.0, 1.0], rng=0, maxfev=cost + 1)
     assert more.nfev == cost + 1

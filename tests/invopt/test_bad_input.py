@@ -54,7 +54,7 @@ CASES = {
     "maxtime text": (dict(x0=[0.5], maxtime="1"), TypeError, "'maxtime' must be a real number"),
     "gtol < 0": (dict(x0=[0.5], gtol=-1), ValueError, "'gtol' must be >= 0"),
     "xtol nan": (dict(x0=[0.5], xtol=math.nan), ValueError, "'xtol' must be finite"),
-    "max_nonfinite 1": (dict(x0=[0.5], max_nonfinite=1), ValueError, "'max_nonfinite' must be in"),
+    "max_nonfinite 1": (dict(x0=[0.5], max_nonfinite=1), ValueError, "'max_nonfinite' must be < 1"),
     "callback": (dict(x0=[0.5], callback=3), TypeError, "'callback' must be callable"),
     "misspelt option": (dict(x0=[0.5], max_iter=3), TypeError, "max_iter"),
     "unknown estimator": (dict(x0=[0.5], estimator="share-samples"), UnknownNameError, "did you mean 'shared-samples'"),

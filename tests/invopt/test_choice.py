@@ -5,6 +5,7 @@ import pytest
 
 from invopt import minimize, problems
 from invopt.exceptions import UnknownNameError
+from invopt.run.arguments.options import Options
 from invopt.run.default_parts import choose
 from invopt.run.prepare import prepare
 
@@ -57,7 +58,7 @@ def test_a_short_period_makes_a_narrow_kernel():
     assert choose(problems.Quadratic(), None, None).estimator.sigma.start is None
     # It is the run's scale that counts.
     assert choose(Angle(), None, None, x_scale=np.array([4.0, 4.0])).estimator.sigma.start == 0.125
-    assert prepare(Angle(), x_scale=[4.0, 4.0]).estimator.sigma.start == 0.125
+    assert prepare(Angle(), Options(x_scale=[4.0, 4.0])).estimator.sigma.start == 0.125
 
 
 def test_a_method_asked_for_is_kept_and_served():

@@ -325,5 +325,5 @@ def test_more_samples_than_the_budget_pays_are_never_drawn():
     result = invopt.minimize(sphere, estimators.SharedSamples(n_samples=10**12), x0=[1.0], maxfev=10)
     # The start alone is measured, twice.
     assert (result.status, result.nfev, result.fun) == (Status.MAXFEV, 2, sphere(result.x))
-    assert result.message.endswith("it is 10, and the first estimate takes 2000000000000")
+    assert result.message.endswith("`maxfev` is 10, and the first estimate takes 2000000000000")
     np.testing.assert_array_equal(result.x, [1.0])

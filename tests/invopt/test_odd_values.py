@@ -11,6 +11,7 @@ import torch
 import invopt
 from invopt import estimators, optimizers, problems, rendering
 from invopt.core.formatting import shown
+from invopt.core.registry import find
 
 
 class Unprintable:
@@ -55,6 +56,12 @@ def test_what_a_message_shows():
 def test_seed_policies_of_other_kinds(seeds):
     with pytest.raises(invopt.UnknownNameError, match="unknown seed policy in 'seeds'"):
         estimators.FR22(seeds=seeds)
+
+
+@pytest.mark.parametrize("spell", [str, str.upper, lambda name: name.replace("_", "-")], ids=["_", "upper", "-"])
+def test_a_name_in_any_case_with_hyphens_or_underscores(spell):
+    assert estimators.FR22(seeds=spell("per_iteration")).seeds is invopt.SeedPolicy.PER_ITERATION
+    assert find("estimators", spell("shared_samples")) is estimators.SharedSamples
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"], ids=ascii)

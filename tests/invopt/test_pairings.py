@@ -11,6 +11,7 @@ from invopt import problems
 from invopt.core.objective import Capability
 from invopt.core.registry import names
 from invopt.optimizers import DifferentialEvolution, Scipy
+from invopt.run.arguments.options import Options
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 
@@ -69,7 +70,8 @@ def opened():
 def runs(problem, objective, estimator, method):
     """Whether two iterations ran; False where the parts were refused before anything was evaluated."""
     try:
-        run = prepare(problem, estimator, method, rng=0, maxiter=2, maxfev=100, progress=False)
+        options = Options(estimator=estimator, method=method, rng=0, maxiter=2, maxfev=100, progress=False)
+        run = prepare(problem, options)
     except invopt.IncompatibleError:
         return False
     res = run_loop(run, objective)

@@ -168,7 +168,7 @@ def test_behind_a_network_points_begin_with_the_number_of_their_item():
 )
 def test_derivatives_are_not_asked_for(problem, estimator):
     method = "adam" if isinstance(estimator, estimators.NewtonTarget) else None
-    with pytest.raises(IncompatibleError, match="needs .*JAC.*: name another estimator"):
+    with pytest.raises(IncompatibleError, match="needs .*JAC.*: choose another estimator"):
         Session(problem, estimator, method)
 
 
@@ -184,7 +184,7 @@ def test_residuals_belong_to_a_session_without_a_problem():
 def test_a_callback_can_end_a_session_and_cannot_answer_it():
     def meddle(xk):
         for action in (lambda: session.tell([1.0]), session.close):
-            with pytest.raises(RuntimeError, match="raise StopIteration to end it"):
+            with pytest.raises(RuntimeError, match="raise StopIteration to end the run"):
                 action()
         raise StopIteration
 

@@ -80,7 +80,7 @@ def test_values_and_residuals_are_not_taken_for_each_other():
         request = session.ask()
         k = len(request.x)
         for wrong in (np.ones(k), [1.0] * k):
-            with pytest.raises(ValueError, match="`request.kind` is 'residuals': hand in the residuals"):
+            with pytest.raises(ValueError, match="`request.kind` is 'residuals': tell the residuals"):
                 session.tell(wrong)
         session.tell(request.ids[0], misfit(request.x[0]))
         with pytest.raises(ValueError, match=r"'value' must be residuals of shape \(12,\), got shape \(11,\)"):

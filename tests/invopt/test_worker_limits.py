@@ -187,7 +187,7 @@ def test_bad_timeouts(options, error, said):
 
 
 def test_a_session_has_no_timeout():
-    with pytest.raises(TypeError, match="'timeout' means nothing to a Session"):
+    with pytest.raises(TypeError, match="'timeout' has no effect in a Session"):
         invopt.Session(x0=[1.0], timeout=5)
 
 

@@ -156,7 +156,7 @@ def test_one_worker_needs_no_pickle():
 
 
 def test_a_session_has_none():
-    with pytest.raises(TypeError, match="'workers' means nothing to a Session"):
+    with pytest.raises(TypeError, match="'workers' has no effect in a Session"):
         invopt.Session(x0=[1.0], workers=2)
 
 

@@ -222,7 +222,7 @@ def test_a_problem_that_has_its_own():
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
-        (problems.Mug(size="tiny"), "ExactDerivative does not serve Mug: .*use Autodiff"),
+        (problems.Mug(size="tiny"), "ExactDerivative cannot be used for Mug: .*use Autodiff"),
         (Function(fun=rosen, x0=START), r"needs JAC, but Function provides FUN: give jac=\.\.\., its gradient"),
     ],
     ids=["rendered", "values only"],
@@ -240,7 +240,7 @@ def test_without_a_hessian_there_is_no_curvature():
     with pytest.raises(TypeError, match="no Hessian-vector products"):
         invopt.differentiate(problem, EXACT, p=[1.0, 0.0])
     target = estimators.NewtonTarget(estimator=EXACT)
-    with pytest.raises(invopt.IncompatibleError, match="NewtonTarget does not serve Function: ExactDerivative"):
+    with pytest.raises(invopt.IncompatibleError, match="NewtonTarget cannot be used for Function: ExactDerivative"):
         invopt.minimize(problem, target, "adam")
 
 

@@ -12,6 +12,7 @@ import invopt
 from invopt import Capability, Objective, Problem, estimators, optimizers, problems, testing
 from invopt.core.machine.clock import Clock
 from invopt.problems.network.mug_network import PictureNetwork
+from invopt.run.arguments.options import Options
 from invopt.run.loop import open_evaluator
 from invopt.run.prepare import prepare
 
@@ -48,7 +49,7 @@ def make_problem(model=None, **options):
 
 
 def estimates(problem, estimator, k=1, **options):
-    run = prepare(problem, estimator, rng=0, progress=False, **options)
+    run = prepare(problem, Options(estimator=estimator, rng=0, progress=False, **options))
     with run.open() as objective:
         evaluator = open_evaluator(run, objective, Clock())
         evaluator.budget = type(evaluator.budget)()
@@ -169,7 +170,7 @@ def test_the_objectives_own_derivative_goes_through():
 
 def test_shared_samples_serve_every_product():
     problem = make_problem()
-    run = prepare(problem, estimators.SharedSamples(n_samples=2), rng=0, progress=False)
+    run = prepare(problem, Options(estimator=estimators.SharedSamples(n_samples=2), rng=0, progress=False))
     with run.open() as objective:
         evaluator = open_evaluator(run, objective, Clock())
         evaluator.budget = type(evaluator.budget)()

@@ -180,14 +180,14 @@ def test_a_lent_ticket_lets_a_thread_in():
 def test_who_waits_long_is_told(monkeypatch, caplog):
     import threading
 
-    monkeypatch.setattr(turn, "_PATIENCE", 0.05)
+    monkeypatch.setattr(turn, "_SECONDS_UNTIL_WARNING", 0.05)
     waiting = threading.Thread(target=turn.one_at_a_time()(lambda: None))
     with turn.one_at_a_time():
         waiting.start()
         waiting.join(timeout=1)
         assert waiting.is_alive()
     waiting.join(timeout=30)
-    assert "waits for another one to end its run" in caplog.text
+    assert "waits until the run of another thread has ended" in caplog.text
 
 
 def test_the_turn_ends_with_an_error():

@@ -1,4 +1,4 @@
-"""What tells a problem, a function or a part from others: digests of their contents, the same in every process."""
+"""Identity of problems, functions and parts: digests of their contents, the same in every process."""
 
 from invopt.core.identity.digest import Digests, digest, digests, digests_with_surroundings
 

@@ -1,4 +1,4 @@
-"""Functions, classes and modules as what they do: their code, and what it refers to."""
+"""Content of functions, classes and modules: their code, and what it refers to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from invopt.core.identity.uses import codes, globals_of, imports, is_dynamic, re
 
 __all__ = ["Part", "class_parts", "function_parts", "is_importable", "module_parts"]
 
-# Of a code object: what it does, without where it was written.
+# Attributes of a code object that say what it does, without those that say where it is written.
 _CODE = (
     "co_argcount",
     "co_posonlyargcount",
@@ -27,7 +27,7 @@ _CODE = (
     "co_cellvars",
     "co_exceptiontable",
 )
-# Of a class: what Python and abc add, which says nothing of its own.
+# Attributes of a class that Python and abc add, which are not its content.
 _MACHINERY = {
     "__dict__",
     "__weakref__",
@@ -41,7 +41,7 @@ _MACHINERY = {
     "__annotations_cache__",
     "_abc_impl",
 }
-# Of a module: what the import system adds.
+# Attributes of a module that the import system adds.
 _IMPORTED = {
     "__name__",
     "__doc__",
@@ -56,10 +56,17 @@ _IMPORTED = {
 
 
 class Part(NamedTuple):
-    """A part of something, by a name that a message can say.
+    """A named part of a value.
 
-    `outside` says that others hold it too, and may change it: a global, a module, a class. What is `droppable` counts
-    if it can be told, and is left out otherwise.
+    Attributes
+    ----------
+    name : str
+        Its name in messages.
+    value : object
+    outside : bool
+        Whether others hold it too, and may change it: a global, a module, a class.
+    droppable : bool
+        Whether it is left out if it has no digest.
     """
 
     name: str
@@ -69,7 +76,7 @@ class Part(NamedTuple):
 
 
 def is_importable(value: Any) -> bool:
-    """Whether a function or class of a library is what its module holds under its name."""
+    """Return whether a library's function or class is the object that its module holds under its name."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
     if not is_library(module):
         return False
@@ -80,7 +87,7 @@ def is_importable(value: Any) -> bool:
 
 
 def function_parts(function: FunctionType) -> Iterator[Part]:
-    """What a function does: its code, defaults, closure, and the globals that it names."""
+    """Content of a function: its code, defaults, closure, and the globals that it names."""
     code = function.__code__
     yield from _code_parts(code)
     yield Part("the defaults", [function.__defaults__, function.__kwdefaults__])
@@ -95,9 +102,9 @@ def function_parts(function: FunctionType) -> Iterator[Part]:
 
 
 def _named(function: FunctionType, cells: Mapping[str, Any]) -> Iterator[Part]:
-    """What the code reaches by name: the closure, globals, and modules that it imports itself."""
+    """Objects that the code reaches by name: the closure, globals, and modules that it imports."""
     if is_library(function.__globals__.get("__name__")):
-        # A wrapper that a library made: told by its code and what it wraps, for the rest is the library's.
+        # A wrapper made by a library: its code and what it wraps identify it, because the rest belongs to the library.
         for name, value in cells.items():
             yield Part(f"the closure's {name!r}", value)
         return
@@ -122,7 +129,7 @@ def _code_parts(code: CodeType) -> Iterator[Part]:
 
 
 def module_parts(module: ModuleType) -> Iterator[Part]:
-    """A library by its name; a module of the user's by its file and all that it holds."""
+    """Content of a module: the name of a library; the file and all attributes of a user's module."""
     yield Part("its name", module.__name__)
     if not is_own_module(module):
         return
@@ -130,13 +137,13 @@ def module_parts(module: ModuleType) -> Iterator[Part]:
     if file and Path(file).is_file():
         yield Part("its file", Path(file).read_bytes(), outside=True)
     for name, value in sorted(vars(module).items()):
-        # Of `eval` itself, a module holds nothing: the functions that call it are asked.
+        # `eval` in a module is no content; a function that calls it has no digest.
         if name not in _IMPORTED and not is_dynamic(value):
             yield Part(f"the {name!r} of {module.__name__}", value, outside=True)
 
 
 def class_parts(cls: type[Any]) -> Iterator[Part]:
-    """What a class of the user's does: its bases and everything in its body."""
+    """Content of a user's class: its bases and everything in its body."""
     yield Part("the bases", list(cls.__bases__))
     yield Part("the metaclass", type(cls))
     for name, item in sorted(vars(cls).items()):

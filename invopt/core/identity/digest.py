@@ -1,4 +1,4 @@
-"""Digest of any value by its content, or an error: nothing is guessed."""
+"""Digests of values by their content; an error where content cannot be determined."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["Digests", "digest", "digests", "digests_with_surroundings"]
 
 
 class Digests(NamedTuple):
-    """Digests of parts by name, and one of what they reach that others may change: globals, modules, classes."""
+    """Digests of parts by name, and one digest of all globals, modules and classes that the parts reach."""
 
     parts: dict[str, str]
     surroundings: str
 
 
 def digests(parts: Mapping[str, Any]) -> dict[str, str]:
-    """Digest of each part, by name."""
+    """Return the digest of each part, by name."""
     return digests_with_surroundings(parts).parts
 
 
 def digests_with_surroundings(parts: Mapping[str, Any]) -> Digests:
-    """Digest of each part, by name, and of what is around them."""
+    """Return the digest of each part, by name, and of what the parts reach and others may change."""
     found, around = {}, set()
     for name, value in parts.items():
         digester = _Digester(name)
@@ -38,17 +38,17 @@ def digests_with_surroundings(parts: Mapping[str, Any]) -> Digests:
 
 
 def digest(value: Any, name: str = "value") -> str:
-    """Hexadecimal digest of a value, the same in every process that holds the same content.
+    """Return the hexadecimal digest of a value, which is the same in every process with the same content.
 
     Parameters
     ----------
     value : object
-        Numbers, texts, containers, arrays and tensors whole and exact; functions by their code, defaults, closures and
-        the globals that they name; objects by their class and state, as pickle sees it, and by all attributes where
-        the class is the user's. Functions and classes of installed packages are told by name, those of the user by
-        content; of a module of the user's what the code takes of it, or all of it where it is passed on.
+        Numbers, texts, containers, arrays and tensors count whole and exactly; functions by their code, defaults,
+        closures and the globals that they name; objects by their class and state, as pickle has it, and by all
+        attributes if the class is the user's. Functions and classes of installed packages count by name, the user's by
+        content. Of a user's module the attributes that the code reads count, or all if the module is passed on.
     name : str, default "value"
-        What a message calls it.
+        Its name in messages.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def digest(value: Any, name: str = "value") -> str:
     Raises
     ------
     IdentityError
-        If it holds something whose content cannot be told: a socket, an open file, a lock, a generator, code that
-        reaches what texts name, as `eval` and `globals` do.
+        If it holds something whose content cannot be determined: a socket, an open file, a lock, a generator, or code
+        that reaches objects by text, as `eval` and `globals` do.
     """
     return _Digester(name).of(value).hex()[:32]
 
@@ -70,14 +70,14 @@ class _Digester:
     def __init__(self, name: str) -> None:
         self._path = [name]
         self._known: dict[int, bytes] = {}
-        # Objects whose addresses are keys of `_known`: a freed one's address could be another's.
+        # Objects whose addresses are keys of `_known`: a freed object's address could be reused.
         self._kept: list[Any] = []
         self._open: dict[int, int] = {}
-        # Digests of what others hold too, and may change.
+        # Digests of objects that others hold too, and may change.
         self.outside: set[bytes] = set()
 
     def of(self, value: Any) -> bytes:
-        """Digest of a value; of one that contains itself, by how far up it began."""
+        """Return the digest of a value; a cycle counts by the number of levels up to its beginning."""
         if is_dynamic(value):
             raise self._unknown(value)
         content = leaf(value)
@@ -137,10 +137,10 @@ class _Digester:
         where = self._path[0] + "".join(f", {name}" for name in self._path[1:])
         if is_dynamic(value):
             name = getattr(value, "__name__", "sys.modules")
-            what = f"what {name!r} reaches cannot be told from its text: name it in the code"
+            what = f"objects that {name!r} reaches cannot be determined from the code: name them in it"
         else:
-            what = f"a {type(value).__module__}.{type(value).__qualname__} cannot be told from others by its content"
+            what = f"a {type(value).__module__}.{type(value).__qualname__} cannot be identified by its content"
         return IdentityError(
-            f"{what} ({where}): keep it out of what is optimised, or give identity='...', a name that you change "
-            f"whenever the problem changes"
+            f"{what} ({where}): keep it out of the problem, or give identity='...', a name that you change whenever "
+            f"the problem changes"
         )

@@ -1,4 +1,4 @@
-"""What values are made of: the kind of each, and its parts in an order of their own."""
+"""Kinds of values, and the parts that each consists of."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from invopt.core.identity.uses import Missing
 __all__ = ["Described", "described", "leaf"]
 
 _SLOT_TYPES = ("method_descriptor", "wrapper_descriptor", "method-wrapper", "classmethod_descriptor")
-# Attributes that libraries set: what masked arrays have besides data, mask and filling, what memory maps know of their
-# files, and what an element of an Enum has of its class.
+# Attributes that libraries set and that are not content: of masked arrays besides data, mask and fill value; of memory
+# maps about their files; of elements of an Enum about their class.
 _MASKED = {"_mask", "_fill_value", "_hardmask", "_sharedmask", "_isfield", "_baseclass", "_basedict", "_optinfo"}
 _OF_LIBRARIES = {np.ma.MaskedArray: _MASKED, np.memmap: {"_mmap", "filename", "offset", "mode"}, Enum: {"__objclass__"}}
 
 
 class Described(NamedTuple):
-    """Kind of a value and its parts; `unordered` where they have no order."""
+    """Kind of a value and its parts; `unordered` if their order does not count."""
 
     kind: str
     parts: Iterable[Part]
@@ -45,7 +45,7 @@ class Described(NamedTuple):
 
 
 def leaf(value: Any) -> bytes | None:
-    """A value without parts, as bytes that begin with its kind; None for any other."""
+    """Return a value without parts as bytes that begin with its kind; None for any other value."""
     if value is None or value is Ellipsis or value is NotImplemented or type(value) in (bool, int, str, bytes):
         content = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
         return type(value).__name__.encode() + b"\0" + content
@@ -65,7 +65,7 @@ def leaf(value: Any) -> bytes | None:
 
 
 def described(value: Any) -> Described | None:
-    """What a value is made of; None for one whose content cannot be told."""
+    """Return kind and parts of a value; None if its content cannot be determined."""
     if hasattr(type(value), "identity_content"):
         return Described(f"content of {reference(type(value))}", [Part("its content", value.identity_content())])
     return _of_container(value) or _of_array(value) or _of_code(value) or _of_object(value)
@@ -101,7 +101,7 @@ def _of_container(value: Any) -> Described | None:
 
 
 def _of_array(value: Any) -> Described | None:
-    """Arrays and tensors of classes and with attributes of their own."""
+    """Arrays and tensors of subclasses or with attributes."""
     kind = Part("the class", type(value))
     if isinstance(value, np.ndarray):
         plain = value.view(np.ndarray)
@@ -113,7 +113,7 @@ def _of_array(value: Any) -> Described | None:
         return Described("array", [*parts, *_attributes(value)])
     if isinstance(value, torch.Tensor) and _is_plain(value):
         if type(value).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
-            # It stands for other tensors, and has no elements itself.
+            # It wraps other tensors, and has no elements itself.
             return None
         return Described(
             "tensor", [kind, Part("its elements", _tensor(value.as_subclass(torch.Tensor))), *_attributes(value)]
@@ -132,7 +132,7 @@ def _of_code(value: Any) -> Described | None:
         return Described("library", [Part("its name", reference(value))])
     if isinstance(value, FunctionType):
         if value.__globals__.get("__name__") == "functools" and hasattr(value, "registry"):
-            # Its closure has caches, and weak references to classes.
+            # Its closure holds caches and weak references to classes, which are no content.
             return Described("function by class", [Part("its functions", dict(value.registry))])
         return Described("function", function_parts(value))
     if isinstance(value, type):
@@ -150,7 +150,7 @@ def _of_code(value: Any) -> Described | None:
 
 
 def _of_object(value: Any) -> Described | None:
-    """An object by its class and state, as pickle would take them, and by all attributes if the class is a user's."""
+    """An object by its class and state as pickle has them, and by all attributes if the class is a user's."""
     try:
         reduce: Any = copyreg.dispatch_table.get(type(value), lambda item: item.__reduce_ex__(4))
         reduced = reduce(value)
@@ -161,13 +161,13 @@ def _of_object(value: Any) -> Described | None:
         return None if home is None else Described("name", [Part("its name", reduced), Part("its module", home)])
     parts = list(_reduced_parts(reduced, reference(type(value))))
     if not is_library(type(value).__module__):
-        # What its pickled form leaves out counts where it can be told; a lock that is made anew does not.
+        # Attributes that its pickled form leaves out count if they have a digest; a lock does not.
         parts += [Part("the class", type(value)), *(part._replace(droppable=True) for part in _attributes(value))]
     return Described("object", parts)
 
 
 def _attributes(value: Any) -> Iterator[Part]:
-    """Attributes of an instance, those in slots too."""
+    """Attributes of an instance, including those in slots."""
     held: Mapping[str, Any] = getattr(value, "__dict__", {})
     ignored = {name for cls, names in _OF_LIBRARIES.items() if isinstance(value, cls) for name in names}
     for name, item in held.items():
@@ -182,7 +182,7 @@ def _attributes(value: Any) -> Iterator[Part]:
 
 
 def _home(value: Any, name: str) -> str | None:
-    """The module that holds an object under a name; None if there is none."""
+    """Return the module that holds an object under a name; None if there is none."""
     for module in (getattr(value, "__module__", None), "numpy", "scipy.special"):
         if module is not None and getattr(sys.modules.get(str(module)), name, None) is value:
             return str(module)

@@ -1,4 +1,4 @@
-"""Library code, which is told by its name, against the user's own, which is told by its content."""
+"""Library code, which counts by its name, and the user's code, which counts by its content."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from types import ModuleType
 
 __all__ = ["is_library", "is_own_module", "top_level"]
 
-# Our own classes are told by name and fields: a run goes on under a newer version, which the journal says.
+# Our own classes count by name and fields, so that a run continues under a newer version; the journal records it.
 _OURS = "invopt"
 
 
 def top_level(module: str) -> str:
-    """First part of a module's name."""
+    """Return the first part of a module's name."""
     return module.partition(".")[0]
 
 
 def is_library(module: str | None) -> bool:
-    """Whether a module is part of Python, of an installed package, or ours; by where it lies, not by its name alone."""
+    """Return whether a module belongs to Python, an installed package or invopt, by the place of its file."""
     if module is None or module == "__main__":
         return False
     top = top_level(module)
     if top == _OURS or top in sys.builtin_module_names:
         return True
     places = _places(top)
-    # Parts of Python that are frozen into it lie nowhere; beside the script, a file may have any of their names.
+    # Frozen modules of Python have no file; a user's file may have any of their names.
     return any(_is_installed(place) for place in places) if places else top in sys.stdlib_module_names
 
 
 def is_own_module(value: object) -> bool:
-    """Whether this is a module of the user's."""
+    """Return whether this is a module of the user's."""
     if not isinstance(value, ModuleType):
         return False
     file = getattr(value, "__file__", None)
     if isinstance(file, str) and Path(file).is_absolute():
-        # Under whatever name it was loaded; our own parts may lie in a checkout.
+        # Whatever name it was loaded by; our own modules may be in a checkout.
         return not (_is_installed(file) or top_level(value.__name__) == _OURS)
     return not is_library(value.__name__)
 
 
 def _places(top: str) -> list[str]:
-    """Files or folders of a module, which need not be loaded."""
+    """Return the files or folders of a module, which need not be loaded."""
     module = sys.modules.get(top)
     if module is not None:
         file = getattr(module, "__file__", None)
@@ -70,7 +70,7 @@ def _library_folders() -> tuple[Path, ...]:
     named = sysconfig.get_paths()
     folders = {named[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     folders |= {*site.getsitepackages(), site.getusersitepackages()}
-    # Where a virtual environment sees the packages of another one, and where Python itself is in an archive.
+    # A virtual environment may see the packages of another one, and Python itself may be in an archive.
     archive = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
     folders |= {entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages", archive)}
     return tuple(Path(folder).absolute() for folder in folders)

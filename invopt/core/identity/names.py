@@ -1,4 +1,4 @@
-"""Names of functions and classes in files, which stay when a module moves: journals and snapshots outlive that."""
+"""Names of functions and classes in journals and snapshots, which stay when a module moves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 __all__ = ["reference"]
 
-# Modules of ours by the name that files written before it moved know it by. One that moves once more keeps its
-# entry, under its new name; one that is new needs none.
+# Modules of ours by their names in files written before they moved. A module that moves again keeps its entry, under
+# its new name; a new module needs none.
 _MODULES = {
     "invopt.adapters.session": "invopt._session",
-    "invopt.core.adaptive_width": "invopt._width",
     "invopt.core.estimator": "invopt._estimator",
     "invopt.core.evaluator": "invopt._evaluate",
     "invopt.core.objective": "invopt._objective",
@@ -22,7 +21,7 @@ _MODULES = {
     "invopt.core.schedules": "invopt._schedules",
     "invopt.core.seeds": "invopt._seeds",
     "invopt.network.chain_rule": "invopt._chained",
-    "invopt.run.scipy_habits": "invopt._scipy_habits",
+    "invopt.run.arguments.scipy_habits": "invopt._scipy_habits",
     "invopt.estimators.equation.dual_buffer": "invopt.estimators.dual_buffer",
     "invopt.estimators.equation.full_gradient": "invopt.estimators.full_gradient",
     "invopt.estimators.equation.residual_estimator": "invopt.estimators.residual",
@@ -72,7 +71,6 @@ _MODULES = {
     "invopt.problems.radiosity.transport.guiding": "invopt.problems.radiosity.guiding",
     "invopt.problems.radiosity.transport.mixture": "invopt.problems.radiosity.mixture",
     "invopt.problems.radiosity.transport.points": "invopt.problems.radiosity.points",
-    "invopt.problems.radiosity.transport.recorded": "invopt.problems.radiosity.recorded",
     "invopt.problems.radiosity.transport.specular": "invopt.problems.radiosity.specular",
     "invopt.problems.radiosity.transport.transport": "invopt.problems.radiosity.transport",
     "invopt.problems.radiosity.transport.views": "invopt.problems.radiosity.views",
@@ -81,8 +79,9 @@ _MODULES = {
     "invopt.problems.tasks.boxes": "invopt.problems.boxes",
     "invopt.problems.tasks.task": "invopt.problems.task",
 }
-# Likewise of what has moved from one module to another.
+# The same of single classes that have moved from one module to another, or were renamed.
 _NAMES = {
+    "invopt.core.adaptive_sigma:AdaptiveSigma": "invopt._width:AdaptiveWidth",
     "invopt.core.estimator:Point": "invopt._stopping:Point",
     "invopt.core.problem:Chain": "invopt._chain:Chain",
     "invopt.core.problem:Link": "invopt._chain:Link",
@@ -93,7 +92,7 @@ _NAMES = {
 
 
 def reference(value: Any) -> str:
-    """Module and name of a function or class, as files know it."""
+    """Return module and name of a function or class, as files have them."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     found = f"{module}:{name}"
     return _NAMES.get(found) or f"{_MODULES.get(str(module), module)}:{name}"

@@ -1,4 +1,4 @@
-"""What code reaches by a name: an attribute of a module, a module whole, or what a text names, which is not told."""
+"""Objects that code reaches by name: globals, attributes of modules, and modules as a whole."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ __all__ = ["Missing", "codes", "globals_of", "imports", "is_dynamic", "reached"]
 
 _Found = tuple[str, Any]
 _IMPORTERS = (importlib.import_module, builtins.__import__)
-# What these reach is named by texts or data.
+# Objects that these reach are named by texts or data, which the code does not show.
 _DYNAMIC = {
     id(item)
     for item in (*_IMPORTERS, eval, exec, globals, sys.modules, sys._getframe, runpy.run_path, runpy.run_module)
 }
 _HIDDEN = {"__globals__", "f_globals", "f_builtins", "__builtins__"}
 _TAKEN = ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR")
-# Of the operations that begin with LOAD, those that load no variable.
+# Operations that begin with LOAD and load no variable.
 _NO_VARIABLE = ("ATTR", "METHOD", "CONST", "CLOSURE", "SMALL_INT", "SPECIAL", "ASSERTION_ERROR", "BUILD_CLASS")
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
 class Missing(Enum):
-    """What stands for something that is not there."""
+    """Stands for an attribute or a module that does not exist."""
 
     ATTRIBUTE = 0
     MODULE = 1
 
 
 class _Use(NamedTuple):
-    """Attributes that are taken of a name, one of another, and the steps that follow."""
+    """A chain of attributes that is read from a name, and the instructions that follow."""
 
     chain: tuple[str, ...]
     after: Sequence[dis.Instruction]
 
 
 def is_dynamic(value: Any) -> bool:
-    """Whether this reaches what texts or data name: `eval`, `globals`."""
+    """Return whether this reaches objects by text or data, as `eval` and `globals` do."""
     return id(value) in _DYNAMIC
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:
-    """A code object and those inside."""
+    """Yield a code object and those inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -65,7 +65,7 @@ def _steps(code: CodeType) -> list[dis.Instruction]:
 
 
 def globals_of(inner: Sequence[CodeType], space: Mapping[str, Any]) -> Iterator[_Found]:
-    """Globals that code loads, by the paths that it takes; builtins only where they reach what a text names."""
+    """Yield the globals that code loads, by path; builtins only if they reach objects by text."""
     found = space.get("__builtins__", {})
     builtin = vars(found) if isinstance(found, ModuleType) else found
     named = {name for code in inner for name in code.co_names}
@@ -78,7 +78,7 @@ def globals_of(inner: Sequence[CodeType], space: Mapping[str, Any]) -> Iterator[
 
 
 def reached(inner: Sequence[CodeType], name: str, value: Any, kinds: Sequence[str] = ()) -> Iterator[_Found]:
-    """What code reaches through a name: of a module of the user's as far as it takes attributes of it, else all."""
+    """Yield what code reaches through a name: of a user's module the attributes that it reads, else the object."""
     if not (isinstance(value, ModuleType) or is_dynamic(value)):
         yield name, value
         return
@@ -93,7 +93,7 @@ def reached(inner: Sequence[CodeType], name: str, value: Any, kinds: Sequence[st
 
 
 def _along(path: str, value: Any, use: _Use) -> Iterator[_Found]:
-    """Follow the attributes as long as they are of modules."""
+    """Follow a chain of attributes as long as each is of a module."""
     for attribute in use.chain:
         if not isinstance(value, ModuleType):
             break
@@ -105,7 +105,7 @@ def _along(path: str, value: Any, use: _Use) -> Iterator[_Found]:
         path = f"{path}.{attribute}"
         found = vars(value).get(attribute, Missing.ATTRIBUTE)
         if not own and not (isinstance(found, ModuleType) or is_dynamic(found)):
-            # A library is told by its name.
+            # A library counts by its name.
             return
         value = found
     if any(value is importer for importer in _IMPORTERS):
@@ -115,7 +115,7 @@ def _along(path: str, value: Any, use: _Use) -> Iterator[_Found]:
 
 
 def _imported_by_name(path: str, importer: Any, after: Sequence[dis.Instruction]) -> Iterator[_Found]:
-    """A module that a constant names, whole; of any other name, what imports it."""
+    """Yield a module that a constant names; for any other name, the importing function."""
     steps = [step for step in after if step.opname not in ("PUSH_NULL", "CACHE")][:2]
     name = steps[0].argval if len(steps) == 2 and steps[0].opname == "LOAD_CONST" else None
     called = len(steps) == 2 and steps[1].opname in ("PRECALL", "CALL")
@@ -127,7 +127,7 @@ def _imported_by_name(path: str, importer: Any, after: Sequence[dis.Instruction]
 
 
 def imports(inner: Sequence[CodeType], space: Mapping[str, Any]) -> Iterator[_Found]:
-    """What code reaches of the modules that it imports itself."""
+    """Yield what code reaches of the modules that it imports."""
     for code in inner:
         steps = _steps(code)
         for i, step in enumerate(steps):
@@ -139,15 +139,15 @@ def imports(inner: Sequence[CodeType], space: Mapping[str, Any]) -> Iterator[_Fo
 
 
 def _bound(steps: Sequence[dis.Instruction], i: int, space: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Variables that an import sets: their names, what they are called, and values."""
-    # Two constants are loaded before it: how many folders up, and what is taken from there.
+    """Yield the variables that an import sets: name, path and value of each."""
+    # Two constants are loaded before it: the level of a relative import, and the names imported.
     level, taken = steps[max(i - 2, 0)].argval, steps[max(i - 1, 0)].argval
     name, package = steps[i].argval, space.get("__package__")
     if isinstance(level, int) and level > 0 and package:
         name = importlib.util.resolve_name("." * level + name, package)
     module = _module(name)
     if not taken:
-        # Without a new name, `import a.b` sets "a".
+        # Without "as", `import a.b` sets "a".
         top = steps[i + 1].opname.startswith("STORE_")
         stored = next(step for step in steps[i + 1 :] if step.opname.startswith("STORE_"))
         path = name.partition(".")[0] if top else name
@@ -166,7 +166,7 @@ def _bound(steps: Sequence[dis.Instruction], i: int, space: Mapping[str, Any]) -
 
 
 def _is_followed(value: Any) -> bool:
-    """Whether something of a library says more than its name."""
+    """Return whether an object of a library counts by more than its name."""
     return is_dynamic(value) or is_own_module(value)
 
 
@@ -175,18 +175,18 @@ def _variable(step: dis.Instruction) -> str:
 
 
 def _module(name: str) -> Any:
-    """A module; it is imported where it is the user's, as the code that names it will do."""
+    """Return a module; a user's module is imported, as the code that names it will do."""
     if name in sys.modules or is_library(name):
         return sys.modules.get(name, name)
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit):  # noqa: BLE001 - whatever a module of the user's raises
-        # Packages that are absent, and replaced by others, are common.
+        # Code often replaces absent packages by others.
         return [Missing.MODULE, name]
 
 
 def _uses(inner: Sequence[CodeType], name: str, kinds: Sequence[str]) -> Iterator[_Use]:
-    """Where code loads a variable of this name."""
+    """Yield the places where code loads a variable of this name."""
     for code in inner:
         steps = _steps(code)
         for i, step in enumerate(steps):

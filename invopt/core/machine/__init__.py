@@ -1,1 +1,1 @@
-"""Clock, threads, processes, and turns: what the machine has to give."""
+"""Resources of the machine: clock, threads, processes, and turns of the renderer."""

@@ -1,4 +1,4 @@
-"""Turns a callee that asks by calling into one that is asked: a thread that runs only while its owner waits for it."""
+"""AskingThread: a thread that runs only while its owner waits for its next request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ __all__ = ["AskingThread"]
 
 
 class _Abandoned(BaseException):
-    """Unwinds the thread when its owner no longer wants it; not an Exception, so that nothing swallows it."""
+    """Ends the thread when its owner closes it; not an Exception, so that ``except Exception`` does not catch it."""
 
 
 class AskingThread:
-    """Runs ``target(ask)`` in a thread; each ``ask(request)`` in it hands the request out and waits for the reply.
+    """Runs ``target(ask)`` in a thread, in which ``ask(request)`` passes the request to the owner and waits.
 
-    Owner and thread strictly alternate, so nothing runs concurrently and no lock is needed. The thread works in the
-    owner's turn with the renderer, if the owner holds it.
+    It turns code that calls a function for values into code that is asked for its next request. Owner and thread
+    strictly alternate, so nothing runs concurrently and no lock is needed. The thread uses the owner's turn of the
+    renderer, if the owner holds it.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class AskingThread:
             self._result = target(self.ask)
         except _Abandoned:
             pass
-        except BaseException as error:  # noqa: BLE001 - handed to the owner
+        except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._error = error
         finally:
             self.done = True
@@ -53,11 +54,11 @@ class AskingThread:
 
     @property
     def inside(self) -> bool:
-        """Whether the caller is the target, or called by it."""
+        """Whether the calling code runs in this thread."""
         return threading.current_thread() is self._thread
 
     def ask(self, request: Any) -> Any:
-        """In the thread: hand out a request and wait for the reply."""
+        """In the thread: pass a request to the owner and wait for the reply."""
         self._request = request
         self._yielded.release()
         self._resume()
@@ -84,11 +85,11 @@ class AskingThread:
 
     @property
     def result(self) -> Any:
-        """What the target returned."""
+        """Return value of the target."""
         return self._result
 
     def close(self) -> None:
-        """Unwind the thread; harmless if it is done or never ran."""
+        """End the thread; has no effect if it is done or was never started."""
         if self._thread.ident is not None and not self.done:
             self._abandoned = True
             self._turn.release()

@@ -1,4 +1,4 @@
-"""Seconds of a run, those of the calls before it that it goes on from included."""
+"""Clock: seconds of a run, including those of earlier calls that it continues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Counts from when the run began; set forward where it goes on with one that has run before."""
+    """Seconds since a run began; set forward when the run continues an earlier one."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -18,11 +18,11 @@ class Clock:
         return time.perf_counter() - self._began
 
     def at_least(self, seconds: float) -> float:
-        """Set the clock forward to `seconds`, unless it is later; returns by how much it was set."""
+        """Set the clock forward to `seconds` unless it shows more; returns the seconds added."""
         before = self._began
         self._began = min(before, time.perf_counter() - seconds)
         return before - self._began
 
     def deadline(self, seconds: float) -> float:
-        """When the clock will show `seconds`, on the clock of `time.perf_counter`."""
+        """Return the time of `time.perf_counter` at which this clock shows `seconds`."""
         return self._began + seconds

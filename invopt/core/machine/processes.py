@@ -1,4 +1,4 @@
-"""Whether another process of this machine still runs."""
+"""Other processes of this machine: whether they run, and since when."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from pathlib import Path
 
 __all__ = ["began", "runs"]
 
+# Field 22 of /proc/PID/stat, counted from 0 after pid and name (proc(5), "starttime").
+_START_TIME = 19
+
 
 def runs(pid: int) -> bool:
-    """Whether there is a process of this number."""
+    """Return whether a process with this number exists."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        # There is one, of another user.
+        # It exists, and belongs to another user.
         return True
     return True
 
 
 def began(pid: int) -> str:
-    """When a process began, in the kernel's ticks; empty where that is not told. Process numbers are used again."""
+    """Return when a process began, in kernel ticks; empty if unknown. Process numbers are reused, this is not."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    # A process that has ended and was not waited for does nothing more.
-    return "ended" if fields[0] in "ZX" else fields[19]
+    # Zombie and dead processes have ended.
+    return "ended" if fields[0] in "ZX" else fields[_START_TIME]

@@ -1,4 +1,4 @@
-"""One thread of torch and of BLAS for the length of a run, and the user's own number around what the user wrote."""
+"""Thread counts of torch and BLAS: one during a run, the user's own number in the user's code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["native_threads", "one_for_this_process", "one_thread", "own_threads"
 
 
 class _Local(threading.local):
-    """What a thread does: whether it keeps to one, and whether code of the user's gets the user's number."""
+    """State of a thread: whether a run limits it to one, and whether user code gets the user's number back."""
 
     held = False
     gives_back = False
@@ -25,34 +25,34 @@ class _Local(threading.local):
 
 _local = _Local()
 _lock = threading.Lock()
-# Runs that keep to one thread at this moment; the user's numbers while there are any.
+# Runs that limit threads at this moment, and the user's numbers while there are any.
 _holding = 0
 _torch_threads = 1
 _blas_threads: list[int] = []
 _forked = False
-# Threads that libraries with a pool of their own may start in this process; None leaves it to them.
+# Threads that libraries with their own pool may start in this process; None leaves it to them.
 _native_threads: int | None = None
 
 
 def one_for_this_process() -> None:
-    """Keep torch, and libraries that ask for `native_threads`, to one thread from now on: in a worker."""
+    """Limit torch, and libraries that read `native_threads`, to one thread in this process: a worker."""
     global _native_threads
     _native_threads = 1
     torch.set_num_threads(1)
 
 
 def native_threads() -> int | None:
-    """Threads that a library with a pool of its own should start in this process; None where nothing limits them."""
+    """Return the threads that a library with its own pool should start in this process; None for no limit."""
     return _native_threads
 
 
 @contextmanager
 def one_thread(*, renders: bool = False, weights: bool = False) -> Iterator[None]:
-    """Keep torch and BLAS to one thread for the length of a block, unless x is a network's weights.
+    """Limit torch and BLAS to one thread for a block, unless x is a network's weights.
 
-    Points are small, and threads that wait for each other on busy cores cost a run ten times its time. Where a problem
-    renders, the cores are the renderer's, and the user's own number comes back only at the end. In a forked process the
-    threads of torch are dead, and waiting for them would be for ever.
+    Points are small, and threads that wait for each other on busy cores can slow a run tenfold. If a problem renders,
+    the renderer uses all cores, and the user's number is restored only at the end. In a forked process the threads of
+    torch do not exist, and waiting for them would never end.
     """
     if _local.held or (weights and not renders and not _forked):
         yield
@@ -68,7 +68,7 @@ def one_thread(*, renders: bool = False, weights: bool = False) -> Iterator[None
 
 
 class own_threads:  # noqa: N801 - a context manager, as a class for its speed
-    """Give the user's number of threads back for the length of a block, in a run that has taken them."""
+    """Restore the user's number of threads for a block, within a run that limits them."""
 
     __slots__ = ("_gives_back",)
 
@@ -83,7 +83,7 @@ class own_threads:  # noqa: N801 - a context manager, as a class for its speed
 
 
 def _hold() -> None:
-    # Around every call of `fun`: written for speed.
+    # Called around every call of `fun`, and therefore written for speed.
     global _holding, _torch_threads, _blas_threads
     with _lock:
         if _holding == 0:
@@ -98,12 +98,12 @@ def _hold() -> None:
 def _let_go() -> None:
     global _holding
     if not _local.held:
-        # In a process that was forked while this was held.
+        # This process was forked while the limit was set.
         return
     _local.held = False
     with _lock:
         _holding -= 1
-        # Of this thread: torch counts for each.
+        # Torch has a number for each thread.
         torch.set_num_threads(_torch_threads)
         if _holding == 0:
             for (_, set_number), number in zip(_libraries(), _blas_threads, strict=True):
@@ -111,7 +111,7 @@ def _let_go() -> None:
 
 
 class _Library(NamedTuple):
-    """What gets and sets the number of threads of a BLAS library."""
+    """Functions that get and set the number of threads of a BLAS library."""
 
     get: Callable[[], int]
     set: Callable[[int], object]
@@ -119,13 +119,13 @@ class _Library(NamedTuple):
 
 @cache
 def _libraries() -> list[_Library]:
-    """The BLAS libraries of numpy and scipy; torch's own follows torch."""
+    """Return the BLAS libraries of numpy and scipy; torch's own follows torch."""
     found = ThreadpoolController().lib_controllers
     return [_library(controller) for controller in found if controller.user_api == "blas"]
 
 
 def _library(controller: Any) -> _Library:
-    """Functions of the library itself: those of threadpoolctl take 20 us, and since 3.8 obey one thread of several."""
+    """Return functions of the library itself: threadpoolctl's take 20 us, and since 3.8 set one thread of several."""
     if controller.internal_api == "openblas" and controller.threading_layer != "openmp":
         for prefix, suffix in product(("", "scipy_"), ("", "64_", "_64")):
             get, set_ = (f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set"))

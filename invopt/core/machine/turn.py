@@ -1,4 +1,4 @@
-"""Threads take turns with what a process can do only one at a time: to render, for the whole length of a run."""
+"""Turns of threads with the renderer, which one run of a process can use at a time."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 
 __all__ = ["Ticket", "one_at_a_time", "ticket", "use", "using"]
 
-# Name of a turn that somebody holds; a thread with the ticket may evaluate.
+# Name of a turn; the thread that has the ticket of the present turn may evaluate.
 Ticket = str
 
 _logger = logging.getLogger("invopt.rendering")
-# Seconds of waiting after which it is said once what is waited for.
-_PATIENCE = 10.0
+# Seconds of waiting after which a warning is logged, once, because the wait may be a deadlock.
+_SECONDS_UNTIL_WARNING = 10.0
 
 
 class _Turn:
-    """Who may evaluate in this process, of those that take turns."""
+    """Which thread of this process may evaluate."""
 
     def __init__(self) -> None:
-        # Not an RLock: the tickets say who may enter again, and they can be handed to another thread.
+        # Not an RLock, because a ticket can be passed to another thread, which may then enter again.
         self.lock = threading.Lock()
         self.holder: Ticket | None = None
         self.mine = threading.local()
@@ -34,7 +34,7 @@ _turn = _Turn()
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Hold the turn for a block or, as a decorator, for a call; within a turn of this thread it does nothing."""
+    """Hold the turn for a block or, as a decorator, for a call; has no effect within a turn of this thread."""
     turn = _turn
     if turn.holder is not None and ticket() == turn.holder:
         yield
@@ -50,19 +50,19 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def ticket() -> Ticket | None:
-    """The ticket of this thread, to be handed to threads that work for it while it waits for them."""
+    """Return the ticket of this thread, for threads that work for it while it waits for them."""
     held: Ticket | None = getattr(_turn.mine, "ticket", None)
     return held
 
 
 def use(lent: Ticket | None) -> None:
-    """Work, in this thread, for the one whose ticket this is; a ticket whose turn is over is worth nothing."""
+    """Let this thread use another thread's ticket; a ticket whose turn is over has no effect."""
     _turn.mine.ticket = lent
 
 
 @contextmanager
 def using(lent: Ticket | None) -> Iterator[None]:
-    """Work for another thread until the end of the block."""
+    """Use another thread's ticket until the end of the block."""
     before = ticket()
     use(lent)
     try:
@@ -72,18 +72,19 @@ def using(lent: Ticket | None) -> Iterator[None]:
 
 
 def _wait_for(lock: threading.Lock) -> None:
-    if lock.acquire(timeout=_PATIENCE):
+    if lock.acquire(timeout=_SECONDS_UNTIL_WARNING):
         return
     _logger.warning(
-        "invopt: this thread waits for another one to end its run: a process renders one thing at a time. If that run "
-        "itself waits for this thread, as in a callback that joins it, call minimize in the callback's own thread"
+        "invopt: this thread waits until the run of another thread has ended, because only one run of a process can "
+        "render at a time. If that run itself waits for this thread, as a callback that joins it does, call minimize "
+        "in the callback's own thread"
     )
     lock.acquire()
 
 
 def _note_fork() -> None:
     global _turn
-    # The thread that held the turn lives in the parent only.
+    # The thread that held the turn exists in the parent only.
     _turn = _Turn()
 
 

@@ -1,1 +1,1 @@
-"""The end of a run: what is measured, and the answer."""
+"""The end of a run: points measured again, the answer and its status."""

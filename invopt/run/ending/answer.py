@@ -1,4 +1,4 @@
-"""The answer of a run: which of the points it has come by, and the value there."""
+"""Choose the answer of a run among its points, and measure its value."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from invopt.run.ending.ending import Answer, Ending, visited, without_measuring
 from invopt.run.ending.measuring import Measured, Measuring, is_same
 from invopt.run.ending.verdict import descent, verdict
 
-__all__ = ["MOST", "find_answer"]
+__all__ = ["MOST_EVALUATIONS", "find_answer"]
 
-# Evaluations that finding the answer may take.
-MOST = 24
 # Rounds, each under another seed, in which noisy values are compared.
 _ROUNDS = 4
-# Rounds that tell anything of a difference.
-_LEAST = 2
-# Points that may outdo the last one in those rounds.
+# Points that are compared with the last one in these rounds.
 _CONTENDERS = 2
-# Standard errors, and standard deviations of one value's noise, by which another point must be lower than the last one.
-_CLEARLY, _BEYOND = 3.0, 2.0
-# Share of the whole descent below which a lower value is no reason to leave the point that the method found.
+# Largest number of evaluations for the answer. Under noise, 4 candidates and 2 probes once, 2 points again, 3 points
+# twice more and 2 points in 4 further rounds are 22.
+MOST_EVALUATIONS = 24
+# Rounds that a standard deviation needs.
+_LEAST_ROUNDS = 2
+# Another point replaces the last one if it is lower by three standard errors of the difference, and by two standard
+# deviations of the noise of one value.
+_STANDARD_ERRORS, _STANDARD_DEVIATIONS = 3.0, 2.0
+# Share of the whole descent below which a lower value does not replace the point that the method found.
 _NEGLIGIBLE = 1e-9
 
 
 def find_answer(ending: Ending, measuring: Measuring) -> Answer:
-    """Measure the candidates, choose one, and see whether it bears out how the run ended."""
+    """Measure the candidates, choose the answer, and check the status of the run against the values."""
     points = _candidates(ending)
     if measuring.left <= len(points):
         return _of_few(ending, points, measuring)
-    # In pairs, as many as the allowance pays, with one evaluation left to see noise.
+    # As many pairs as the allowance permits, with one evaluation left to detect noise.
     affordable = max(measuring.left - len(points) - 1, 0) // 2 * 2
     probes = [Measured(x) for x in ending.probes[:affordable]] if ending.status.success else []
     measuring.round([*_in_order(points, ending), *probes])
@@ -42,9 +44,7 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     if not finite:
         return _without_finite(ending)
     base = points[0] if math.isfinite(points[0].first) else min(finite, key=lambda point: point.first)
-    contenders = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
-    # In their old order again: points that the method visited first.
-    compared = [base, *(point for point in finite if any(point is other for other in contenders[:_CONTENDERS]))]
+    compared = [base, *_contenders(finite, base)]
     measuring.round(compared[:2])
     again = [point for point in compared if len(point.known) > 1]
     noisy = any(not is_same(point.first, point.known[1]) for point in again)
@@ -63,8 +63,14 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     )
 
 
+def _contenders(finite: list[Measured], base: Measured) -> list[Measured]:
+    """Return the lowest points below `base`, in the given order, in which visited points are first."""
+    lower = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
+    return [point for point in finite if any(point is other for other in lower[:_CONTENDERS])]
+
+
 def _candidates(ending: Ending) -> list[Measured]:
-    """The last point first; each point once."""
+    """Return the last point, the best, the lowest and the start, each point once."""
     found: list[Measured] = []
     best, lowest = (None if point is None else point.x for point in (ending.best, ending.lowest))
     for x in (ending.last.x, best, lowest, ending.start):
@@ -74,25 +80,24 @@ def _candidates(ending: Ending) -> list[Measured]:
 
 
 def _in_order(points: list[Measured], ending: Ending) -> list[Measured]:
-    """The points in the order of their measurement."""
+    """Return the points in the order of their measurement."""
     if not ending.start_first:
         return points
     return sorted(points, key=lambda point: not bool((point.x == ending.start).all()))
 
 
 def _without_finite(ending: Ending) -> Answer:
-    """The answer where no value that was measured is finite."""
+    """Return the answer of a run in which no measured value is finite."""
     answer = without_measuring(evolve(ending, start_known=True))
     refuted = ending.status.success and not math.isfinite(answer.fun)
     return evolve(answer, status=Status.NONFINITE) if refuted else answer
 
 
 def _of_few(ending: Ending, points: list[Measured], measuring: Measuring) -> Answer:
-    """The answer where not all candidates can be measured, or none of them twice.
+    """Return the answer if the allowance is too small to measure all candidates and one of them twice.
 
-    The lowest value of the run is known, and with it that of the start, if it was evaluated. What is measured is the
-    start first, if it was not; then the last point, which may never have been; then the lowest once more, for another
-    value there is noise.
+    The lowest value of the run is known, and the start's if it was evaluated. Measured are, in this order: the start,
+    unless it is known; the last point, which may have no value yet; the lowest again, where another value means noise.
     """
     lowest = ending.lowest
     measuring.round(_by_need(points, ending)[: measuring.left])
@@ -120,7 +125,7 @@ def _of_few(ending: Ending, points: list[Measured], measuring: Measuring) -> Ans
 
 
 def _by_need(points: list[Measured], ending: Ending) -> list[Measured]:
-    """The points, those first whose value matters most where few can be measured."""
+    """Return the points, the most important first for an allowance that is too small for all."""
     wanted = [ending.last.x, *(() if ending.lowest is None else (ending.lowest.x,))]
     wanted = [*wanted, ending.start] if ending.start_known else [ending.start, *wanted]
 
@@ -131,25 +136,25 @@ def _by_need(points: list[Measured], ending: Ending) -> list[Measured]:
 
 
 def _lowest(compared: list[Measured], drop: float) -> Measured:
-    """The first point that is as low as the lowest, up to rounding and a negligible share of the whole descent."""
+    """Return the first point that is as low as the lowest, up to rounding and a negligible share of the descent."""
     lowest = min(point.first for point in compared)
     least = _NEGLIGIBLE * drop
     return next(point for point in compared if point.first - lowest <= least or is_same(point.first, lowest))
 
 
 def _lowest_noisy(compared: list[Measured], measuring: Measuring) -> Measured:
-    """The first point, unless another is clearly lower, and clearly lower once more under other seeds."""
+    """Return the first point, unless another is significantly lower, twice under different seeds."""
     base = compared[0]
-    lower = min((point for point in compared[1:] if _is_clearly_lower(point, base)), key=_mean, default=base)
+    lower = min((point for point in compared[1:] if _is_significantly_lower(point, base)), key=_mean, default=base)
     if lower is base:
         return base
-    if measuring.left < _LEAST * 2:
+    if measuring.left < _LEAST_ROUNDS * 2:
         return lower
-    # Chosen for being low, it has been lucky; new values have not.
+    # Its values are biased, because it was selected for being low; new values are not.
     again = [Measured(base.x), Measured(lower.x)]
     for _ in range(_ROUNDS):
         measuring.round(again)
-    if not _is_clearly_lower(again[1], again[0]):
+    if not _is_significantly_lower(again[1], again[0]):
         return base
     lower.values, lower.vectors = again[1].values, again[1].vectors
     return lower
@@ -159,21 +164,21 @@ def _mean(point: Measured) -> float:
     return point.mean
 
 
-def _is_clearly_lower(point: Measured, base: Measured) -> bool:
+def _is_significantly_lower(point: Measured, base: Measured) -> bool:
     k = min(len(point.values), len(base.values))
     values = np.array(base.values[:k])
     differences = np.array(point.values[:k]) - values
     if k == 0 or not np.isfinite(differences).all():
         return False
-    # Values near the largest float have deviations that are none; infinite ones refute nothing.
+    # Deviations of values near the largest float overflow to inf, and then nothing is significant.
     with np.errstate(over="ignore"):
-        if k < _LEAST:
-            # The budget ends there: what is known of the noise is that of the other point, if anything.
-            return len(base.known) > 1 and bool(differences[0] < -_BEYOND * np.std(base.known, ddof=1))
+        if k < _LEAST_ROUNDS:
+            # The budget permits one value here: only the other point's values can show the noise.
+            return len(base.known) > 1 and bool(differences[0] < -_STANDARD_DEVIATIONS * np.std(base.known, ddof=1))
         return _differ(differences, values)
 
 
 def _differ(differences: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
     k = len(values)
-    least = max(_CLEARLY * differences.std(ddof=1) / math.sqrt(k), _BEYOND * values.std(ddof=1))
+    least = max(_STANDARD_ERRORS * differences.std(ddof=1) / math.sqrt(k), _STANDARD_DEVIATIONS * values.std(ddof=1))
     return bool(differences.mean() < -least)

@@ -1,4 +1,4 @@
-"""How a run ended, and the answer that is made of it."""
+"""Ending: how a run ended. Answer: the point, value and status that it returns."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ class Ending:
     Attributes
     ----------
     status : Status
-        What the tolerances, the method or a budget said.
+        Status by the tolerances, the method or a budget.
     last : Point
-        Where that was.
+        The last point.
     best : Point or None
-        Where an estimate was lowest, if estimates can be compared.
+        The point with the lowest estimate, if estimates can be compared.
     start : Tensor, shape (n,)
-        Where the run began.
+        The start.
     lowest : Lowest or None
         The lowest value among all evaluations.
     start_known : bool
         Whether the start has been evaluated.
     start_first : bool
-        Whether the start is to be evaluated before anything else, for the time may end meanwhile.
+        Whether the start is evaluated before all other points, because the time may end.
     exact_rule : bool
-        Whether the verdict takes values for exact.
+        Whether the stopping rule is for exact values.
     noise_seen : bool
-        Whether values at one point were seen to differ.
+        Whether two values at one point have differed.
     probes : list of Tensor
-        Points around the last one, in pairs of opposite directions, a typical change away or less.
+        Points around the last one, in pairs of opposite directions, at most one scale away.
     all_unseen : bool
-        Whether a derivative that passes for exact is exactly zero there.
+        Whether a derivative that counts as exact is exactly zero there.
     gtol : float
-        Gradient that the run takes for 0, in units of `x_scale`.
+        Tolerance of the gradient, in units of `x_scale`.
     least : float
-        A value that nothing can be below, as 0 is of a mean of squares; else -inf.
+        Lower bound of all values: 0 for a mean of squares, else -inf.
     """
 
     status: Status
@@ -66,7 +66,7 @@ class Ending:
 
 @frozen(kw_only=True, eq=False)
 class Answer:
-    """A point and its estimate, if there is one; the value with a standard error, inf where unknown; the verdict."""
+    """The returned point, its estimate if it has one, its value and standard error (inf if unknown), and status."""
 
     x: Tensor
     point: Point | None
@@ -77,7 +77,7 @@ class Answer:
 
 
 def without_measuring(ending: Ending) -> Answer:
-    """The answer where nothing more may be evaluated: the lowest value there is, which was measured once."""
+    """Return the lowest value of the run, measured once, as the answer; nothing is evaluated."""
     lowest, estimate = ending.lowest, ending.last.estimate
     if lowest is None:
         x, fun, error = ending.last.x, estimate.fun, estimate.fun_standard_error
@@ -88,7 +88,7 @@ def without_measuring(ending: Ending) -> Answer:
 
 
 def visited(x: Tensor, ending: Ending) -> Point | None:
-    """The visited point there, with its estimate."""
+    """Return the visited point at `x` with its estimate; None if there is none."""
     for point in (ending.last, ending.best):
         if point is not None and bool((point.x == x).all()):
             return point
@@ -96,7 +96,7 @@ def visited(x: Tensor, ending: Ending) -> Point | None:
 
 
 def status_of(error: BaseException) -> Status:
-    """Status of a run that an error ended."""
+    """Return the status of a run that an error ended."""
     if isinstance(error, NonFiniteError):
         return Status.NONFINITE
     if isinstance(error, Exception | SystemExit):
@@ -105,7 +105,7 @@ def status_of(error: BaseException) -> Status:
 
 
 def is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool:
-    """Whether a verdict takes values for exact, as tolerances do of estimates that know no error."""
+    """Return whether a stopping rule is for exact values, as tolerances are for estimates without errors."""
     if status is Status.FINISHED:
         return not noise_aware
     error = estimate.standard_error
@@ -113,4 +113,4 @@ def is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool
     return exact and status in {Status.CONVERGED, Status.XTOL, Status.FTOL}
 
 
-_NO_START = "the start was not evaluated, and may be lower than what is returned"
+_NO_START = "the start was not evaluated, and its value may be lower than the one returned"

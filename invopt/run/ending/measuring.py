@@ -1,4 +1,4 @@
-"""Values of a few points, measured at the end of a run under the same seeds."""
+"""Measure values of a few points at the end of a run, under the same seeds."""
 
 from __future__ import annotations
 
@@ -12,24 +12,22 @@ from torch import Tensor
 from invopt.core.seeds import SeedSource
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.exceptions import EvaluationError, NonFiniteError
+from invopt.run.stopping import VALUE_ROUNDING
 
 __all__ = ["Measured", "Measuring", "is_same"]
-
-# Values that differ by no more than this, relative to their size, differ by rounding.
-_ROUNDING = 1e-12
 
 
 @define(eq=False)
 class Measured:
-    """A point of shape (n,), in units of `x_scale`, and what was measured there, round after round.
+    """A point in units of `x_scale`, and the values measured there in each round.
 
     Attributes
     ----------
     x : Tensor, shape (n,)
     values : list of float
-        Values; nan where an evaluation failed.
+        Values; nan for a failed evaluation.
     vectors : list of Tensor
-        Residuals of shape (m,), where there are any.
+        Residuals of shape (m,), if the problem has them.
     """
 
     x: Tensor
@@ -48,7 +46,7 @@ class Measured:
 
     @property
     def mean(self) -> float:
-        """Mean over the rounds."""
+        """Mean value over the rounds that did not fail."""
         with np.errstate(over="ignore"):
             return float(np.mean(self.known)) if self.known else math.nan
 
@@ -56,24 +54,24 @@ class Measured:
     def standard_error(self) -> float:
         """Standard error of the mean; inf after one round."""
         k = len(self.known)
-        # Of values near the largest float it is inf.
+        # It overflows to inf for values near the largest float.
         with np.errstate(over="ignore", invalid="ignore"):
             return float(np.std(self.known, ddof=1)) / math.sqrt(k) if k > 1 else math.inf
 
 
 class Measuring:
-    """Measures points in rounds, each under a seed of its own that its points share.
+    """Measures points in rounds: all points of a round share a seed, and rounds have different seeds.
 
     Parameters
     ----------
     evaluator : CountingEvaluator
-        Where evaluations are spent.
+        Evaluates the points.
     seeds : SeedSource
-        Where seeds come from; of a run with fresh seeds, one for each evaluation.
+        Source of seeds; under FRESH, each evaluation has its own.
     residuals : bool
-        Whether residuals are asked for, whose mean square is the value.
+        Whether residuals are evaluated, whose mean square is the value.
     allowance : int
-        Evaluations that may be spent.
+        Largest number of evaluations.
     """
 
     def __init__(self, evaluator: CountingEvaluator, seeds: SeedSource, *, residuals: bool, allowance: int) -> None:
@@ -83,7 +81,7 @@ class Measuring:
         self.left = allowance
 
     def round(self, points: list[Measured]) -> None:
-        """Measure each point once more, as many of the first ones as the allowance pays."""
+        """Measure each point once more, or as many of the first points as the allowance permits."""
         points = points[: self.left]
         if not points:
             return
@@ -100,7 +98,7 @@ class Measuring:
                 values = self._evaluator.fun(rows, seed=seeds, keep_inf=True).double().tolist()
         except (NonFiniteError, EvaluationError) as error:
             if self._evaluator.seen.lowest is None and not isinstance(error, NonFiniteError):
-                # There is nothing yet that the error could cost.
+                # No value is known that the run could return.
                 raise
             values = [math.nan] * len(points)
         for point, value in zip(points, values, strict=True):
@@ -108,7 +106,7 @@ class Measuring:
 
 
 def is_same(first: float, second: float) -> bool:
-    """Whether two values differ by rounding alone; one that is infinite is like no finite one."""
+    """Return whether two values differ by rounding alone; an infinite value differs from every finite one."""
     if not math.isfinite(first - second):
         return first == second
-    return abs(first - second) <= _ROUNDING * max(abs(first), abs(second))
+    return abs(first - second) <= VALUE_ROUNDING * max(abs(first), abs(second))

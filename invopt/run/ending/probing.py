@@ -1,4 +1,4 @@
-"""Points around where a run ended, which show whether the objective depends on x there, or is lower nearby."""
+"""Probes around the end of a run: whether the objective depends on x there, or is lower nearby."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from invopt.run.ending.measuring import Measured, is_same
 
 __all__ = ["is_on_a_step", "probes_around", "unseen"]
 
-# Lengths of further probes, in typical changes: steps of a function are found by those that are long enough, what a
-# long one oversteps by the short ones.
+# Lengths of further probes, in units of `x_scale`: long ones leave a step of the function, and short ones find a slope
+# that long ones miss.
 _LENGTHS = (1.0, 0.5, 0.25, 0.125)
-# How many probes come first, whatever the derivative.
+# Probes that are evaluated for every derivative: one pair.
 _PAIR = 2
 
 
 def probes_around(point: Point, evaluator: Evaluator, rng: np.random.Generator, *, exact: bool) -> list[Tensor]:
-    """Pairs of points in opposite directions, in units of `x_scale`.
+    """Return pairs of points in opposite directions, in units of `x_scale`.
 
-    The first is a typical change away. Where derivatives that pass for exact are exactly zero, as on a step of a
-    function, others follow, at several lengths in random directions of the parameters that are `unseen`.
+    The first pair is one scale away in every parameter. Where derivatives that count as exact are exactly zero, as on a
+    step of a function, further pairs follow, at several lengths in random directions of the `unseen` parameters.
     """
     n, x = evaluator.n, point.x
     if n == 0:
@@ -39,18 +39,19 @@ def probes_around(point: Point, evaluator: Evaluator, rng: np.random.Generator, 
 
 
 def unseen(point: Point, *, exact: bool) -> Tensor:
-    """Parameters, shape (n,), in which a derivative that passes for exact is exactly zero."""
+    """Return for each parameter whether a derivative that counts as exact is exactly zero; shape (n,)."""
     jac = point.estimate.jac
     return torch.zeros(point.x.shape, dtype=torch.bool) if jac is None or not exact else (jac == 0).cpu()
 
 
 def is_on_a_step(base: Measured, probes: list[Measured], *, all_unseen: bool) -> bool:
-    """Whether the probes of `probes_around` show that the objective is flat in some direction from `base`.
+    """Return whether the probes show that the objective is flat in some direction from `base`.
 
-    Of the first pair, in which all parameters change, one alone is enough: where an object has left the picture, one
-    way leads back into it. Of the others both kinds must be there, for a parameter may change nothing at all.
+    In the first pair all parameters change, and one flat probe is enough: if an object has left the picture, one of the
+    two directions brings it back. Of the further probes some must be flat and some not, because a parameter may have no
+    effect at all; unless all parameters are unseen.
     """
-    # What bounds have pushed back onto the point tells nothing.
+    # A probe that the bounds have projected onto the point shows nothing.
     same = [None if bool((probe.x == base.x).all()) else is_same(probe.first, base.first) for probe in probes]
     further = [value for value in same[_PAIR:] if value is not None]
     return any(same[:_PAIR]) or (any(further) and (all_unseen or not all(further)))

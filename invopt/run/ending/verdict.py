@@ -1,4 +1,4 @@
-"""Whether what was measured at the end of a run bears out how it ended."""
+"""Verdict: the status of a run after the values measured at its end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from invopt.run.ending.probing import is_on_a_step
 
 __all__ = ["descent", "verdict"]
 
-# Share of the whole descent, and of the range of the values measured, above which a lower point says that the method
-# has not converged.
-_LEFT = 1e-3
-# Multiple of the noise above which residuals are more than noise.
-_FAR = 3.0
-# Probability with which noise alone, seen under few seeds, is taken for more.
+# Share of the whole descent, and of the range of the values measured, by which another point may be lower than the
+# point of convergence.
+_DECREASE_LEFT = 1e-3
+# Multiple of the noise variance above which residuals can be more than noise.
+_FAR_ABOVE_NOISE = 3.0
+# False-alarm rate of the test for residuals above the noise, one-sided.
 _FALSE_ALARM = 5e-4
+# Rounds that the test needs: with two, Student's t has one degree of freedom, and its critical value is 637.
+_ROUNDS_FOR_TEST = 3
 
 
 def verdict(
@@ -32,7 +34,23 @@ def verdict(
     *,
     noise: bool | None,
 ) -> tuple[Status, str]:
-    """What is said of the end; a success must be borne out by what was measured. `noise` is None where unknown."""
+    """Return status and note of the answer; measured values must confirm a success.
+
+    Parameters
+    ----------
+    ending : Ending
+        How the run ended.
+    chosen : Measured
+        The answer.
+    points : list of Measured
+        All candidates, the last point of the run first.
+    base : Measured
+        The first candidate with a finite value.
+    probes : list of Measured
+        Points of `probes_around`.
+    noise : bool or None
+        Whether values at one point differ; None if unknown.
+    """
     status = ending.status
     if not status.success:
         return status, ""
@@ -54,37 +72,37 @@ def verdict(
 
 
 def descent(points: list[Measured], to: Measured, ending: Ending) -> float:
-    """How far the run has come down from the start to a point, if the start was measured; at least 0."""
+    """Return the decrease of the value from the start to a point; 0 if the start was not measured."""
     start = next((point.first for point in points if bool((point.x == ending.start).all())), math.nan)
     return max(start - to.first, 0.0) if math.isfinite(start) else 0.0
 
 
 def _refutes(chosen: Measured, base: Measured, points: list[Measured], probes: list[Measured], ending: Ending) -> bool:
-    """Whether a lower point is lower by more than a run that has converged may leave.
+    """Return whether a point is lower than the point of convergence by more than convergence permits.
 
-    A gradient below `gtol` may leave a step of that slope; but no more than a small share of all that was seen, or
-    a function of tiny values would have converged everywhere.
+    A gradient below `gtol` permits the decrease of that slope over the distance, but at most a small share of the range
+    of all values; otherwise a function of tiny values would converge everywhere.
     """
     if chosen is base or is_same(base.mean, chosen.mean):
         return False
     slope = ending.gtol * float(torch.linalg.vector_norm(chosen.x - base.x))
     seen = [point.first for point in [*points, *probes] if math.isfinite(point.first)]
-    least = _LEFT * descent(points, chosen, ending) + min(slope, _LEFT * (max(seen) - min(seen)))
+    least = _DECREASE_LEFT * descent(points, chosen, ending) + min(slope, _DECREASE_LEFT * (max(seen) - min(seen)))
     return base.mean - chosen.mean > least
 
 
 def _is_far_above_noise(point: Measured) -> bool:
-    """Whether residuals are clearly more than the noise that seeds change.
+    """Return whether the residuals are significantly larger than the noise between seeds.
 
-    Noise can be one for all residuals, as a gain is that changes with the seed. What seeds have in common must
-    therefore stand out of what they change along it: by Student's t, for the parameters were fitted under one of them.
+    All residuals can share one noise, such as a gain that changes with the seed. Each round is therefore projected onto
+    the mean of the others, and the mean projection is compared with its scatter by Student's t.
     """
     rounds = len(point.vectors)
-    if rounds < 3:
+    if rounds < _ROUNDS_FOR_TEST:
         return False
     vectors = torch.stack(point.vectors)
     noise, value = float(vectors.var(0).mean()), float(vectors.square().mean())
-    if not value > _FAR * noise > 0:
+    if not value > _FAR_ABOVE_NOISE * noise > 0:
         return False
     others = (vectors.sum(0) - vectors) / (rounds - 1)
     common = (vectors * others).sum(1) / torch.linalg.vector_norm(others, dim=1)
@@ -94,5 +112,5 @@ def _is_far_above_noise(point: Measured) -> bool:
 
 _LOWER = "another point that was evaluated is lower than where the method ended, and is returned: start again from it"
 _UNMEASURED = "too few evaluations were left to measure the value where the method ended: raise `maxfev`"
-_NOISY = "values at one point differ, so that a rule for exact values says little"
+_NOISY = "values at one point differ, and the stopping rule is for exact values"
 _NO_NOISE = "no noise was found when values were measured again"

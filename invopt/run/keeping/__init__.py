@@ -1,1 +1,1 @@
-"""What a run keeps in files, and which run it goes on with."""
+"""Journals and checkpoints of runs, and the run that a call continues."""

@@ -1,15 +1,13 @@
-"""What a run keeps in files: a journal of its evaluations, or snapshots of a training."""
+"""Keeping: the file of a run, a journal of its evaluations or snapshots of a training."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from typing import Any
 
 import attrs
-import torch
 
-from invopt.core.estimator import Estimate, Order, Point
+from invopt.core.estimator import Order, Point
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import Objective
 from invopt.core.result import History, OptimizeResult
@@ -18,24 +16,22 @@ from invopt.journal.claim import environment, subject_of
 from invopt.journal.journaled import Journaled
 from invopt.journal.recorder import Recorder
 from invopt.journal.trimming import trim
+from invopt.run.iteration import Iteration
 from invopt.run.run import Run
 from invopt.run.standing import Standing
-from invopt.run.stopping import PlateauWatch
 from invopt.snapshots.keeper import Keeper
 from invopt.snapshots.snapshot import Snapshot, reduced, restored
 
 __all__ = ["Keeping"]
 
-Resumed = tuple[torch.Tensor, Any, Any, float, Estimate | None]
-
 
 class Keeping:
-    """The journal or the checkpoint of one run; without either it does nothing.
+    """Journal or checkpoint of one run; without either it does nothing.
 
     Parameters
     ----------
     run : Run
-        What is run.
+        Parts and settings.
     clock : Clock
         The run's clock.
     """
@@ -55,10 +51,10 @@ class Keeping:
         )
 
     def kept(self, objective: Objective) -> Objective:
-        """The objective, its evaluations kept in the journal if there is one."""
+        """Return the objective, with its evaluations kept in the journal if there is one."""
         if self._recorder is None:
             return objective
-        # A session's, whose owner hands the answers on.
+        # The objective of a session, whose owner supplies the values.
         self._asks_owner = not objective.answers_all
         self._journaled = Journaled(
             objective,
@@ -69,58 +65,49 @@ class Keeping:
         return self._journaled
 
     def descended(self) -> None:
-        """Take note that the descent has ended, and that the answer is measured next."""
+        """Note that the descent has ended, and that the answer is measured next."""
         self._descended = self._clock()
         if self._journaled is not None:
             self._journaled.purpose = "answer"
 
     # Snapshots.
 
-    def resumed(self, standing: Standing, memory: Any, state: Any, plateau: PlateauWatch) -> Resumed | None:
-        """Where a training goes on, if it is kept: x, what the parts remember, step and estimate; all else is set."""
-        x = self._run.problem.as_tensor(self._run.x0)
+    def resume(self, standing: Standing, now: Iteration) -> None:
+        """Restore a training from its checkpoint, if there is one: the state of the run and its iteration."""
         if self._keeper is None:
-            return None
-        found = self._keeper.found(x, memory, state, attrs.asdict(standing.evaluator.counts))
+            return
+        x = self._run.problem.as_tensor(self._run.x0)
+        found = self._keeper.found(x, now.memory, now.state, attrs.asdict(standing.evaluator.counts))
         if found is None:
-            return None
+            return
         record = found.record
         try:
             self._run.rng.bit_generator.state = found.rng
         except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise self._keeper.damaged(f"its state of the generator is none: {error}") from None
+            raise self._keeper.damaged(f"its state of the generator is invalid: {error}") from None
         standing.history = History.from_columns(record["history"])
         for name, value in record["counts"].items():
-            # In place: behind a chain, all evaluators count here.
+            # In place, because all evaluators behind a chain share these counts.
             setattr(standing.evaluator.counts, name, value)
         standing.highest, standing.last, standing.best = (
             restored(record[name]) for name in ("highest", "last", "best")
         )
-        plateau.flat, plateau.spent = record["flat"], record["spent"]
         self._clock.at_least(record["seconds"])
-        estimate = None if record["estimate"] is None else restored(record["estimate"]).estimate
-        return found.x, found.memory, found.state, record["step"], estimate
+        now.x, now.memory, now.state, now.step = found.x, found.memory, found.state, record["step"]
+        now.plateau.flat, now.plateau.spent = record["flat"], record["spent"]
+        now.estimate = None if record["estimate"] is None else restored(record["estimate"]).estimate
 
-    def note(
-        self,
-        standing: Standing,
-        x: torch.Tensor,
-        memory: Any,
-        state: Any,
-        step: float,
-        plateau: PlateauWatch,
-        estimate: Estimate | None,
-    ) -> None:
-        """Take note of where a training stands between two iterations."""
-        curved = self._run.method.requires & (Order.HESS | Order.HESSP)
+    def note(self, standing: Standing, now: Iteration) -> None:
+        """Note the state of a training between two iterations."""
+        curved, estimate = self._run.method.requires & (Order.HESS | Order.HESSP), now.estimate
         if not self._keeper or (curved and estimate is not None and (estimate.hessian or estimate.product)):
-            # What was estimated last has curvature that the method will ask for, and that no file can hold.
+            # The method will ask for the curvature of the last estimate, which a file cannot hold.
             return
         record = {
-            "estimate": None if estimate is None else reduced(Point(x, estimate), whole=True),
-            "step": step,
-            "flat": plateau.flat,
-            "spent": plateau.spent,
+            "estimate": None if estimate is None else reduced(Point(now.x, estimate), whole=True),
+            "step": now.step,
+            "flat": now.plateau.flat,
+            "spent": now.plateau.spent,
             "counts": attrs.asdict(standing.evaluator.counts),
             "rows": len(standing.history),
             "seconds": self._clock(),
@@ -129,18 +116,19 @@ class Keeping:
             "best": standing.best,
         }
         rng = dict(self._run.rng.bit_generator.state)
-        self._keeper.note(Snapshot(x=x, memory=memory, state=state, rng=rng, record=record), standing.history)
+        snapshot = Snapshot(x=now.x, memory=now.memory, state=now.state, rng=rng, record=record)
+        self._keeper.note(snapshot, standing.history)
 
     # The end.
 
     @property
     def replayed(self) -> int:
-        """Evaluations that were in the journal."""
+        """Number of evaluations read from the journal."""
         return 0 if self._recorder is None else self._recorder.replayed
 
     @property
     def note_of_result(self) -> str:
-        """What a reader of the result should know of the journal."""
+        """Sentence about the journal for the message of the result; empty for none."""
         recorder = self._recorder
         if recorder is None or recorder.inexact == 0:
             return ""
@@ -150,7 +138,7 @@ class Keeping:
         )
 
     def close(self, standing: Standing, result: OptimizeResult) -> None:
-        """Write what is not yet written, the result among it, and let go of the files."""
+        """Write the rest of the run, with its result, and close the files."""
         if self._keeper:
             self._keeper.write()
         if self._recorder is None:
@@ -175,10 +163,9 @@ class Keeping:
                 trim(journal)
 
     def _subject_now(self) -> str | None:
-        """Digest of the problem as the run leaves it, if that is another, and the evaluations alone have changed it.
+        """Digest of the problem at the end of the run, if only its evaluations have changed it; else None.
 
-        A callback, a session's owner, and whoever reaches the globals may change it too: what they have made of it is
-        another problem.
+        A callback, a session's owner and code that changes globals may change a problem too: it is then another one.
         """
         kept = self._run.kept
         assert kept.subject is not None
@@ -193,7 +180,7 @@ class Keeping:
         return None if subject == kept.claim.subject or surroundings != kept.surroundings else subject
 
     def warn(self, result: OptimizeResult) -> None:
-        """Warn of files that could not be written; where warnings are errors, the error carries the result."""
+        """Warn of files that could not be written; if warnings are errors, the error has the result."""
         keepers = (self._recorder, self._keeper)
         trouble = "; ".join(keeper.trouble for keeper in keepers if keeper and keeper.trouble)
         if not trouble:
@@ -206,7 +193,7 @@ class Keeping:
 
 
 def _changes(before: dict[str, str]) -> str:
-    """Versions that differ from the present ones."""
+    """Return the versions that differ from the present ones."""
     now = environment()
     found = [
         f"{name} {before.get(name)} (now {version})" for name, version in now.items() if before.get(name) != version

@@ -1,4 +1,4 @@
-"""In which file a run is kept, what tells it from others there, and the parts that it goes on with."""
+"""Kept: the file of a run, the digests that identify the run there, and the parts it continues with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.core.formatting import shown
 from invopt.core.identity import Digests, digest
 from invopt.core.problem import Problem, has_weights
 from invopt.exceptions import IncompatibleError
@@ -26,7 +25,7 @@ __all__ = ["Composed", "Files", "Kept", "Subject", "as_files", "compose"]
 
 
 class Files(NamedTuple):
-    """The journal or the checkpoint of a run; None where it has none."""
+    """Journal or checkpoint of a run; None for no file."""
 
     journal: Journal | None
     checkpoint: Checkpoint | None
@@ -37,7 +36,7 @@ _NONE = Files(None, None)
 
 @frozen(kw_only=True, eq=False)
 class Subject:
-    """What is minimised, from where, within which bounds, in which scales; `identity` stands for its content."""
+    """Problem, start, bounds and scales of a run; `identity` stands for the content of the problem."""
 
     problem: Problem
     x0: NDArray[np.float64]
@@ -46,29 +45,29 @@ class Subject:
     identity: str | None
 
     def digests(self) -> Digests:
-        """Digest of each part, and of what is around them."""
+        """Digest of each part, and of what the problem reaches and others may change."""
         found = subject_digests(self.problem, self.bounds, self.x_scale, self.identity)
         return found._replace(parts=found.parts | {"start": digest(self.x0, "x0")})
 
 
 @frozen(kw_only=True, eq=False)
 class Kept:
-    """How a run is kept; nothing where it is not.
+    """How a run is kept; empty if it is not.
 
     Attributes
     ----------
     files : Files
     subject : Subject or None
     digests : dict of str
-        Digests of all that the run is made of.
+        Digests of all parts of the run.
     surroundings : str
-        Digest of what the problem reaches and others may change: globals, modules, classes.
+        Digest of globals, modules and classes that the problem reaches and others may change.
     given : frozenset of str
-        Those that a checkpoint must agree in: start and generator only where they were given.
+        Parts that a checkpoint must agree in: start and generator only if they were given.
     claim : Claim or None
-        The run of the journal.
+        The run in the journal.
     environment : dict of str
-        Versions and machine that this run began with; empty for a new one.
+        Versions and machine of the beginning of this run; empty for a new one.
     """
 
     files: Files = _NONE
@@ -81,19 +80,15 @@ class Kept:
 
 
 class Composed(NamedTuple):
-    """Estimator and method, the generator, and how the run is kept."""
+    """Estimator, method and generator of a run, and how it is kept."""
 
     choice: Choice
     rng: np.random.Generator
     kept: Kept
 
 
-def as_files(problem: Problem, journal: Any, checkpoint: Any, identity: Any) -> Files:
-    """Check how a run is to be kept: a checkpoint of a problem that is not a training is a journal at that path."""
-    if identity is not None and (not isinstance(identity, str) or not identity):
-        raise TypeError(f"'identity' must be a text that is not empty: {shown(identity)}")
-    if journal is not None and checkpoint is not None:
-        raise ValueError("give 'journal' or 'checkpoint', not both: a run is kept in one file")
+def as_files(problem: Problem, journal: Any, checkpoint: Any) -> Files:
+    """Journal or checkpoint of a run; a checkpoint of a problem that trains no network is a journal at that path."""
     if has_weights(problem):
         if journal is not None:
             raise IncompatibleError(
@@ -114,12 +109,12 @@ def compose(
     files: Files,
     given: dict[str, bool],
 ) -> Composed:
-    """Choose the parts, or find those of the run to go on with.
+    """Choose the parts of a run, or find those of the run in the journal that it continues.
 
     Parameters
     ----------
     subject : Subject
-        What is minimised.
+        Problem, start, bounds and scales.
     choose : callable
         ``choose(maxfev)``: estimator and method for a budget.
     maxfev : float
@@ -127,7 +122,7 @@ def compose(
     rng : Generator
         Generator of this call.
     files : Files
-        Where the run is kept.
+        Files of the run.
     given : dict of bool
         Whether "start" and "rng" were given.
     """

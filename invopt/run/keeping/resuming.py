@@ -1,4 +1,4 @@
-"""Which run of a journal a call to `minimize` goes on with."""
+"""Find the run of a journal that a call of `minimize` continues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Resumption", "resume"]
 
 @frozen(kw_only=True, eq=False)
 class Resumption:
-    """A claim on a run, the parts chosen for it, its generator, and where it began.
+    """A claim on a run, the parts chosen for it, its generator and its environment.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Resumption:
     choice : Choice
     rng : Generator
     environment : dict of str
-        Versions and machine that the run began with; empty for a new one.
+        Versions and machine of the beginning of the run; empty for a new one.
     """
 
     claim: Claim
@@ -51,25 +51,25 @@ def resume(
     rng_given: bool,
     x_scale: NDArray[np.float64],
 ) -> Resumption:
-    """Find the run to go on with, or describe a new one.
+    """Find the run to continue, or describe a new one.
 
     Parameters
     ----------
     journal : Journal
-        Where.
+        Its file.
     problem : Problem
         What is minimised.
     subject : dict of str
-        Digests of it, of its start, bounds and scales.
+        Digests of the problem, start, bounds and scales.
     choose : callable
-        ``choose(maxfev)``: estimator and method, which may depend on the budget. A run keeps those that it began with
-        when it goes on with a larger one.
+        ``choose(maxfev)``: estimator and method, which may depend on the budget. A run that continues with a larger
+        budget keeps its parts.
     maxfev : float
         Budget of this call.
     rng : Generator
         Generator of this call.
     rng_given : bool
-        Whether it was asked for; otherwise a run goes on with its own.
+        Whether the user gave it; otherwise a run continues with its own.
     x_scale : ndarray, shape (n,)
         Scales.
     """
@@ -94,14 +94,14 @@ def resume(
 
 
 def _found(journal: Journal, subject: dict[str, str]) -> list[Candidate]:
-    # A folder that cannot be read is told when the run begins, and does not stop it.
+    # A folder that cannot be read is reported when the run begins.
     with contextlib.suppress(OSError):
         return candidates(journal.path, subject_of(subject))
     return []
 
 
 def _matching(candidate: Candidate, own: Choice, choose: Callable[[float], Choice]) -> Choice | None:
-    """The parts that the run began with, if these are those now asked for."""
+    """Return the parts that the run began with, if they are the parts of this call."""
     for choice in (own, choose(candidate.choice_maxfev)):
         if part_digests(choice.estimator, choice.method).items() <= candidate.parts.items():
             return choice

@@ -1,4 +1,4 @@
-"""What tells a run from others: digests of its problem, start, bounds, scales, parts and generator."""
+"""Identity of a run: digests of its problem, bounds, scales, parts and generator."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ __all__ = ["part_digests", "rng_digest", "subject_digests"]
 def subject_digests(
     problem: Problem, bounds: Bounds | None, x_scale: NDArray[np.float64], identity: str | None
 ) -> Digests:
-    """Digests of what is minimised, within which bounds, in which scales; `identity` stands for the problem's own."""
+    """Return digests of a problem, bounds and scales; `identity` stands for the problem's content."""
     if identity is None:
-        # Of a scene, its content is what Mitsuba's parser reads.
+        # The content of a scene is read by Mitsuba's parser, which needs the turn.
         with one_at_a_time() if problem.renders else nullcontext():
             found, surroundings = digests_with_surroundings(problem.identity_content())
     else:
         surroundings = ""
         found = {"problem": digest([f"{type(problem).__module__}.{type(problem).__qualname__}", identity], "identity")}
-    # What the runtime says, by name: a renderer's backend, by which one seed draws otherwise.
+    # Settings of the runtime: a renderer's random numbers depend on its backend.
     found |= {name: digest(value, name) for name, value in problem.runtime.identity_of(problem).items()}
     box = None if bounds is None else [bounds.lb, bounds.ub]
     return Digests(found | digests({"bounds": box, "x_scale": x_scale}), surroundings)
 
 
 def part_digests(estimator: Any, method: Any) -> dict[str, str]:
-    """Digests of estimator and method: classes and fields, and their code where it is a user's own."""
+    """Return digests of estimator and method: classes and fields, and the code of a user's classes."""
     return digests({"estimator": estimator, "method": method})
 
 
 def rng_digest(rng: np.random.Generator) -> str:
-    """Digest of a generator's state."""
+    """Return the digest of a generator's state."""
     return digest(rng.bit_generator.state, "rng")

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from invopt.exceptions import UnknownNameError, suggest
-from invopt.plugin import boolean, instance, integer, one_of, shown, with_fields
+from invopt.plugin import boolean, by_name, instance, integer, one_of, shown, with_fields
 
 from .hash_grid import HashGrid
 from .query import Query
@@ -201,8 +200,5 @@ def as_field(value: Any) -> Field:
         made: Field = with_fields(Field.small(), value)
         return made
     if isinstance(value, str):
-        try:
-            return _PRESETS[value.lower()]()
-        except KeyError:
-            raise UnknownNameError(f"unknown field {shown(value)}; {suggest(value, _PRESETS)}") from None
+        return by_name(_PRESETS, value, "field")()
     raise TypeError(f"'field' must be one of {', '.join(_PRESETS)}, a Field or a mapping of its fields: {shown(value)}")

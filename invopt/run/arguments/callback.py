@@ -1,4 +1,4 @@
-"""Callbacks as scipy has them: called with the point, with the result, or with both."""
+"""Callbacks as in scipy: called with the point, with the result, or with both."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class _Takes(enum.Enum):
 
 @frozen(eq=False)
 class Callback:
-    """A user's callback, and what it is called with."""
+    """A user's callback, and the arguments it takes."""
 
     function: Callable[..., Any]
     takes: _Takes
 
     def ends(self, result: OptimizeResult) -> bool:
-        """Call it after an iteration; says whether it ends the run."""
+        """Call it after an iteration; return whether it ends the run."""
         try:
             if self.takes is _Takes.RESULT:
                 self.function(intermediate_result=result)
             elif self.takes is _Takes.POINT:
                 self.function(np.array(result.x))
             else:
-                # The one kind whose answer scipy reads.
+                # The only kind whose return value scipy reads.
                 return _says(self.function(np.array(result.x), result))
         except StopIteration:
             return True
@@ -45,22 +45,22 @@ class Callback:
 
 
 def as_callback(value: Any, *, with_state: bool = False) -> Callback | None:
-    """Return a callback with what it takes, told by its signature; None as None.
+    """Return a callback with the arguments that its signature takes; None as None.
 
-    As in scipy, a parameter named ``intermediate_result`` gets the result by keyword, and any other only parameter the
-    point. `with_state`: the method is one whose callbacks scipy calls with the point and the result.
+    As in scipy, a parameter named ``intermediate_result`` is given the result by keyword, and any other single
+    parameter the point. `with_state`: scipy calls callbacks of this method with the point and the result.
     """
     if value is None:
         return None
     if not callable(value):
         raise TypeError(f"'callback' must be callable as callback(xk) or callback(intermediate_result): {shown(value)}")
     if inspect.iscoroutinefunction(value) or inspect.isgeneratorfunction(value):
-        raise TypeError(f"'callback' must be an ordinary function, for calling this one runs nothing: {shown(value)}")
+        raise TypeError(f"'callback' must be an ordinary function, not a coroutine or generator: {shown(value)}")
     return Callback(value, _taken(value, with_state))
 
 
 def _says(answer: object) -> bool:
-    """Whether an answer is true, as scipy reads it."""
+    """Return whether a callback's return value is true, as scipy reads it."""
     try:
         return bool(answer)
     except Exception as error:
@@ -73,7 +73,7 @@ def _taken(function: Callable[..., Any], with_state: bool) -> _Takes:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        # Some builtins do not tell.
+        # Some builtins have no signature.
         return _Takes.POINT
     named = signature.parameters.get("intermediate_result")
     by_keyword = named is not None and named.kind is not inspect.Parameter.POSITIONAL_ONLY

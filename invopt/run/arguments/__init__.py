@@ -1,0 +1,1 @@
+"""Arguments of `minimize`: their validation, and the translation of scipy's."""

@@ -1,0 +1,172 @@
+"""Descent: the one loop that every combination of parts runs through, to whatever ends it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from invopt.core.estimator import Estimate, Point
+from invopt.core.machine.threads import own_threads
+from invopt.core.optimizer import Oracle
+from invopt.core.result import OptimizeResult, Status
+from invopt.core.seeds import SeedSource
+from invopt.evaluate.budget import StopRun
+from invopt.exceptions import NonFiniteError
+from invopt.run.iteration import Iteration
+from invopt.run.keeping.keeping import Keeping
+from invopt.run.progress import Update, progress_of
+from invopt.run.reporting import record
+from invopt.run.standing import Standing
+from invopt.run.stopping import lower_bound
+
+__all__ = ["Descent"]
+
+# Share by which the value must have fallen since the estimator was last reset, before it is reset again: less is no
+# progress, and resets would never end.
+_RESET_DECREASE = 1e-3
+
+
+class Descent:
+    """The iterations of one run.
+
+    Parameters
+    ----------
+    standing : Standing
+        State of the run, which this writes.
+    keeping : Keeping
+        Its journal or checkpoint.
+    result : callable
+        ``result()``: the result so far, for the callback.
+    """
+
+    def __init__(self, standing: Standing, keeping: Keeping, result: Callable[[], OptimizeResult]) -> None:
+        self._standing = standing
+        self._keeping = keeping
+        self._result = result
+        self._run = standing.run
+        self._evaluator = standing.evaluator
+        # Value at the last reset of the estimator.
+        self._reset_value = math.inf
+
+    def to_end(self) -> Status:
+        """Iterate until something other than an error ends the run; returns what."""
+        if self._run.sought.n == 0:
+            x = self._run.problem.as_tensor(np.empty(0))
+            note = "all parameters are fixed by their bounds"
+            self._standing.last = Point(x, Estimate(x=x, fun=math.nan, nfev=0, note=note))
+            return Status.CONVERGED
+        try:
+            with progress_of(self._run) as update:
+                return self._iterate(update)
+        except StopRun as stop:
+            return stop.status
+        except KeyboardInterrupt:
+            return Status.INTERRUPTED
+
+    def _iterate(self, update: Update) -> Status:
+        """The one loop: estimate, record, decide, step."""
+        run, rng = self._run, self._run.rng
+        x = run.problem.as_tensor(run.sought.of(run.x0 / run.x_scale))
+        now = Iteration(x=x, memory=run.estimator.init(run.problem), state=run.method.init(x))
+        self._keeping.resume(self._standing, now)
+        try:
+            while True:
+                memory, numbers = now.memory, rng.bit_generator.state
+                if now.estimate is None:
+                    now.estimate, now.memory = run.estimator.estimate(self._evaluator, now.x, memory, rng)
+                status = self._visit(Point(now.x, now.estimate), now)
+                update(now.estimate, self._evaluator.nfev, len(self._standing.history))
+                if status is Status.NOISE_FLOOR and self._is_to_be_reset(now.x):
+                    now.memory, now.estimate = run.estimator.init(run.problem), None
+                    continue
+                if status is not Status.RUNNING:
+                    return status
+                # An estimate may cost no evaluation, and only evaluations look at the clock.
+                self._evaluator.check_time()
+                self._step(now, now.estimate, memory, numbers)
+                if now.verdict is not Status.RUNNING and now.step == 0.0:
+                    return now.verdict
+                self._keeping.note(self._standing, now)
+        finally:
+            run.method.close(now.state)
+
+    def _step(self, now: Iteration, estimate: Estimate, memory: Any, numbers: Any) -> None:
+        """Let the method make its step; `memory` and `numbers` are those that the estimate was made with."""
+        repeat = partial(self._repeat, memory, numbers)
+        seeds = self._run.estimator.seeds
+        oracle = Oracle(self._evaluator, partial(self._estimate, memory), self._run.rng, repeat, seeds)
+        proposed, now.state = self._run.method.step(now.x, estimate, now.state, oracle)
+        proposed = self._evaluator.project(proposed)
+        now.verdict = _judged(self._run.method.status(now.state), estimate)
+        now.step = _length(now.x, proposed)
+        now.x, now.estimate = proposed, oracle.known(proposed)
+
+    def _is_to_be_reset(self, x: Tensor) -> bool:
+        """Whether the estimator reports a noise floor where there is no noise, and a reset may help."""
+        value = self._noise_free_value(x)
+        if not value < (1 - _RESET_DECREASE) * self._reset_value:
+            return False
+        self._reset_value = value
+        return True
+
+    def _noise_free_value(self, x: Tensor) -> float:
+        """Value at `x` if the run has seen no noise, nor does so there; else inf."""
+        if self._run.training or self._evaluator.is_noisy:
+            return math.inf
+        seeds = SeedSource(self._run.estimator.seeds, self._run.rng).repeat(2)
+        first, _ = self._evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
+        return math.inf if self._evaluator.is_noisy else float(first)
+
+    def _estimate(self, memory: Any, x: Tensor) -> Estimate:
+        return self._run.estimator.estimate(self._evaluator, x, memory, self._run.rng)[0]
+
+    def _repeat(self, memory: Any, numbers: Any, x: Tensor) -> Estimate:
+        """Estimate with random numbers that have been used before."""
+        again = np.random.Generator(type(self._run.rng.bit_generator)())
+        again.bit_generator.state = numbers
+        return self._run.estimator.estimate(self._evaluator, x, memory, again)[0]
+
+    def _visit(self, point: Point, now: Iteration) -> Status:
+        """Record a point and say whether the run ends there."""
+        standing = self._standing
+        previous, standing.last = standing.last, point
+        if standing.highest is None or lower_bound(point.estimate) > lower_bound(standing.highest.estimate):
+            standing.highest = point
+        if standing.best is None or not point.estimate.fun >= standing.best.estimate.fun:
+            standing.best = point
+        record(standing, point, now.step)
+        if self._run.callback is not None:
+            with own_threads():
+                ends = self._run.callback.ends(self._result())
+            if ends:
+                return Status.CALLBACK
+        if now.verdict is not Status.RUNNING:
+            return now.verdict
+        for status in (
+            point.estimate.status,
+            self._run.tolerances.status(standing.highest, previous, point, now.step, self._evaluator),
+            now.plateau.status(point.estimate),
+        ):
+            if status is not Status.RUNNING:
+                return status
+        return Status.MAXITER if len(standing.history) > self._run.maxiter else Status.RUNNING
+
+
+def _length(x: Tensor, proposed: Tensor) -> float:
+    """Length of a step, which must be to a point that is finite."""
+    step = float(torch.linalg.vector_norm(proposed - x))
+    # A finite length says it of all components; an infinite one may be a square too large for its type.
+    if not math.isfinite(step) and not bool(torch.isfinite(proposed).all()):
+        raise NonFiniteError("the method stepped to a point that is not finite; lower its step or raise n_samples")
+    return step
+
+
+def _judged(verdict: Status, estimate: Estimate) -> Status:
+    """A method's own verdict; of a rule that takes estimates for exact, no success where they are sampled."""
+    return Status.UNSURE if verdict is Status.FINISHED and estimate.sigma > 0 else verdict
