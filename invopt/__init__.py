@@ -18,6 +18,7 @@ from invopt.core.seeds import SeedPolicy
 from invopt.exceptions import (
     BackendError,
     CheckpointError,
+    EntryPointError,
     EvaluationError,
     EvaluationTimeoutError,
     IdentityError,
@@ -48,6 +49,7 @@ __all__ = [
     "CheckpointError",
     "Constant",
     "Derivatives",
+    "EntryPointError",
     "Estimate",
     "Estimator",
     "EvaluationError",

@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "BackendError",
     "CheckpointError",
+    "EntryPointError",
     "EvaluationError",
     "EvaluationTimeoutError",
     "IdentityError",
@@ -79,6 +80,10 @@ class JournalWarning(UserWarning):
 
 class IdentityError(InvoptError, TypeError):
     """Something that is to be kept in a file cannot be told from others by its content; the message says what."""
+
+
+class EntryPointError(InvoptError, ImportError):
+    """A part that another package registers cannot be used; the message names the package and the reason."""
 
 
 class SceneError(InvoptError, ValueError):

@@ -24,11 +24,20 @@ __all__ = [
 ]
 
 
+# Not 1, so that a factor of sigma that is missing shows.
+_SIGMA = 0.5
+
+
+def _never(x: object) -> float:
+    """Stand in for a function: an estimator is handed the problem to look at, not to evaluate."""
+    raise AssertionError("an estimator must evaluate through the evaluator that it is given")
+
+
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
     objective = Counting()
     provides = Capability.FUN | Capability.JAC | Capability.HESS | Capability.RESIDUALS | Capability.SIDES
     evaluator = CountingEvaluator(objective, provides, torch.ones(2, dtype=torch.float64))
-    state = estimator.init(find("problems", "quadratic")())
+    state = estimator.init(find("problems", "function")(fun=_never, x0=[2.0, -1.0], sigma=_SIGMA))
     return estimator.estimate(evaluator, START, state, np.random.default_rng(seed))[0], objective
 
 
