@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import runpy
 import subprocess
 import sys
 import zipfile
@@ -12,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 
 import hatchling.build
-import numpy as np
 import pytest
 
 from invopt import testing
