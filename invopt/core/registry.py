@@ -150,7 +150,7 @@ def find(wing: str, name: str) -> type[Any]:
     cls = _find(wing, _normal(name))
     if cls is None:
         kind = wing.removesuffix("s")
-        known = [*names(wing), *_stand_ins(wing)]
+        known = {*names(wing), *_stand_ins(wing)}
         raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, known)}")
     return cls
 

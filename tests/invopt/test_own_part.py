@@ -85,6 +85,14 @@ def test_a_cell_of_the_matrix_runs(user, tmp_path):
     assert rows["random-directions+signum"][column("renders", "parameter", 0.1)] < 300
 
 
+def test_the_command_line_sets_the_sigma_of_an_estimator_from_elsewhere(user):
+    parts = ("--estimator", "random-directions", "--method", "signum")
+    ran = ("-m", "invopt", "run", "light-barrier", *parts, "--maxfev", "30", "--sigma", "0.5", "--out", "out")
+    user(*ran)
+    code = "import json; print(json.load(open('out/result.json'))['estimator'])"
+    assert "start=0.5, factor=0.97, ratio=0.2" in user("-c", code)
+
+
 def blocks(language):
     """Code blocks of the page, without their indentation."""
     found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", PAGE.read_text(), re.MULTILINE)
@@ -143,7 +151,7 @@ def test_the_contract_is_kept(parts, name):
             "estimator_counts_every_call",
         ),
         ("RandomDirections", "random_directions", "* directions / sigma", "* directions", "estimator_is_unbiased"),
-        ("RandomDirections", "random_directions", "/ sigma\n", "/ sigma * 1.3\n", "estimator_is_unbiased"),
+        ("RandomDirections", "random_directions", "/ sigma\n", "/ sigma * 1.5\n", "estimator_is_unbiased"),
         ("RandomDirections", "random_directions", "rng.standard", "np.random.default_rng().standard", "repeatable"),
         ("Signum", "signum", "project(x - ", "project(x + ", "optimizer_descends"),
         ("Signum", "signum", "project(x - ", "project(x.sub_(0.1) - ", "optimizer_is_pure"),
