@@ -19,6 +19,7 @@ from invopt.core.seeds import SeedPolicy
 from invopt.exceptions import (
     BackendError,
     CheckpointError,
+    EntryPointError,
     EvaluationError,
     EvaluationTimeoutError,
     IdentityError,
@@ -49,6 +50,7 @@ __all__ = [
     "CheckpointError",
     "Constant",
     "Derivatives",
+    "EntryPointError",
     "Estimate",
     "Estimator",
     "EvaluationError",

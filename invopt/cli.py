@@ -161,10 +161,12 @@ def _make_parts(
         return name, method
     require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
     chosen, served, _ = choose(problem, name, method)
-    width = getattr(chosen, "width", None)
+    given = getattr(chosen, "sigma", None)
+    # A schedule, with its default filled in, of which the start is replaced; a plain number is replaced as a whole.
+    width: Any = getattr(chosen, "width", given)
     if width is None:
         raise ValueError(f"'sigma' is no option of the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
-    changes: Any = {"sigma": attrs.evolve(width, start=sigma)}
+    changes: Any = {"sigma": attrs.evolve(width, start=sigma) if hasattr(width, "start") else sigma}
     return attrs.evolve(chosen, **changes), served
 
 

@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "BackendError",
     "CheckpointError",
+    "EntryPointError",
     "EvaluationError",
     "EvaluationTimeoutError",
     "IdentityError",
@@ -81,6 +82,10 @@ class JournalWarning(UserWarning):
 
 class IdentityError(InvoptError, TypeError):
     """A part of a run that is kept in a file cannot be identified by its content; the message names the part."""
+
+
+class EntryPointError(InvoptError, ImportError):
+    """A part that another package registers cannot be used; the message names the package and the reason."""
 
 
 class SceneError(InvoptError, ValueError):

@@ -1,32 +1,28 @@
-"""What a part of your own needs: problems, estimators and methods are written against this module.
+"""Everything that a problem, an estimator or a method of your own needs.
 
-It is stable: a name in ``__all__`` keeps its meaning and its arguments within a minor version (0.2.x); where a later
-one changes it, the change log says how. The parts of this package import this module, `invopt.exceptions` and, where
-they render, `invopt.rendering`, and nothing else of the framework. Parts of your own need no more. What is not named
-here or in `invopt` may change with any version.
+The parts of invopt itself import this module, `invopt.exceptions` and, to render, `invopt.rendering`, and nothing else
+of the framework. Parts of your own need no more.
 
-A part is registered by an entry point of the group ``invopt.problems``, ``invopt.estimators`` or
-``invopt.optimizers`` in its package's own pyproject.toml. It then has a name for `invopt.minimize`, for the command
-line and for the benchmark. `invopt.testing` checks what such a part must keep.
+The names in ``__all__`` are stable: their meaning and their arguments stay the same within a minor version (0.2.x). If
+a later minor version changes one, the change log says how. Other modules may change with any version.
+
+`invopt.testing` checks a part. Entry points of the groups ``invopt.problems``, ``invopt.estimators`` and
+``invopt.optimizers`` give it a name for `invopt.minimize`, the command line and the benchmark.
 
 Problems
-    `Problem` describes what is minimised, `Objective` is its live side, `Capability` what that can be asked for.
-    `Chain` and `Link` describe a network in front of it; `Sides` and `ResidualLoss` an equation in place of a value.
-    `Runtime` says what evaluations need of their processes, and `one_at_a_time` has threads take turns. `as_bounds`,
-    `check_start` and `eighths` are what `invopt.minimize` makes of bounds and starts.
+    `Problem` describes what is minimised, and its `Objective` evaluates it. `Capability` says what the objective can
+    compute. `as_bounds`, `check_start`, `check_scale` and `eighths` validate bounds, starts and scales.
 Estimators
-    `Estimator` returns an `Estimate`, with `Measurement` for sampled quantities and `Lowest` for the best sample; it
-    evaluates through an `Evaluator`, whose prices are `JAC_COST` and `HESS_COST`, with seeds of a `SeedSource` under a
-    `SeedPolicy`. `Order` says what an estimate holds. `Schedule` and its classes, and `AdaptiveSigma`, set sigma.
+    An `Estimator` evaluates through an `Evaluator` and returns an `Estimate`. `Order` says what the estimate holds.
+    `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma.
 Optimizers
-    `Optimizer` makes steps, with an `Oracle` for further evaluations, and ends with a `Status`. `AskingThread` runs a
-    method of another library, which asks where ours are asked.
-Fields
-    `real`, `integer`, `boolean`, `one_of`, `instance` and `with_fields` are validators of attrs fields; `require` and
-    the functions ``as_...`` check arguments. All messages name the field, the rule and the value, as `shown` shows it.
-Names and runs
-    `find` and `resolve` look registered parts up, `digest` tells contents apart, `minimize_on` runs on an objective
-    that is open already.
+    An `Optimizer` turns an estimate into a step. Its `Oracle` makes further evaluations, its `Status` ends a run.
+Fields and arguments
+    `real`, `integer`, `boolean`, `one_of` and `instance` validate attrs fields; `require` and the functions ``as_...``
+    validate arguments. All messages name the field, the rule and the value.
+Special problems
+    `Adjoint` for derivatives of a renderer; `Chain` and `Link` for a network in front of a black box; `Sides` and
+    `ResidualLoss` for an equation in place of a value; `Runtime` for evaluations that need a process to themselves.
 """
 
 from invopt.core.adaptive_sigma import AdaptiveSigma
@@ -42,8 +38,8 @@ from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Link, Problem
 from invopt.core.registry import find, resolve
 from invopt.core.residual_equation import ResidualLoss, Sides
-from invopt.core.result import History, OptimizeResult, Status
-from invopt.core.runtime import PLAIN, Processes, Runtime
+from invopt.core.result import OptimizeResult, Status
+from invopt.core.runtime import Processes, Runtime
 from invopt.core.schedules import Constant, Exponential, Linear, Schedule, StepDecay, as_schedule
 from invopt.core.seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.core.validators import (
@@ -71,8 +67,8 @@ __all__ = [
     "FIRST_REFERENCE_SEED",
     "HESS_COST",
     "JAC_COST",
-    "PLAIN",
     "AdaptiveSigma",
+    "AdaptiveWidth",
     "Adjoint",
     "AskingThread",
     "Capability",
@@ -82,7 +78,6 @@ __all__ = [
     "Estimator",
     "Evaluator",
     "Exponential",
-    "History",
     "Linear",
     "Link",
     "Lowest",

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from invopt.core.entry_points import from_packages
 from invopt.core.estimator import Estimator
+from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry import find
@@ -136,8 +137,10 @@ OURS = {
 
 @cache
 def presets() -> dict[str, Preset]:
-    """All presets by name, third-party ones included."""
-    found = OURS | PAPER | PEERS
-    for entry in entry_points(group="invopt.presets"):
-        found[entry.name] = entry.load()
-    return found
+    """All registered presets by name, third-party ones included."""
+    own = OURS | PAPER | PEERS
+    return own | from_packages("presets", own, _unfit)
+
+
+def _unfit(item: object) -> str:
+    return "" if isinstance(item, Preset) else f"is not an invopt.bench.Preset: {shown(item)}"

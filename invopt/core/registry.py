@@ -1,14 +1,20 @@
-"""Registry: problems, estimators and methods by name. The framework reaches the wings only through it."""
+"""Names of problems, estimators and methods; the framework reaches the wings only through here.
+
+Other packages register theirs by entry points of the groups ``invopt.problems``, ``invopt.estimators`` and
+``invopt.optimizers``. A name that invopt itself has stays invopt's, so that no installed package changes what a name
+of invopt means. An entry point that cannot be used is an `EntryPointError` when its name is asked for, and a warning
+when all names are listed.
+"""
 
 from __future__ import annotations
 
 import importlib
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.metadata import entry_points
+from functools import cache, partial
 from typing import Any
 
+from invopt.core.entry_points import entries, from_packages, load
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
@@ -19,7 +25,7 @@ __all__ = ["BASES", "find", "kebab", "names", "resolve"]
 
 BASES: dict[str, type[Any]] = {"problems": Problem, "estimators": Estimator, "optimizers": Optimizer}
 
-# Names in the papers of classes that are called otherwise here.
+# The papers' names of things whose class is called otherwise.
 _ALIASES = {
     "problems": {"quad": "Quadratic", "radiosity": "NeuralRadiosity"},
     "estimators": {"fd": "FiniteDifference", "hvpa": "AggregateHVP", "hvp": "SmoothedHVP"},
@@ -28,7 +34,7 @@ _ALIASES = {
 
 
 def kebab(name: str) -> str:
-    """Return a class name in lower case with hyphens: ``FletcherReevesCG`` becomes ``fletcher-reeves-cg``."""
+    """Class name in lower case with hyphens: ``FletcherReevesCG`` becomes ``fletcher-reeves-cg``."""
     if name.isupper() or re.fullmatch(r"[A-Z]+\d*", name):
         return name.lower()
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
@@ -36,17 +42,21 @@ def kebab(name: str) -> str:
 
 @cache
 def names(wing: str) -> dict[str, type[Any]]:
-    """Return all registered classes of a wing by name, those of entry points of group ``invopt.<wing>`` included."""
-    found = {name: _public(wing, public) for name, public in _public_names(wing).items()}
-    found = {name: cls for name, cls in found.items() if _is_part(wing, cls)}
-    for entry in entry_points(group=f"invopt.{wing}"):
-        found[entry.name] = entry.load()
-    return found
+    """Registered names of a wing and their classes, those of other packages included."""
+    own = _own(wing)
+    return own | from_packages(wing, {*own, *_represented(own)}, partial(_unfit, wing))
 
 
 @cache
-def _public_names(wing: str) -> dict[str, str]:
-    """Registered names of our own classes, and their names in the wing's module; no class is loaded for that."""
+def _own(wing: str) -> dict[str, type[Any]]:
+    """Names of invopt itself and their classes."""
+    found = {name: _public(wing, public) for name, public in _homes(wing).items()}
+    return {name: cls for name, cls in found.items() if _is_part(wing, cls)}
+
+
+@cache
+def _homes(wing: str) -> dict[str, str]:
+    """Names of invopt itself, and the class names in the wing's module; no class is loaded."""
     return {kebab(public): public for public in importlib.import_module(f"invopt.{wing}").__all__} | _ALIASES[wing]
 
 
@@ -55,13 +65,27 @@ def _public(wing: str, name: str) -> Any:
 
 
 def _is_part(wing: str, item: Any) -> bool:
-    return isinstance(item, type) and issubclass(item, BASES[wing]) and not getattr(item, "__abstractmethods__", None)
+    return not _unfit(wing, item)
+
+
+def _unfit(wing: str, item: Any) -> str:
+    """Why an object is not a class that can be used in a wing; empty if it is."""
+    base = BASES[wing]
+    if not (isinstance(item, type) and issubclass(item, base)):
+        return f"is not a subclass of invopt.{base.__name__}: {shown(item)}"
+    if missing := sorted(getattr(item, "__abstractmethods__", ())):
+        return f"has abstract methods: define {', '.join(missing)}"
+    return ""
+
+
+def _represented(classes: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
+    """Names that are the first argument of one of the classes: methods of scipy."""
+    return {name: cls for cls in classes.values() for name in getattr(cls, "stands_for", ())}
 
 
 @cache
 def _stand_ins(wing: str) -> dict[str, type[Any]]:
-    """Names that stand for a class with the name as its first argument: methods of scipy."""
-    return {name: cls for cls in names(wing).values() for name in getattr(cls, "stands_for", ())}
+    return _represented(names(wing))
 
 
 class _Parts(Mapping[str, type[Any]]):
@@ -71,7 +95,7 @@ class _Parts(Mapping[str, type[Any]]):
         self._wing = wing
 
     def __getitem__(self, name: str) -> type[Any]:
-        cls = _load(self._wing, name)
+        cls = _find(self._wing, name)
         if cls is None:
             raise KeyError(name)
         return cls
@@ -82,18 +106,6 @@ class _Parts(Mapping[str, type[Any]]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-
-@cache
-def _load(wing: str, name: str) -> type[Any] | None:
-    """Class of a name, or None; a third party's goes before ours."""
-    for entry in entry_points(group=f"invopt.{wing}"):
-        if entry.name == name:
-            loaded: type[Any] = entry.load()
-            return loaded
-    public = _public_names(wing).get(name)
-    item = None if public is None else _public(wing, public)
-    return item if _is_part(wing, item) else None
 
 
 def find(wing: str, name: str) -> type[Any]:
@@ -112,6 +124,20 @@ def find(wing: str, name: str) -> type[Any]:
         If there is none; the message lists the names nearest to it.
     """
     return by_name(_Parts(wing), name, wing.removesuffix("s"))
+
+
+@cache
+def _find(wing: str, name: str) -> type[Any] | None:
+    """Class under a name, without loading others: invopt's own, else that of another package."""
+    public = _homes(wing).get(name)
+    item = None if public is None else _public(wing, public)
+    if _is_part(wing, item):
+        found: type[Any] | None = item
+        return found
+    if entries(wing, name) and name in _represented(_own(wing)):
+        return None
+    found = load(wing, name, partial(_unfit, wing))
+    return found
 
 
 def resolve(wing: str, value: Any, argument: str) -> Any:
@@ -145,7 +171,7 @@ def resolve(wing: str, value: Any, argument: str) -> Any:
 
 def _made(wing: str, name: str, argument: str) -> Any:
     known = canonical(name)
-    if _load(wing, known) is None and known in _stand_ins(wing):
+    if _find(wing, known) is None and known in _stand_ins(wing):
         return _stand_ins(wing)[known](known)
     cls = find(wing, name)
     try:

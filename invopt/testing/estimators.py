@@ -32,32 +32,50 @@ _SAMPLES_IF_BIASED, _EXACT_WITHIN = 200, 1e-3
 _NO_SPREAD, _DIFFERENCE_ROUNDING = 1e-6, 1e-5
 
 
+# Not 1, so that a factor of sigma that is missing shows.
+_SIGMA = 0.5
+
+
+def _never(x: object) -> float:
+    """Stand in for a function: an estimator is handed the problem to look at, not to evaluate."""
+    raise AssertionError("an estimator must evaluate through the evaluator that it is given")
+
+
 def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
     objective = Counting()
     provides = Capability.FUN | Capability.JAC | Capability.HESS | Capability.RESIDUALS | Capability.SIDES
     evaluator = CountingEvaluator(objective, provides, torch.ones(2, dtype=torch.float64))
-    state = estimator.init(find("problems", "quadratic")())
-    return estimator.estimate(evaluator, START, state, np.random.default_rng(seed))[0], objective
+    state = estimator.init(find("problems", "function")(fun=_never, x0=[2.0, -1.0], sigma=_SIGMA))
+    found: Any = estimator.estimate(evaluator, START, state, np.random.default_rng(seed))
+    is_pair = isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Estimate)
+    assert is_pair, f"estimate must return an Estimate and the next state, got {type(found).__name__}"
+    return found[0], objective
 
 
 def estimator_provides_what_it_says(estimator: Estimator) -> None:
-    """The estimate has every order in `provides`, with its shape and errors.
-
-    Shapes are (n,) and (n, n), standard errors >= 0.
-    """
+    """Every order in `provides` is in the estimate, with shapes (n,) and (n, n) and errors >= 0."""
+    provides = getattr(estimator, "provides", None)
+    assert isinstance(provides, Order), f"provides must be an Order, such as Order.FUN | Order.JAC: {provides!r}"
     estimate, _ = _estimate(estimator, 0)
     assert np.isfinite(estimate.fun), "fun must be finite"
+    if provides & (Order.HESS | Order.HESSP):
+        promised = estimate.hessian is not None or (estimate.product is not None and Order.HESS not in provides)
+        assert promised, "an estimate that provides HESS or HESSP needs 'hessian', or for HESSP alone 'product'"
     parts: list[tuple[Tensor | None, Tensor | None, tuple[int, ...]]] = []
-    if Order.JAC in estimator.provides:
+    if Order.JAC in provides:
         parts.append((estimate.jac, estimate.standard_error, (2,)))
-    if Order.HESS in estimator.provides:
+    if Order.HESS in provides:
         parts.append((estimate.hess, estimate.hess_standard_error, (2, 2)))
-    if Order.HESSP in estimator.provides:
+    if Order.HESSP in provides:
         product: Measurement = estimate.measure_hessp(START)
         parts.append((product.value, product.standard_error, (2,)))
     for value, error, shape in parts:
         assert value is not None, "a promised derivative is missing"
         assert error is not None, "a derivative has no standard error"
+        for part in (value, error):
+            kind = f"{type(part).__name__} of {getattr(part, 'dtype', None)}"
+            sound = isinstance(part, Tensor) and part.dtype == torch.float64
+            assert sound, f"a derivative and its standard error must be tensors of float64, got {kind}"
         assert value.shape == error.shape == shape, f"shape {tuple(value.shape)} instead of {shape}"
         assert bool((error >= 0).all()), "standard errors must be >= 0"
 

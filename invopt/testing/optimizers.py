@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,10 +37,16 @@ def _oracle(hess: Tensor) -> Oracle:
 def _step(optimizer: Optimizer, x: Tensor, hess: Tensor) -> Tensor:
     state = optimizer.init(x)
     try:
-        moved, state = optimizer.step(x, exact(x, hess), state, _oracle(hess))
+        found: Any = optimizer.step(x, exact(x, hess), state, _oracle(hess))
+        is_pair = isinstance(found, tuple) and len(found) == 2
+        assert is_pair, f"step must return the next point and the next state, got {type(found).__name__}"
+        moved, state = found
     finally:
         optimizer.close(state)
-    return moved
+    sound = isinstance(moved, Tensor) and moved.shape == x.shape and moved.dtype == x.dtype
+    assert sound, f"the next point must be a tensor of float64 of shape (n,): {moved!r}"
+    point: Tensor = moved
+    return point
 
 
 def optimizer_is_pure(optimizer: Optimizer) -> None:

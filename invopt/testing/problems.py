@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import attrs
 import numpy as np
 import torch
+from scipy.optimize import Bounds
+from torch import Tensor
 
-from invopt.core.objective import Capability
+from invopt.core.objective import Capability, Objective
 from invopt.core.problem import Problem
 
 __all__ = ["problem_describes_itself", "problem_evaluates", "problem_starts_inside"]
@@ -21,14 +24,19 @@ _SINGLE_SUM, _SUM_NEAR_ZERO = 1e-4, 1e-10
 
 
 def problem_describes_itself(problem: Problem) -> None:
-    """Shapes, ranges and names agree, and the description can be pickled."""
+    """Shapes, ranges and names fit together, and the description can be pickled."""
+    x0: Any = problem.x0
+    is_vector = isinstance(x0, np.ndarray) and x0.dtype == np.float64
+    assert is_vector, f"x0 must be an array of float64: {x0!r}"
     n = problem.n
     assert problem.x0.shape == (n,), "x0 must have shape (n,)"
     assert np.isfinite(problem.x0).all(), "x0 must be finite"
-    assert problem.x_scale.shape == (n,), "x_scale must have shape (n,)"
+    assert np.shape(problem.x_scale) == (n,), "x_scale must have shape (n,)"
     assert (problem.x_scale > 0).all(), "x_scale must be > 0"
-    assert problem.periods.shape == (n,), "periods must have shape (n,)"
-    assert len(problem.names) == n, "names must be n names"
+    assert np.shape(problem.periods) == (n,), "periods must have shape (n,)"
+    assert len(problem.names) == n, f"names must be {n} names, one for each parameter: {problem.names}"
+    bounds: Any = problem.bounds
+    assert bounds is None or isinstance(bounds, Bounds), f"bounds must be scipy.optimize.Bounds or None: {bounds!r}"
     assert problem.sigma > 0, "sigma must be > 0"
     copied = pickle.loads(pickle.dumps(problem))
     assert type(copied) is type(problem), "a problem must be picklable"
@@ -55,8 +63,11 @@ def problem_evaluates(problem: Problem) -> None:
     """`fun` returns one value per row, is repeatable, and does not modify its input."""
     x = torch.from_numpy(np.vstack([problem.x0, problem.starts(np.random.default_rng(0), 1)]))
     before, seed = x.clone(), np.array([3, 3])
-    with problem.open() as objective:
+    opened: Any = problem.open()
+    assert isinstance(opened, Objective), f"open must return an invopt.Objective, got {type(opened).__name__}"
+    with opened as objective:
         first, second = objective.fun(x, seed=seed), objective.fun(x, seed=seed)
+        assert isinstance(first, Tensor), f"fun must return a tensor, got {type(first).__name__}"
         assert first.shape == (2,), f"fun must return (k,) values, got {tuple(first.shape)}"
         assert first.dtype == torch.float64, f"fun must return float64, got {first.dtype}"
         assert torch.equal(first, second), "equal points and seeds must give equal values"
