@@ -5,18 +5,14 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from invopt import estimators
 from invopt.problems.radiosity.pictures.metrics import compare
-from invopt.problems.radiosity.pictures.reference import reference
-from invopt.problems.radiosity.training import Training, seconds_per_iteration
 from invopt.rendering import set_threads
 
-from .radiosity_cells import ESTIMATORS, SIZE, adam, problem
+from .radiosity_cells import comparison
 
-TIMED = ("NR", "DB", "WDB.5", "SG")
+TIMED = ("full-gradient", "dual-buffer", "weighted-dual-buffer:0.5", "semi-gradient")
 pytestmark = pytest.mark.timeout(0)
 
 
@@ -27,31 +23,26 @@ def one_thread():
 
 @pytest.mark.parametrize("name", ["gap-room", "cornell"])
 def test_seconds_per_iteration(name):
-    posed = problem(name)
-    with posed.open() as live:
-        chosen = [ESTIMATORS[label] for label in TIMED]
-        timed = list(seconds_per_iteration(live, chosen, x0=posed.x0, blocks=5, iterations=10))
-    medians = {label: np.median(spent) for label, (_, spent, _) in zip(TIMED, timed, strict=True)}
-    for label, (_, spent, _) in zip(TIMED, timed, strict=True):
-        ratio = medians[label] / medians["NR"]
-        print(
-            f"{name:12} {label:6} {1e3 * medians[label]:.1f} ms ({1e3 * min(spent):.1f}-{1e3 * max(spent):.1f}), "
-            f"{ratio:.2f} of NR"
-        )
-    assert medians["SG"] < 0.75 * medians["NR"]
+    compared = comparison(name)
+    with compared.problem.open() as live:
+        timed = {row["estimator"]: row for row in compared.times(live, TIMED, blocks=5, iterations=10)}
+    full = timed["full-gradient"]["median"]
+    for label, row in timed.items():
+        low, middle, high = (1e3 * value for value in (min(row["blocks"]), row["median"], max(row["blocks"])))
+        ratio = row["median"] / full
+        print(f"{name:12} {label:24} {middle:.1f} ms ({low:.1f}-{high:.1f}), {ratio:.2f} of the full gradient's")
+    assert timed["semi-gradient"]["median"] < 0.75 * full
 
 
 @pytest.mark.parametrize("name", ["gap-room", "cornell-nee"])
 def test_equal_time_with_path_tracing(name):
     """The same view in the seconds that training and rendering take, by path tracing."""
-    posed = problem(name)
-    with posed.open() as live:
-        size = (SIZE["width"], SIZE["width"])
-        truth, mask = reference(live, spp=SIZE["spp"], size=size), live.emitting_pixels(size=size)
-        training = Training(live, truth, every=SIZE["iterations"], spp=8)
-        x0 = posed.starts(np.random.default_rng(0), 1)[0]
-        result = training.run(estimators.SemiGradient(), adam(name), x0=x0, rng=0, maxiter=SIZE["iterations"])
-        trained = training.rows[-1]["seconds"]
+    compared = comparison(name)
+    with compared.problem.open() as live:
+        size, truth = compared.size(live), compared.truth(live)
+        mask = live.emitting_pixels(size=size)
+        result, rows = compared.train(live, "semi-gradient", 0)
+        trained = rows[-1]["seconds"]
         work, traced_mse = path_tracing(live, truth, mask, size)
         print(f"{name}: training {trained:.1f} s; path tracing has MSE {work:.3g} / seconds")
         for side, spp in (("lhs", 8), ("rhs", 1)):
