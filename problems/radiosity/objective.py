@@ -18,11 +18,11 @@ from invopt.plugin import Objective, Sides, as_integer, as_vector, one_at_a_time
 from invopt.rendering.backend import Backend, active
 from invopt.rendering.reading import loading
 
-from .description import RadiosityDescription
 from .device import DTYPE, device_of
 from .fields.field import split
 from .fields.query import Incident, Query
-from .pictures.pictures import Sensor, View, emitting, of_field, path_traced
+from .pictures.field_pictures import Sensor, View, emitting, of_field, path_traced
+from .radiosity_description import RadiosityDescription
 from .seeds import seed_of
 from .transport.guiding import Lobes
 
@@ -195,9 +195,9 @@ class RadiosityObjective(Objective):
     @one_at_a_time()
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
         """Write the right side, the errors of both, and the field itself."""
-        from .outcome import write
+        from .run_files import write_run_files
 
-        return write(self, x, out)
+        return write_run_files(self, x, out)
 
     @one_at_a_time()
     def render(

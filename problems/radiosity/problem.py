@@ -7,8 +7,8 @@ from attrs import frozen
 from invopt.plugin import one_at_a_time
 from invopt.rendering.backend import activate
 
-from .description import RadiosityDescription
 from .objective import RadiosityObjective
+from .radiosity_description import RadiosityDescription
 
 __all__ = ["NeuralRadiosity"]
 

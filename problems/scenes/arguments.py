@@ -1,4 +1,4 @@
-"""What users pass to `Scene`: pictures, bindings, cameras."""
+"""Arguments of `Scene`: pictures, bindings, cameras."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["as_bindings", "as_sensors", "as_targets"]
 
 
 def as_targets(value: Any) -> tuple[Any, ...] | None:
-    """Return the pictures that `value` is, or the one."""
+    """Return one or several pictures as a tuple."""
     if value is None:
         return None
     return tuple(as_target(item) for item in (value if _are_several(value) else [value]))
 
 
 def _are_several(value: Any) -> bool:
-    """Whether these are pictures, and not the rows of one."""
+    """Whether a list holds pictures and not the rows of one."""
     if not isinstance(value, list | tuple):
         return False
     if any(isinstance(item, str | Path) or hasattr(item, "shape") for item in value):
@@ -31,12 +31,12 @@ def _are_several(value: Any) -> bool:
     try:
         return np.ndim(value) == 4
     except ValueError:
-        # Nested lists of different shapes: pictures of different sizes.
+        # Nested lists of different shapes are pictures of different sizes.
         return True
 
 
 def as_bindings(value: Any) -> tuple[Binding, ...]:
-    """Return the bindings that `value` is, or the one; no two set the same."""
+    """Return one or several bindings as a tuple; no two may set the same parameter."""
     try:
         bindings = (value,) if isinstance(value, Binding) else tuple(as_list("parameters", value))
     except TypeError:
@@ -51,7 +51,7 @@ def as_bindings(value: Any) -> tuple[Binding, ...]:
 
 
 def as_sensors(value: Any) -> tuple[int, ...]:
-    """Return the numbers of cameras; none of them stands for as many as there are targets."""
+    """Return numbers of cameras; none means as many as there are targets."""
     if value is None or np.size(value) == 0:
         return ()
     sensors = tuple(as_integer("sensors", item) for item in np.atleast_1d(value).tolist())

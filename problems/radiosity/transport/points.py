@@ -9,7 +9,7 @@ import mitsuba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import areas
+from ..scene_checks import areas
 
 __all__ = ["Points", "lit_shares"]
 

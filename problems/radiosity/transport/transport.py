@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import check_emitters, check_media
 from ..fields.query import Incident, Query
+from ..scene_checks import check_emitters, check_media
+from .cameras import camera_of, film_size, rays
 from .directions import Directions
 from .guiding import Lobes
 from .mixture import Mixture
 from .points import Points
 from .recorded import Recorded
 from .specular import follow, is_specular
-from .views import camera_of, film_size, rays
 
 __all__ = ["Transport"]
 

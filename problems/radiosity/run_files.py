@@ -15,10 +15,10 @@ from .fields.saved import RadianceField
 from .open_scene import OpenScene
 from .pictures.metrics import compare
 
-__all__ = ["write"]
+__all__ = ["write_run_files"]
 
 
-def write(live: OpenScene, x: NDArray[np.float64], out: Path) -> list[Path]:
+def write_run_files(live: OpenScene, x: NDArray[np.float64], out: Path) -> list[Path]:
     """Write the right side at the weights `x`, the errors of both sides, and the field itself."""
     emitting = live.emitting_pixels(size=live.preview)
     sides = {"lhs": live.image(x), "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}
