@@ -1,4 +1,4 @@
-"""Where the weights of a field are, and what they are kept as."""
+"""Device and type of the weights of a field."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from invopt.rendering.backend import Backend
 
 __all__ = ["DTYPE", "device_of"]
 
-# What the weights are kept as.
+# Type of the weights: that of Dr.Jit's arrays.
 DTYPE = torch.float32
 
 
 def device_of(backend: Backend) -> torch.device:
-    """Where the weights are, for a backend that is active."""
+    """Return the device of the weights for a backend."""
     return torch.device("cuda" if backend is Backend.CUDA else "cpu")

@@ -1,4 +1,4 @@
-"""What `NeuralRadiosity` is told: the scene, the field, the points and directions, the loss."""
+"""Fields of `NeuralRadiosity`, without the objective."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ from .transport.guiding import Guide
 
 __all__ = ["RadiosityDescription"]
 
+# Adam's initial rate in the semi-gradient paper.
+_PAPER_LR = 5e-4
 _BACKENDS = tuple(backend.value for backend in Backend)
 
 
@@ -61,7 +63,10 @@ def _as_scene(value: Any) -> Description | str:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RadiosityDescription(Problem):
-    """Description of a field to be learned in a scene; see `NeuralRadiosity`, which opens it."""
+    """Fields of `NeuralRadiosity`, which adds `open`.
+
+    They are separate because the objective needs them and `open` needs the objective.
+    """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
     runtime: ClassVar[Runtime] = RENDERER
@@ -91,7 +96,9 @@ class RadiosityDescription(Problem):
             raise ValueError(f"'guide' is for sampling='guided' only, not for {self.sampling!r}")
         if self.loss.crossed and self.n_directions < 2:
             name = type(self.loss).__name__
-            raise ValueError(f"'n_directions' must be >= 2 for {name}, which halves them: {self.n_directions}")
+            raise ValueError(
+                f"'n_directions' must be >= 2 for {name}, which splits them in halves: {self.n_directions}"
+            )
 
     def __repr__(self) -> str:
         fields = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
@@ -112,7 +119,7 @@ class RadiosityDescription(Problem):
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """Random weights, always the same."""
+        """Random weights of a fixed seed."""
         return self._initial(np.random.default_rng(0))
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
@@ -124,40 +131,43 @@ class RadiosityDescription(Problem):
         found: NDArray[np.float64] = self.field.initial(rng)
         if self.guide is not None:
             found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
-        # What the weights are kept in, so that a start comes back as it was.
+        # Rounded to the type of the weights, so that a start is evaluated exactly where it is.
         return found.astype(np.float32).astype(np.float64)
 
     @property
     def default_method(self) -> Any:
-        """The papers' Adam."""
-        return find("optimizers", "adam")(lr=StepDecay(5e-4))
+        """Adam with the paper's rate, divided by 3 every 12,000 steps."""
+        return find("optimizers", "adam")(lr=StepDecay(_PAPER_LR))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each weight: its part and its number there."""
+        """Name of each weight: that of its part, and its index there."""
         return tuple(f"{name}[{i}]" for name, shape in self.shapes.items() for i in range(math.prod(shape)))
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Parts of x by name, in their shapes."""
+        """Return the parts of x by name, each in its shape."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
         parts = zip(self.shapes.items(), np.split(x, ends), strict=True)
         return {name: part.reshape(shape) for (name, shape), part in parts}
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Root mean square of each part."""
+        """Return the root mean square of each part."""
         return {name: f"rms {np.sqrt(np.mean(part**2)):.4g}" for name, part in self.parameters(x).items()}
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Weights in single precision, on the device of the backend."""
+        """Return weights in single precision, on the device of the backend."""
         return torch.tensor(x, dtype=DTYPE, device=device_of(activate(self.backend)))
 
     def blueprint(self) -> Blueprint:
-        """How to load the scene."""
+        """Return how to load the scene."""
         description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
         return Blueprint(description=description, variables=self.variables)
 
     def identity_content(self) -> dict[str, Any]:
-        """What weights belong to: scene, field, guide, loss; not how points and directions are drawn."""
+        """Scene, field, guide and loss, to which weights belong.
+
+        How points and directions are drawn may differ.
+        """
         activate(self.backend)
         return {
             "scene": scene_content(self.blueprint()),
@@ -168,7 +178,7 @@ class RadiosityDescription(Problem):
 
     @property
     def scene_label(self) -> str:
-        """Name of the scene and digest of its content, which a saved field and a kept reference belong to."""
+        """Name of the scene and digest of its content, for saved fields and references."""
         with one_at_a_time():
             activate(self.backend)
             content = scene_content(self.blueprint())
@@ -176,9 +186,9 @@ class RadiosityDescription(Problem):
         return f"{name}:{digest(content, 'scene')[:16]}"
 
     def learns(self, step: int) -> bool:
-        """Whether the guide is trained at a step."""
+        """Return whether the guide is trained at a step."""
         return self.guide is not None and self.guide.learns(step)
 
     def guides(self, step: int) -> bool:
-        """Whether the guide draws directions at a step."""
+        """Return whether the guide draws directions at a step."""
         return self.guide is not None and self.guide.guides(step)

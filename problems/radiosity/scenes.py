@@ -1,4 +1,4 @@
-"""Named scenes, as dictionaries."""
+"""Scenes by name, as dictionaries for Mitsuba."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import numpy as np
 from invopt.rendering.descriptions import diffuse, look_at, rgb
 from invopt.rendering.values import renderer
 
-__all__ = ["NAMED", "cornell_box", "furnace", "gap_room", "glossy_plates"]
+__all__ = ["NAMED", "both_sides", "box", "camera", "cornell_box", "furnace", "gap_room", "glossy_plates", "wall"]
 
 
 def cornell_box(width: int = 128) -> dict[str, Any]:
-    """Mitsuba's Cornell box; needs an active backend."""
+    """Mitsuba's Cornell box; a backend must be active."""
     scene: dict[str, Any] = renderer().cornell_box()
     scene["sensor"]["film"]["width"] = scene["sensor"]["film"]["height"] = width
     return scene
 
 
 def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
-    """Room lit only through a gap: the lamp is in a side chamber, so that most of what is seen is indirect.
+    """Room that is lit through a gap, so that most light is indirect.
 
-    The room is [-1, 1]^3, with a ball of rough gold and a box of rough blue plastic; the chamber is beyond x = 1,
-    behind a green partition open under the ceiling.
+    The room is [-1, 1]^3 with a ball of rough gold and a box of rough blue plastic. The lamp is in a chamber beyond
+    x = 1, behind a green partition with a gap under the ceiling.
 
     Parameters
     ----------
     width : int, default 128
-        Pixels a side.
+        Pixels on a side.
     roughness : float, default 0.15
-        Of the ball.
+        Roughness of the ball.
     """
     white, red = diffuse(0.8, 0.8, 0.8), diffuse(0.7, 0.15, 0.1)
     plastic = {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": rgb(0.1, 0.2, 0.6)}
@@ -61,10 +61,10 @@ def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
 
 
 def glossy_plates(width: int = 128) -> dict[str, Any]:
-    """Four plates of growing roughness reflecting four lamps of equal power and shrinking size, over a floor.
+    """Four plates of increasing roughness that reflect four lamps of equal power.
 
-    After the scene of E. Veach and L. Guibas that multiple importance sampling is explained with, as in the
-    semi-gradient paper's figure 7: neither directions nor emitters alone sample all of it well.
+    The lamps differ in size. The scene is that of Veach and Guibas for multiple importance sampling, as in figure 7 of
+    the semi-gradient paper: neither BSDF sampling nor emitter sampling alone has little noise everywhere.
     """
     scene: dict[str, Any] = {
         "type": "scene",
@@ -89,7 +89,7 @@ def glossy_plates(width: int = 128) -> dict[str, Any]:
 
 
 def furnace(albedo: float = 0.8, emission: float = 1.0) -> dict[str, Any]:
-    """The inside of a diffuse sphere that emits: radiance is emission / (1 - albedo) everywhere."""
+    """Inside of a diffuse emitting sphere; the radiance is emission / (1 - albedo)."""
     return {
         "type": "scene",
         "sensor": camera((0, 0, 0), (0, 0, 1), 16),
@@ -111,6 +111,7 @@ NAMED: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def camera(origin: Any, target: Any, width: int, fov: float = 60.0) -> dict[str, Any]:
+    """Return a camera with a square film."""
     return {
         "type": "perspective",
         "fov": fov,
@@ -121,13 +122,16 @@ def camera(origin: Any, target: Any, width: int, fov: float = 60.0) -> dict[str,
 
 
 def wall(middle: Any, facing: Any, up: Any, half_widths: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
-    """One-sided rectangle, so that no point is drawn on its outside."""
+    """Return a one-sided rectangle: no points are drawn on its back."""
     pose = look_at(middle, np.add(middle, facing).tolist(), up)
     return {"type": "rectangle", "to_world": pose @ np.diag([*half_widths, 1.0, 1.0]), "bsdf": bsdf}
 
 
 def box(low: Any, high: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
-    """Closed box, one-sided: no point is drawn on its inside, whose darkness would leak through thin walls."""
+    """Return a closed one-sided box.
+
+    No points are drawn on its inside, because the field would be too dark around thin walls.
+    """
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     pose = np.diag([*(high - low) / 2, 1.0])
     pose[:3, 3] = (low + high) / 2
@@ -135,6 +139,7 @@ def box(low: Any, high: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
 
 
 def both_sides(bsdf: dict[str, Any]) -> dict[str, Any]:
+    """Return a BSDF for both sides of a surface."""
     return {"type": "twosided", "bsdf": bsdf}
 
 

@@ -1,4 +1,4 @@
-"""Multi-resolution hash encoding of positions: Dr.Jit's where it compiles, else the same in torch."""
+"""Multi-resolution hash encoding of positions, in Dr.Jit and in torch."""
 
 from __future__ import annotations
 
@@ -16,27 +16,32 @@ from invopt.rendering.frozen import owned
 
 __all__ = ["HashGrid"]
 
+# Largest number of cells on a side: single precision distinguishes no more.
 _FINEST = 2**22
-
+# Largest exponent in the check of the finest grid, so that the power does not overflow.
+_LARGEST_EXPONENT = 64
+# Factors of the spatial hash (Müller et al. 2022, equation 4).
 _PRIMES = (1, 2654435761, 805459861)
 
 
 @frozen(kw_only=True)
 class HashGrid:
-    """Features interpolated in grids of growing resolution, those too large for a table hashed into it [1]_.
+    """Features interpolated in grids of increasing resolution [1]_.
+
+    The vertices of grids that are larger than their table are hashed into it.
 
     Parameters
     ----------
     levels : int, default 14
-        Grids.
+        Number of grids; this and the other defaults are those of the semi-gradient paper.
     features : int, default 2
-        Numbers a grid point holds; even.
+        Numbers at a vertex; even.
     base : int, default 2
-        Vertices a side of the coarsest grid.
+        Vertices on a side of the coarsest grid.
     growth : float, default 2
         Ratio of successive resolutions, > 1.
     log2_size : int, default 18
-        Logarithm of the largest number of points a level keeps.
+        Base-2 logarithm of the largest number of vertices that a level stores.
 
     References
     ----------
@@ -52,9 +57,9 @@ class HashGrid:
     def __attrs_post_init__(self) -> None:
         if self.features % 2:
             raise ValueError(f"'features' must be even: {self.features}")
-        # Dr.Jit's grid asks for the first, and single precision tells no more cells apart than the second.
+        # The first is required by Dr.Jit's grid.
         require("features", 2**self.log2_size % self.features == 0, "a power of 2, up to 2^log2_size", self.features)
-        finest = self.base * self.growth ** min(self.levels - 1, 64)
+        finest = self.base * self.growth ** min(self.levels - 1, _LARGEST_EXPONENT)
         require("levels", finest <= _FINEST, f"few enough for a finest grid of {_FINEST} cells a side", self.levels)
 
     @property
@@ -64,18 +69,18 @@ class HashGrid:
 
     @property
     def size(self) -> int:
-        """Numbers in the table."""
+        """Number of entries of the table."""
         return self.features * sum(points for _, _, points in self._plan())
 
     def lookup(self, points: Tensor, table: Tensor) -> Tensor:
-        """Features in torch.
+        """Look up features in torch.
 
         Parameters
         ----------
         points : Tensor, shape (3, k)
             Positions in [0, 1]^3.
         table : Tensor, shape (size,)
-            The numbers of all levels.
+            Entries of all levels.
 
         Returns
         -------
@@ -91,12 +96,12 @@ class HashGrid:
         return torch.cat(parts)
 
     def lookup_drjit(self, points: Tensor, table: Tensor) -> Tensor:
-        """The same by Dr.Jit, in one kernel each way; needs an active compiled backend."""
+        """Look up features in Dr.Jit, with one kernel each way; a compiled backend must be active."""
         found: Tensor = _DrJitLookup.apply(points, table, self)  # type: ignore[no-untyped-call]
         return found
 
     def encoding(self) -> Any:
-        """Dr.Jit's encoding of this kind."""
+        """Return the encoding as an object of Dr.Jit."""
         import drjit.nn
         import mitsuba as mi
 
@@ -111,7 +116,10 @@ class HashGrid:
         )
 
     def _plan(self) -> list[tuple[float, int, int]]:
-        """Of each level: scale from [0, 1] to its grid, vertices a side, points kept. As Dr.Jit lays it out."""
+        """Return, for each level, the scale from [0, 1], vertices on a side, vertices stored.
+
+        The layout is that of Dr.Jit.
+        """
         plan = []
         for level in range(self.levels):
             scale = 2 ** (level * math.log2(self.growth)) * self.base - 1
@@ -122,7 +130,7 @@ class HashGrid:
 
     @staticmethod
     def _corners(points: Tensor, scale: float, resolution: int, count: int) -> tuple[Tensor, Tensor]:
-        """Indices and weights of the 8 corners around each position, both of shape (8, k)."""
+        """Return indices and weights of the 8 vertices around each position, shape (8, k)."""
         with torch.no_grad():
             place = points * scale + 0.5
             low = place.floor()
@@ -135,35 +143,41 @@ class HashGrid:
             else:
                 index = key[0]
                 for axis in (1, 2):
-                    # As the unsigned 32-bit product it is elsewhere.
+                    # As a product of unsigned 32-bit integers.
                     index = index ^ (key[axis] * _PRIMES[axis] & 0xFFFFFFFF)
             return index % count, weight
 
 
 class _DrJitLookup(torch.autograd.Function):
-    """Lookup and its derivative with respect to the table; recomputed backwards, so that nothing is kept."""
+    """Lookup, with its derivative with respect to the table.
+
+    The backward pass computes the lookup again, so that no memory is held in between.
+    """
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, grid: HashGrid) -> Tensor:
         ctx.grid = grid
         ctx.save_for_backward(points, table)
         lookup, _ = _programs(grid, active())
-        return _handed_over(lookup(_taken_over(points), _taken_over(table[None])[0]))
+        return _as_tensor(lookup(_as_drjit(points), _as_drjit(table[None])[0]))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
         points, table = ctx.saved_tensors
         _, derivative = _programs(ctx.grid, active())
-        found = derivative(_taken_over(points), _taken_over(table[None])[0], _taken_over(gradients[0]))
-        return None, _handed_over(found), None
+        found = derivative(_as_drjit(points), _as_drjit(table[None])[0], _as_drjit(gradients[0]))
+        return None, _as_tensor(found), None
 
 
 @cache
 def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
-    """Lookup in a grid and its derivative, each traced once: that takes longer than running it for some thousands."""
+    """Return lookup in a grid and its derivative, each traced once.
+
+    Tracing takes longer than the lookup of some thousands of positions.
+    """
     import drjit as dr
 
-    # Made here, for its first table is of random numbers, which no recording can hold.
+    # Made outside the recorded functions: its initial table has random numbers, which cannot be recorded.
     encoding = grid.encoding()
 
     def lookup(points: list[Any], table: Any) -> Any:
@@ -182,15 +196,15 @@ def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
     return dr.freeze(lookup), dr.freeze(derivative)
 
 
-def _taken_over(rows: Tensor) -> list[Any]:
-    """Rows of a tensor in Dr.Jit's own memory, as what a recorded program is given must be."""
+def _as_drjit(rows: Tensor) -> list[Any]:
+    """Copy the rows of a tensor to memory of Dr.Jit, as a recorded program needs them."""
     import mitsuba as mi
 
     return [owned(mi.Float(row)) for row in rows.detach().contiguous()]
 
 
-def _handed_over(value: Any) -> Tensor:
-    """A computed Dr.Jit array as a tensor on the same memory."""
+def _as_tensor(value: Any) -> Tensor:
+    """Evaluate a Dr.Jit array and return it as a tensor on the same memory."""
     import drjit as dr
 
     dr.eval(value)

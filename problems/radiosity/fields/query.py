@@ -1,4 +1,4 @@
-"""Query: where the field is asked, as tensors."""
+"""Inputs of the field, and incident light, as tensors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["Incident", "Query"]
 
 
 class Query(NamedTuple):
-    """What the network is told of k points, each of shape (3, k).
+    """Inputs of the field at k points, each of shape (3, k).
 
     Attributes
     ----------
     position : Tensor
-        In the scene's bounding box, scaled to [0, 1]^3.
+        Position in the scene's bounding box, scaled to [0, 1]^3.
     direction : Tensor
-        Towards where the light goes, a unit vector of the world.
+        Unit vector towards the viewer, in world coordinates.
     normal : Tensor
-        Of shading.
+        Shading normal.
     albedo : Tensor
         Diffuse reflectance.
     """
@@ -31,21 +31,21 @@ class Query(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """Light arriving at k points from m directions each, direction fastest.
+    """Incident light at k points from m directions each; the direction varies fastest.
 
     Attributes
     ----------
     query : Query
-        The k m points where it comes from.
+        The k m points that the light comes from.
     weight : Tensor, shape (3, k m)
-        BSDF times cosine over the density of the direction, times what specular surfaces in between let through; zero
-        where the field is not asked.
+        BSDF times cosine over the density of the direction, times the throughput of specular surfaces in between; 0
+        where the field is not evaluated.
     known : Tensor, shape (3, k m)
-        What emitters send from that direction, weighted likewise.
+        Light of emitters from that direction, with the same weight.
     direct : Tensor, shape (3, k m)
-        What an emitter sends that was sampled on its own.
+        Light of an emitter sample.
     direction : Tensor, shape (3, k m)
-        Unit vectors towards where the light comes from.
+        Unit vectors towards the origin of the light.
     """
 
     query: Query

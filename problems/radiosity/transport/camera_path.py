@@ -1,4 +1,4 @@
-"""Frames along a path of the camera."""
+"""Pictures along a path of the camera."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from invopt.rendering.descriptions import camera
 
 __all__ = ["path_between", "write_frames"]
 
-# Frames in the strip that shows them side by side.
-_SHOWN = 6
+# Frames that the strip shows side by side: as many as fit on a page.
+_STRIP_FRAMES = 6
 
 
 def path_between(
@@ -24,16 +24,16 @@ def path_between(
     up: tuple[float, float, float] = (0, 1, 0),
     **view: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Cameras on a smooth path through stops.
+    """Yield cameras on a smooth path through stops.
 
     Parameters
     ----------
     stops : sequence of (origin, target)
-        Two or more places and what is looked at from there.
+        Two or more positions, and the points at which the camera looks from there.
     frames : int
-        Cameras, at least 2, the first and the last at the ends.
+        Number of cameras, at least 2; the first and the last are at the ends of the path.
     up : (float, float, float), default (0, 1, 0)
-        What is upwards.
+        Upward direction.
     **view
         ``fov``, ``width`` and ``height`` of every camera; see `invopt.rendering.descriptions.camera`.
 
@@ -45,7 +45,7 @@ def path_between(
     from scipy.interpolate import make_interp_spline
 
     if len(stops) < 2 or frames < 2:
-        raise ValueError(f"a path takes two stops and two frames at least: {len(stops)} and {frames}")
+        raise ValueError(f"'stops' and 'frames' must be at least 2: {len(stops)} and {frames}")
     points = np.array([np.concatenate([np.asarray(origin), np.asarray(target)]) for origin, target in stops])
     spline = make_interp_spline(np.linspace(0, 1, len(points)), points, k=min(3, len(points) - 1))
     for place in spline(np.linspace(0, 1, frames)):
@@ -55,7 +55,9 @@ def path_between(
 def write_frames(
     live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
 ) -> list[Path]:
-    """Render the field from each camera into ``frame_0000.png`` and so on, and some of them side by side.
+    """Render the field from each camera into ``frame_0000.png``, ``frame_0001.png`` and so on.
+
+    Another picture, ``strip.png``, shows some of them side by side.
 
     Parameters
     ----------
@@ -64,16 +66,16 @@ def write_frames(
     x : array_like, shape (n,)
         Weights.
     cameras : iterable of dict
-        Such as `path_between` gives.
+        Descriptions of cameras, such as those of `path_between`.
     out : Path
         Folder.
     **options
-        ``side``, ``spp`` and the like, as in `RadiosityObjective.render`.
+        Arguments of `RadiosityObjective.render`, such as ``side`` and ``spp``.
 
     Returns
     -------
     list of Path
-        The frames, numbered as a video encoder takes them, and ``strip.png``.
+        The frames, numbered for a video encoder, and ``strip.png``.
     """
     import matplotlib.image
 
@@ -87,7 +89,7 @@ def write_frames(
         matplotlib.image.imsave(path, picture)
         written.append(path)
         shown.append(picture)
-    chosen = np.unique(np.linspace(0, len(shown) - 1, _SHOWN).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(shown) - 1, _STRIP_FRAMES).round().astype(int))
     strip = out / "strip.png"
     matplotlib.image.imsave(strip, np.concatenate([shown[i] for i in chosen], axis=1))
     return [*written, strip]

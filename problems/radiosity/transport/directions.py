@@ -1,4 +1,4 @@
-"""Directions that light arrives from, and what weighs them. Import with a backend active."""
+"""Sampling of incident directions. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from .mixture import Mixture
 
 __all__ = ["GUIDED_SHARE", "Directions", "Drawn"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Share of the guide in a mixture with the BSDF.
+# Share of the guide in the mixture with the BSDF: equal shares, so that either density is at most halved.
 GUIDED_SHARE = 0.5
 
 
 class Drawn(NamedTuple):
-    """Directions drawn at interactions: local direction, BSDF cosine / density, and the density, 0 if specular."""
+    """A direction at each interaction.
+
+    Attributes
+    ----------
+    wo : Vector3f
+        Direction in local coordinates.
+    factor : Color3f
+        BSDF times cosine over the density.
+    density : Float
+        Density per solid angle, 0 if the direction is specular.
+    """
 
     wo: Any
     factor: Any
@@ -35,7 +45,7 @@ class Directions:
     scene : mitsuba.Scene
         A loaded scene.
     sampling : {"uniform", "bsdf", "nee", "guided"}
-        How they are drawn.
+        How directions are drawn.
     """
 
     def __init__(self, scene: Any, sampling: str) -> None:
@@ -45,11 +55,11 @@ class Directions:
 
     @property
     def with_emitters(self) -> bool:
-        """Whether an emitter is sampled beside each direction."""
+        """Whether each direction has an emitter sample too."""
         return self.sampling in ("nee", "guided")
 
     def draw(self, here: Any, sampler: Any, mixture: Mixture | None) -> Drawn:
-        """One direction at each interaction."""
+        """Draw a direction at each interaction."""
         scattered = here.bsdf().sample(self._context, here, sampler.next_1d(), sampler.next_2d())
         by_bsdf = self._from_bsdf(*scattered)
         if self.sampling == "uniform":
@@ -64,10 +74,10 @@ class Directions:
         return Drawn(sample.wo, dr.select(dr.isfinite(weight), weight, 0), dr.select(specular, 0, sample.pdf))
 
     def _uniform(self, here: Any, sampler: Any, by_bsdf: Drawn) -> Drawn:
-        """Uniform over the hemisphere of the viewer, or the sphere where light is let through.
+        """Draw uniformly from the viewer's hemisphere, or from the sphere if the BSDF transmits.
 
-        Where a BSDF has a specular lobe beside others, as plastic has, no uniform direction ever finds it: there
-        directions are the BSDF's.
+        If a BSDF has a specular lobe beside others, as plastic has, uniform directions never find it. Its directions
+        are therefore drawn from the BSDF.
         """
         flags = here.bsdf().flags()
         drawn = sampler.next_2d()
@@ -85,13 +95,13 @@ class Directions:
         )
 
     def _mixed(self, here: Any, sampler: Any, by_bsdf: Drawn, mixture: Mixture) -> Drawn:
-        """Half the guide's, half the BSDF's, each weighted by the density of both together."""
+        """Draw from the mixture of guide and BSDF, with the density of the mixture."""
         guided = sampler.next_1d() < GUIDED_SHARE
-        theirs = here.to_local(mixture.sample(sampler.next_1d(), sampler.next_2d()))
-        wo = dr.select(guided, theirs, by_bsdf.wo)
+        from_guide = here.to_local(mixture.sample(sampler.next_1d(), sampler.next_2d()))
+        wo = dr.select(guided, from_guide, by_bsdf.wo)
         specular = ~guided & (by_bsdf.density <= 0)
         value, density = here.bsdf().eval_pdf(self._context, here, wo)
-        density = self._joined(here, wo, density, mixture)
+        density = self._joint_density(here, wo, density, mixture)
         factor = dr.select(density > 0, value / density, 0)
         return Drawn(
             wo,
@@ -100,26 +110,30 @@ class Directions:
         )
 
     @staticmethod
-    def _joined(here: Any, wo: Any, density: Any, mixture: Mixture | None) -> Any:
+    def _joint_density(here: Any, wo: Any, density: Any, mixture: Mixture | None) -> Any:
         if mixture is None:
             return density
         return (1 - GUIDED_SHARE) * density + GUIDED_SHARE * mixture.density(here.to_world(wo))
 
     def next_event(self, here: Any, sampler: Any, mixture: Mixture | None) -> Any:
-        """Light of a sampled emitter, weighted against finding it by direction (power heuristic)."""
+        """Light of an emitter sample, with its weight against directions (power heuristic)."""
         sample, light = self.scene.sample_emitter_direction(here, sampler.next_2d(), True)
         wo = here.to_local(sample.d)
         value, density = here.bsdf().eval_pdf(self._context, here, wo)
-        density = self._joined(here, wo, density, mixture)
+        density = self._joint_density(here, wo, density, mixture)
         weight = dr.select(sample.delta, 1, _power(sample.pdf, density))
         return dr.select(sample.pdf > 0, value * light * weight, 0)
 
     def weight_of_hit(self, here: Any, density: Any, there: Any) -> Any:
-        """Weight of an emitter found by direction; 1 for a specular one, which no emitter sample could take."""
+        """Weight of an emitter that a direction has found.
+
+        It is 1 for a specular direction, which no emitter sample can have.
+        """
         towards = mi.DirectionSample3f(self.scene, there, here)
         other = self.scene.pdf_emitter_direction(here, towards)
         return dr.select(density > 0, _power(density, dr.select(dr.isfinite(other), other, 0)), 1)
 
 
 def _power(first: Any, second: Any) -> Any:
+    """Weight of the first of two densities by the power heuristic with exponent 2."""
     return first * first / (first * first + second * second)

@@ -10,18 +10,36 @@ import mitsuba
 
 __all__ = ["follow", "is_specular"]
 
-# Untyped, for what their stubs say depends on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Specular surfaces that a ray passes before it is given up.
+# Specular surfaces that a ray passes at most: enough for several nested glasses, with two surfaces each.
 _MAX_SPECULAR = 12
 
 
 def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
-    """Where a ray ends, through specular surfaces; what passes, what they emit, whether there was none.
+    """Trace a ray through specular surfaces.
 
-    `weigh` is the weight of what the first of them emits, which an emitter sample may have found too.
+    Parameters
+    ----------
+    scene : mitsuba.Scene
+        A loaded scene.
+    ray : Ray3f
+        The rays.
+    sampler : mitsuba.Sampler
+        Random numbers.
+    weigh : callable, optional
+        Weight of the emission of the first specular surface, which an emitter sample may have found too.
+
+    Returns
+    -------
+    point : SurfaceInteraction3f
+        End of the ray.
+    passed, gathered : Color3f
+        Throughput and emission of the specular surfaces.
+    straight : Bool
+        Whether there was no specular surface.
     """
     context, count = mi.BSDFContext(), dr.width(ray)
     passed, gathered = mi.Color3f(dr.ones(mi.Float, count)), mi.Color3f(dr.zeros(mi.Float, count))
@@ -53,7 +71,7 @@ def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | Non
 
 
 def is_specular(flags: Any) -> Any:
-    """Whether a BSDF has specular lobes only; works on numbers and on arrays."""
+    """Return whether a BSDF has specular lobes only, for a number or an array of flags."""
     smooth = mi.has_flag(flags, mi.BSDFFlags.Smooth)
     delta = mi.has_flag(flags, mi.BSDFFlags.Delta)
     return delta and not smooth if isinstance(smooth, bool) else delta & ~smooth
