@@ -17,7 +17,7 @@ _BOX10_SPREAD = 0.025
 
 @frozen(kw_only=True, eq=False)
 class Box10(Boxes):
-    """The paper's BOX10: move five soft boxes onto the five boxes of a target picture.
+    """The paper's BOX10: move five soft boxes onto those of a target picture.
 
     The picture is the sum of the boxes. They are alike, so that every permutation of a solution is one too; the
     parameter error is that of the best assignment.
@@ -54,7 +54,7 @@ class Box10(Boxes):
         return tuple(f"box {i} {axis}" for i in range(5) for axis in ("across", "down"))
 
     def parameter_error(self, x: NDArray[np.float64]) -> float:
-        """Mean squared error of the parameters for the best assignment of boxes to targets."""
+        """Mean squared error for the best assignment of boxes to targets."""
         difference = np.asarray(x).reshape(5, 1, 2) - self.x_opt.reshape(1, 5, 2)
         cost = np.square(difference).sum(2)
         rows, columns = linear_sum_assignment(cost)

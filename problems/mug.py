@@ -88,7 +88,7 @@ def mug_mesh(segments: int = 48) -> meshes.Mesh:
 
 
 def _profile() -> NDArray[np.float64]:
-    """Radii and heights of the body's outline: outer wall, rounded lip, inner wall, floor."""
+    """Radii and heights of the outline: outer wall, lip, inner wall, floor."""
     foot, bowl, lip, floor = 0.06, 0.10, _WALL / 2, 0.045
     inner = _RADIUS - _WALL
     top = _HEIGHT - lip
@@ -111,7 +111,7 @@ def _arc(x: float, z: float, radius: float, start: float, stop: float, n: int) -
 
 
 def _handle_path(n: int = 28) -> NDArray[np.float64]:
-    """Points at equal distances on half a superellipse whose ends are inside the body's wall."""
+    """Equidistant points on half a superellipse that ends in the body's wall."""
     t = np.linspace(-np.pi / 2, np.pi / 2, 400)
     start = _RADIUS - 0.02
     x = start + (_HANDLE - start) * np.cos(t).clip(0) ** (2 / 2.6)
@@ -122,7 +122,7 @@ def _handle_path(n: int = 28) -> NDArray[np.float64]:
 
 
 def _description(problem: Mug) -> dict[str, Any]:
-    """A glazed mug on a pale floor with a large light above, a weak one behind and a surround."""
+    """A glazed mug on a floor, a large light above, a weak one behind, a surround."""
     width, height = problem.resolution
     # A smaller roughness, and so a sharper highlight, would double the noise of the loss.
     glaze = {"type": "roughplastic", "alpha": 0.2, "diffuse_reflectance": rgb(0.03, 0.13, 0.19)}

@@ -17,11 +17,11 @@ __all__ = ["MugCNN"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class MugCNN(MugNetwork):
-    """A network of 267,745 weights that estimates the rotation of a mug from a picture.
+    """A network that estimates the rotation of a mug from a picture.
 
-    The paper's CNN. The network is trained without labels: its output is rendered and compared with the picture. The
-    rotation is in units of 20 degrees, from 7 to 12; the true rotations are uniform there. The camera looks at the side
-    of the handle, so that every rotation of this range shows in the picture.
+    The paper's CNN, with 267,745 weights. The network is trained without labels: its output is rendered and compared
+    with the picture. The rotation is in units of 20 degrees, from 7 to 12; the true rotations are uniform there. The
+    camera looks at the side of the handle, so that every rotation of this range shows in the picture.
 
     Parameters
     ----------

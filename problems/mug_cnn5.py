@@ -22,11 +22,11 @@ _DARK, _BRIGHT, _COLOUR_SCALE = 0.05, 0.8, 0.24
 
 @frozen(kw_only=True, eq=False, slots=False)
 class MugCNN5(MugNetwork):
-    """A network of 268,773 weights that estimates rotation, position and colour of a mug.
+    """A network that estimates rotation, position and colour of a mug.
 
-    The paper's CNN5, which is `MugCNN` with five outputs: the rotation, from 7 to 12 units of 20 degrees; the position
-    along the picture's horizontal, within 0.25 scene units; red, green and blue of the glaze, from 0.05 to 0.8. True
-    values are uniform in these ranges.
+    The paper's CNN5: `MugCNN` with five outputs and 268,773 weights. The outputs are the rotation, from 7 to 12 units
+    of 20 degrees; the position along the picture's horizontal, within 0.25 scene units; red, green and blue of the
+    glaze, from 0.05 to 0.8. True values are uniform in these ranges.
 
     Parameters
     ----------

@@ -245,7 +245,9 @@ class Scene(Problem):
 
     @one_at_a_time()
     def save(self, result: Any, path: str | Path) -> None:
-        """Write the scene with the parameters found as an XML file, with its meshes and textures.
+        """Write the scene with the parameters found as an XML file.
+
+        Its meshes and textures are written beside it.
 
         The file is loaded again, and its parameters are compared with those found.
 
@@ -268,7 +270,7 @@ class Scene(Problem):
         save_bound(BoundScene(blueprint, self._parameters, self.sensors, self.loss), blueprint, x, Path(path))
 
     def identity_content(self) -> dict[str, Any]:
-        """The scene as Mitsuba loads it with the contents of its files, the targets, the fields."""
+        """The scene with the contents of its files, the targets, the fields."""
         activate(self.backend)
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.init}
         for name in ("scene", "target", "_x0", "backend"):
@@ -286,7 +288,7 @@ class Scene(Problem):
         return BoundScene(self.blueprint(), self._parameters, self.sensors, self.loss)
 
     def _own(self, binding: Binding) -> Parameter:
-        """Return a parameter as the scene has it; the scene is loaded once for all of them."""
+        """Return a parameter as the scene has it; the scene is loaded once for all."""
         if binding.target not in self._read:
             self._read.update(scene_values(self.blueprint(), self._parameters, self.sensors, self.backend))
         return self._read[binding.target]

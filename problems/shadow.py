@@ -60,7 +60,7 @@ class Shadow(Task):
         return _START + rng.uniform(-_SHADOW_SPREAD, _SHADOW_SPREAD, (k, 2))
 
     def _description(self) -> dict[str, Any]:
-        """A wall at x = 0, camera and sphere before it, a distant light behind them, a surround."""
+        """A wall, camera and sphere before it, a distant light, a surround."""
         width, height = self.resolution
         y, z = _MIDDLE.tolist()
         wall = look_at([0, y, z], [1, y, z], [0, 0, 1]) @ scale(12)

@@ -52,7 +52,7 @@ def _as_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def _hint(array: NDArray[Any], shape: Shape, name: str) -> str:
-    """Return how to declare the other kind of objective, if that is what was returned."""
+    """Return how to declare the other kind of objective, if it was returned."""
     if name != "fun" or array.dtype.kind not in "biuf":
         return ""
     if None not in shape and array.ndim == len(shape) + 1:

@@ -20,7 +20,9 @@ __all__ = ["FlatNetwork", "check_outputs"]
 
 
 class FlatNetwork:
-    """A torch module as a function of one vector w of shape (N,), its trainable parameters.
+    """A torch module as a function of one vector of its trainable parameters.
+
+    The vector w has shape (N,).
 
     Parameters
     ----------

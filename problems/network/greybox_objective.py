@@ -102,7 +102,7 @@ class GreyBoxObjective(Objective):
             self._item = item
 
     def _by_item(self, x: Tensor, seed: NDArray[np.int64]) -> Any:
-        """Set the target of each input in turn; yield its points, without the number, and seeds."""
+        """Set each input's target; yield its points, without the number, and seeds."""
         items = x[:, 0].numpy().astype(np.int64)
         edges = np.flatnonzero(np.diff(items)) + 1
         for first, last in zip([0, *edges], [*edges, len(items)], strict=True):

@@ -28,7 +28,9 @@ _FORWARD_BATCH = 64
 
 @frozen(kw_only=True, eq=False, slots=False)
 class GreyBoxProblem(Problem):
-    """Base class: weights of a network whose outputs are the parameters of an inner problem.
+    """Base class: weights of a network in front of an inner problem.
+
+    The network's outputs are the parameters of the inner problem.
 
     The objective is the mean of f(m(w, u); u) over the inputs u, where m is the network and f the objective of the
     inner problem. x is the flat vector w, in the dtype and on the device of the network. A subclass defines the
@@ -142,7 +144,7 @@ class GreyBoxProblem(Problem):
         return GreyBoxObjective(self.inner, self.training, self.held_out, self.predict)
 
     def predict(self, x: NDArray[np.float64], inputs: Any = None) -> NDArray[np.float64]:
-        """Return outputs of shape (k, n) with the weights `x`, projected onto the inner bounds.
+        """Return outputs, shape (k, n), projected onto the inner bounds.
 
         Without `inputs`, for the held-out inputs.
         """
@@ -156,7 +158,7 @@ class GreyBoxProblem(Problem):
         return found if box is None else found.clip(box.lb, box.ub)
 
     def errors(self, x: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Return outputs minus truth on the held-out inputs, shape (k, n), modulo the periods.
+        """Return errors on the held-out inputs, shape (k, n), modulo the periods.
 
         None if the truth is not known.
         """
@@ -176,7 +178,7 @@ class GreyBoxProblem(Problem):
         return self.network.with_weights(as_vector("x", getattr(result, "x", result), size=self.n))
 
     def save(self, result: Any, path: str | Path) -> None:
-        """Write the weights of a result, or an array of shape (N,), as a safetensors file."""
+        """Write the weights of a result, or an array, as a safetensors file."""
         from safetensors.torch import save_file
 
         x = as_vector("x", getattr(result, "x", result), size=self.n)

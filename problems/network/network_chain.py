@@ -47,7 +47,7 @@ class NetworkChain(Chain):
         return self._network.as_inputs(self._read())
 
     def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
-        """Return the network's outputs for these inputs, with products by reverse and forward mode."""
+        """Return outputs for these inputs, and products with their derivatives."""
         network, inputs = self._network, self._inputs[torch.from_numpy(items)]
 
         def outputs(weights: Tensor) -> Tensor:

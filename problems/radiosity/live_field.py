@@ -72,7 +72,7 @@ class LiveField:
 
     @one_at_a_time()
     def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
-        """Reflected radiance of `count` points by each of m directions, shape (count, m, 3)."""
+        """Reflected radiance of points by each direction, shape (count, m, 3)."""
         terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
         return terms.view(count, -1, 3)
 

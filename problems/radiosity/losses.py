@@ -115,7 +115,9 @@ class RMSE(ResidualLoss):
 
 @frozen(kw_only=True)
 class Huber(ResidualLoss):
-    """Huber loss: quadratic up to `delta`, linear beyond, so that outliers have a bounded derivative.
+    """Huber loss: quadratic up to `delta`, linear beyond.
+
+    The derivative of outliers is therefore bounded.
 
     Parameters
     ----------

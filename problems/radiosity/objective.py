@@ -31,7 +31,7 @@ _PREVIEW_SPP, _PREVIEW_REFERENCE_SPP = 16, 256
 
 
 class RadiosityObjective(PicturedField, Objective):
-    """Both sides of the rendering equation in a loaded scene, and pictures; see `NeuralRadiosity`.
+    """Both sides of the rendering equation in a scene; see `NeuralRadiosity`.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class RadiosityObjective(PicturedField, Objective):
     def _batch(
         self, weights: Mapping[str, Tensor], seed: int, step: int
     ) -> tuple[Query, Tensor, Lobes | None, Incident]:
-        """Return points, what they emit, mixtures of the guide if it is used, and incident light."""
+        """Return points, their emission, mixtures of the guide, and incident light."""
         problem, transport, seeds = self.problem, self.transport, (seed_of(seed, 0), seed_of(seed, 1))
         if not problem.guides(step) and not problem.learns(step):
             query, emitted, incident = transport.batch(problem.n_points, problem.n_directions, *seeds)

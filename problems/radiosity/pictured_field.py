@@ -107,7 +107,7 @@ class PicturedField(LiveField):
 
     @one_at_a_time()
     def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-        """Find the pixels that see an emitter, and their neighbours, shape (height, width).
+        """Find pixels that see an emitter, and their neighbours; (height, width).
 
         Errors there are those of the emitter's edge. If every pixel sees an emitter, none is marked.
         """

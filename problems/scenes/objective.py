@@ -124,7 +124,7 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Linear picture at `x` of shape (n,); pictures of several cameras are side by side."""
+        """Linear picture at `x` of shape (n,); several cameras are side by side."""
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")

@@ -19,7 +19,7 @@ _logger = logging.getLogger("invopt.rendering")
 
 
 def cached_pictures(key: str, render: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the pictures of this name from the cache; if they are not there, render and write them.
+    """Return pictures from the cache; render and write them if they are not there.
 
     If they cannot be written, a warning is logged.
     """

@@ -107,7 +107,7 @@ class Comparison:
     def times(
         self, live: RadiosityObjective, estimators: Sequence[str], *, blocks: int = 5, iterations: int = 20
     ) -> list[dict[str, Any]]:
-        """Seconds per iteration of estimators, by name: their median, those of each block, the GPU's peak in bytes."""
+        """Seconds per iteration of estimators: median, blocks, GPU's peak in bytes."""
         chosen = [named_estimator(name) for name in estimators]
         timed = seconds_per_iteration(live, chosen, x0=self.problem.x0, blocks=blocks, iterations=iterations)
         return [
@@ -117,6 +117,6 @@ class Comparison:
 
 
 def named_estimator(name: str) -> Any:
-    """Return an estimator by its registered name; ``weighted-dual-buffer:0.25`` sets its weight."""
+    """Return an estimator by name; ``weighted-dual-buffer:0.25`` sets its weight."""
     name, _, weight = name.partition(":")
     return find("estimators", name)(weight=float(weight)) if weight else resolve("estimators", name, "estimators")

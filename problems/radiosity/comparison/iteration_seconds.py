@@ -29,7 +29,9 @@ def seconds_per_iteration(
     blocks: int = 5,
     iterations: int = 20,
 ) -> Iterator[tuple[list[float], float]]:
-    """Measure estimators alternately, so that a load on the machine slows all of them.
+    """Measure seconds per iteration of several estimators.
+
+    Their blocks alternate, so that other load on the machine slows down all of them.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""The network: reflected radiance as a function of position, direction and weights."""
+"""Radiance field: a network from position and direction to radiance."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Field:
 
     @classmethod
     def paper(cls) -> Field:
-        """The semi-gradient paper's field: 7 layers of 512 units, 14 levels of at most 2^18 points."""
+        """The paper's field: 7 layers of 512 units, 14 levels of up to 2^18 points."""
         return cls(width=512, depth=7, encoding=HashGrid())
 
     @property
@@ -115,16 +115,17 @@ class Field:
         return {_TABLE: (self.encoding.size,)} | linear_layers("layer", units)
 
     def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Random weights, shape (n,): Xavier's uniform, with biases of 0 and a table near 0."""
+        """Random weights, shape (n,): Xavier's uniform, biases 0, table near 0."""
         parts = [rng.uniform(-_TABLE_LIMIT, _TABLE_LIMIT, self.encoding.size)]
         parts += [xavier(rng, shape) for name, shape in self.shapes.items() if name != _TABLE]
         return np.concatenate(parts)
 
     def features(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Tensor:
-        """Inputs of the first layer, shape (k, inputs); the normal is that of the visible side.
+        """Inputs of the first layer, shape (k, inputs).
 
-        Otherwise the two sides of a wall would differ only in the sign of a product of inputs, which a network with few
-        layers learns too slowly: light would leak through walls, and be reflected again.
+        The normal is that of the visible side. Otherwise the two sides of a wall would differ only in the sign of a
+        product of inputs, which a network with few layers learns too slowly: light would leak through walls, and be
+        reflected again.
         """
         cosine = (query.direction * query.normal).sum(0)
         facing = torch.where(cosine < 0, -query.normal, query.normal)
@@ -163,7 +164,7 @@ class Field:
 
 
 def linear_layers(name: str, units: list[int]) -> Shapes:
-    """Return shapes of the weights and biases of linear layers with these numbers of units."""
+    """Return shapes of weights and biases of layers with these numbers of units."""
     shapes: Shapes = {}
     for i, (before, after) in enumerate(pairwise(units)):
         shapes[f"{name}{i}.weight"] = (after, before)

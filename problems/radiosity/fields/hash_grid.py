@@ -96,7 +96,7 @@ class HashGrid:
         return torch.cat(parts)
 
     def lookup_drjit(self, points: Tensor, table: Tensor) -> Tensor:
-        """Look up features in Dr.Jit, with one kernel each way; a compiled backend must be active."""
+        """Look up features in Dr.Jit; a compiled backend must be active."""
         found: Tensor = _DrJitLookup.apply(points, table, self)  # type: ignore[no-untyped-call]
         return found
 
@@ -116,7 +116,7 @@ class HashGrid:
         )
 
     def _plan(self) -> list[tuple[float, int, int]]:
-        """Return, for each level, the scale from [0, 1], vertices on a side, vertices stored.
+        """Return each level's scale from [0, 1], vertices on a side, and stored.
 
         The layout is that of Dr.Jit.
         """
@@ -130,7 +130,7 @@ class HashGrid:
 
     @staticmethod
     def _corners(points: Tensor, scale: float, resolution: int, count: int) -> tuple[Tensor, Tensor]:
-        """Return indices and weights of the 8 vertices around each position, shape (8, k)."""
+        """Return indices and weights of the 8 vertices around positions, (8, k)."""
         with torch.no_grad():
             place = points * scale + 0.5
             low = place.floor()
@@ -197,7 +197,7 @@ def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
 
 
 def _as_drjit(rows: Tensor) -> list[Any]:
-    """Copy the rows of a tensor to memory of Dr.Jit, as a recorded program needs them."""
+    """Copy the rows of a tensor to Dr.Jit's memory, for a recorded program."""
     import mitsuba as mi
 
     return [owned(mi.Float(row)) for row in rows.detach().contiguous()]

@@ -31,7 +31,7 @@ class Query(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """Incident light at k points from m directions each; the direction varies fastest.
+    """Incident light at k points from m directions; the direction varies fastest.
 
     Attributes
     ----------

@@ -75,7 +75,7 @@ def _of_field(live: LiveField, weights: Mapping[str, Tensor], view: View, m: int
 
 
 def path_traced(live: LiveField, view: View, depth: int) -> NDArray[np.float32]:
-    """Path-trace a picture with paths of at most `depth` segments, shape (height, width, 3)."""
+    """Path-trace a picture, shape (height, width, 3)."""
 
     def rows(first: int, pixels: int) -> Tensor:
         seed = seed_of(view.seed, first)

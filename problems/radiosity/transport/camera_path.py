@@ -55,9 +55,10 @@ def path_between(
 def write_frames(
     live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
 ) -> list[Path]:
-    """Render the field from each camera into ``frame_0000.png``, ``frame_0001.png`` and so on.
+    """Render the field from each camera into a file.
 
-    Another picture, ``strip.png``, shows some of them side by side.
+    The files are ``frame_0000.png``, ``frame_0001.png`` and so on. Another picture, ``strip.png``, shows some of them
+    side by side.
 
     Parameters
     ----------

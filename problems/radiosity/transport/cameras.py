@@ -22,7 +22,7 @@ mi: Any = mitsuba
 
 
 def camera_of(scene: Any, sensor: Any) -> Any:
-    """Return a camera of the scene by its number, or another one from its description."""
+    """Return a camera of the scene by its number, or one by its description."""
     if isinstance(sensor, Mapping):
         with readable("cannot be seen by that camera"):
             camera = mi.load_dict(live(sensor, Path()))
@@ -43,7 +43,7 @@ def film_size(camera: Any) -> tuple[int, int]:
 
 
 def rays(camera: Any, first: int, pixels: int, spp: int, sampler: Any, size: tuple[int, int] | None) -> tuple[Any, Any]:
-    """Return rays through `pixels` pixels from number `first`, `spp` each, and their weights.
+    """Return rays through pixels from number `first`, and their weights.
 
     The pixel varies slowest.
     """

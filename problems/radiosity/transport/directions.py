@@ -74,7 +74,7 @@ class Directions:
         return Drawn(sample.wo, dr.select(dr.isfinite(weight), weight, 0), dr.select(specular, 0, sample.pdf))
 
     def _uniform(self, here: Any, sampler: Any, by_bsdf: Drawn) -> Drawn:
-        """Draw uniformly from the viewer's hemisphere, or from the sphere if the BSDF transmits.
+        """Draw from the viewer's hemisphere, or the sphere if the BSDF transmits.
 
         If a BSDF has a specular lobe beside others, as plastic has, uniform directions never find it. Its directions
         are therefore drawn from the BSDF.
@@ -116,7 +116,7 @@ class Directions:
         return (1 - GUIDED_SHARE) * density + GUIDED_SHARE * mixture.density(here.to_world(wo))
 
     def next_event(self, here: Any, sampler: Any, mixture: Mixture | None) -> Any:
-        """Light of an emitter sample, with its weight against directions (power heuristic)."""
+        """Light of an emitter sample, weighted by the power heuristic."""
         sample, light = self.scene.sample_emitter_direction(here, sampler.next_2d(), True)
         wo = here.to_local(sample.d)
         value, density = here.bsdf().eval_pdf(self._context, here, wo)

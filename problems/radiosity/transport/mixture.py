@@ -54,5 +54,5 @@ class Mixture:
 
 
 def _gathered(columns: Tensor, index: Any) -> list[Any]:
-    """Return the columns of a tensor, shape (n, k), at these rows, as arrays of Dr.Jit."""
+    """Return these rows of a tensor's columns as arrays of Dr.Jit."""
     return [dr.gather(mi.Float, mi.Float(column.contiguous()) + 0, index) for column in columns.unbind(1)]

@@ -1,4 +1,4 @@
-"""Random points on both faces of a scene's surfaces. Import with a backend active."""
+"""Random points on a scene's surfaces. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Points:
 
 
 def lit_shares(scene: Any) -> NDArray[np.float64]:
-    """Estimate the lit share of the front and the back of each shape, shape (n_shapes, 2).
+    """Estimate the lit share of each shape's front and back, (n_shapes, 2).
 
     It is the share of views, uniform by area and solid angle, from which at least one of several paths finds light.
     """

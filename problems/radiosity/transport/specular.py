@@ -71,7 +71,7 @@ def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | Non
 
 
 def is_specular(flags: Any) -> Any:
-    """Return whether a BSDF has specular lobes only, for a number or an array of flags."""
+    """Return whether a BSDF with these flags has specular lobes only."""
     smooth = mi.has_flag(flags, mi.BSDFFlags.Smooth)
     delta = mi.has_flag(flags, mi.BSDFFlags.Delta)
     return delta and not smooth if isinstance(smooth, bool) else delta & ~smooth

@@ -77,11 +77,11 @@ class Transport:
         return self._low, self._extent
 
     def points(self, count: int, seed: Any) -> Any:
-        """Draw interactions on surfaces that scatter light, with uniform viewing directions."""
+        """Draw points on surfaces that scatter light, with uniform directions."""
         return self._points.draw(count, self._seeded(seed, count))
 
     def batch(self, count: int, m: int, first: int, second: int) -> tuple[Query, Tensor, Incident]:
-        """Return points, their emission and incident light, by a program that is traced once.
+        """Return points, emission and incident light, by a program traced once.
 
         The seeds are those of `points` and of `incident`.
         """
@@ -100,7 +100,7 @@ class Transport:
         return arrays
 
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
-        """Return the field's inputs at interactions, their emission, and where the field is evaluated.
+        """Return the field's inputs, emission, and where the field is evaluated.
 
         The shapes are those of `Query`, (3, k) and (k,).
         """
@@ -185,7 +185,7 @@ class Transport:
         depth: int,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Path-trace pixels, shape (pixels, 3), each the mean of `spp` paths in its square."""
+        """Path-trace pixels, shape (pixels, 3), with `spp` paths each."""
         sampler = self._seeded(seed, pixels * spp)
         ray, weight = rays(camera_of(self.scene, sensor), first, pixels, spp, sampler, size)
         integrator = mi.load_dict({"type": "path", "max_depth": depth, "rr_depth": min(depth, _ROULETTE_DEPTH)})
@@ -206,7 +206,7 @@ class Transport:
         return self.scene.ray_intersect(ray), mi.Color3f(1), mi.Color3f(0), mi.Bool(True)
 
     def _is_evaluated(self, point: Any) -> Any:
-        """Whether the field has a value here: the surface scatters light towards the viewer."""
+        """Whether the field has a value: light is scattered towards the viewer."""
         flags = point.bsdf().flags()
         faces = mi.has_flag(flags, mi.BSDFFlags.BackSide) | (point.wi.z > 0)
         return point.is_valid() & faces & mi.has_flag(flags, mi.BSDFFlags.Smooth)
@@ -234,7 +234,7 @@ def _tensors(arrays: list[Any], count: int) -> list[Tensor]:
 
 
 def _tensor(value: Any, count: int) -> Tensor:
-    """Return an evaluated array as a tensor of shape (channels, count), on the same memory."""
+    """Return an array as a tensor, shape (channels, count), on the same memory."""
     if type(value).__name__ == "Bool":
         value = mi.UInt8(value)
         dr.eval(value)
