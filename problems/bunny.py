@@ -20,7 +20,7 @@ from .tasks.task import Task
 __all__ = ["Bunny"]
 
 # Default start, and degrees of one unit of rotation (the authors' settings).
-_START, _BUNNY_UNIT = np.array([0.25, -0.25, 0.25]), 100.0
+_BUNNY_START, _BUNNY_UNIT = np.array([0.25, -0.25, 0.25]), 100.0
 # Largest distance of a random start from the default one, in each parameter.
 _BUNNY_SPREAD = 0.05
 _UP = (0, 1, 0)
@@ -69,7 +69,7 @@ class Bunny(Task):
                 # A unit of rotation moves the outline less than a unit of translation.
                 Rotation("bunny", axis=_UP, unit=_BUNNY_UNIT, center=(0, 0, 0), scale=2.0, name="turn"),
             ],
-            x0=_START,
+            x0=_BUNNY_START,
             x_opt=np.zeros(3),
             # The authors' sigma is at most 0.06, at which the noise of 8 samples hides the effect of the rotation.
             sigma=0.1,
@@ -77,7 +77,7 @@ class Bunny(Task):
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` starts of shape (k, 3) within 0.05 of the default one in each parameter."""
-        return _START + rng.uniform(-_BUNNY_SPREAD, _BUNNY_SPREAD, (k, 3))
+        return _BUNNY_START + rng.uniform(-_BUNNY_SPREAD, _BUNNY_SPREAD, (k, 3))
 
     def _description(self) -> dict[str, Any]:
         """The bunny on a pale floor with a large light above and a surround."""

@@ -25,7 +25,7 @@ from invopt.plugin import (
     real,
     require,
 )
-from invopt.rendering.backend import Backend, activate
+from invopt.rendering.backend import activate
 from invopt.rendering.bindings import Binding, Motion
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
@@ -37,13 +37,11 @@ from invopt.rendering.reading.saving import save_bound
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 
-from .scenes.arguments import as_bindings, as_sensors, as_targets
+from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets
 from .scenes.objective import SceneObjective
 from .scenes.scene_values import scene_values
 
 __all__ = ["Scene"]
-
-_BACKENDS = tuple(backend.value for backend in Backend)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -118,7 +116,7 @@ class Scene(Problem):
     shared_reference: bool = field(default=False, validator=boolean)
     _sigma: float = field(default=1.0, validator=real(above=0))
     variables: Mapping[str, str] = field(factory=dict, converter=as_variables)
-    backend: str | None = field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
+    backend: str | None = field(default=None, validator=validators.optional(one_of(*BACKENDS)))
     # Parameters as the scene has them, once it was loaded; kept when the problem is pickled.
     _read: dict[str, Parameter] = field(factory=dict, init=False)
 

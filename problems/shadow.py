@@ -20,8 +20,8 @@ __all__ = ["Shadow"]
 # Distances from the wall. The sphere is behind the camera, so that it is never in the picture.
 _CAMERA, _SPHERE, _LIGHT = 5.0, 6.0, 24.0
 # Start, answer and largest distance of a random start from it along each axis (the authors' settings).
-_START, _ANSWER, _SHADOW_SPREAD = np.array([-0.5, 2.5]), np.array([-1.5, 1.0]), 0.2
-_MIDDLE = (_START + _ANSWER) / 2
+_SHADOW_START, _SHADOW_ANSWER, _SHADOW_SPREAD = np.array([-0.5, 2.5]), np.array([-1.5, 1.0]), 0.2
+_MIDDLE = (_SHADOW_START + _SHADOW_ANSWER) / 2
 # Bounds, as distances from the middle: the whole shadow is then in the picture.
 _SHADOW_REACH = np.array([1.1, 1.2])
 
@@ -50,14 +50,14 @@ class Shadow(Task):
         return self._scene(
             scene=self._description,
             parameters=[Translation("sphere", axes="yz", scale=1.0, bounds=bounds)],
-            x0=_START,
-            x_opt=_ANSWER,
+            x0=_SHADOW_START,
+            x_opt=_SHADOW_ANSWER,
             sigma=0.5,
         )
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` starts of shape (k, 2) within 0.2 of the default one along each axis."""
-        return _START + rng.uniform(-_SHADOW_SPREAD, _SHADOW_SPREAD, (k, 2))
+        return _SHADOW_START + rng.uniform(-_SHADOW_SPREAD, _SHADOW_SPREAD, (k, 2))
 
     def _description(self) -> dict[str, Any]:
         """A wall, camera and sphere before it, a distant light, a surround."""

@@ -30,12 +30,13 @@ from invopt.plugin import (
     real,
     shown,
 )
-from invopt.rendering.backend import Backend, activate
+from invopt.rendering.backend import activate
 from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 
+from ..scenes.arguments import BACKENDS
 from .device import DTYPE, device_of
 from .fields.field import Field, Shapes, as_field
 from .losses import RelativeL2, as_residual_loss
@@ -46,7 +47,6 @@ __all__ = ["RadiosityDescription"]
 
 # Adam's initial rate in the semi-gradient paper.
 _PAPER_LR = 5e-4
-_BACKENDS = tuple(backend.value for backend in Backend)
 
 
 def _as_scene(value: Any) -> Description | str:
@@ -86,7 +86,7 @@ class RadiosityDescription(Problem):
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
     variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
-    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
+    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*BACKENDS)))
 
     def __attrs_post_init__(self) -> None:
         check_variables(self.variables, self.scene)

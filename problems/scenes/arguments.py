@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from invopt.plugin import as_integer, as_list, require, shown
+from invopt.rendering.backend import Backend
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
 from invopt.rendering.pictures.targets import as_target
 
-__all__ = ["as_bindings", "as_sensors", "as_targets"]
+__all__ = ["BACKENDS", "as_bindings", "as_sensors", "as_targets"]
+
+BACKENDS = tuple(backend.value for backend in Backend)
 
 
 def as_targets(value: Any) -> tuple[Any, ...] | None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
 from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Problem, Runtime, boolean, integer, require
-from invopt.rendering.backend import Backend
 from invopt.rendering.runtime import RENDERER
 
 from ..scene import Scene
+from ..scenes.arguments import BACKENDS
 from ..scenes.objective import SceneObjective
 
 __all__ = ["Task"]
@@ -77,11 +77,10 @@ class Task(Problem):
             "size", isinstance(self.size, str) and self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size
         )
         require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
-        names = [backend.value for backend in Backend]
         require(
             "backend",
-            self.backend is None or (isinstance(self.backend, str) and self.backend in names),
-            f"one of {', '.join(names)}",
+            self.backend is None or (isinstance(self.backend, str) and self.backend in BACKENDS),
+            f"one of {', '.join(BACKENDS)}",
             self.backend,
         )
 

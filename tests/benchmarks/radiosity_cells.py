@@ -1,4 +1,4 @@
-"""Trainings of neural radiosity that the benchmark compares: as many at a time as there are cores, each run once.
+"""Trainings of neural radiosity for the benchmark: as many at a time as there are cores, each run once.
 
 Results are kept in out/radiosity, one JSON file a training; remove the folder to start again.
 INVOPT_RADIOSITY="iterations=1000 points=1024 directions=16 seeds=3" changes the size. Each training renders with one
@@ -32,12 +32,12 @@ for word in os.environ.get("INVOPT_RADIOSITY", "").split():
 OUT = Path(os.environ.get("INVOPT_RADIOSITY_OUT", "out/radiosity"))
 SCENES = {"gap-room": ("gap-room", "bsdf"), "cornell": ("cornell-box", "bsdf"), "cornell-nee": ("cornell-box", "nee")}
 RATE = 2e-3
-# The door's bright chamber beside a dark room makes a linear field by semi-gradients too bright at 1e-3 already.
+# Behind the door a linear field trained by semi-gradients becomes too bright with a rate of 1e-3.
 RATES = {("door", "linear"): 5e-4}
 
 
 def door() -> Path | None:
-    """The scene behind the door, where it is."""
+    """The scene "Veach, Ajar", if INVOPT_DATA_DIR has it."""
     folder = os.environ.get("INVOPT_DATA_DIR")
     path = None if folder is None else Path(folder) / "scenes" / "veach-ajar" / "scene.xml"
     return path if path is not None and path.is_file() else None
@@ -49,7 +49,7 @@ def scenes() -> list[str]:
 
 @frozen(kw_only=True)
 class Setting:
-    """What a training may have that the papers' has not."""
+    """How a training differs from the papers' setting."""
 
     sampling: str | None = None
     loss: str = "relative-l2"
@@ -59,7 +59,7 @@ class Setting:
     reflection: bool = False
     bounces: int = 1
     dark_density: float = 1.0
-    # As many rays from four times the points.
+    # Four times the points with a quarter of the directions each.
     wide: bool = False
     # Twice the iterations.
     long: bool = False
@@ -98,7 +98,7 @@ class Row(NamedTuple):
 
 
 def comparison(scene: str, setting: Setting = PAPERS) -> Comparison:
-    # The door's lamp is small, strong and out of sight: directions alone find it too seldom in short runs.
+    # Directions alone find the small lamp behind the door too seldom in short runs.
     source, own = (door(), "nee") if scene == "door" else SCENES[scene]
     sampling = setting.sampling or own
     iterations = SIZE["iterations"] * (2 if setting.long else 1)

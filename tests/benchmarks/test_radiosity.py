@@ -1,4 +1,4 @@
-"""Neural radiosity: estimators at equal iterations, and what lowers their errors; see `radiosity_cells`.
+"""Neural radiosity: errors of estimators after equal iterations, and of other settings; see `radiosity_cells`.
 
 make bench-radiosity
 """
@@ -13,11 +13,11 @@ from .radiosity_cells import OUT, PAPERS, RATE, RATES, SCENES, SIZE, Row, Settin
 
 SEEDS = SIZE["seeds"]
 FULL, SEMI, DUAL, WEIGHTED = "full-gradient", "semi-gradient", "dual-buffer", "weighted-dual-buffer"
-# By weight: at 1 and 0 the gradients are the dual buffer's and the semi-gradient's, as the furnace test shows.
+# Estimators by weight: at 1 and 0 they are the dual buffer and the semi-gradient, as the furnace test shows.
 WEIGHTS = {1.0: DUAL, 0.5: f"{WEIGHTED}:0.5", 0.25: f"{WEIGHTED}:0.25", 0.1: f"{WEIGHTED}:0.1", 0.0: SEMI}
 LOSSES = ("rmse", "huber", "mae")
 REFLECTED = Setting(sides="reflected", wide=True)
-# For scenes whose parts differ much in brightness.
+# For scenes with very bright and very dark parts.
 SYMMETRIC = Setting(loss="symmetric-l2", output="exp", reflection=True, long=True)
 LIT = evolve(SYMMETRIC, dark_density=0.2)
 TRACED = evolve(SYMMETRIC, bounces=3)
@@ -37,7 +37,7 @@ def test_errors_at_equal_iterations():
         several = name == "gap-room" or label in (FULL, SEMI)
         rows[name, label] = Row(name, label, SEEDS if several else 1)
     for name in scenes():
-        # Emitters are sampled beside the guide, which the Cornell box with directions of the BSDF has not.
+        # A guide includes emitter samples, which "cornell" is there to do without.
         if name != "cornell":
             rows[name, "guided"] = Row(name, SEMI, SEEDS if name == "gap-room" else 1, Setting(sampling="guided"))
     found = dict(zip(rows, measured(list(rows.values())), strict=True))
@@ -45,20 +45,20 @@ def test_errors_at_equal_iterations():
     for name, ratio in ratios.items():
         print(f"{name:12} full/semi in MSE: {ratio:.2f}")
     print(f"{means(list(ratios.values()))}; paper 8.8")
-    # Behind the door one is too dark and the other too bright, which at this size is worse.
+    # Not behind the door, where the semi-gradient is too bright, which is a larger error than too dark.
     assert min(ratios[name] for name in SCENES) > 1
     assert np.mean(list(ratios.values())) > 8.8
 
 
 def test_bright_beside_dark():
-    """Behind the door points where there is light, and bounces before the field is asked, each lower the error."""
+    """Behind the door, fewer points on dark faces and more bounces each lower the error."""
     if door() is None:
         pytest.skip("INVOPT_DATA_DIR has no scenes/veach-ajar")
     settings = (SYMMETRIC, LIT, TRACED, BOTH, FAIRER)
     semi = dict(zip(settings, measured([Row("door", SEMI, SEEDS, setting) for setting in settings]), strict=True))
     full = [Row("door", FULL, SEEDS, PAPERS), Row("door", FULL, SEEDS, Setting(long=True))]
     full += [Row("door", FULL, SEEDS, evolve(BOTH, loss=loss)) for loss in ("relative-l2", "rmse")]
-    # One of each, for they stay dark.
+    # One seed each: they are dark.
     full += [Row("door", FULL, 1, setting) for setting in (SYMMETRIC, BOTH)]
     errors = [mse for mse, _ in measured(full)]
     for setting in settings:
@@ -70,16 +70,16 @@ def test_bright_beside_dark():
 
 
 def test_elsewhere_bounces_do_not_help():
-    """In gap-room the field's own errors are smaller than the noise of paths."""
+    """In gap-room the noise of longer paths is larger than the errors of the field."""
     once, twice = measured([Row("gap-room", SEMI, SEEDS, evolve(REFLECTED, bounces=k)) for k in (1, 2)])
     assert once[0] < twice[0]
-    # Nor does the loss that the door needs.
+    # Nor does the loss that helps behind the door.
     ((symmetric, _),) = measured([Row("gap-room", SEMI, 1, evolve(REFLECTED, loss="symmetric-l2", output="exp"))])
     assert once[0] < symmetric
 
 
-def test_each_with_what_suits_it():
-    """Least MSE of each estimator over the settings, seed 0: the full gradient's is larger in every scene."""
+def test_best_setting_of_each_estimator():
+    """The smallest MSE over the settings is larger for the full gradient in every scene (seed 0)."""
     ratios = []
     for name in scenes():
         settings = [PAPERS, REFLECTED, Setting(loss="rmse")]
@@ -96,7 +96,7 @@ def test_each_with_what_suits_it():
 
 
 def test_sides_without_emission():
-    """Divided by what it reflects, the lamp of gap-room is learned too, whose darkness was that of the room."""
+    """With reflected sides the lamp of gap-room is learned too, and with it the brightness of the room."""
     settings = [Setting(sides=sides, wide=wide) for sides in ("outgoing", "reflected") for wide in (False, True)]
     keys = list(itertools.product(SCENES, settings))
     found = measured([Row(name, SEMI, SEEDS, setting) for name, setting in keys])
@@ -112,7 +112,7 @@ def test_sides_without_emission():
 
 
 def test_mirrored_direction():
-    """Told it, the field has more of gap-room's ball of gold; the Cornell box has nothing that shines."""
+    """The mirrored direction helps in gap-room, which has a glossy ball, not in the Cornell box."""
     settings = [REFLECTED, evolve(REFLECTED, reflection=True)]
     keys = list(itertools.product(("gap-room", "cornell"), settings))
     found = dict(zip(keys, measured([Row(name, SEMI, SEEDS, setting) for name, setting in keys]), strict=True))

@@ -1,4 +1,4 @@
-"""What neural radiosity costs: seconds per iteration, path tracing in the same time, memory; alone on the machine."""
+"""Seconds per iteration, path tracing in equal time, and memory of neural radiosity; on an idle machine."""
 
 import math
 import subprocess
@@ -36,7 +36,7 @@ def test_seconds_per_iteration(name):
 
 @pytest.mark.parametrize("name", ["gap-room", "cornell-nee"])
 def test_equal_time_with_path_tracing(name):
-    """The same view in the seconds that training and rendering take, by path tracing."""
+    """Compare with path tracing in the time that training and rendering take."""
     compared = comparison(name)
     with compared.problem.open() as live:
         size, truth = compared.size(live), compared.truth(live)
@@ -56,12 +56,12 @@ def test_equal_time_with_path_tracing(name):
                 f"with the training's {work / (trained + drawn):.3g}; as good after {work / mse:.2f} s: "
                 f"{frames(trained, drawn, work / mse)}"
             )
-    # Noise falls as one over the paths, on which the extrapolation rests.
+    # The extrapolation assumes that the error is inversely proportional to the number of paths.
     assert traced_mse[16] / traced_mse[64] == pytest.approx(4, rel=0.5)
 
 
 def path_tracing(live, truth, mask, size):
-    """MSE times seconds of path tracing, which does not change with the paths per pixel, and MSE by paths."""
+    """MSE times seconds of path tracing, which does not depend on the paths, and MSE by paths per pixel."""
     live.trace(spp=16, seed=1, size=size)
     errors = {}
     for spp in (16, 64):
@@ -73,8 +73,8 @@ def path_tracing(live, truth, mask, size):
 
 
 def frames(trained, drawn, traced):
-    """After how many pictures the training has paid off, if ever."""
-    return "never worth it" if traced <= drawn else f"worth it from {math.ceil(trained / (traced - drawn))} pictures on"
+    """After how many pictures the training takes less time than path tracing, if ever."""
+    return "never faster" if traced <= drawn else f"faster from {math.ceil(trained / (traced - drawn))} pictures"
 
 
 MEMORY = """
@@ -84,14 +84,14 @@ name, points, early, late = sys.argv[1], *map(int, sys.argv[2:])
 problem = NeuralRadiosity("gap-room", field="small", n_points=points, n_directions=16)
 def note(*, intermediate_result):
     if intermediate_result.nit in (early, late):
-        # What getrusage says is inherited from the process that started this one.
+        # Not by getrusage, whose value is inherited from the parent process.
         print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 invopt.minimize(problem, name, rng=0, maxiter=late, callback=note, progress=False)
 """
 
 
 def peaks(name, points, early, late):
-    """Peaks of a process of its own after so many steps, in MiB."""
+    """Peak memory of a new process after these steps, in MiB."""
     command = [sys.executable, "-c", MEMORY, name, str(points), str(early), str(late)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = tuple(float(kibibytes) / 2**10 for kibibytes in done.stdout.split())

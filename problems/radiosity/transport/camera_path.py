@@ -40,7 +40,7 @@ def path_between(
     Yields
     ------
     dict
-        A description for `RadiosityObjective.render`.
+        A description for `PicturedField.render`.
     """
     from scipy.interpolate import make_interp_spline
 
@@ -71,7 +71,7 @@ def write_frames(
     out : Path
         Folder.
     **options
-        Arguments of `RadiosityObjective.render`, such as ``side`` and ``spp``.
+        Arguments of `PicturedField.render`, such as ``side`` and ``spp``.
 
     Returns
     -------

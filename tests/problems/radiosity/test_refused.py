@@ -74,7 +74,7 @@ def placed():
     [
         (medium, "bounds a participating medium"),
         (dark, "no emitter"),
-        (bulb, "take sampling='nee'"),
+        (bulb, "use sampling='nee'"),
         (flat, "no surface with an area"),
         (needle, "no surface with an area"),
         (placed, "no instances"),
@@ -202,7 +202,7 @@ def test_a_start_that_is_not_finite():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(7)}), r"of shape \(7,\), and its field one of"),
+        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(7)}), r"of shape \(7,\), and its field needs"),
         (lambda header, parts: parts.update({"layer0.bias": torch.zeros(16).double()}), "not finite or not of 32 bits"),
         (lambda header, parts: parts["layer0.bias"].fill_(np.nan), "not finite or not of 32 bits"),
         (lambda header, parts: parts.pop("layer0.bias"), "cannot be read: .*layer0.bias"),
