@@ -156,6 +156,7 @@ class MugNetwork(GreyBoxProblem):
             x0=middle,
             x_opt=middle,
             spp=mug.samples,
+            # Each picture replaces this target.
             reference_spp=1,
             # 30 degrees: with a smaller sigma no sample of a distant start overlaps the handle: a plateau.
             sigma=1.5,

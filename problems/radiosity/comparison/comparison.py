@@ -90,10 +90,8 @@ class Comparison:
         rows : list of dict
             Errors during the training, see `TrainingErrors`; infinite at the end if the values became infinite or nan.
         """
-        chosen, method = (
-            named_estimator(estimator),
-            find("optimizers", "adam")(lr=StepDecay(self.lr, every=self.decay_every)),
-        )
+        chosen = named_estimator(estimator)
+        method = find("optimizers", "adam")(lr=StepDecay(self.lr, every=self.decay_every))
         x0 = self.problem.starts(np.random.default_rng(seed), 1)[0]
         options: dict[str, Any] = {"x0": x0, "rng": seed, "maxiter": self.maxiter, "progress": False}
         errors = TrainingErrors(live, self.truth(live), every=self.every, spp=self.spp, seconds=self.seconds)
