@@ -1,10 +1,10 @@
-"""Problems: one file a task.
+"""Problems, one file each.
 
-Each is loaded when it is first asked for: a function of numbers needs no renderer.
+A problem's module is imported when it is first used, so that a function of numbers loads no renderer.
 """
 
 if __name__ != "invopt.problems":
-    # By another name, every class here would exist a second time.
+    # Under another name, every class here would exist a second time.
     raise ImportError(f"this folder is invopt.problems, not {__name__}: write `from invopt import problems`")
 
 from importlib import import_module
@@ -41,7 +41,7 @@ __all__ = [
     "Texture",
 ]
 
-_HOMES = {
+_MODULES = {
     "Box2": "box2",
     "Box10": "box10",
     "Bunny": "bunny",
@@ -59,13 +59,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load the task of this name."""
-    if name not in _HOMES:
+    """Import the problem of this name."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    found = globals()[name] = getattr(import_module(f".{_MODULES[name]}", __name__), name)
     return found
 
 
 def __dir__() -> list[str]:
-    """Names here, those of the tasks not yet loaded included."""
+    """Names here, including problems not yet imported."""
     return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""BOX2: find the box."""
+"""BOX2: find a box."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Box2"]
 
 @frozen(kw_only=True, eq=False)
 class Box2(Boxes):
-    """The paper's BOX2: move a soft box in a picture onto the box of a target picture.
+    """The paper's BOX2: move a soft box onto the box of a target picture.
 
-    Where the boxes do not overlap, the squared error does not depend on the parameters: a plateau around a valley as
-    wide as the box.
+    Where the two boxes do not overlap, the squared error is constant. This plateau begins one box width, 0.2, away from
+    the answer.
 
     Parameters
     ----------
     resolution : int, default 500
-        Pixels a side, at least 10.
+        Pixels on a side, at least 10.
 
     References
     ----------
@@ -31,7 +31,7 @@ class Box2(Boxes):
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """A start without overlap."""
+        """A start at which the boxes do not overlap."""
         return np.array([0.25, 0.3])
 
     @property
@@ -41,7 +41,7 @@ class Box2(Boxes):
 
     @property
     def sigma(self) -> float:
-        """Two and a half times the half-width of the box: wide enough to see over the plateau."""
+        """Initial sigma of smoothing: 2.5 half-widths, enough to see beyond the plateau."""
         return 2.5 * HALF_WIDTH
 
     @property
@@ -50,7 +50,7 @@ class Box2(Boxes):
         return ("across", "down")
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` starts uniform over the picture, among those where the boxes do not overlap."""
+        """`k` starts of shape (k, 2), uniform where the boxes do not overlap."""
         found: list[NDArray[np.float64]] = []
         while len(found) < k:
             x = rng.uniform(HALF_WIDTH, 1 - HALF_WIDTH, 2)

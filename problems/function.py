@@ -1,4 +1,4 @@
-"""Any Python callable as a problem."""
+"""A Python callable as a problem."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from .functions.values import as_values
 
 __all__ = ["Function"]
 
+# What to give for a capability that is missing.
 _MISSING = {
     Capability.RESIDUALS: "residuals=True, and return them",
     Capability.JAC: "jac=..., its gradient",
@@ -42,10 +43,6 @@ _MISSING = {
 }
 # Fields that are functions.
 _FUNCTIONS = ("fun", "jac", "hess")
-
-
-def _name(function: Any) -> str:
-    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def _as_start(value: ArrayLike) -> NDArray[np.float64]:
@@ -66,41 +63,41 @@ class Function(Problem):
     ----------
     fun : callable
         ``fun(x) -> float`` for `x` of shape (n,); with `vectorized`, ``fun(X) -> (k,)`` for `X` of shape (k, n).
-        It gets its own copy of the point. With `residuals` it returns (m,), or (k, m), instead.
+        With `residuals` it returns (m,) or (k, m) instead. It receives a copy of the point.
     x0 : array_like, shape (n,)
         Start.
     bounds : Bounds or sequence of pairs, optional
-        Box that no evaluation leaves; equal bounds hold a parameter where they are.
+        Bounds, which every evaluation satisfies; equal bounds fix a parameter.
     x_scale : array_like, shape (n,), optional
-        Typical size of change in each parameter, > 0; by default an eighth of its box, or 1 where that is not finite.
+        Typical change of each parameter, > 0. By default an eighth of the distance between its bounds, or 1 if that is
+        infinite.
     x_opt : array_like, shape (n,), optional
-        The known answer, if any.
+        The answer, if it is known.
     sigma : float, default 1
-        Smoothing width to start with, in units of `x_scale`.
+        Initial sigma of smoothing, in units of `x_scale`.
     vectorized : bool, default False
-        Whether `fun` takes many points at once.
+        Whether `fun` takes several points at once.
     chunk_size : int, default 256
-        Points that a vectorized `fun` is given at most at once; what `workers` share out.
+        Largest number of points of one call of a vectorized `fun`, and of one task of a worker.
     targeted : bool, default False
-        Whether `fun` takes the keyword ``target``: what it compares with, set by `GreyBox` to the item at hand; None
-        where nobody sets it.
+        Whether `fun` takes the keyword ``target``, with which it compares. `GreyBox` sets it for each input; otherwise
+        it is None.
     seeded : bool, default False
-        Whether `fun` takes the keyword ``seed``: an int, or with `vectorized` an array of shape (k,). Equal seeds
-        must give equal noise.
+        Whether `fun` takes the keyword ``seed``, an int, or with `vectorized` an array of shape (k,). Equal seeds must
+        give equal noise.
     residuals : bool, default False
-        Whether `fun` returns m residuals a point, simulated minus measured; their mean square is then the objective.
-        They tell which way each measurement changes, and `GaussNewton` needs far fewer evaluations.
+        Whether `fun` returns m residuals per point, simulated minus measured. The objective is their mean square. With
+        residuals `GaussNewton` can be used, which needs far fewer evaluations.
     jac : callable or True, optional
-        The gradient, ``jac(x)`` of shape (n,), with the keywords that `fun` takes; with `vectorized`, (k, n). With
-        `residuals` it is their Jacobian, (m, n) or (k, m, n). True: `fun` returns a pair, its values and this.
-        `ExactDerivative` uses it, and is then chosen automatically.
+        Gradient, ``jac(x)`` of shape (n,), or with `vectorized` (k, n); it takes the same keywords as `fun`. With
+        `residuals` their Jacobian, (m, n) or (k, m, n). True: `fun` returns the pair of values and gradients. The
+        default estimator is then `ExactDerivative`.
     hess : callable, optional
-        The Hessian likewise, (n, n) or (k, n, n), symmetric; only with `jac`, and not with `residuals`.
+        Hessian, symmetric, (n, n) or with `vectorized` (k, n, n). Only with `jac` and without `residuals`.
     periods : array_like, shape (n,), optional
-        Period of each parameter, > 0, inf where it has none, as most have: what counts as a distance, and how wide a
-        kernel may be.
+        Period of each parameter, > 0; inf if it has none. Distances are modulo the periods, which also limit sigma.
     sparse : bool, default False
-        Whether each of many residuals depends on few of many parameters; `SparseGaussNewton` then serves.
+        Whether each residual depends on few of many parameters, as `SparseGaussNewton` needs.
 
     Raises
     ------
@@ -146,12 +143,12 @@ class Function(Problem):
         if self.x_opt is not None:
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
         object.__setattr__(self, "periods", _as_periods(self.periods, n))
-        require("sparse", self.residuals or not self.sparse, "False where there are no residuals", self.sparse)
+        require("sparse", self.residuals or not self.sparse, "False without residuals", self.sparse)
         check_derivatives(self.jac, self.hess, residuals=self.residuals)
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
-        """Values, residuals where `fun` returns them, a target where it takes one, and the derivatives given."""
+        """Values, and what the fields add: residuals, a target, derivatives."""
         provided = Capability.FUN
         if self.residuals:
             provided |= Capability.RESIDUALS
@@ -164,23 +161,23 @@ class Function(Problem):
         return provided
 
     def identity_content(self) -> dict[str, Any]:
-        """The callables, by their code and all that they refer to, and the fields."""
+        """The functions, by their code and all that it refers to, and the fields."""
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "x0"}
         functions = [named.pop(name) for name in _FUNCTIONS]
         return {"problem": [type(self), named], "function": functions}
 
     @property
     def default_estimator(self) -> str | None:  # type: ignore[override]
-        """`ExactDerivative` where derivatives are given."""
+        """`ExactDerivative` if derivatives are given."""
         return None if self.jac is None else "exact-derivative"
 
     def why_not(self, missing: Capability) -> str:
-        """What to give for it to provide something."""
+        """Which arguments would provide what is missing."""
         found = [text for flag, text in _MISSING.items() if flag in missing]
         return f"give {' and '.join(found)}" if found else ""
 
     def open(self) -> Objective:
-        """Return the callable as a live objective."""
+        """Return the functions as an objective."""
         return _FunctionObjective(self)
 
 
@@ -201,7 +198,7 @@ class _FunctionObjective(Objective):
         return self._values(x, seed, (None,))
 
     def _values(self, x: Tensor, seed: NDArray[np.int64], shape: tuple[int | None, ...]) -> Tensor:
-        """What `fun` returns at the rows of `x`, of this shape each."""
+        """Return what `fun` returns at the rows of `x`, each of this shape."""
         points = x.numpy().copy()
         if self._problem.vectorized:
             return torch.from_numpy(as_values(self._value(points, seed), (len(points), *shape)))

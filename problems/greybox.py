@@ -10,9 +10,9 @@ from torch import nn
 
 from invopt.plugin import Capability, Problem, as_vector, integer, require, shown
 
+from .network.dataset import Dataset
 from .network.flat_network import FlatNetwork, check_outputs
 from .network.greybox_problem import GreyBoxProblem
-from .network.items import Items
 
 __all__ = ["GreyBox"]
 
@@ -21,36 +21,42 @@ __all__ = ["GreyBox"]
 class GreyBox(GreyBoxProblem):
     """A network trained through a black box, without labels (paper, supplement E).
 
+    The network's outputs are the parameters of another problem, the black box. Only values of the black box are needed:
+    the derivative with respect to the network's weights follows from the chain rule.
+
+    The network's outputs are the parameters of another problem, the black box. Only values of the black box are needed:
+    the derivative with respect to the network's weights follows from the chain rule.
+
     Parameters
     ----------
     model : Module
-        Network; for inputs of shape (b, ...) it returns shape (b, n), the inner problem's points in its own units. Its
-        trainable parameters are what is sought.
+        Network. For inputs of shape (b, ...) it returns points of the inner problem, shape (b, n), in the inner
+        problem's units. Its trainable parameters are the unknowns.
     inner : Problem
-        Black box. Where its target can be exchanged, as of a `Scene` with one camera or of a `Function` with
-        ``targeted=True``, the target of each item is set before its values are taken.
+        Black box. If its target can be exchanged, as that of a `Scene` with one camera or of a `Function` with
+        ``targeted=True``, each input is evaluated with a target of its own.
     data : iterable
-        Inputs, all of one shape; or pairs (input, truth), where the truth of shape (n,) serves reports alone.
+        Inputs, all of one shape; or pairs (input, truth). The truth, of shape (n,), is used in reports only.
     targets : iterable, optional
-        Target of each input; by default the input itself.
+        Target of each input; by default the input.
     held_out : iterable, optional
-        As `data`; what errors are reported on. By default `data`.
+        Inputs on which errors are measured, given as `data` is. By default `data`.
     held_out_targets : iterable, optional
-        As `targets`, for the held-out inputs; what pictures show beside what the network says.
+        Targets of the held-out inputs, which reports show beside the pictures at the network's outputs.
     batch_size : int, default 16
-        Inputs an estimate takes; all of them, where there are fewer.
+        Inputs of one estimate; all of them if there are fewer.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is of the wrong kind, the data empty, a weight not finite, or the network's output not as wide
-        as the inner problem.
+        If a parameter is of the wrong kind, there are no data, a weight is not finite, or the network's output does not
+        have a column for each parameter of the inner problem.
 
     Notes
     -----
-    Where the inner problem has bounds, outputs outside are projected, as all points are: the black box is extended by
-    its values on the boundary. Far outside it is flat, so a network had better end with a function that keeps it
-    inside, such as a sigmoid.
+    Outputs outside the inner problem's bounds are projected onto them, as all points are. The objective is therefore
+    constant far outside, so that the network should end with a function that keeps its outputs inside, such as a
+    sigmoid.
 
     References
     ----------
@@ -71,7 +77,7 @@ class GreyBox(GreyBoxProblem):
 
     model: nn.Module = field(kw_only=False)
     _inner: Problem = field(kw_only=False)
-    data: Items = field(kw_only=False)
+    data: Dataset = field(kw_only=False)
     targets: Any = field(default=None)
     _held_out: Any = field(default=None)
     batch_size: int = field(default=16, validator=integer(1))
@@ -81,16 +87,16 @@ class GreyBox(GreyBoxProblem):
         if not isinstance(self._inner, Problem):
             raise TypeError(f"'inner' must be a Problem: {shown(self._inner)}")
         inner = self._inner.provides
-        require("inner", Capability.CHAIN not in inner, "a black box, not a chain", self._inner)
+        require("inner", Capability.CHAIN not in inner, "a black box, not a network in front of one", self._inner)
         if (self.targets is not None or self.held_out_targets is not None) and Capability.TARGET not in inner:
             raise ValueError(
-                f"'targets' mean nothing to {type(self._inner).__name__}, whose target cannot be exchanged"
+                f"'targets' must be left out: the target of {type(self._inner).__name__} cannot be exchanged"
             )
-        data = self.data if isinstance(self.data, Items) else Items.read("data", self.data, self.targets)
+        data = self.data if isinstance(self.data, Dataset) else Dataset.read("data", self.data, self.targets)
         held = self._held_out
         require("held_out_targets", held is not None or self.held_out_targets is None, "given with 'held_out'", held)
-        if held is not None and not isinstance(held, Items):
-            held = Items.read("held_out", held, self.held_out_targets)
+        if held is not None and not isinstance(held, Dataset):
+            held = Dataset.read("held_out", held, self.held_out_targets)
         for name, value in {"data": data, "targets": None, "_held_out": held, "held_out_targets": None}.items():
             object.__setattr__(self, name, value)
         as_vector("model (weights)", self.network.weights)
@@ -104,12 +110,12 @@ class GreyBox(GreyBoxProblem):
         )
 
     def identity_content(self) -> dict[str, Any]:
-        """What all networks have, and the data."""
+        """The network, the inner problem and the data."""
         return {**super().identity_content(), "data": [self.data.inputs, self.data.targets, self.minibatch]}
 
     @cached_property
     def network(self) -> FlatNetwork:
-        """The network at its start."""
+        """The network with its initial weights."""
         return FlatNetwork(self.model)
 
     @property
@@ -118,27 +124,27 @@ class GreyBox(GreyBoxProblem):
         return self._inner
 
     @property
-    def training(self) -> Items:
-        """What it is trained on."""
+    def training(self) -> Dataset:
+        """Data to train on."""
         return self.data
 
     @property
-    def held_out(self) -> Items:
-        """What its error is measured on."""
-        held: Items | None = self._held_out
+    def held_out(self) -> Dataset:
+        """Data on which errors are measured."""
+        held: Dataset | None = self._held_out
         return self.data if held is None else held
 
     @property
     def n_items(self) -> int:
-        """Inputs there are to train on."""
+        """Number of training inputs."""
         return len(self.data)
 
     @property
     def minibatch(self) -> int:
-        """Inputs an estimate takes."""
+        """Inputs of one estimate."""
         return min(self.batch_size, self.n_items)
 
 
-def _check_truth(name: str, items: Items, n: int) -> None:
+def _check_truth(name: str, items: Dataset, n: int) -> None:
     if items.truth is not None and items.truth.shape != (len(items), n):
         raise ValueError(f"'{name}' must have truths of shape ({n},), one number for each parameter of 'inner'")

@@ -1,4 +1,4 @@
-"""CNN: learn to see how a mug is turned, from pictures alone."""
+"""CNN: train a network to estimate the rotation of a mug."""
 
 from __future__ import annotations
 
@@ -7,35 +7,31 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from invopt.rendering.bindings import Binding, Rotation
+from invopt.rendering.bindings import Binding
 
-from .network.mug_network import UNIT, MugNetwork
+from .mug import mug_rotation
+from .network.mug_network import ROTATIONS, MugNetwork
 
 __all__ = ["MugCNN"]
 
 
 @frozen(kw_only=True, eq=False, slots=False)
 class MugCNN(MugNetwork):
-    """A network of 267,745 weights that looks at a picture of a mug and says how it is turned.
+    """A network that estimates the rotation of a mug from a picture.
 
-    It is told nothing but how well its answer, rendered, matches the picture. The answer is in units of 20 degrees, in
-    7 to 12; truths are uniform there. The camera looks at the handle's side, so that every rotation of the range shows
-    in the picture.
+    The paper's CNN, with 267,745 weights. The network is trained without labels: its output is rendered and compared
+    with the picture. The rotation is in units of 20 degrees, from 7 to 12; the true rotations are uniform there. The
+    camera looks at the side of the handle, so that every rotation of this range shows in the picture.
 
     Parameters
     ----------
     size, n_train, n_held_out, batch_size, spp, reference_spp, data_seed, depth, backend, device
-        As of every `MugNetwork`.
-
-    References
-    ----------
-    .. [1] Wang, Fischer, Ritschel, "Stochastic Gradient Estimation for Higher-order Differentiable Rendering",
-       ICCV 2025: its CNN.
+        See `invopt.problems.network.mug_network.MugNetwork`.
     """
 
-    low: ClassVar[tuple[float, ...]] = (7.0,)
-    high: ClassVar[tuple[float, ...]] = (12.0,)
+    low: ClassVar[tuple[float, ...]] = ROTATIONS[:1]
+    high: ClassVar[tuple[float, ...]] = ROTATIONS[1:]
 
     def bindings(self) -> Sequence[Binding]:
-        """The rotation."""
-        return [Rotation("mug", axis=(0, 0, 1), unit=UNIT, center=(0, 0, 0), name="rotation")]
+        """Return the rotation."""
+        return [mug_rotation()]

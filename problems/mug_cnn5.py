@@ -1,4 +1,4 @@
-"""CNN5: learn to see rotation, position and colour of a mug, from pictures alone."""
+"""CNN5: train a network to estimate rotation, position and colour of a mug."""
 
 from __future__ import annotations
 
@@ -7,43 +7,40 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from invopt.rendering.bindings import Binding, Color, Rotation, Translation
+from invopt.rendering.bindings import Binding, Color, Translation
 
-from .network.mug_network import UNIT, MugNetwork
+from .mug import mug_rotation
+from .network.mug_network import ROTATIONS, MugNetwork
 
 __all__ = ["MugCNN5"]
 
-# Displacement sideways, in scene units, and colour of the glaze, linear RGB: what shows at any rotation.
-# Scales of a quarter to a third of the ranges: a step of one kernel's width then gets about as far in all outputs.
-_REACH, _SHIFT_SCALE = 0.25, 0.12
+# Largest sideways translation in scene units and range of the glaze's linear RGB; both show at every rotation.
+# The scales are a quarter to a third of the ranges, so that one sigma is about the same share of every range.
+_SIDEWAYS, _SIDEWAYS_SCALE = 0.25, 0.12
 _DARK, _BRIGHT, _COLOUR_SCALE = 0.05, 0.8, 0.24
 
 
 @frozen(kw_only=True, eq=False, slots=False)
 class MugCNN5(MugNetwork):
-    """`MugCNN` with five outputs and 268,773 weights: rotation, position and colour of the mug.
+    """A network that estimates rotation, position and colour of a mug.
 
-    The rotation as of `MugCNN`, its range 7 to 12 units of 20 degrees; the position along the picture's horizontal,
-    within 0.25 scene units; red, green and blue of the glaze, 0.05 to 0.8. Truths are uniform in these ranges.
+    The paper's CNN5: `MugCNN` with five outputs and 268,773 weights. The outputs are the rotation, from 7 to 12 units
+    of 20 degrees; the position along the picture's horizontal, within 0.25 scene units; red, green and blue of the
+    glaze, from 0.05 to 0.8. True values are uniform in these ranges.
 
     Parameters
     ----------
     size, n_train, n_held_out, batch_size, spp, reference_spp, data_seed, depth, backend, device
-        As of every `MugNetwork`.
-
-    References
-    ----------
-    .. [1] Wang, Fischer, Ritschel, "Stochastic Gradient Estimation for Higher-order Differentiable Rendering",
-       ICCV 2025: its CNN5.
+        See `invopt.problems.network.mug_network.MugNetwork`.
     """
 
-    low: ClassVar[tuple[float, ...]] = (7.0, -_REACH, _DARK, _DARK, _DARK)
-    high: ClassVar[tuple[float, ...]] = (12.0, _REACH, _BRIGHT, _BRIGHT, _BRIGHT)
+    low: ClassVar[tuple[float, ...]] = (ROTATIONS[0], -_SIDEWAYS, _DARK, _DARK, _DARK)
+    high: ClassVar[tuple[float, ...]] = (ROTATIONS[1], _SIDEWAYS, _BRIGHT, _BRIGHT, _BRIGHT)
 
     def bindings(self) -> Sequence[Binding]:
-        """Rotation, position, colour."""
+        """Return rotation, position and colour."""
         return [
-            Rotation("mug", axis=(0, 0, 1), unit=UNIT, center=(0, 0, 0), name="rotation"),
-            Translation("mug", axes="y", scale=_SHIFT_SCALE, name="position"),
+            mug_rotation(),
+            Translation("mug", axes="y", scale=_SIDEWAYS_SCALE, name="position"),
             Color("mug.bsdf.diffuse_reflectance", scale=_COLOUR_SCALE, bounds=(0.0, 1.0), name="colour"),
         ]

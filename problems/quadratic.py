@@ -1,4 +1,4 @@
-"""QUAD: a quadratic potential in two parameters."""
+"""QUAD: a quadratic function of two parameters."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ __all__ = ["Quadratic"]
 
 @frozen(kw_only=True, eq=False)
 class Quadratic(Problem):
-    r"""The paper's QUAD: :math:`a x_0^2 + b x_1^2 + c x_0 x_1`, minimal at 0.
+    r"""The paper's QUAD: :math:`a x_0^2 + b x_1^2 + c x_0 x_1` with its minimum at 0.
+
+    The default coefficients are the paper's.
 
     Parameters
     ----------
     a, b : float, default 5
-        Curvatures, > 0.
+        Half of the curvature in each parameter, > 0.
     c : float, default 7.5
-        Coupling, with ``c**2 < 4 a b`` so that there is a minimum.
+        Coupling; there is a minimum if ``c**2 < 4 a b``.
     """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.JAC | Capability.HESS
@@ -41,7 +43,7 @@ class Quadratic(Problem):
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """A start at distance 2.2."""
+        """A start at a distance of 2.2 from the minimum."""
         return np.array([2.0, -1.0])
 
     @property
@@ -59,7 +61,7 @@ class Quadratic(Problem):
         return rng.uniform(-2.0, 2.0, (k, 2))
 
     def open(self) -> Objective:
-        """Open the closed form."""
+        """Return the closed form as an objective."""
         return _QuadraticObjective(
             torch.tensor([[self.a, 0.5 * self.c], [0.5 * self.c, self.b]], dtype=torch.float64) * 2
         )

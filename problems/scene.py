@@ -1,4 +1,4 @@
-"""Any Mitsuba scene, its unknowns declared."""
+"""A Mitsuba scene with declared unknowns."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from invopt.plugin import (
     real,
     require,
 )
-from invopt.rendering.backend import Backend, activate
-from invopt.rendering.bindings import Binding, Custom, Motion, ValueBinding
+from invopt.rendering.backend import activate
+from invopt.rendering.bindings import Binding, Motion
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
 from invopt.rendering.losses import MSE, Loss, as_loss
@@ -36,71 +36,69 @@ from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.saving import save_bound
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
-from invopt.rendering.scene import LiveScene
 
-from .scenes.arguments import as_bindings, as_sensors, as_targets
+from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets
 from .scenes.objective import SceneObjective
+from .scenes.scene_values import scene_values
 
 __all__ = ["Scene"]
-
-_BACKENDS = tuple(backend.value for backend in Backend)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Scene(Problem):
-    """Unknown parameters of a Mitsuba scene, from one or more pictures of it.
+    """Unknown parameters of a Mitsuba scene, from one or several pictures of it.
 
     Parameters
     ----------
     scene : str, Path, dict or callable
-        XML file; Mitsuba's dictionary, in which 4x4 arrays may stand for transforms, arrays for bitmaps and a `Mesh`
-        for a file name; or what builds the dictionary once a backend is active.
+        An XML file; a dictionary for Mitsuba, in which 4x4 arrays may replace transforms, arrays bitmaps, and a `Mesh`
+        a file name; or a function that returns such a dictionary, called with an active backend.
     parameters : sequence of Binding
-        What is unknown, in the order of the columns of x.
+        The unknowns, in the order of the columns of x.
     target : str, Path, array_like or a list of them, optional
-        Picture (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from sRGB) or linear array, one for each camera, of
-        shape (height, width, 3), or (height, width) for a camera whose film has the pixel_format "luminance"; opaque.
-        Without it the target is rendered at `x_opt`.
+        Opaque picture for each camera: a file (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from sRGB) or a
+        linear array of shape (height, width, 3), or (height, width) if the camera's film has the pixel_format
+        "luminance". By default the target is rendered at `x_opt`.
     x0, x_opt : mapping or array_like of shape (n,), optional
-        Start, and the answer where it is known: values in scene units by name (those left out are the scene's), or a
-        point. By default `x0` is the scene as it is, which must then be inside the bounds.
+        Start, and the answer if it is known. A mapping has values in scene units by name; a value left out is that of
+        the scene. By default `x0` is the scene as it is, which must be inside the bounds.
     loss : {"mse", "relative-mse", "l1", "multi-scale-mse"}, Loss or callable, default "mse"
-        How a picture is compared with its target, both linear; ``loss(image, target) -> float``.
+        Loss of a linear picture and its target; a callable is ``loss(image, target) -> float``.
     sensors : sequence of int, optional
-        Which cameras of the scene; by default the first ones, one for each target.
+        Numbers of the scene's cameras; by default the first ones, one for each target.
     spp : int, default 16
         Samples per pixel.
     reference_spp : int, default 512
-        Samples per pixel of a target that is rendered.
+        Samples per pixel of a rendered target.
     reference_seed : int, default 2**31
-        Its seed, in [2**31, 2**32), where no render's seed lies.
+        Seed of a rendered target, in [2**31, 2**32): no other render uses these seeds.
     shared_reference : bool, default False
-        Render it with seed 0 and `spp` samples instead, as the paper's code does: its noise then cancels at the answer,
-        which no photograph offers.
+        Render the target with seed 0 and `spp` samples instead, as the paper's code does. The noise of the target and
+        of a render are then equal at the answer, which no photograph offers.
     sigma : float, default 1
-        Smoothing width to start with, in units of the scales of the parameters.
+        Initial sigma of smoothing, in units of the parameters' scales.
     variables : mapping, optional
         Values of the ``$variables`` of an XML file, such as ``{"resx": 128}``.
     backend : {"cuda", "llvm", "scalar"}, optional
-        What to render with; by default the best usable.
+        Mitsuba's backend; by default the fastest that works on this machine.
 
     Raises
     ------
     TypeError, ValueError
-        For a parameter of the wrong kind or range; `SceneError` for a scene, target or binding that does not fit, here
-        or when it is opened.
+        If a parameter is of the wrong kind or out of range. `SceneError` if the scene, a target or a binding does not
+        fit; some of these errors are raised by `open`.
 
     Warns
     -----
     UserWarning
-        Where pixels of an 8-bit or 16-bit picture are saturated, how many: they bias the fit.
+        If pixels of an 8-bit or 16-bit picture are saturated, because they bias the answer.
 
     Notes
     -----
-    The scene is read once more before a run where a start, bounds or a size are the scene's own.
+    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run.
 
-    Luminance is compared with luminance: the film renders it, and a target of three channels is weighed as Rec. 709
-    says. A target of one channel for a camera of colour is an error, for grey is not what the camera would have seen.
+    If the film renders luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A
+    target of one channel for a camera that renders colour is an error.
     """
 
     runtime: ClassVar[Runtime] = RENDERER
@@ -118,15 +116,15 @@ class Scene(Problem):
     shared_reference: bool = field(default=False, validator=boolean)
     _sigma: float = field(default=1.0, validator=real(above=0))
     variables: Mapping[str, str] = field(factory=dict, converter=as_variables)
-    backend: str | None = field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
-    # What the scene itself has, once it was read; travels along when the problem is pickled.
+    backend: str | None = field(default=None, validator=validators.optional(one_of(*BACKENDS)))
+    # Parameters as the scene has them, once it was loaded; kept when the problem is pickled.
     _read: dict[str, Parameter] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
         check_variables(self.variables, self.scene)
         if self.target is None and self._x_opt is None:
-            raise ValueError("give 'target', a picture, or 'x_opt', the point at which it is rendered")
+            raise ValueError("give 'target', a picture, or 'x_opt', the point at which the target is rendered")
         count = 1 if self.target is None else len(self.target)
         if not self.sensors:
             object.__setattr__(self, "sensors", tuple(range(count)))
@@ -144,7 +142,7 @@ class Scene(Problem):
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
-        """Residuals where the loss is a mean square, derivatives where it has them, a target of one camera."""
+        """Values, and what the loss and the number of cameras add."""
         found = Capability.FUN
         if len(self.sensors) == 1:
             found |= Capability.TARGET
@@ -153,21 +151,21 @@ class Scene(Problem):
         return found | Capability.JAC if self.loss.differentiable else found
 
     def why_not(self, missing: Capability) -> str:
-        """What the loss lacks."""
+        """Why the loss does not provide something."""
         if Capability.JAC in missing:
             return "a loss that is a Python callable has no derivative; use one of the losses by name"
         if Capability.RESIDUALS in missing:
-            return f"{type(self.loss).__name__} is no mean of squares"
+            return f"{type(self.loss).__name__} is not a mean of squares"
         return ""
 
     @property
     def layout(self) -> Layout:
-        """Which columns of x belong to which parameter."""
+        """The columns of x that belong to each parameter."""
         return Layout(self._parameters, self._own)
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """The start given, or the scene as it is; which must be inside the bounds."""
+        """The given start, or the scene as it is."""
         layout = self.layout
         start = layout.point({} if self._x0 is None else self._x0, "x0")
         return check_start(start, self.bounds, start.size)
@@ -179,7 +177,7 @@ class Scene(Problem):
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
-        """The answer, if it was given."""
+        """The answer, if it is known."""
         if self._x_opt is None:
             return None
         answer = self.layout.point(self._x_opt, "x_opt")
@@ -187,7 +185,7 @@ class Scene(Problem):
 
     @property
     def bounds(self) -> Bounds | None:
-        """Bounds of all columns, infinite where there are none; None if there are none at all."""
+        """Bounds of all columns; None if all are infinite."""
         low, high = self.layout.joined("limits")
         return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
 
@@ -198,22 +196,22 @@ class Scene(Problem):
 
     @property
     def periods(self) -> NDArray[np.float64]:
-        """Full turns for rotations."""
+        """Periods of all columns: full turns for rotations, otherwise inf."""
         return self.layout.joined("periods")
 
     @property
     def sparse(self) -> bool:  # type: ignore[override]
-        """Whether nothing but texels is sought."""
+        """Whether all unknowns are texels."""
         return all(binding.sparse for binding in self._parameters)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Readable names of the columns."""
+        """Names of the columns."""
         return self.layout.names
 
     @property
     def sigma(self) -> float:
-        """Smoothing width to start with."""
+        """Initial sigma of smoothing, in units of `x_scale`."""
         return self._sigma
 
     @property
@@ -222,29 +220,34 @@ class Scene(Problem):
         return self.spp
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` in scene units, by name: displacements, degrees, factors, colours, numbers."""
+        """Values at `x` by name, in scene units."""
         return self.layout.decode(x)
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Values by name, in scene units."""
+        """Values at `x` by name, in scene units, as text."""
         values = np.concatenate([np.ravel(value) for value in self.parameters(x).values()])
         return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, n): `x0` plus half a `sigma` of Gaussian noise, inside the bounds."""
+        """`k` random starts of shape (k, n): `x0` plus Gaussian noise, inside the bounds.
+
+        The standard deviation is half of `sigma`.
+        """
         return super().starts(rng, k).clip(*self.layout.joined("limits"))
 
     @one_at_a_time()
     def open(self) -> SceneObjective:
-        """Load the scene, check it, and read or render the target."""
+        """Load the scene and read or render the target."""
         activate(self.backend)
         return SceneObjective(self)
 
     @one_at_a_time()
     def save(self, result: Any, path: str | Path) -> None:
-        """Write the scene with its parameters as found, as an XML file with what it needs beside it.
+        """Write the scene with the parameters found as an XML file.
 
-        What was written is loaded again, and its parameters are compared with those found.
+        Its meshes and textures are written beside it.
+
+        The file is loaded again, and its parameters are compared with those found.
 
         Parameters
         ----------
@@ -256,16 +259,16 @@ class Scene(Problem):
         Raises
         ------
         SceneError
-            If a parameter cannot be written, or the file is not the scene found: it is then kept.
+            If a parameter cannot be written, or if the file differs from the scene found; the file is then kept.
         """
         x = as_vector("x", getattr(result, "x", result), size=self.n)
         activate(self.backend)
-        # With its shapes as the file has them: where they are.
+        # Shapes at their own places, as the file has them.
         blueprint = evolve(self.blueprint(), moving=())
         save_bound(BoundScene(blueprint, self._parameters, self.sensors, self.loss), blueprint, x, Path(path))
 
     def identity_content(self) -> dict[str, Any]:
-        """The scene as Mitsuba reads it, with the contents of its files, the targets, and the fields."""
+        """The scene with the contents of its files, the targets, the fields."""
         activate(self.backend)
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.init}
         for name in ("scene", "target", "_x0", "backend"):
@@ -274,26 +277,16 @@ class Scene(Problem):
         return {"problem": [type(self), named], "scene": scene_content(self.blueprint()), "target": targets}
 
     def blueprint(self) -> Blueprint:
-        """How to load the scene."""
+        """Return how to load the scene."""
         moving = tuple({binding.target for binding in self._parameters if isinstance(binding, Motion)})
         return Blueprint(description=self.scene, variables=self.variables, moving=moving)
 
     def bound(self) -> BoundScene:
-        """The scene with its bindings; a backend must be active."""
+        """Load the scene with its bindings; a backend must be active."""
         return BoundScene(self.blueprint(), self._parameters, self.sensors, self.loss)
 
     def _own(self, binding: Binding) -> Parameter:
-        """What the scene itself has; all of it is read at once, when first asked for."""
+        """Return a parameter as the scene has it; the scene is loaded once for all."""
         if binding.target not in self._read:
-            self._read.update(self._read_scene())
+            self._read.update(scene_values(self.blueprint(), self._parameters, self.sensors, self.backend))
         return self._read[binding.target]
-
-    @one_at_a_time()
-    def _read_scene(self) -> dict[str, Parameter]:
-        activate(self.backend)
-        asked = [item for item in self._parameters if isinstance(item, ValueBinding) and not isinstance(item, Custom)]
-        live = LiveScene(self.blueprint(), self.sensors)
-        try:
-            return {item.target: live.parameter(item.target) for item in asked}
-        finally:
-            live.close()

@@ -1,4 +1,4 @@
-"""TEXTURE: 1024 texels from one picture."""
+"""TEXTURE: find 1024 texels."""
 
 from __future__ import annotations
 
@@ -17,61 +17,56 @@ from .tasks.task import Task
 
 __all__ = ["Texture"]
 
-_EDGE = 32
-_SPREAD = 0.1
+# Texels on a side (paper).
+_TEXELS = 32
+# Grey of the default start, and largest distance of a random start from it.
+_GREY, _TEXEL_SPREAD = 0.5, 0.1
 
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Texture(Task):
-    """All 1024 texels of a grey texture of 32x32, from one picture of it.
+    """All 1024 texels of a grey texture of 32x32 texels, from one picture.
 
-    The texture fills the view, so every texel shows in a few pixels. The start is an even grey.
+    The paper's TEXTURE. The texture fills the picture, so that each texel shows in a few pixels. The default start is a
+    uniform grey.
 
     Parameters
     ----------
     size : {"default", "tiny", "paper"}, default "default"
         64x64 pixels at 4 samples, 32x32 at 4, or 256x256 at 32.
     width, height, spp, reference_spp, reference_seed, shared_reference, depth, backend
-        As of every rendered task, see `invopt.problems.tasks.task.Task`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter is of the wrong kind or range.
+        See `invopt.problems.tasks.task.Task`.
     """
 
-    sizes: ClassVar[dict[str, tuple[int, int, int]]] = {
-        "tiny": (32, 32, 4),
-        "default": (64, 64, 4),
-        "paper": (256, 256, 32),
-    }
-
-    # A thousand texels, each of which shows in a few pixels.
+    sizes: ClassVar[dict[str, tuple[int, int, int]]] = Task.sizes | {"paper": (256, 256, 32)}
+    # Each residual depends on few of the texels.
     sparse: ClassVar[bool] = True
 
     @cached_property
     def statement(self) -> Scene:
-        """The texels, each between 0 and 1."""
-        return self._state(
+        """The task as a `Scene`; each texel is between 0 and 1."""
+        return self._scene(
             scene=self._description,
             parameters=[
-                Texels("picture.bsdf.reflectance", shape=(_EDGE, _EDGE, 1), scale=1.0, bounds=(0.0, 1.0), name="texel")
+                Texels(
+                    "picture.bsdf.reflectance", shape=(_TEXELS, _TEXELS, 1), scale=1.0, bounds=(0.0, 1.0), name="texel"
+                )
             ],
-            x0=np.full(_EDGE**2, 0.5),
+            x0=np.full(_TEXELS**2, _GREY),
             x_opt=_answer().astype(np.float64).ravel(),
-            # A tenth of the range of the texels: the loss is a parabola, so any width will do.
+            # The loss is quadratic in the texels: smoothing does not bias its derivative, whatever sigma is.
             sigma=0.05,
         )
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` starts of shape (k, 1024), grey with noise of up to 0.1."""
-        return 0.5 + rng.uniform(-_SPREAD, _SPREAD, (k, _EDGE**2))
+        """`k` starts of shape (k, 1024), grey with uniform noise of up to 0.1."""
+        return _GREY + rng.uniform(-_TEXEL_SPREAD, _TEXEL_SPREAD, (k, _TEXELS**2))
 
     def _description(self) -> dict[str, Any]:
-        """Scene: the picture straight ahead, a light beside the camera, a soft surround."""
+        """The texture in front of the camera, a light beside the camera, a surround."""
         width, height = self.resolution
-        grey = np.full((_EDGE, _EDGE, 1), 0.5, dtype=np.float32)
-        # Texels are 32-bit floats: as 8 or 16 bits they would not hold what is set.
+        grey = np.full((_TEXELS, _TEXELS, 1), _GREY, dtype=np.float32)
+        # 32-bit floats, because texels of 8 or 16 bits would be rounded.
         texture = {"type": "bitmap", "raw": True, "format": "variant", "wrap_mode": "clamp", "bitmap": grey}
         fov = float(2 * np.degrees(np.arctan(1 / 3)))
         return {
@@ -80,14 +75,14 @@ class Texture(Task):
             "sensor": camera(origin=[0, 0, 3], target=[0, 0, 0], fov=fov, width=width, height=height, up=(0, 1, 0)),
             "picture": {"type": "rectangle", "bsdf": {"type": "diffuse", "reflectance": texture}},
             "light": area_light(origin=[1.0, -1.5, 3.5], target=[0, 0, 0], half_width=0.4, radiance=16.0),
-            # Rays that bounce find an even surround; sampling it too would only take samples from the light.
+            # Most scattered rays meet the surround, so that its emitter samples would be wasted.
             "surround": {"type": "constant", "radiance": 0.3, "sampling_weight": 0.01},
         }
 
 
 def _answer() -> NDArray[np.float32]:
-    """Waves, a checkerboard and a disc: smooth parts, edges and a shape."""
-    y, x = np.mgrid[0:_EDGE, 0:_EDGE] / _EDGE
+    """Waves, a checkerboard and a disc, which are smooth parts, edges and a shape."""
+    y, x = np.mgrid[0:_TEXELS, 0:_TEXELS] / _TEXELS
     texels = 0.5 + 0.22 * np.sin(6 * np.pi * x) * np.cos(4 * np.pi * y)
     texels += 0.2 * (((4 * x).astype(int) + (4 * y).astype(int)) % 2 - 0.5)
     texels[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.06] += 0.15

@@ -1,4 +1,4 @@
-"""Derivatives that users give with their functions: called, and checked for their shapes."""
+"""Derivatives that users give with their functions."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from .values import as_values
 
 __all__ = ["FunctionDerivatives", "Functions", "as_hess", "as_jac", "check_derivatives", "pair"]
 
-# Elements of a Hessian and of its transpose may differ by this share of the largest: differences of gradients do.
-_ASYMMETRY = 1e-3
+# Largest difference between a Hessian and its transpose, relative to the largest element: Hessians by differences of
+# gradients are symmetric up to their truncation error.
+_LARGEST_ASYMMETRY = 1e-3
 
 Array = NDArray[np.float64]
 
 
 def as_jac(value: Any) -> Any:
-    """Return a gradient as it is: callable, True or None, for which False stands too."""
-    return True if value is True else _as_derivative("jac", value, "callable, or True where 'fun' returns (f, jac)")
+    """Return a gradient, which is callable, True or None; False becomes None."""
+    return True if value is True else _as_derivative("jac", value, "callable, or True if 'fun' returns (f, jac)")
 
 
 def as_hess(value: Any) -> Any:
-    """Return a Hessian as it is: callable or None, for which False stands too."""
+    """Return a Hessian, which is callable or None; False becomes None."""
     return _as_derivative("hess", value, "callable")
 
 
@@ -35,18 +36,18 @@ def _as_derivative(name: str, value: Any, rule: str) -> Any:
     if value is None or value is False:
         return None
     if not callable(value):
-        raise TypeError(f"'{name}' must be {rule}: {shown(value)}; for differences of values leave it out")
+        raise TypeError(f"'{name}' must be {rule}: {shown(value)}; leave it out to have it estimated from values")
     return value
 
 
 def check_derivatives(jac: Any, hess: Any, *, residuals: bool) -> None:
-    """Refuse a Hessian without a gradient, or of residuals."""
+    """Raise for a Hessian without a gradient, or of residuals."""
     require("hess", hess is None or jac is not None, "given together with 'jac'", hess)
-    require("hess", hess is None or not residuals, "left out where there are residuals", hess)
+    require("hess", hess is None or not residuals, "left out with residuals", hess)
 
 
 class Functions(Protocol):
-    """Functions of a problem, and how they are called; see `Function`."""
+    """The part of `Function` that its derivatives need."""
 
     @property
     def fun(self) -> Any:
@@ -54,7 +55,7 @@ class Functions(Protocol):
 
     @property
     def jac(self) -> Any:
-        """Their derivatives; True where `fun` returns both."""
+        """Their derivatives; True if `fun` returns both."""
 
     @property
     def hess(self) -> Any:
@@ -66,16 +67,16 @@ class Functions(Protocol):
 
     @property
     def vectorized(self) -> bool:
-        """Whether they take several points at once."""
+        """Whether the functions take several points at once."""
 
 
 class FunctionDerivatives:
-    """Calls the derivatives of a `Function`.
+    """Calls the derivatives of a `Function` and checks their shapes.
 
     Parameters
     ----------
     problem : Functions
-        Whose `jac` and `hess` to call.
+        The problem whose `jac` and `hess` are called.
     call : callable
         ``call(function, x, seed)`` with the keywords that the problem's functions take.
     """
@@ -85,7 +86,10 @@ class FunctionDerivatives:
         self._call = call
 
     def value_and_jac(self, x: Array, seed: int) -> tuple[float, Array]:
-        """Value and gradient at `x` of shape (n,); of residuals, those of their mean square."""
+        """Value and gradient at `x` of shape (n,).
+
+        Those of the mean square if the problem has residuals.
+        """
         rows: tuple[int | None, ...] = (None,) if self._problem.residuals else ()
         if self._problem.jac is True:
             value, jac = pair(self._at(self._problem.fun, x, seed))
@@ -103,13 +107,13 @@ class FunctionDerivatives:
         """Hessian at `x` of shape (n,)."""
         hess = self._shaped("hess", self._at(self._problem.hess, x, seed), (len(x), len(x)))
         asymmetry = float(np.abs(hess - hess.T).max())
-        if asymmetry > _ASYMMETRY * float(np.abs(hess).max()):
+        if asymmetry > _LARGEST_ASYMMETRY * float(np.abs(hess).max()):
             raise WrongValueError(f"'hess' must return a symmetric matrix: elements differ by {asymmetry:g}")
         symmetric: Array = (hess + hess.T) / 2
         return symmetric
 
     def _at(self, function: Any, x: Array, seed: int) -> Any:
-        """What a function returns at its own copy of the point."""
+        """Return what a function returns at a copy of the point."""
         if self._problem.vectorized:
             return self._call(function, x[None].copy(), np.array([seed]))
         return self._call(function, x.copy(), seed)
@@ -122,7 +126,7 @@ class FunctionDerivatives:
 
 
 def pair(returned: Any) -> tuple[Any, Any]:
-    """The two parts of what `fun` returns where ``jac=True``."""
+    """Return the two parts of what `fun` returns with ``jac=True``."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise WrongValueError(f"'fun' must return (f, jac) where jac=True, got {type(returned).__name__}")
+        raise WrongValueError(f"'fun' must return (f, jac) with jac=True, got {type(returned).__name__}")
     return returned[0], returned[1]

@@ -1,4 +1,4 @@
-"""What a user's function returns, checked and turned into an array."""
+"""Return values of a user's function, checked and converted to an array."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Shape = tuple[int | None, ...]
 
 
 def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64]:
-    """Numbers of a shape, of which None stands for any length but 0."""
+    """Return numbers of a shape, in which None means any length except 0."""
     if has_masked(value):
         raise WrongValueError(
-            f"'{name}' returned masked elements, whose values mean nothing: fill them, or leave the same ones out at "
+            f"'{name}' returned masked elements, which have no value: fill them, or leave the same elements out at "
             f"every point"
         )
     if hasattr(value, "toarray"):
         value = value.toarray()
     if name == "fun" and isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) == 0 < np.ndim(value[1]):
-        raise WrongValueError("'fun' must return real numbers, got a pair: where it is (f, gradient), give jac=True")
+        raise WrongValueError("'fun' must return real numbers, got a pair: if it is (f, gradient), give jac=True")
     array = _as_array(value, name)
-    # One number in an array of one element is what many functions return; it is not ambiguous.
+    # Many functions return one number as an array of one element, which is not ambiguous.
     if array.size == 1 and (shape == () or (name != "fun" and all(length == 1 for length in shape))):
         array = array.reshape((1,) * len(shape))
     fits = array.ndim == len(shape) and all(
@@ -40,7 +40,7 @@ def as_values(value: Any, shape: Shape, name: str = "fun") -> NDArray[np.float64
             f"got {type(value).__name__} of shape {array.shape}, dtype {array.dtype}{_hint(array, shape, name)}"
         )
     with np.errstate(over="ignore"):
-        # What is too large for a float is inf.
+        # A number too large for a float becomes inf.
         return array.astype(np.float64)
 
 
@@ -52,11 +52,11 @@ def _as_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def _hint(array: NDArray[Any], shape: Shape, name: str) -> str:
-    """The other kind of objective, where that is what was returned."""
+    """Return how to declare the other kind of objective, if it was returned."""
     if name != "fun" or array.dtype.kind not in "biuf":
         return ""
     if None not in shape and array.ndim == len(shape) + 1:
         return "; for a vector of residuals: problems.Function(fun=..., x0=..., residuals=True)"
     if None in shape and array.ndim == len(shape) - 1:
-        return "; for one value a point leave out residuals=True"
+        return "; for one value per point leave out residuals=True"
     return ""

@@ -1,4 +1,4 @@
-"""A torch module as a function of one flat vector of its weights."""
+"""A torch module as a function of one flat vector of weights."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ __all__ = ["FlatNetwork", "check_outputs"]
 
 
 class FlatNetwork:
-    """Copy of a module whose trainable parameters are pieces of one vector w of shape (N,), in their own order.
+    """A torch module as a function of one vector of its trainable parameters.
+
+    The vector w has shape (N,).
 
     Parameters
     ----------
     model : Module
-        In evaluation mode here, whatever it was in: dropout and the statistics of batches would make another function
-        of every call.
+        The module, which is copied. The copy is in evaluation mode, because with dropout or batch statistics equal
+        weights would give different outputs.
     """
 
     def __init__(self, model: nn.Module) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"'model' must be a torch.nn.Module: {shown(model)}")
         self.module = copy.deepcopy(model).eval()
-        # A call leaves its tensors in a module that is there under two names.
+        # A copy of its own: a call leaves its tensors in modules that have shared parameters.
         self._called = copy.deepcopy(self.module)
-        self._counts = any(isinstance(layer, nn.Embedding | nn.EmbeddingBag) for layer in self.module.modules())
+        self._looks_up = any(isinstance(layer, nn.Embedding | nn.EmbeddingBag) for layer in self.module.modules())
         self._trained = {name: part for name, part in self.module.named_parameters() if part.requires_grad}
         require("model", bool(self._trained), "a module with parameters that require a gradient", model)
         kinds = {(part.dtype, part.device) for part in self._trained.values()}
@@ -51,30 +53,30 @@ class FlatNetwork:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """The module's own weights, shape (N,)."""
+        """The module's weights, shape (N,)."""
         flat = torch.cat([part.detach().reshape(-1) for part in self._trained.values()])
         return flat.cpu().double().numpy()
 
     def names(self) -> tuple[str, ...]:
-        """Name of each weight: the parameter's, with the place in it."""
+        """Name of each weight: that of the parameter, and its index there."""
         return tuple(f"{name}[{i}]" for name, part in self._trained.items() for i in range(part.numel()))
 
     def as_tensor(self, w: NDArray[np.float64]) -> Tensor:
-        """A vector in the module's dtype, on its device."""
+        """Return a vector in the module's dtype, on its device."""
         return torch.tensor(w, dtype=self.dtype, device=self.device)
 
     def parts(self, w: Tensor) -> dict[str, Tensor]:
-        """Views of the vector, by the names of the parameters."""
+        """Return views of the vector by the names of the parameters."""
         pieces = torch.split(w, self._sizes)
         return {name: piece.view(part.shape) for (name, part), piece in zip(self._trained.items(), pieces, strict=True)}
 
     def __call__(self, w: Tensor, inputs: Tensor) -> Any:
-        """Outputs of the module with the weights `w`."""
+        """Return the module's outputs with the weights `w`."""
         with _plain_kernels():
             return torch.func.functional_call(self._called, self.parts(w), (inputs,))
 
     def identity_content(self) -> nn.Module:
-        """The module, its code and everything in it but the values of the weights that are sought."""
+        """The module with its code, and all its tensors except the unknown weights."""
         module = copy.deepcopy(self.module)
         with torch.no_grad():
             for part in module.parameters():
@@ -83,12 +85,15 @@ class FlatNetwork:
         return module
 
     def as_inputs(self, inputs: Tensor) -> Tensor:
-        """Inputs in the module's dtype, on its device; integers stay what they are where they are looked up."""
-        whole = self._counts and not (inputs.is_floating_point() or inputs.dtype == torch.bool)
+        """Return inputs in the module's dtype, on its device.
+
+        Integers are not converted if the module has an embedding, which looks them up.
+        """
+        whole = self._looks_up and not (inputs.is_floating_point() or inputs.dtype == torch.bool)
         return inputs.to(self.device) if whole else inputs.to(self.device, self.dtype)
 
     def with_weights(self, w: NDArray[np.float64]) -> nn.Module:
-        """A module of its own with the weights `w`."""
+        """Return a new module with the weights `w`."""
         module = copy.deepcopy(self.module)
         module.load_state_dict(
             {name: part.clone() for name, part in self.parts(self.as_tensor(w)).items()}, strict=False
@@ -96,7 +101,10 @@ class FlatNetwork:
         return module
 
     def redrawn(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Weights that every layer with a `reset_parameters` draws anew; torch's own generators stay as they are."""
+        """Return new random weights for every layer that has a method `reset_parameters`.
+
+        Torch's global generators are not changed.
+        """
         module = copy.deepcopy(self.module)
         with torch.random.fork_rng(devices=[] if self.device.type == "cpu" else [self.device]):
             torch.manual_seed(int(rng.integers(2**63)))
@@ -108,7 +116,7 @@ class FlatNetwork:
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    """Attention without torch's fused kernels, which have no forward mode."""
+    """Disable torch's fused attention kernels, which have no forward mode."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -119,7 +127,7 @@ def _plain_kernels() -> Iterator[None]:
 
 
 def check_outputs(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
-    """Refuse a network whose outputs are not points of the inner problem."""
+    """Raise if a network's outputs are not points of the inner problem."""
     some = network.as_inputs(inputs[:2])
     with torch.no_grad():
         found = network(network.as_tensor(network.weights), some)

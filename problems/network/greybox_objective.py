@@ -1,4 +1,4 @@
-"""The black part of a grey box: the inner problem, aimed at one item after the other."""
+"""Objective of a grey box: the inner problem, whose target is set for each input."""
 
 from __future__ import annotations
 
@@ -12,80 +12,82 @@ from torch import Tensor
 
 from invopt.plugin import ADJOINT, Adjoint, Capability, Objective, Problem
 
-from .items import Items
+from .dataset import Dataset
 
 __all__ = ["GreyBoxObjective"]
 
 Predict: TypeAlias = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]
 
-# Items a picture shows, side by side.
-_SHOWN = 6
+# Held-out inputs that a picture shows side by side: a strip that fits on a page.
+_PICTURED_ITEMS = 6
 
 
 class GreyBoxObjective(Objective):
-    """The inner objective of a grey box, opened once.
+    """Objective of a grey box; it opens the inner problem once.
 
-    Points of the ``item_`` methods are the number of an item followed by the inner problem's x.
+    A point of the methods named ``item_...`` is the number of an input followed by the inner problem's x.
 
     Parameters
     ----------
     inner : Problem
-        The inner problem, which is opened.
-    training, held_out : Items
+        The inner problem.
+    training, held_out : Dataset
         Inputs and targets.
     predict : callable
-        ``predict(w, inputs)``, the network's outputs at weights `w`.
+        ``predict(w, inputs)`` returns the network's outputs with the weights `w`.
     """
 
-    def __init__(self, inner: Problem, training: Items, held_out: Items, predict: Predict) -> None:
+    def __init__(self, inner: Problem, training: Dataset, held_out: Dataset, predict: Predict) -> None:
         self._training, self._held_out, self._predict = training, held_out, predict
         self._targets = training.targets
-        self._aims = Capability.TARGET in inner.provides
+        self._has_targets = Capability.TARGET in inner.provides
         self._item = -1
         self._inner = inner.open()
         self.chunk_size = self._inner.chunk_size
         shape = held_out.targets.shape[1:]
         if self._inner.reference is not None and shape == self._inner.reference.shape:
-            self.reference = np.concatenate(list(held_out.targets[:_SHOWN]), axis=1)
+            self.reference = np.concatenate(list(held_out.targets[:_PICTURED_ITEMS]), axis=1)
 
     def item_fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Values of shape (k,) at points of shape (k, 1 + n)."""
-        return torch.cat([self._inner.fun(rows, seed=s, spp=spp) for rows, s in self._aimed(x, seed)])
+        return torch.cat([self._inner.fun(rows, seed=s, spp=spp) for rows, s in self._by_item(x, seed)])
 
     def item_residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals of shape (k, m) at points of shape (k, 1 + n)."""
-        return torch.cat([self._inner.residuals(rows, seed=s, spp=spp) for rows, s in self._aimed(x, seed)])
+        return torch.cat([self._inner.residuals(rows, seed=s, spp=spp) for rows, s in self._by_item(x, seed)])
 
     def item_value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
         """Value and derivative of shape (n,) at a point of shape (1 + n,)."""
-        self._aim(int(x[0]))
+        self._set_target(int(x[0]))
         return self._inner.value_and_jac(x[1:], seed=seed, spp=spp, adjoint=adjoint)
 
     def item_hess(self, x: Tensor, *, seed: int) -> Tensor:
         """Hessian of shape (n, n) at a point of shape (1 + n,)."""
-        self._aim(int(x[0]))
+        self._set_target(int(x[0]))
         return self._inner.hess(x[1:], seed=seed)
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Means over all items, shape (k,), at weights of shape (k, N)."""
-        return torch.stack([self.item_fun(rows, seed=s, spp=spp).mean() for rows, s in self._all(x, seed)])
+        """Means over all inputs, shape (k,), at weights of shape (k, N)."""
+        return torch.stack([self.item_fun(rows, seed=s, spp=spp).mean() for rows, s in self._all_items(x, seed)])
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of all items in a row, shape (k, n_items m), at weights of shape (k, N)."""
-        return torch.stack([self.item_residuals(rows, seed=s, spp=spp).reshape(-1) for rows, s in self._all(x, seed)])
+        """Residuals of all inputs, shape (k, n_items m), at weights of shape (k, N)."""
+        return torch.stack(
+            [self.item_residuals(rows, seed=s, spp=spp).reshape(-1) for rows, s in self._all_items(x, seed)]
+        )
 
     @property
     def blind_spots(self) -> str:
-        """What the inner derivative leaves out."""
+        """What the derivative of the inner objective leaves out."""
         return self._inner.blind_spots
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Pictures at what the network says of the first held-out inputs, side by side."""
+        """Pictures at the network's outputs for the first held-out inputs, side by side."""
         if self.reference is None:
             return None
-        outputs = self._predict(x, self._held_out.inputs[:_SHOWN])
+        outputs = self._predict(x, self._held_out.inputs[:_PICTURED_ITEMS])
         pictures = [self._inner.image(output, seed=seed, spp=spp) for output in outputs]
         found = [picture for picture in pictures if picture is not None]
         return np.concatenate(found, axis=1) if found else None
@@ -94,21 +96,21 @@ class GreyBoxObjective(Objective):
         """Close the inner objective."""
         self._inner.close()
 
-    def _aim(self, item: int) -> None:
-        if self._aims and item != self._item:
+    def _set_target(self, item: int) -> None:
+        if self._has_targets and item != self._item:
             self._inner.set_target(self._targets[item])
             self._item = item
 
-    def _aimed(self, x: Tensor, seed: NDArray[np.int64]) -> Any:
-        """Stretches of points of one item, without its number, once the target is set."""
+    def _by_item(self, x: Tensor, seed: NDArray[np.int64]) -> Any:
+        """Set each input's target; yield its points, without the number, and seeds."""
         items = x[:, 0].numpy().astype(np.int64)
         edges = np.flatnonzero(np.diff(items)) + 1
         for first, last in zip([0, *edges], [*edges, len(items)], strict=True):
-            self._aim(int(items[first]))
+            self._set_target(int(items[first]))
             yield x[first:last, 1:], seed[first:last]
 
-    def _all(self, x: Tensor, seed: NDArray[np.int64]) -> Any:
-        """For each row of weights, the points of all items, and the row's seed for each."""
+    def _all_items(self, x: Tensor, seed: NDArray[np.int64]) -> Any:
+        """Yield, for each row of weights, the points of all inputs and their seeds."""
         numbers = np.arange(len(self._targets))
         for row, s in zip(x, seed, strict=True):
             outputs = torch.from_numpy(self._predict(row.detach().cpu().numpy(), self._training.inputs))

@@ -1,4 +1,4 @@
-"""What all networks in front of a black box have in common."""
+"""Base class of networks in front of a black box."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ from torch import Tensor, nn
 
 from invopt.plugin import Capability, Problem, Runtime, as_vector
 
+from .dataset import Dataset
 from .flat_network import FlatNetwork
 from .greybox_objective import GreyBoxObjective
-from .items import Items
 from .network_chain import NetworkChain
 
 __all__ = ["GreyBoxProblem"]
 
+# Inputs of one forward pass: bounds the memory that its activations take.
+_FORWARD_BATCH = 64
+
 
 @frozen(kw_only=True, eq=False, slots=False)
 class GreyBoxProblem(Problem):
-    """Weights of a network, judged by what an inner problem makes of its outputs; a subclass says which.
+    """Base class: weights of a network in front of an inner problem.
 
-    The objective is the mean over the inputs u of f(m(w, u); u), with m the network and f the inner problem's. x is the
-    flat vector w, in the dtype and on the device of the network.
+    The network's outputs are the parameters of the inner problem.
+
+    The objective is the mean of f(m(w, u); u) over the inputs u, where m is the network and f the objective of the
+    inner problem. x is the flat vector w, in the dtype and on the device of the network. A subclass defines the
+    network, the inner problem and the data.
     """
 
     default_estimator: ClassVar[str] = "fr22"
@@ -36,7 +42,7 @@ class GreyBoxProblem(Problem):
     @property
     @abc.abstractmethod
     def network(self) -> FlatNetwork:
-        """The network at its start."""
+        """The network with its initial weights."""
 
     @property
     @abc.abstractmethod
@@ -45,47 +51,47 @@ class GreyBoxProblem(Problem):
 
     @property
     @abc.abstractmethod
-    def training(self) -> Items:
-        """What it is trained on."""
+    def training(self) -> Dataset:
+        """Data to train on."""
 
     @property
     @abc.abstractmethod
-    def held_out(self) -> Items:
-        """What its error is measured on."""
+    def held_out(self) -> Dataset:
+        """Data on which errors are measured."""
 
     @property
     @abc.abstractmethod
     def n_items(self) -> int:
-        """Inputs there are to train on."""
+        """Number of training inputs."""
 
     @property
     @abc.abstractmethod
     def minibatch(self) -> int:
-        """Inputs an estimate takes."""
+        """Inputs of one estimate."""
 
     def __getstate__(self) -> dict[str, Any]:
-        # Caches can be made again.
+        # Caches are made again where they are needed.
         kept = {name for cls in type(self).__mro__ for name, item in vars(cls).items() if _is_cache(item)}
         return {name: value for name, value in self.__dict__.items() if name not in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Inherited, attrs' own would restore the fields of the slotted base class alone.
+        # The method that attrs generated for the slotted base class restores that class's fields only.
         self.__dict__.update(state)
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
-        """What the inner problem provides to estimators, and the chain."""
+        """What the inner problem provides, and the chain rule through the network."""
         known = Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.HESS
         return self.inner.provides & known | Capability.CHAIN
 
     @property
     def runtime(self) -> Runtime:  # type: ignore[override]
-        """What the inner problem needs of a process."""
+        """What the inner problem needs of its process."""
         return self.inner.runtime
 
     @cached_property
     def x0(self) -> NDArray[np.float64]:
-        """The network's own weights."""
+        """The network's initial weights."""
         return self.network.weights
 
     @property
@@ -95,7 +101,7 @@ class GreyBoxProblem(Problem):
 
     @property
     def sigma(self) -> float:
-        """Smoothing width of the inner problem, in units of its scales."""
+        """Initial sigma of smoothing of the inner problem, in units of its scales."""
         return self.inner.sigma
 
     @property
@@ -104,7 +110,7 @@ class GreyBoxProblem(Problem):
         return self.network.names()
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, N): the layers' own initialisation."""
+        """`k` random starts of shape (k, N), drawn by the layers' own initialisation."""
         return np.stack([self.network.redrawn(rng) for _ in range(k)])
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
@@ -112,58 +118,67 @@ class GreyBoxProblem(Problem):
         return {name: part.cpu().numpy() for name, part in self.network.parts(self.network.as_tensor(x)).items()}
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """How many weights there are, for nobody reads them."""
+        """Number of weights: they are too many to be read."""
         return {"weights": f"{self.n}"}
 
     @property
     def default_method(self) -> Any:
-        """Adam."""
+        """Adam, as in the paper."""
         return "adam"
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Weights in the network's dtype, on its device."""
+        """Return weights in the network's dtype, on its device."""
         return self.network.as_tensor(x)
 
     def identity_content(self) -> dict[str, Any]:
-        """The inner problem, the network but for the weights that are sought, and how much it sees at once."""
+        """The inner problem, the network without its weights, and the batch size."""
         seen = {"data": [self.n_items, self.minibatch]}
         return {**self.inner.identity_content(), "network": [type(self), self.network], **seen}
 
     def chain(self) -> NetworkChain:
-        """The network on the training inputs."""
+        """Return the network with the training inputs."""
         return NetworkChain(self.network, self.inner, lambda: self.training.inputs, self.n_items, self.minibatch)
 
     def open(self) -> GreyBoxObjective:
-        """Open the black box."""
+        """Open the inner problem."""
         return GreyBoxObjective(self.inner, self.training, self.held_out, self.predict)
 
     def predict(self, x: NDArray[np.float64], inputs: Any = None) -> NDArray[np.float64]:
-        """Outputs of shape (k, n) at weights `x`, inside the inner bounds; for the held-out inputs by default."""
+        """Return outputs, shape (k, n), projected onto the inner bounds.
+
+        Without `inputs`, for the held-out inputs.
+        """
         network = self.network
         given = self.held_out.inputs if inputs is None else torch.as_tensor(inputs)
         w = network.as_tensor(np.asarray(x))
         with torch.no_grad():
-            parts = [network(w, network.as_inputs(part)).cpu() for part in torch.split(given, 64)]
+            parts = [network(w, network.as_inputs(part)).cpu() for part in torch.split(given, _FORWARD_BATCH)]
         found: NDArray[np.float64] = torch.cat(parts).double().numpy()
         box = self.inner.bounds
         return found if box is None else found.clip(box.lb, box.ub)
 
     def errors(self, x: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Outputs minus truth on the held-out inputs, shape (k, n), modulo the periods; None without a truth."""
+        """Return errors on the held-out inputs, shape (k, n), modulo the periods.
+
+        None if the truth is not known.
+        """
         truth = self.held_out.truth
         return None if truth is None else self.inner.wrap(self.predict(x) - truth)
 
     def parameter_error(self, x: NDArray[np.float64]) -> float:
-        """Mean squared error on the held-out inputs, in units of the inner scales; nan where no truth is known."""
+        """Mean squared error on the held-out inputs, in units of the inner scales.
+
+        nan if the truth is not known.
+        """
         errors = self.errors(x)
         return float("nan") if errors is None else float(np.mean((errors / self.inner.x_scale) ** 2))
 
     def trained(self, result: Any) -> nn.Module:
-        """The network with the weights of a result, or of an array of shape (N,)."""
+        """Return the network with the weights of a result, or of an array of shape (N,)."""
         return self.network.with_weights(as_vector("x", getattr(result, "x", result), size=self.n))
 
     def save(self, result: Any, path: str | Path) -> None:
-        """Write the weights of a result, or of an array of shape (N,), as a safetensors file."""
+        """Write the weights of a result, or an array, as a safetensors file."""
         from safetensors.torch import save_file
 
         x = as_vector("x", getattr(result, "x", result), size=self.n)
@@ -171,7 +186,7 @@ class GreyBoxProblem(Problem):
         save_file({name: part.cpu().clone() for name, part in parts.items()}, Path(path))
 
     def load(self, path: str | Path) -> NDArray[np.float64]:
-        """Weights from a safetensors file, as the vector that `minimize` takes as `x0`."""
+        """Read weights that `save` wrote, as a vector that `minimize` takes as `x0`."""
         from safetensors.torch import load_file
 
         found = load_file(Path(path))

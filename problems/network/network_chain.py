@@ -1,4 +1,4 @@
-"""A network in front of an inner problem: outputs, and products with their derivatives."""
+"""A network in front of an inner problem, with the derivatives of its outputs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class NetworkChain(Chain):
     network : FlatNetwork
         The network.
     inner : Problem
-        Whose x its outputs are.
+        The problem whose x are the outputs.
     inputs : callable
-        ``inputs()`` of shape (n_items, ...), on any device; called when first needed, for it may have to render them.
+        ``inputs()`` returns the inputs, shape (n_items, ...). It is called when they are first needed, because it may
+        render them.
     n_items : int
-        How many they are.
+        Number of inputs.
     batch_size : int
-        Inputs an estimate takes.
+        Inputs of one estimate.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class NetworkChain(Chain):
         return self._network.as_inputs(self._read())
 
     def link(self, w: Tensor, items: NDArray[np.int64]) -> Link:
-        """The network at `w` on the inputs of these numbers, by reverse mode and forward mode."""
+        """Return outputs for these inputs, and products with their derivatives."""
         network, inputs = self._network, self._inputs[torch.from_numpy(items)]
 
         def outputs(weights: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class NetworkChain(Chain):
 
         def jvp(v: Tensor) -> Tensor:
             with warnings.catch_warnings():
-                # Torch's forward mode calls a function of its own that it has deprecated.
+                # Torch's forward mode calls a function that torch itself has deprecated.
                 warnings.filterwarnings("ignore", message=".*torch.jit.script", category=DeprecationWarning)
                 moved: Tensor = torch.func.jvp(outputs, (w,), (v.to(network.device, network.dtype),))[1]
             return moved.detach().cpu().double()

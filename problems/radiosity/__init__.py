@@ -1,4 +1,4 @@
-"""Neural radiosity: radiance fields learned from the rendering equation."""
+"""Neural radiosity: radiance fields trained with the rendering equation."""
 
 from .fields.field import Field
 from .fields.hash_grid import HashGrid

@@ -1,4 +1,4 @@
-"""Losses, which compare the two sides of the rendering equation."""
+"""Losses of the two sides of the rendering equation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from torch.nn import functional
 
 from invopt.plugin import ResidualLoss, by_name, real, shown, with_fields
 
-__all__ = ["L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
+__all__ = ["EPSILON", "L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
 
-# Added under a root, whose derivative at 0 would be infinite.
-_UNDER_ROOT = 1e-12
+
+# Default epsilon of relative losses and errors. The papers (equation 2) give no value; this one limits the weight of
+# radiances below 0.1, its square root.
+EPSILON = 1e-2
+# Keeps the derivative of the root finite at 0; far below the squares of radiances.
+_SMALLEST_SQUARE = 1e-12
 
 
 @frozen(kw_only=True)
@@ -36,17 +40,17 @@ class L2(ResidualLoss):
 
 @frozen(kw_only=True)
 class RelativeL2(L2):
-    r"""The papers' relative loss.
+    r"""The papers' relative loss, in which dark places count as much as bright ones.
 
-    :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon)`: dark points count as much as bright ones.
+    It is :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon)`.
 
     Parameters
     ----------
     epsilon : float, default 0.01
-        Added to the squared norm, so that black points have finite weight, > 0. Norms are means over channels.
+        Limits the weight of black points, > 0; norms are means over the channels.
     """
 
-    epsilon: float = field(default=1e-2, validator=real(above=0))
+    epsilon: float = field(default=EPSILON, validator=real(above=0))
 
     def _norm(self, reference: Tensor) -> Tensor:
         return reference.square().mean(1) + self.epsilon
@@ -54,39 +58,38 @@ class RelativeL2(L2):
 
 @frozen(kw_only=True)
 class SymmetricL2(ResidualLoss):
-    r"""A relative loss that treats too bright and too dark alike.
+    r"""A relative loss in which too bright and too dark weigh alike.
 
-    :math:`\|L - R\|^2 / (l ((1 - s) l + s r) + \epsilon)`.
+    It is :math:`\|L - R\|^2 / (l ((1 - s) l + s r) + \epsilon)`. The norms :math:`l = \|\mathrm{sg}(L)\|` and
+    :math:`r = \|\mathrm{sg}(R)\|` are not differentiated. If the field is an exponential, :math:`L = e^y`, and s = 1/2,
+    the derivative with respect to y is :math:`4 \tanh(t / 2)` with :math:`t = \ln(L / R)`. Its absolute value is at
+    most 4, and it is the same for too bright and too dark fields. With the papers' relative loss, s = 0, it is
+    :math:`2 (1 - e^{-t})`: at most 2 where the field is too bright, unbounded where it is too dark. A network that
+    cannot fit everything then becomes too bright. With s = 1/2 it approaches a geometric mean, which is too dark.
 
-    The norms :math:`l = \|\mathrm{sg}(L)\|` and :math:`r = \|\mathrm{sg}(R)\|` are constants to the derivative. Where
-    the field is an exponential, :math:`L = e^y`, the derivative by y is, with s = 1/2, :math:`4 \tanh(t / 2)`,
-    :math:`t = \ln(L / R)`: 4 at most, and alike where it is too bright and too dark. That of the papers' relative loss,
-    s = 0, is :math:`2 (1 - e^{-t})`: 2 at most where it is too bright, without bound where it is too dark, and a
-    network that cannot fit all comes out too bright. With s = 1/2 it comes out at a geometric mean instead, too dark.
-
-    With the semi-gradient one half of the directions gives the residual and the other the norm, and the reverse, so
-    that the noise of the norm does not bias the fixed point; the last of an odd number is left out.
+    With the semi-gradient, one half of the directions gives the residual and the other half the norm, and vice versa,
+    so that the noise of the norm does not bias the fixed point. The last of an odd number of directions is not used.
 
     Parameters
     ----------
     share : float, default 0.5
-        Of the right side in the norm, s, in (0, 1].
+        Share s of the right side in the norm, in (0, 1].
     epsilon : float, default 0.01
-        Added to the squared norm, so that black points have finite weight, > 0. Norms are means over channels.
+        Limits the weight of black points, > 0; norms are means over the channels.
     """
 
     quadratic: ClassVar[bool] = False
     crossed: ClassVar[bool] = True
 
     share: float = field(default=0.5, validator=real(above=0, maximum=1))
-    epsilon: float = field(default=1e-2, validator=real(above=0))
+    epsilon: float = field(default=EPSILON, validator=real(above=0))
 
     def values(self, left: Tensor, right: Tensor) -> Tensor:
-        """Losses, shape (k,), in the norm of the same right side."""
+        """Losses, shape (k,), with the norm of the same right side."""
         return self._weighed(left, right, right)
 
     def cross(self, left: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """Mean of the losses of two estimates, each in the norm of the other."""
+        """Mean of the losses of two estimates, each with the norm of the other."""
         return (self._weighed(left, first, second) + self._weighed(left, second, first)) / 2
 
     def _weighed(self, left: Tensor, right: Tensor, other: Tensor) -> Tensor:
@@ -106,18 +109,20 @@ class RMSE(ResidualLoss):
         return (left - right).square().mean(1)
 
     def reduce(self, values: Tensor) -> Tensor:
-        """Root of the mean; its derivative at 0 is 0."""
-        return torch.sqrt(values.mean() + _UNDER_ROOT)
+        """Root of the mean."""
+        return torch.sqrt(values.mean() + _SMALLEST_SQUARE)
 
 
 @frozen(kw_only=True)
 class Huber(ResidualLoss):
-    """Quadratic up to `delta`, linear beyond: fireflies have bounded derivatives.
+    """Huber loss: quadratic up to `delta`, linear beyond.
+
+    The derivative of outliers is therefore bounded.
 
     Parameters
     ----------
     delta : float, default 1
-        Difference at which it turns linear, > 0, in units of radiance.
+        Largest residual for which the loss is quadratic, > 0, in units of radiance.
     """
 
     quadratic: ClassVar[bool] = False
@@ -154,10 +159,7 @@ _NAMES: dict[str, type[ResidualLoss]] = {
 
 
 def as_residual_loss(value: Any) -> ResidualLoss:
-    """Return the loss that `value` is or names.
-
-    ``{name: {field: value}}`` names a loss and sets its fields.
-    """
+    """Return a loss, or make it from its name or from ``{name: {field: value}}``."""
     if isinstance(value, ResidualLoss):
         return value
     if isinstance(value, Mapping) and len(value) == 1:

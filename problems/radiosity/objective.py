@@ -1,88 +1,49 @@
-"""Objective of neural radiosity: both sides of the equation in a loaded scene."""
+"""Objective of neural radiosity: both sides of the rendering equation."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.exceptions import BackendError, EvaluationError
-from invopt.plugin import Objective, Sides, as_integer, as_vector, one_at_a_time, require
-from invopt.rendering.backend import Backend, active
-from invopt.rendering.reading import loading
+from invopt.exceptions import EvaluationError
+from invopt.plugin import Objective, Sides, one_at_a_time
 
-from .description import RadiosityDescription
-from .device import DTYPE, device_of
-from .fields.field import split
+from .device import DTYPE
 from .fields.query import Incident, Query
-from .pictures.pictures import Sensor, View, emitting, of_field, path_traced
+from .pictured_field import PicturedField
+from .pictures.reference import reference
+from .run_files import write_run_files
 from .seeds import seed_of
 from .transport.guiding import Lobes
 
 __all__ = ["RadiosityObjective"]
 
-# Texts of errors if memory is full: of CUDA and Dr.Jit; of torch on the CPU.
-_FULL = ("out of memory", "can't allocate memory")
-# Longer side of small pictures in pixels, enough to judge them by eye.
-_PREVIEW = 128
-# Samples per pixel of the path-traced small picture, and of the field in it.
-_REFERENCE_SPP, _IMAGE_SPP = 256, 16
-# Rays per pixel that look for emitters.
-_EMITTER_SPP = 4
+# Parts of the messages of CUDA and Dr.Jit, and of torch on a CPU, when memory is exhausted.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+# Samples per pixel of the previews of a run: of the field, and of the path-traced reference.
+_PREVIEW_SPP, _PREVIEW_REFERENCE_SPP = 16, 256
 
 
-class RadiosityObjective(Objective):
-    """Both sides of the rendering equation in a loaded scene, and pictures of it.
-
-    `NeuralRadiosity` opens it.
+class RadiosityObjective(PicturedField, Objective):
+    """Both sides of the rendering equation in a scene; see `NeuralRadiosity`.
 
     Parameters
     ----------
     problem : RadiosityDescription
-        The description. A compiled backend must be active.
+        The scene to load, and the field; a compiled backend must be active.
     """
 
     chunk_size = 1
 
     @one_at_a_time()
-    def __init__(self, problem: RadiosityDescription) -> None:
-        backend = active()
-        if backend is None or backend is Backend.SCALAR:
-            raise BackendError(
-                "neural radiosity needs a compiled backend, 'cuda' or 'llvm', and this machine renders with 'scalar'; "
-                "run: invopt doctor"
-            )
-        if problem.precision == "mixed" and backend is not Backend.CUDA:
-            raise BackendError("precision='mixed' needs the backend 'cuda': leave it out, or use 'float32'")
-        # Imported with a backend active, because it holds Mitsuba's types.
-        from .transport.transport import Transport
-
-        self.problem = problem
-        self._backend = backend
-        self.device = device_of(backend)
-        self._mixed = backend is Backend.CUDA and problem.precision != "float32"
-        scene, _ = loading.load(problem.blueprint())
-        self._transport: Any = Transport(scene, problem.sampling, problem.media, problem.bounces, problem.dark_density)
-        grid = problem.field.encoding
-        self._lookup = grid.lookup if problem.encoder == "torch" else grid.lookup_drjit
-
-    @property
-    def transport(self) -> Any:
-        """Sampling of light in the scene."""
-        if self._transport is None:
-            raise ValueError("the scene is closed")
-        return self._transport
-
-    @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Losses at the rows of `x`, shape (k,), at the points that the seeds draw."""
+        """Losses at the rows of `x`, shape (k,), each at the points of its seed."""
         values = []
         for row, s in zip(x, seed, strict=True):
             with torch.no_grad():
@@ -92,13 +53,13 @@ class RadiosityObjective(Objective):
 
     @one_at_a_time()
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides at freshly drawn points; see `Objective.sides`."""
+        """Both sides at new random points; see `Objective.sides`."""
         problem = self.problem
         try:
             return self._sides(x, seed, step, differentiate_right)
         except RuntimeError as error:
-            # torch's own class on a GPU, a plain RuntimeError of Dr.Jit and on the CPU.
-            if not any(word in str(error) for word in _FULL):
+            # torch has a type of its own for this on a GPU, but Dr.Jit and the CPU have not.
+            if not any(word in str(error) for word in _OUT_OF_MEMORY):
                 raise
             raise EvaluationError(
                 f"out of memory with n_points={problem.n_points}, n_directions={problem.n_directions} and a field of "
@@ -123,10 +84,7 @@ class RadiosityObjective(Objective):
     def _batch(
         self, weights: Mapping[str, Tensor], seed: int, step: int
     ) -> tuple[Query, Tensor, Lobes | None, Incident]:
-        """Points, their emission, lobes of the guide, and incident light.
-
-        Lobes are None if the guide neither learns nor guides.
-        """
+        """Return points, their emission, mixtures of the guide, and incident light."""
         problem, transport, seeds = self.problem, self.transport, (seed_of(seed, 0), seed_of(seed, 1))
         if not problem.guides(step) and not problem.learns(step):
             query, emitted, incident = transport.batch(problem.n_points, problem.n_directions, *seeds)
@@ -137,162 +95,33 @@ class RadiosityObjective(Objective):
         used = lobes if problem.guides(step) else None
         return query, emitted, lobes, transport.incident(point, problem.n_directions, seeds[1], used)
 
-    def weights(self, x: Tensor) -> dict[str, Tensor]:
-        """Parts of a flat vector by name."""
-        return split(x, self.problem.shapes)
-
-    @one_at_a_time()
-    def reflected(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
-        """Reflected radiance by the field, shape (k, 3)."""
-        return self.problem.field(weights, query, self._lookup, mixed=self._mixed)
-
-    @one_at_a_time()
-    def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
-        """Reflected light at `count` points by each direction, shape (count, m, 3)."""
-        terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
-        return terms.view(count, -1, 3)
-
-    # Guiding.
-
     def _lobes(self, weights: Mapping[str, Tensor], query: Query, step: int) -> Lobes:
         guide = self.problem.guide
         assert guide is not None
-        with torch.no_grad():
-            features = self.problem.field.features(weights, query, self._lookup)
         with nullcontext() if self.problem.learns(step) else torch.no_grad():
-            return guide(weights, features)
-
-    def final_lobes(self, weights: Mapping[str, Tensor], query: Query) -> Lobes | None:
-        """Mixtures of the trained guide; None without a guide."""
-        guide = self.problem.guide
-        if guide is None:
-            return None
-        with torch.no_grad():
-            return guide(weights, self.problem.field.features(weights, query, self._lookup))
+            return guide(weights, self.features(weights, query))
 
     def _guide_loss(self, lobes: Lobes, incident: Incident, right: Tensor) -> Tensor:
-        """Cross entropy to the incident light that is not of sampled emitters."""
+        """Return the guide's loss, for the light that no emitter sample brings."""
         guide = self.problem.guide
         assert guide is not None
         n, m, _ = right.shape
         with torch.no_grad():
-            seen = right - incident.direct.t().view(n, m, 3)
-            values = seen.mean(2).clamp(min=0)
+            indirect = right - incident.direct.t().view(n, m, 3)
+            values = indirect.mean(2).clamp(min=0)
         return guide.loss(lobes, incident.direction.t().reshape(n, m, 3), values)
-
-    # Pictures.
-
-    @property
-    def preview(self) -> tuple[int, int]:
-        """Width and height of small pictures, in proportion to the first camera's."""
-        width, height = self.transport.size(0)
-        scale = min(1.0, _PREVIEW / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
 
     @property
     def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
-        """Path-traced preview, computed on first use and cached on disk."""
-        from .pictures.reference import reference
-
-        return reference(self, spp=_REFERENCE_SPP, size=self.preview)
+        """Path-traced preview, rendered when first needed and kept on disk."""
+        return reference(self, spp=_PREVIEW_REFERENCE_SPP, size=self.preview)
 
     @one_at_a_time()
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Small picture of the left side by the first camera."""
-        return self.render(x, spp=spp or _IMAGE_SPP, seed=seed, size=self.preview)
+        """Preview of the field, seen by the first camera."""
+        return self.render(x, spp=spp or _PREVIEW_SPP, seed=seed, size=self.preview)
 
     @one_at_a_time()
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
-        """Write the right side, the errors of both, and the field itself."""
-        from .outcome import write
-
-        return write(self, x, out)
-
-    @one_at_a_time()
-    def render(
-        self,
-        x: Any,
-        sensor: Sensor = 0,
-        *,
-        side: str = "lhs",
-        spp: int = 4,
-        n_directions: int | None = None,
-        size: tuple[int, int] | None = None,
-        seed: int = 0,
-    ) -> NDArray[np.float32]:
-        """Picture of the field.
-
-        Parameters
-        ----------
-        x : array_like, shape (n,)
-            Weights.
-        sensor : int or dict, default 0
-            Index of a camera of the scene, or the description of another one.
-        side : {"lhs", "rhs"}, default "lhs"
-            The field, or the right side after the problem's `bounces`: slower, more accurate, noisy.
-        spp : int, default 4
-            Rays through a pixel.
-        n_directions : int, optional
-            Incident directions per ray for the right side; by default those of the problem.
-        size : (int, int), optional
-            Width and height, instead of the camera's.
-        seed : int, default 0
-            Seed of the rays.
-
-        Returns
-        -------
-        ndarray of float32, shape (height, width, 3)
-            Linear RGB, each pixel the mean over its square.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is of the wrong kind or out of range; `SceneError` if there is no such camera.
-        """
-        if side not in ("lhs", "rhs"):
-            raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
-        directions = self.problem.n_directions if n_directions is None else as_integer("n_directions", n_directions)
-        require("n_directions", directions >= 1, ">= 1", n_directions)
-        found = as_vector("x", x, size=self.problem.n)
-        weights = self.weights(torch.as_tensor(found, dtype=DTYPE, device=self.device))
-        return of_field(self, weights, self._view(sensor, size, spp, seed), directions if side == "rhs" else 0)
-
-    @one_at_a_time()
-    def trace(
-        self,
-        sensor: Sensor = 0,
-        *,
-        spp: int,
-        seed: int,
-        depth: int = 64,
-        size: tuple[int, int] | None = None,
-    ) -> NDArray[np.float32]:
-        """Path-traced picture through the same pixels, of paths up to `depth` long."""
-        require("depth", as_integer("depth", depth) >= 1, ">= 1", depth)
-        return path_traced(self, self._view(sensor, size, spp, seed), depth)
-
-    @one_at_a_time()
-    def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Denoise a picture by OptiX's denoiser; on a GPU only."""
-        if self._backend is not Backend.CUDA:
-            raise BackendError("the OptiX denoiser needs the backend 'cuda'")
-        from .pictures.denoising import denoised
-
-        return denoised(picture)
-
-    @one_at_a_time()
-    def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-        """Pixels that show an emitter, and their neighbours, shape (height, width).
-
-        Their errors are those of the edges of emitters. No pixels if all of them show an emitter.
-        """
-        return emitting(self, self._view(sensor, size, _EMITTER_SPP, 0))
-
-    def _view(self, sensor: Sensor, size: tuple[int, int] | None, spp: int, seed: int) -> View:
-        return View.checked(sensor, self.transport.size(sensor) if size is None else size, spp, seed)
-
-    @one_at_a_time()
-    def close(self) -> None:
-        """Close the scene, so that it does not slow another one."""
-        self._transport = None
-        gc.collect()
+        """Write a picture of the right side, the errors of both sides, and the field."""
+        return write_run_files(self, x, self.image(x), self.reference, out)

@@ -1,4 +1,4 @@
-"""Neural radiosity: a network that satisfies the rendering equation of a scene."""
+"""Neural radiosity: train a network to satisfy the rendering equation of a scene."""
 
 from __future__ import annotations
 
@@ -7,75 +7,74 @@ from attrs import frozen
 from invopt.plugin import one_at_a_time
 from invopt.rendering.backend import activate
 
-from .description import RadiosityDescription
 from .objective import RadiosityObjective
+from .radiosity_description import RadiosityDescription
 
 __all__ = ["NeuralRadiosity"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class NeuralRadiosity(RadiosityDescription):
-    r"""A radiance cache of a scene, learned without pictures of it [1]_ [2]_.
+    r"""A radiance field of a scene, trained without pictures of it [1]_ [2]_.
 
-    The field :math:`N_\theta` gives what is reflected; radiance is :math:`L_\theta = E + N_\theta`. Training makes it
-    agree with its own one-bounce transport :math:`E + \int L_\theta f \cos` at random points of the surfaces. x is the
-    flat vector of weights.
+    The field :math:`N_\theta` is the reflected radiance, and :math:`L_\theta = E + N_\theta` the radiance that leaves a
+    point, with the emission E. The field is trained to equal the light that it reflects itself after one bounce,
+    :math:`\int L_\theta f \cos`, at random points of the surfaces. x is the flat vector of weights.
 
     Parameters
     ----------
     scene : str, Path, dict or callable, default "cornell-box"
-        A name ("cornell-box", "gap-room", "glossy-plates", "furnace"), an XML file, Mitsuba's dictionary, or what
-        builds one once a backend is active.
+        A name ("cornell-box", "gap-room", "glossy-plates", "furnace"), an XML file, a dictionary for Mitsuba, or a
+        function that returns such a dictionary, called with an active backend.
     field : {"small", "paper", "tiny"}, Field or mapping of its fields, default "small"
-        The network; "small" is for a CPU.
+        The network; "small" is meant for a CPU.
     n_points : int, default 2**14
-        Points drawn an iteration, uniform by area over all surfaces that scatter.
+        Points of an iteration, uniform by area over all surfaces that scatter light; the default is the papers'.
     n_directions : int, default 32
-        Incident directions at each.
+        Incident directions at each point; the default is the papers'.
     loss : {"relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss, default "relative-l2"
-        How the sides are compared; "symmetric-l2" needs two directions at least.
+        How the two sides are compared; "symmetric-l2" needs at least two directions.
     sides : {"outgoing", "reflected"}, default "outgoing"
-        What is compared: all that leaves a point, as in the papers, or what it reflects, without what it emits. Their
-        differences are the same; but a relative loss divides a lamp's by all of its light or by what the field is to
-        learn there.
+        What is compared: all light that leaves a point, as in the papers, or the reflected light only. The differences
+        of the two sides are the same, but on a lamp a relative loss divides them by all its light or by what it
+        reflects.
     sampling : {"uniform", "bsdf", "nee", "guided"}, default "bsdf"
-        Incident directions: uniform; the BSDF's; those and a sampled emitter each, by multiple importance sampling; or
-        that with half of the directions from a network which learns where light comes from.
+        Incident directions: uniform; drawn from the BSDF; these with an emitter sample for each, by multiple importance
+        sampling; or the latter with half of the directions from `guide`.
     bounces : int, default 1
-        How often the right side traces light on before it asks the field, 1 to 64; 1 is the papers'. Each bounce more
-        makes the feedback of the field's own errors weaker, by as much as surfaces absorb, and the right side noisier:
-        the n-step returns of reinforcement learning [3]_. The fixed point of the semi-gradient is the same.
+        Reflections on the right side before the field is evaluated, from 1, which is the papers' value, to 64. With
+        each further bounce the errors of the field return weaker, because surfaces absorb light, and the right side is
+        noisier, as n-step returns in reinforcement learning [3]_ are. The fixed point of the semi-gradient is the same.
     dark_density : float, default 1
-        Points per area of the faces of surfaces where no light arrives, such as the outer ones of a room's two-sided
-        walls, in (0, 1]: faces that are lit everywhere have 1. 1 is the papers'. What counts is the share of a shape's
-        face that sends light, so that the lit part of a mostly dark one has fewer points too: split what runs through
-        several rooms.
+        Density of points on the faces of shapes where no light arrives, such as the outer faces of a room's two-sided
+        walls, relative to faces that are lit everywhere; in (0, 1], where 1 is the papers' value. The density of a face
+        is its lit share, also on its lit part, so that shapes that extend over several rooms should be split.
     guide : Guide, optional
-        That network; given with ``sampling="guided"`` only.
+        Network that learns where light comes from; with ``sampling="guided"`` only.
     precision : {"float32", "mixed"}, optional
-        Of the hidden layers; by default mixed on a GPU.
+        Precision of the hidden layers; by default mixed on a GPU.
     encoder : {"drjit", "torch"}, default "drjit"
-        What looks up the hash grid; the results are the same up to rounding.
+        Implementation of the hash grid; the results are the same up to rounding.
     media : {"refuse", "ignore"}, default "refuse"
-        What to do about a scene with participating media: its surfaces alone can be learned.
+        What to do with participating media: "ignore" trains the field of the surfaces without them.
     variables : mapping, optional
         Values of the ``$variables`` of an XML file.
     backend : {"cuda", "llvm"}, optional
-        What to trace with; by default the best usable.
+        Mitsuba's backend; by default the fastest that works on this machine.
 
     Raises
     ------
     TypeError, ValueError
-        For a parameter of the wrong kind or range; `SceneError`, when opened, for participating media, scenes without
-        light or surfaces, and lights that the sampling never finds.
+        If a parameter is of the wrong kind or out of range. `open` raises `SceneError` for participating media, for
+        scenes without light or surfaces, and for lights that the sampling never finds.
 
     Notes
     -----
-    A checkpoint belongs to the scene, the field, the guide and the loss; how points and directions are drawn, their
-    number and the bounces may be others when a run goes on from it, for the weights mean the same.
+    A checkpoint belongs to the scene, the field, the guide and the loss. How points and directions are drawn, their
+    number and the bounces may change when a run is resumed, because the meaning of the weights does not depend on them.
 
-    Specular surfaces (dielectrics, mirrors) hold nothing of the field: camera rays and incident ones pass through them.
-    A specular lobe beside a smooth one, as in plastic, is found by BSDF sampling.
+    The field has no values on specular surfaces (dielectrics, mirrors): camera rays and incident rays pass through
+    them. A specular lobe beside a smooth one, as of plastic, is sampled by the BSDF.
 
     References
     ----------
@@ -91,6 +90,6 @@ class NeuralRadiosity(RadiosityDescription):
 
     @one_at_a_time()
     def open(self) -> RadiosityObjective:
-        """Load the scene and check that it can be learned."""
+        """Load the scene and check that neural radiosity can handle it."""
         activate(self.backend)
         return RadiosityObjective(self)

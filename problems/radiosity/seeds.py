@@ -1,4 +1,4 @@
-"""Seeds of the renderer."""
+"""Seeds for the renderer."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["seed_of"]
 
 
 def seed_of(*key: int) -> int:
-    """A renderer seed below 2**31 from numbers; other numbers give another seed."""
+    """Return a seed below 2**31 that depends on all of these numbers."""
     return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)

@@ -1,4 +1,4 @@
-"""Time and train estimators on one scene: ``python -m invopt.problems.radiosity.study --help``."""
+"""Compare estimators on a scene: ``python -m invopt.problems.radiosity.study``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,10 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from invopt.plugin import StepDecay, find, resolve
-
+from .comparison.comparison import Comparison
 from .fields.field import as_field
 from .objective import RadiosityObjective
-from .pictures.reference import reference
 from .problem import NeuralRadiosity
-from .training import Training, seconds_per_iteration
 
 __all__ = ["main"]
 
@@ -30,72 +27,70 @@ __all__ = ["main"]
 def main(
     scene: Annotated[str, typer.Option(help="Name or XML file.")] = "gap-room",
     field: Annotated[str, typer.Option(help="small, paper or tiny.")] = "paper",
-    output: Annotated[str, typer.Option(help="Of the field: linear or exp.")] = "linear",
-    reflection: Annotated[bool, typer.Option(help="Tell the field the mirrored direction too.")] = False,
-    n_points: Annotated[int, typer.Option()] = 2**14,
-    n_directions: Annotated[int, typer.Option()] = 32,
+    output: Annotated[str, typer.Option(help="Output of the field: linear or exp.")] = "linear",
+    reflection: Annotated[bool, typer.Option(help="Add the mirrored direction to the field's inputs.")] = False,
+    n_points: Annotated[int, typer.Option(help="Points of an iteration.")] = 2**14,
+    n_directions: Annotated[int, typer.Option(help="Incident directions at each point.")] = 32,
     sampling: Annotated[str, typer.Option(help="uniform, bsdf, nee or guided.")] = "bsdf",
-    loss: Annotated[str, typer.Option()] = "relative-l2",
+    loss: Annotated[str, typer.Option(help="How the sides are compared, such as symmetric-l2.")] = "relative-l2",
     sides: Annotated[str, typer.Option(help="What is compared: outgoing or reflected.")] = "outgoing",
-    bounces: Annotated[int, typer.Option(help="Reflections before the field is asked.")] = 1,
-    dark_density: Annotated[float, typer.Option(help="Points on faces without light.")] = 1.0,
+    bounces: Annotated[int, typer.Option(help="Reflections before the field is evaluated.")] = 1,
+    dark_density: Annotated[float, typer.Option(help="Density of points on faces without light.")] = 1.0,
     precision: Annotated[str | None, typer.Option(help="float32 or mixed.")] = None,
     encoder: Annotated[str, typer.Option(help="drjit or torch.")] = "drjit",
     media: Annotated[str, typer.Option(help="refuse or ignore.")] = "refuse",
     backend: Annotated[str | None, typer.Option(help="cuda or llvm.")] = None,
     estimators: Annotated[
-        str, typer.Option(help="Names, comma-separated; weighted-dual-buffer:0.25.")
+        str, typer.Option(help="Names, separated by commas; a weight as in weighted-dual-buffer:0.25.")
     ] = "full-gradient,semi-gradient",
-    blocks: Annotated[int, typer.Option(help="Blocks of the timing; 0: none.")] = 5,
+    blocks: Annotated[int, typer.Option(help="Blocks of the timing; 0: no timing.")] = 5,
     block: Annotated[int, typer.Option(help="Iterations of a block.")] = 20,
-    seconds: Annotated[float, typer.Option(help="Training time of each estimator; 0: none.")] = 60.0,
-    maxiter: Annotated[int, typer.Option(help="Iterations of each at most.")] = 36_000,
+    seconds: Annotated[float, typer.Option(help="Training time of each estimator; 0: no training.")] = 60.0,
+    maxiter: Annotated[int, typer.Option(help="Largest number of iterations of a training.")] = 36_000,
     decay_every: Annotated[int, typer.Option(help="Iterations after which the rate falls to a third.")] = 12_000,
-    lr: Annotated[float, typer.Option()] = 5e-4,
-    every: Annotated[int, typer.Option(help="Iterations between evaluations.")] = 500,
-    width: Annotated[int, typer.Option(help="Pixels of the pictures; 0: the camera's.")] = 0,
-    height: Annotated[int, typer.Option()] = 0,
-    spp: Annotated[int, typer.Option(help="Rays through a pixel.")] = 4,
-    reference_spp: Annotated[int, typer.Option(help="Paths through a pixel of the reference.")] = 1024,
-    seeds: Annotated[int, typer.Option(help="Trainings of each estimator, with seeds from 0 on.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder for the record and the pictures.")] = None,
+    lr: Annotated[float, typer.Option(help="Adam's rate at the start.")] = 5e-4,
+    every: Annotated[int, typer.Option(help="Iterations between two measurements of the errors.")] = 500,
+    width: Annotated[int, typer.Option(help="Pixels of the pictures; 0: those of the camera.")] = 0,
+    height: Annotated[int, typer.Option(help="0: by the camera's aspect ratio.")] = 0,
+    spp: Annotated[int, typer.Option(help="Rays through each pixel.")] = 4,
+    reference_spp: Annotated[int, typer.Option(help="Paths through each pixel of the reference.")] = 1024,
+    seeds: Annotated[int, typer.Option(help="Trainings of each estimator, with seeds from 0.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the records and the pictures.")] = None,
 ) -> None:
-    """Time and train estimators of neural radiosity on one scene; prints one JSON line a result."""
-    problem = NeuralRadiosity(
-        scene,
-        field=attrs.evolve(as_field(field), output=output, reflection=reflection),
-        n_points=n_points,
-        n_directions=n_directions,
-        sampling=sampling,
-        loss=loss,
-        sides=sides,
-        bounces=bounces,
-        dark_density=dark_density,
-        precision=precision,
-        encoder=encoder,
-        media=media,
-        backend=backend,
-    )
-    log = Log(out)
-    chosen = {name.strip(): _estimator(name.strip()) for name in estimators.split(",")}
+    """Time and train estimators on a scene, and print each result as a line of JSON."""
+    # First of all, so that it holds the options and nothing else.
+    options = dict(locals())
+    problem = _problem(options)
+    comparison = _comparison(problem, options)
+    record, names = Record(out), [name.strip() for name in estimators.split(",")]
     with problem.open() as live:
-        log(what="setting", problem=repr(problem), n=problem.n, device=str(live.device), torch=torch.__version__)
-        if blocks:
-            _time(log, live, chosen, blocks, block)
+        record(what="setting", problem=repr(problem), n=problem.n, device=str(live.device), torch=torch.__version__)
+        for timed in comparison.times(live, names, blocks=blocks, iterations=block) if blocks else ():
+            record(what="time", **timed)
         if seconds > 0:
-            size = (width, height) if width and height else live.transport.size(0)
-            training = Training(live, _truth(log, live, size, reference_spp), every=every, spp=spp, seconds=seconds)
-            method = find("optimizers", "adam")(lr=StepDecay(lr, every=decay_every))
-            _train(log, training, chosen, method, maxiter, seeds)
+            _train(record, live, comparison, names, seeds)
 
 
-class Log:
-    """One JSON line a result, printed and, with a folder, kept there.
+def _problem(options: dict[str, Any]) -> NeuralRadiosity:
+    """Return the problem that these options describe."""
+    own = {item.name for item in attrs.fields(NeuralRadiosity)} & options.keys() - {"scene", "field"}
+    field = attrs.evolve(as_field(options["field"]), output=options["output"], reflection=options["reflection"])
+    return NeuralRadiosity(options["scene"], field=field, **{name: options[name] for name in own})
+
+
+def _comparison(problem: NeuralRadiosity, options: dict[str, Any]) -> Comparison:
+    """Return the comparison that these options describe."""
+    own = {item.name for item in attrs.fields(Comparison)} & options.keys()
+    return Comparison(problem=problem, **{name: options[name] for name in own})
+
+
+class Record:
+    """Prints results as lines of JSON, and appends them to a file.
 
     Parameters
     ----------
     out : Path, optional
-        The folder.
+        Folder of the file, ``study.jsonl``.
     """
 
     def __init__(self, out: Path | None = None) -> None:
@@ -104,55 +99,46 @@ class Log:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, **record: Any) -> None:
-        """Write one."""
-        line = json.dumps(record)
+    def __call__(self, **result: Any) -> None:
+        """Print a result."""
+        # JSON has no nan and no infinity.
+        line = json.dumps({key: None if _is_not_finite(value) else value for key, value in result.items()})
         self._console.print(line, markup=False)
         if self.out is not None:
             with (self.out / "study.jsonl").open("a") as file:
                 file.write(line + "\n")
 
 
-def _time(log: Log, live: RadiosityObjective, chosen: dict[str, Any], blocks: int, block: int) -> None:
-    timed = seconds_per_iteration(live, list(chosen.values()), x0=live.problem.x0, blocks=blocks, iterations=block)
-    for name, (_, spent, memory) in zip(chosen, timed, strict=True):
-        log(what="time", estimator=name, median=float(np.median(spent)), blocks=spent, peak_bytes=_number(memory))
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
-def _number(value: float) -> float | None:
-    """JSON knows no nan."""
-    return None if math.isnan(value) else value
-
-
-def _truth(log: Log, live: RadiosityObjective, size: tuple[int, int], spp: int) -> NDArray[np.float32]:
+def _train(record: Record, live: RadiosityObjective, comparison: Comparison, names: list[str], seeds: int) -> None:
+    """Train each estimator with each seed; the pictures of the first seed are kept."""
     began = time.perf_counter()
-    truth = reference(live, spp=spp, size=size)
-    log(what="reference", size=list(size), spp=spp, seconds=time.perf_counter() - began)
-    return truth
+    truth = comparison.truth(live)
+    size, spp = list(comparison.size(live)), comparison.reference_spp
+    record(what="reference", size=size, spp=spp, seconds=time.perf_counter() - began)
+    for name, seed in product(names, range(seeds)):
+        result, rows = comparison.train(live, name, seed)
+        for row in rows:
+            record(what="error", estimator=name, seed=seed, **row)
+        if record.out is not None and seed == 0 and np.isfinite(result.x).all():
+            _save_pictures(record.out / f"{name.replace(':', '-')}.npz", live, comparison, result.x, truth)
 
 
-def _train(log: Log, training: Training, chosen: dict[str, Any], method: Any, maxiter: int, seeds: int) -> None:
-    for name, seed in product(chosen, range(seeds)):
-        x0 = training.live.problem.starts(np.random.default_rng(seed), 1)[0]
-        result = training.run(chosen[name], method, x0=x0, rng=seed, maxiter=maxiter)
-        for row in training.rows:
-            log(what="error", estimator=name, seed=seed, **row)
-        if log.out is not None and seed == 0:
-            _keep(log.out / f"{name.replace(':', '-')}.npz", training, result.x)
-
-
-def _keep(path: Path, training: Training, x: NDArray[np.float64]) -> None:
+def _save_pictures(
+    path: Path,
+    live: RadiosityObjective,
+    comparison: Comparison,
+    x: NDArray[np.float64],
+    truth: NDArray[np.float32],
+) -> None:
     """Save pictures of both sides, and the reference."""
-    live, size = training.live, training.size
-    left = live.render(x, spp=4 * training.spp, size=size)
+    size = comparison.size(live)
+    left = live.render(x, spp=4 * comparison.spp, size=size)
     right = live.render(x, side="rhs", spp=1, n_directions=32, size=size)
-    np.savez(path, lhs=left, rhs=right, reference=training.truth)
-
-
-def _estimator(name: str) -> Any:
-    """An estimator by name, with its weight behind a colon where it has one."""
-    name, _, weight = name.partition(":")
-    return find("estimators", name)(weight=float(weight)) if weight else resolve("estimators", name, "estimators")
+    np.savez(path, lhs=left, rhs=right, reference=truth)
 
 
 if __name__ == "__main__":

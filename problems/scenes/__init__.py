@@ -1,1 +1,1 @@
-"""Arguments and evaluations of a scene."""
+"""Arguments, objective and cached pictures of scenes."""

@@ -1,4 +1,4 @@
-"""What users pass to `Scene`: pictures, bindings, cameras."""
+"""Arguments of `Scene`: pictures, bindings, cameras."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from typing import Any
 import numpy as np
 
 from invopt.plugin import as_integer, as_list, require, shown
+from invopt.rendering.backend import Backend
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import check_claims
 from invopt.rendering.pictures.targets import as_target
 
-__all__ = ["as_bindings", "as_sensors", "as_targets"]
+__all__ = ["BACKENDS", "as_bindings", "as_sensors", "as_targets"]
+
+BACKENDS = tuple(backend.value for backend in Backend)
 
 
 def as_targets(value: Any) -> tuple[Any, ...] | None:
-    """Return the pictures that `value` is, or the one."""
+    """Return one or several pictures as a tuple."""
     if value is None:
         return None
     return tuple(as_target(item) for item in (value if _are_several(value) else [value]))
 
 
 def _are_several(value: Any) -> bool:
-    """Whether these are pictures, and not the rows of one."""
+    """Whether a list holds pictures and not the rows of one."""
     if not isinstance(value, list | tuple):
         return False
     if any(isinstance(item, str | Path) or hasattr(item, "shape") for item in value):
@@ -31,12 +34,12 @@ def _are_several(value: Any) -> bool:
     try:
         return np.ndim(value) == 4
     except ValueError:
-        # Nested lists of different shapes: pictures of different sizes.
+        # Nested lists of different shapes are pictures of different sizes.
         return True
 
 
 def as_bindings(value: Any) -> tuple[Binding, ...]:
-    """Return the bindings that `value` is, or the one; no two set the same."""
+    """Return one or several bindings as a tuple; no two may set the same parameter."""
     try:
         bindings = (value,) if isinstance(value, Binding) else tuple(as_list("parameters", value))
     except TypeError:
@@ -51,7 +54,7 @@ def as_bindings(value: Any) -> tuple[Binding, ...]:
 
 
 def as_sensors(value: Any) -> tuple[int, ...]:
-    """Return the numbers of cameras; none of them stands for as many as there are targets."""
+    """Return numbers of cameras; none means as many as there are targets."""
     if value is None or np.size(value) == 0:
         return ()
     sensors = tuple(as_integer("sensors", item) for item in np.atleast_1d(value).tolist())

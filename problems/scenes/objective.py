@@ -1,4 +1,4 @@
-"""The live side of a scene: pictures, losses, derivatives."""
+"""Objective of a scene: losses, residuals, derivatives and pictures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from invopt.rendering.pictures.targets import as_picture, matched, read_target
 
 __all__ = ["SceneDescription", "SceneObjective"]
 
-# Samples of a picture that Dr.Jit can number.
+# Largest number of samples of a picture: Dr.Jit numbers them with 32 bits.
 _MOST_SAMPLES = 2**32 - 1
 
 
 class SceneDescription(Protocol):
-    """What is asked of the description of a scene; see `Scene`."""
+    """The part of `Scene` that its objective needs."""
 
     @property
     def spp(self) -> int:
@@ -29,7 +29,7 @@ class SceneDescription(Protocol):
 
     @property
     def target(self) -> Any:
-        """Pictures to match; None where they are rendered at `x_opt`."""
+        """Target pictures; None if they are rendered at `x_opt`."""
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
@@ -37,7 +37,7 @@ class SceneDescription(Protocol):
 
     @property
     def shared_reference(self) -> bool:
-        """Whether the target has the seed of every render."""
+        """Whether the target is rendered with seed 0 and `spp` samples."""
 
     @property
     def reference_seed(self) -> int:
@@ -48,16 +48,16 @@ class SceneDescription(Protocol):
         """Samples per pixel of the target."""
 
     def bound(self) -> BoundScene:
-        """Load the scene, its parameters bound to the columns of x."""
+        """Load the scene with its parameters bound to the columns of x."""
 
 
 class SceneObjective(Objective):
-    """The live scene; see `Scene`.
+    """A loaded scene that is compared with its targets; see `Scene`.
 
     Parameters
     ----------
     problem : SceneDescription
-        What to load; a backend must be active.
+        The scene to load; a backend must be active.
     """
 
     chunk_size = 1
@@ -86,21 +86,21 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Weighted differences to the target, shape (k, m)."""
+        """Weighted differences from the target, shape (k, m)."""
         rows: list[Tensor | None] = []
         for row, s in zip(x, seed, strict=True):
             placed = self._scene.apply(row)
             found = self._scene.live.residuals(seed=int(s), spp=spp or self._samples) if placed else None
             rows.append(None if found is None else torch.from_numpy(found))
-        width = next((row.numel() for row in rows if row is not None), self.reference.size)
-        nothing = torch.full((width,), torch.nan, dtype=torch.float64)
-        return torch.stack([nothing if row is None else row for row in rows])
+        count = next((row.numel() for row in rows if row is not None), self.reference.size)
+        missing = torch.full((count,), torch.nan, dtype=torch.float64)
+        return torch.stack([missing if row is None else row for row in rows])
 
     @one_at_a_time()
     def value_and_jac(
         self, x: Tensor, *, seed: int, spp: int | None = None, adjoint: Adjoint = ADJOINT
     ) -> tuple[float, Tensor]:
-        """Loss and the renderer's derivative of shape (n,) at `x` of shape (n,)."""
+        """Loss at `x` of shape (n,), and the renderer's derivative of shape (n,)."""
         if not bool(torch.isfinite(x).all()):
             return float("nan"), torch.full_like(x, torch.nan)
         return self._scene.derivative(x, seed=seed, spp=spp or self._samples, adjoint=adjoint)
@@ -111,7 +111,7 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def set_target(self, target: NDArray[Any]) -> None:
-        """Compare with another picture, linear, as a target is, from now on; one camera only."""
+        """Replace the target with another linear picture; for one camera only."""
         (size,), (channels,) = self._scene.live.sizes(), self._scene.live.channels()
         self._targets = [matched(as_picture(target), size, channels)]
         self._scene.set_targets(self._targets)
@@ -119,20 +119,20 @@ class SceneObjective(Objective):
 
     @property
     def blind_spots(self) -> str:
-        """What the renderer's derivative leaves out; empty if nothing is known of."""
+        """What the renderer's derivative is known to leave out; empty if nothing."""
         return self._scene.blind_spots
 
     @one_at_a_time()
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Linear picture at `x` of shape (n,), of the shape of `reference`; several cameras side by side."""
+        """Linear picture at `x` of shape (n,); several cameras are side by side."""
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
-            raise ValueError(f"'x' must be finite, and so what it stands for: {x!r}")
+            raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
         return _side_by_side(self._scene.live.images(seed=seed, spp=spp or self._samples))
 
     @one_at_a_time()
     def close(self) -> None:
-        """Drop the scene."""
+        """Release the scene."""
         self._scene.close()
 
     def _check_samples(self, problem: SceneDescription) -> None:
@@ -147,12 +147,12 @@ class SceneObjective(Objective):
     def _find_targets(self, problem: SceneDescription) -> list[NDArray[np.float32]]:
         if problem.target is not None:
             targets = [read_target(target) for target in problem.target]
-            facts = zip(targets, self._scene.live.sizes(), self._scene.live.channels(), strict=True)
-            return [matched(target, size, channels) for target, size, channels in facts]
+            films = zip(self._scene.live.sizes(), self._scene.live.channels(), strict=True)
+            return [matched(target, *film) for target, film in zip(targets, films, strict=True)]
         answer = problem.x_opt
         assert answer is not None
         if not self._scene.apply(torch.from_numpy(answer)):
-            raise SceneError(f"'x_opt' stands for what is not finite: {answer.tolist()}")
+            raise SceneError(f"'x_opt' sets a parameter that is not finite: {answer.tolist()}")
         shared = problem.shared_reference
         return self._scene.live.images(
             seed=0 if shared else problem.reference_seed, spp=problem.spp if shared else problem.reference_spp
@@ -160,7 +160,10 @@ class SceneObjective(Objective):
 
 
 def _side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """One picture of several, black below those that are lower; of shape (h, w) where all are of luminance."""
+    """Join pictures side by side, with black below shorter ones.
+
+    The shape is (h, w) if all of them are luminance.
+    """
     if all(picture.shape[2] == 1 for picture in pictures):
         return _side_by_side([np.repeat(picture, 3, axis=2) for picture in pictures])[:, :, 0]
     if len(pictures) == 1:

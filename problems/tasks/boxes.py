@@ -1,4 +1,4 @@
-"""Pictures of soft boxes, summed: what BOX2 and BOX10 have in common."""
+"""Base class of BOX2 and BOX10: pictures of soft boxes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ from invopt.plugin import Capability, Objective, Problem, integer
 
 __all__ = ["HALF_WIDTH", "Boxes", "BoxesObjective", "add_boxes"]
 
-HALF_WIDTH = 0.1
+# Half of a box's side, in units of the picture's; the profile's exponent and slope (paper's code, BOX2).
+HALF_WIDTH, _EXPONENT, _SLOPE = 0.1, 10, 2
+# Distances are squared first, which is cheaper than a power of their absolute value.
+_EXPONENT_OF_SQUARE = _EXPONENT // 2
 
 
 def add_boxes(picture: NDArray[np.float64], centres: NDArray[np.float64]) -> None:
-    r"""Add boxes to a square picture, in place.
+    r"""Add boxes to a square picture in place.
 
-    A box has the value :math:`clamp(1 - 2 (|dx / w|^{10} + |dy / w|^{10}), 0, 1)` at distance (dx, dy) from its
-    centre, with w = 0.1; overlapping boxes add up. Only the pixels around each box are touched.
+    At distance (dx, dy) from its centre, a box has the value
+    :math:`clamp(1 - 2 (|dx / w|^{10} + |dy / w|^{10}), 0, 1)` with w = 0.1. Overlapping boxes add up. Only the pixels
+    around each box are computed.
 
     Parameters
     ----------
     picture : ndarray, shape (resolution, resolution)
-        What to add to, rows from top to bottom.
+        The picture, rows from top to bottom.
     centres : ndarray, shape (b, 2)
-        Centres of the boxes, in units of the picture's side, first across, then down.
+        Centres of the boxes (across, down) in units of the picture's side.
     """
     resolution = len(picture)
     side = min(2 * math.ceil(HALF_WIDTH * resolution) + 1, resolution)
@@ -39,22 +43,22 @@ def add_boxes(picture: NDArray[np.float64], centres: NDArray[np.float64]) -> Non
         across, down = (
             _power(start + np.arange(side), c, resolution) for start, c in ((left, centre[0]), (top, centre[1]))
         )
-        patch = 1 - 2 * (across[None, :] + down[:, None])
+        patch = 1 - _SLOPE * (across[None, :] + down[:, None])
         picture[top : top + side, left : left + side] += np.maximum(patch, 0.0)
 
 
 def _power(pixel: NDArray[np.intp], centre: float, resolution: int) -> NDArray[np.float64]:
-    """Distance of pixels from a centre, in half-widths, to the power of 10."""
+    """Distance of pixels from a centre in half-widths, to the power of 10."""
     squared: NDArray[np.float64] = (((pixel + 0.5) / resolution - centre) / HALF_WIDTH) ** 2
-    return squared**5
+    return squared**_EXPONENT_OF_SQUARE
 
 
 @frozen(kw_only=True, eq=False)
 class Boxes(Problem):
-    """Move soft boxes in a picture onto those of a target picture.
+    """Base class: move soft boxes in a picture onto those of a target picture.
 
-    Parameters are the centres (across, down), one box after the other, in units of the picture's side; bounds keep
-    every box inside. A subclass says where they start and belong.
+    The unknowns are the centres (across, down) of all boxes in units of the picture's side. Bounds keep every box
+    inside the picture. A subclass defines the start and the answer.
 
     Parameters
     ----------
@@ -68,12 +72,12 @@ class Boxes(Problem):
 
     @property
     def fun_opt(self) -> float:
-        """Value at the target."""
+        """Value at the answer."""
         return 0.0
 
     @property
     def bounds(self) -> Bounds:
-        """All boxes stay inside the picture."""
+        """Bounds that keep every box inside the picture."""
         return Bounds(np.full(self.n, HALF_WIDTH), np.full(self.n, 1 - HALF_WIDTH))
 
     def open(self) -> Objective:
@@ -88,7 +92,7 @@ class BoxesObjective(Objective):
     Parameters
     ----------
     target : ndarray, shape (2 b,)
-        Centres of the boxes of the target, one after the other.
+        Centres of the boxes of the target.
     resolution : int
         Pixels a side.
     """
@@ -97,7 +101,7 @@ class BoxesObjective(Objective):
         self._target = np.zeros((resolution, resolution))
         add_boxes(self._target, target.reshape(-1, 2))
         self.reference = self._target.copy()
-        # One buffer for all: fresh pages for every picture cost more than the picture.
+        # One buffer for all pictures: allocating memory takes longer than drawing a picture.
         self._buffer = np.empty_like(self._target)
 
     def _difference(self, row: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,16 +111,16 @@ class BoxesObjective(Objective):
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Mean squared residuals."""
-        # Not dot: its threads get in the way of others, and its last bits depend on their number.
+        # Not dot: it starts threads, and its last bits depend on their number.
         values = [np.einsum("i,i->", d := self._difference(row), d) for row in x.numpy()]
         return torch.from_numpy(np.array(values) / self._target.size)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Differences of pixels, row by row of the picture."""
+        """Differences of all pixels, rows from top to bottom."""
         return torch.from_numpy(np.array([self._difference(row).copy() for row in x.numpy()]))
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float64]:
-        """Picture at one point, shape (resolution, resolution)."""
+        """Picture at a point, shape (resolution, resolution)."""
         picture = np.zeros_like(self._target)
         add_boxes(picture, np.asarray(x, dtype=np.float64).reshape(-1, 2))
         return picture

@@ -1,4 +1,4 @@
-"""Task: a statement about a scene with its known answer, at three sizes."""
+"""Base class of the rendered tasks, which have a known answer and three sizes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
 from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Problem, Runtime, boolean, integer, require
-from invopt.rendering.backend import Backend
 from invopt.rendering.runtime import RENDERER
 
 from ..scene import Scene
+from ..scenes.arguments import BACKENDS
 from ..scenes.objective import SceneObjective
 
 __all__ = ["Task"]
@@ -23,33 +23,44 @@ __all__ = ["Task"]
 
 @frozen(kw_only=True, eq=False, slots=False)
 class Task(Problem):
-    """A rendered task; a subclass gives its `statement` and `starts`.
+    """Base class of the rendered tasks.
+
+    A task is a `Scene` with a known answer. A subclass defines it in `statement`, and its random `starts`.
 
     Parameters
     ----------
     size : {"default", "tiny", "paper"}, default "default"
-        Width, height and samples per pixel, of which the class says more.
+        Width, height and samples per pixel; see each task.
     width, height : int, optional
-        Pixels, instead of those of `size`.
+        Pixels of the picture instead of those of `size`, at least 8.
     spp : int, optional
-        Samples per pixel, instead of those of `size`.
+        Samples per pixel instead of those of `size`.
     reference_spp : int, default 256
         Samples per pixel of the target picture, at least 256.
     reference_seed : int, default 2**31
-        Seed of the target picture, in [2**31, 2**32), where no render's seed lies.
+        Seed of the target picture, in [2**31, 2**32): no other render uses these seeds.
     shared_reference : bool, default False
-        Render the target with seed 0 and `spp` samples as the paper's code does. With the fixed seed policy its noise
-        then cancels exactly at the answer, which no real photograph offers.
+        Render the target with seed 0 and `spp` samples, as the paper's code does. With the fixed seed policy the noise
+        of the target and of a render are then equal at the answer, which no photograph offers.
     depth : int, default 6
-        Longest light path.
+        Maximum length of light paths; the default is the paper's.
     backend : {"cuda", "llvm", "scalar"}, optional
-        What to render with; by default the best usable.
+        Mitsuba's backend; by default the fastest that works on this machine.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range.
     """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.TARGET
     runtime: ClassVar[Runtime] = RENDERER
-    # Width, height, samples per pixel.
-    sizes: ClassVar[dict[str, tuple[int, int, int]]]
+    # Width, height, samples per pixel; "paper" is the size of the paper's MUG and SHADOW.
+    sizes: ClassVar[dict[str, tuple[int, int, int]]] = {
+        "tiny": (32, 32, 4),
+        "default": (64, 64, 4),
+        "paper": (256, 192, 32),
+    }
 
     size: str = field(default="default")
     width: int | None = field(default=None, validator=validators.optional(integer(8)))
@@ -66,26 +77,25 @@ class Task(Problem):
             "size", isinstance(self.size, str) and self.size in self.sizes, f"one of {', '.join(self.sizes)}", self.size
         )
         require("reference_seed", self.reference_seed < 2**32, "< 2**32", self.reference_seed)
-        names = [backend.value for backend in Backend]
         require(
             "backend",
-            self.backend is None or (isinstance(self.backend, str) and self.backend in names),
-            f"one of {', '.join(names)}",
+            self.backend is None or (isinstance(self.backend, str) and self.backend in BACKENDS),
+            f"one of {', '.join(BACKENDS)}",
             self.backend,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # What can be stated again need not travel.
+        # The statement is made again where it is needed.
         return {name: value for name, value in self.__dict__.items() if name != "statement"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Inherited, attrs' own would restore the fields of the slotted base class alone.
+        # The method that attrs generated for the slotted base class restores that class's fields only.
         self.__dict__.update(state)
 
     @property
     @abc.abstractmethod
     def statement(self) -> Scene:
-        """The task in full: scene, unknowns, start, answer."""
+        """The task as a `Scene`: unknowns, start, answer."""
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -112,12 +122,12 @@ class Task(Problem):
 
     @property
     def bounds(self) -> Bounds | None:
-        """Box that points never leave."""
+        """Bounds of the parameters."""
         return self.statement.bounds
 
     @property
     def x_scale(self) -> NDArray[np.float64]:
-        """Typical size of change in each parameter."""
+        """Typical change of each parameter."""
         return self.statement.x_scale
 
     @property
@@ -127,12 +137,12 @@ class Task(Problem):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Readable name of each parameter."""
+        """Name of each parameter."""
         return self.statement.names
 
     @property
     def sigma(self) -> float:
-        """Smoothing width to start with."""
+        """Initial sigma of smoothing, in units of `x_scale`."""
         return self.statement.sigma
 
     @abc.abstractmethod
@@ -148,7 +158,7 @@ class Task(Problem):
         return self.statement.readable(x)
 
     def identity_content(self) -> dict[str, Any]:
-        """The class, whose code counts where it is a user's own, and all fields but the backend."""
+        """The class, with its code if it is a user's, and all fields except the backend."""
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "backend"}
         return {"problem": [type(self), named]}
 
@@ -157,16 +167,16 @@ class Task(Problem):
         return self.statement.open()
 
     def save(self, result: Any, path: str | Path) -> None:
-        """Write the scene as found; see `Scene.save`."""
+        """Write the scene with the parameters found; see `Scene.save`."""
         self.statement.save(result, path)
 
-    def _state(self, **facts: Any) -> Scene:
-        """Statement with the fields that all tasks share."""
+    def _scene(self, **own: Any) -> Scene:
+        """Scene of a task from the task's own fields and those that all tasks share."""
         return Scene(
             spp=self.samples,
             reference_spp=self.reference_spp,
             reference_seed=self.reference_seed,
             shared_reference=self.shared_reference,
             backend=self.backend,
-            **facts,
+            **own,
         )

@@ -1,22 +1,18 @@
-"""What neural radiosity costs: seconds per iteration, path tracing in the same time, memory; alone on the machine."""
+"""Seconds per iteration, path tracing in equal time, and memory of neural radiosity; on an idle machine."""
 
 import math
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from invopt import estimators
 from invopt.problems.radiosity.pictures.metrics import compare
-from invopt.problems.radiosity.pictures.reference import reference
-from invopt.problems.radiosity.training import Training, seconds_per_iteration
 from invopt.rendering import set_threads
 
-from .radiosity_cells import ESTIMATORS, SIZE, adam, problem
+from .radiosity_cells import comparison
 
-TIMED = ("NR", "DB", "WDB.5", "SG")
+TIMED = ("full-gradient", "dual-buffer", "weighted-dual-buffer:0.5", "semi-gradient")
 pytestmark = pytest.mark.timeout(0)
 
 
@@ -27,31 +23,26 @@ def one_thread():
 
 @pytest.mark.parametrize("name", ["gap-room", "cornell"])
 def test_seconds_per_iteration(name):
-    posed = problem(name)
-    with posed.open() as live:
-        chosen = [ESTIMATORS[label] for label in TIMED]
-        timed = list(seconds_per_iteration(live, chosen, x0=posed.x0, blocks=5, iterations=10))
-    medians = {label: np.median(spent) for label, (_, spent, _) in zip(TIMED, timed, strict=True)}
-    for label, (_, spent, _) in zip(TIMED, timed, strict=True):
-        ratio = medians[label] / medians["NR"]
-        print(
-            f"{name:12} {label:6} {1e3 * medians[label]:.1f} ms ({1e3 * min(spent):.1f}-{1e3 * max(spent):.1f}), "
-            f"{ratio:.2f} of NR"
-        )
-    assert medians["SG"] < 0.75 * medians["NR"]
+    compared = comparison(name)
+    with compared.problem.open() as live:
+        timed = {row["estimator"]: row for row in compared.times(live, TIMED, blocks=5, iterations=10)}
+    full = timed["full-gradient"]["median"]
+    for label, row in timed.items():
+        low, middle, high = (1e3 * value for value in (min(row["blocks"]), row["median"], max(row["blocks"])))
+        ratio = row["median"] / full
+        print(f"{name:12} {label:24} {middle:.1f} ms ({low:.1f}-{high:.1f}), {ratio:.2f} of the full gradient's")
+    assert timed["semi-gradient"]["median"] < 0.75 * full
 
 
 @pytest.mark.parametrize("name", ["gap-room", "cornell-nee"])
 def test_equal_time_with_path_tracing(name):
-    """The same view in the seconds that training and rendering take, by path tracing."""
-    posed = problem(name)
-    with posed.open() as live:
-        size = (SIZE["width"], SIZE["width"])
-        truth, mask = reference(live, spp=SIZE["spp"], size=size), live.emitting_pixels(size=size)
-        training = Training(live, truth, every=SIZE["iterations"], spp=8)
-        x0 = posed.starts(np.random.default_rng(0), 1)[0]
-        result = training.run(estimators.SemiGradient(), adam(name), x0=x0, rng=0, maxiter=SIZE["iterations"])
-        trained = training.rows[-1]["seconds"]
+    """Compare with path tracing in the time that training and rendering take."""
+    compared = comparison(name)
+    with compared.problem.open() as live:
+        size, truth = compared.size(live), compared.truth(live)
+        mask = live.emitting_pixels(size=size)
+        result, rows = compared.train(live, "semi-gradient", 0)
+        trained = rows[-1]["seconds"]
         work, traced_mse = path_tracing(live, truth, mask, size)
         print(f"{name}: training {trained:.1f} s; path tracing has MSE {work:.3g} / seconds")
         for side, spp in (("lhs", 8), ("rhs", 1)):
@@ -65,12 +56,12 @@ def test_equal_time_with_path_tracing(name):
                 f"with the training's {work / (trained + drawn):.3g}; as good after {work / mse:.2f} s: "
                 f"{frames(trained, drawn, work / mse)}"
             )
-    # Noise falls as one over the paths, on which the extrapolation rests.
+    # The extrapolation assumes that the error is inversely proportional to the number of paths.
     assert traced_mse[16] / traced_mse[64] == pytest.approx(4, rel=0.5)
 
 
 def path_tracing(live, truth, mask, size):
-    """MSE times seconds of path tracing, which does not change with the paths per pixel, and MSE by paths."""
+    """MSE times seconds of path tracing, which does not depend on the paths, and MSE by paths per pixel."""
     live.trace(spp=16, seed=1, size=size)
     errors = {}
     for spp in (16, 64):
@@ -82,8 +73,8 @@ def path_tracing(live, truth, mask, size):
 
 
 def frames(trained, drawn, traced):
-    """After how many pictures the training has paid off, if ever."""
-    return "never worth it" if traced <= drawn else f"worth it from {math.ceil(trained / (traced - drawn))} pictures on"
+    """After how many pictures the training takes less time than path tracing, if ever."""
+    return "never faster" if traced <= drawn else f"faster from {math.ceil(trained / (traced - drawn))} pictures"
 
 
 MEMORY = """
@@ -93,14 +84,14 @@ name, points, early, late = sys.argv[1], *map(int, sys.argv[2:])
 problem = NeuralRadiosity("gap-room", field="small", n_points=points, n_directions=16)
 def note(*, intermediate_result):
     if intermediate_result.nit in (early, late):
-        # What getrusage says is inherited from the process that started this one.
+        # Not by getrusage, whose value is inherited from the parent process.
         print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 invopt.minimize(problem, name, rng=0, maxiter=late, callback=note, progress=False)
 """
 
 
 def peaks(name, points, early, late):
-    """Peaks of a process of its own after so many steps, in MiB."""
+    """Peak memory of a new process after these steps, in MiB."""
     command = [sys.executable, "-c", MEMORY, name, str(points), str(early), str(late)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = tuple(float(kibibytes) / 2**10 for kibibytes in done.stdout.split())

@@ -168,7 +168,7 @@ def test_values_and_residuals_taken_for_each_other_are_told_apart(vectorized):
     options = dict(x0=[1.0, 2.0], vectorized=vectorized)
     with pytest.raises(InvoptError, match="'fun' must return .*; for a vector of residuals: .*residuals=True"):
         invopt.minimize(problems.Function(fun=several, **options))
-    with pytest.raises(InvoptError, match="'fun' must return .*; for one value a point leave out residuals=True"):
+    with pytest.raises(InvoptError, match="'fun' must return .*; for one value per point leave out residuals=True"):
         invopt.minimize(problems.Function(fun=one, residuals=True, **options))
     with pytest.raises(
         InvoptError, match=r"'fun' must return .* problems\.Function\(fun=\.\.\., x0=\.\.\., residuals=True\)"
@@ -177,7 +177,7 @@ def test_values_and_residuals_taken_for_each_other_are_told_apart(vectorized):
 
 
 def test_a_pair_of_value_and_gradient_is_recognised():
-    with pytest.raises(InvoptError, match=r"got a pair: where it is \(f, gradient\), give jac=True"):
+    with pytest.raises(InvoptError, match=r"got a pair: if it is \(f, gradient\), give jac=True"):
         invopt.minimize(lambda x: (float(x @ x), 2 * x), [1.0, 2.0])
 
 

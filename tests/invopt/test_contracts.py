@@ -8,7 +8,7 @@ from scipy import stats
 
 from invopt import estimators, optimizers, problems, testing
 from invopt.core.registry import BASES, find, kebab, names
-from invopt.problems.network.flat_network import picture_cache
+from invopt.problems.scenes import picture_cache
 from invopt.rendering import Color, Translation
 from invopt.rendering.descriptions import camera, rgb
 

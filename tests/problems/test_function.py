@@ -119,7 +119,7 @@ def test_residuals_of_few_parameters_each():
         ({"periods": [1.0, 2.0]}, "'periods'"),
         ({"periods": [0.0]}, "'periods' must be > 0"),
         ({"periods": [np.nan]}, "'periods'"),
-        ({"sparse": True}, "'sparse' must be False where there are no residuals"),
+        ({"sparse": True}, "'sparse' must be False without residuals"),
         ({"sparse": 1, "residuals": True}, "'sparse'"),
     ],
 )

@@ -91,11 +91,11 @@ def test_the_check_finds_a_wrong_derivative(change, name):
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        (dict(jac="2-point"), TypeError, "'jac' must be callable, or True where 'fun' returns .*: '2-point'"),
+        (dict(jac="2-point"), TypeError, "'jac' must be callable, or True if 'fun' returns .*: '2-point'"),
         (dict(jac=3), TypeError, "'jac' must be callable"),
         (dict(jac=rosen_der, hess=True), TypeError, "'hess' must be callable: True"),
         (dict(hess=rosen_hess), ValueError, "'hess' must be given together with 'jac'"),
-        (dict(jac=rosen_der, hess=rosen_hess, residuals=True), ValueError, "'hess' must be left out where there are"),
+        (dict(jac=rosen_der, hess=rosen_hess, residuals=True), ValueError, "'hess' must be left out with residuals"),
     ],
 )
 def test_bad_fields(fields, error, message):
@@ -112,7 +112,7 @@ def test_bad_fields(fields, error, message):
         (dict(fun=rosen, jac=lambda x: [1.0, [2.0]]), "'jac' must return real numbers"),
         (dict(fun=rosen, jac=lambda x: ["a", "b"]), "'jac' must return real numbers .* dtype <U1"),
         (dict(fun=rosen, jac=lambda x: 1j * x), "'jac' must return real numbers .* dtype complex"),
-        (dict(fun=rosen, jac=True), r"'fun' must return \(f, jac\) where jac=True, got"),
+        (dict(fun=rosen, jac=True), r"'fun' must return \(f, jac\) with jac=True, got"),
         (dict(fun=both, jac=rosen_der), "'fun' must return"),
         (dict(fun=misfit, jac=rosen_der, residuals=True), r"'jac' must return real numbers of shape \(m, 2\)"),
         (

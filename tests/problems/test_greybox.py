@@ -389,7 +389,7 @@ def test_bad_kinds(name, value):
 
 
 def test_targets_need_an_inner_problem_that_takes_them():
-    with pytest.raises(ValueError, match="'targets' mean nothing to Quadratic"):
+    with pytest.raises(ValueError, match="'targets' must be left out: the target of Quadratic"):
         problems.GreyBox(linear(), problems.Quadratic(), INPUTS, targets=np.arange(3))
 
 

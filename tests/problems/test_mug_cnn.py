@@ -8,7 +8,7 @@ import torch
 
 import invopt
 from invopt import estimators, optimizers, problems
-from invopt.problems.network.flat_network import picture_cache
+from invopt.problems.scenes import picture_cache
 from invopt.rendering.backend import activate, set_threads
 
 pytestmark = pytest.mark.render

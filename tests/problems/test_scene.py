@@ -487,7 +487,7 @@ def test_points_that_are_none():
         x = torch.tensor([[math.nan] * 5, [0.0, 0.5, 0.5, 0.5, 1.0], [math.inf] * 5], dtype=torch.float64)
         assert live.fun(x, seed=np.array([1, 1, 1])).isfinite().tolist() == [False, True, False]
         assert live.residuals(x, seed=np.array([1, 1, 1])).isfinite().all(1).tolist() == [False, True, False]
-        with pytest.raises(ValueError, match="'x' must be finite"):
+        with pytest.raises(ValueError, match="'x' and the parameters that it sets must be finite"):
             live.image([math.nan] * 5)
 
 

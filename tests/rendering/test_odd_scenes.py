@@ -308,7 +308,7 @@ def test_a_function_that_leaves_the_numbers_is_a_failed_evaluation():
         values = live.fun(x, seed=np.array([1, 1, 1, 1]))
         assert values.isfinite().tolist() == [True, False, False, True]
         assert values[0] == values[3]
-        with pytest.raises(ValueError, match="'x' must be finite, and so what it stands for"):
+        with pytest.raises(ValueError, match="'x' and the parameters that it sets must be finite"):
             live.image([-1.0])
 
 

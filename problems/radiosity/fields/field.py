@@ -1,7 +1,4 @@
-"""Network for the light that is reflected at a point in a direction.
-
-Its weights are one flat vector.
-"""
+"""Radiance field: a network from position and direction to radiance."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ __all__ = ["Field", "as_field", "linear_layers", "split", "xavier"]
 
 Shapes = dict[str, tuple[int, ...]]
 Lookup = Callable[[Tensor, Tensor], Tensor]
-# Position, direction, normal and albedo: three numbers each.
+# Inputs beside the encoding: position, direction, normal and albedo, three numbers each.
 _PLAIN_INPUTS = 12
-# Largest absolute value of the table at the start (Müller et al. 2022, section 3).
-_TABLE_RANGE = 1e-4
+# Largest entry of a new hash table (Müller et al. 2022, section 4).
+_TABLE_LIMIT = 1e-4
 _TABLE = "encoding"
 
 
@@ -45,9 +42,8 @@ def _as_hash_grid(value: Any) -> Any:
 class Field:
     """Radiance field: a multi-layer perceptron with a hash encoding of positions.
 
-    Its inputs are the encoding, position, direction, normal and albedo.
-
-    It gives the *reflected* radiance. Emitted radiance is known, and added outside.
+    Its inputs are position, direction, normal, albedo and the encoding, its output is the *reflected* radiance.
+    Emission is known and not part of the field.
 
     Parameters
     ----------
@@ -56,13 +52,13 @@ class Field:
     depth : int, default 4
         Linear layers, at least 2.
     encoding : HashGrid or mapping of some of its fields, optional
-        Encoding of positions; by default 10 levels of up to 2^15 points, from 4 vertices a side, growing by 1.6.
+        Encoding of positions; by default 10 levels of at most 2^15 vertices, from 4 on a side, growing by 1.6.
     output : {"linear", "exp"}, default "linear"
-        Result of the last layer, as in the papers, or its exponential, which is never negative and reaches large and
-        small values equally fast: for scenes whose parts differ much in brightness.
+        Output of the last layer, as in the papers, or its exponential, which is positive and reaches very large and
+        very small values equally fast: for scenes with very bright and very dark parts.
     reflection : bool, default False
-        Whether the mirrored direction is an input too, which it is not in the papers. The light of a glossy surface
-        varies slowly with it, even if the surface is curved [1]_.
+        Whether the mirrored direction is an input too, which it is not in the papers. The radiance of a curved
+        glossy surface varies slowly with it [1]_.
 
     References
     ----------
@@ -75,7 +71,7 @@ class Field:
     (512, 7)
     """
 
-    # Version of the inputs, which weights depend on. 2: the normal is that of the seen side.
+    # Version of the inputs; weights belong to one version. Since 2, the normal is that of the visible side.
     version: ClassVar[int] = 2
 
     width: int = field(default=64, validator=integer(4))
@@ -90,17 +86,17 @@ class Field:
 
     @classmethod
     def small(cls) -> Field:
-        """Field for a CPU: 4 layers of 64 units, 10 levels of up to 2^15 points."""
+        """Field for a CPU: 4 layers of 64 units, 10 levels of at most 2^15 points."""
         return cls()
 
     @classmethod
     def tiny(cls) -> Field:
-        """Field for tests: 3 layers of 16 units, 4 levels of up to 2^8 points."""
+        """Field for tests: 3 layers of 16 units, 4 levels of at most 2^8 points."""
         return cls(width=16, depth=3, encoding=HashGrid(levels=4, base=2, growth=1.6, log2_size=8))
 
     @classmethod
     def paper(cls) -> Field:
-        """The semi-gradient paper's field: 7 layers of 512, 14 levels of up to 2^18."""
+        """The paper's field: 7 layers of 512 units, 14 levels of up to 2^18 points."""
         return cls(width=512, depth=7, encoding=HashGrid())
 
     @property
@@ -112,22 +108,23 @@ class Field:
     def shapes(self) -> Shapes:
         """Name and shape of each part of the vector, in order.
 
-        The table comes first, where memory is aligned.
+        The table is first, where memory is aligned.
         """
-        widths = [self.inputs, *[self.width] * (self.depth - 1), 3]
-        return {_TABLE: (self.encoding.size,)} | linear_layers("layer", widths)
+        units = [self.inputs, *[self.width] * (self.depth - 1), 3]
+        return {_TABLE: (self.encoding.size,)} | linear_layers("layer", units)
 
     def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Weights of shape (n,): layers by Xavier, biases 0, a table within 1e-4 of 0."""
-        parts = [rng.uniform(-_TABLE_RANGE, _TABLE_RANGE, self.encoding.size)]
+        """Random weights, shape (n,): Xavier's uniform, biases 0, table near 0."""
+        parts = [rng.uniform(-_TABLE_LIMIT, _TABLE_LIMIT, self.encoding.size)]
         parts += [xavier(rng, shape) for name, shape in self.shapes.items() if name != _TABLE]
         return np.concatenate(parts)
 
     def features(self, weights: Mapping[str, Tensor], query: Query, lookup: Lookup) -> Tensor:
-        """Inputs of the first layer, shape (k, inputs), with the normal of the seen side.
+        """Inputs of the first layer, shape (k, inputs).
 
-        Otherwise the two sides of a wall would differ in the sign of a product only, which few layers learn slowly:
-        light would leak through the wall.
+        The normal is that of the visible side. Otherwise the two sides of a wall would differ only in the sign of a
+        product of inputs, which a network with few layers learns too slowly: light would leak through walls, and be
+        reflected again.
         """
         cosine = (query.direction * query.normal).sum(0)
         facing = torch.where(cosine < 0, -query.normal, query.normal)
@@ -142,14 +139,14 @@ class Field:
         Parameters
         ----------
         weights : mapping of str to Tensor
-            Parts of the vector, from `split`.
+            Parts of the vector, as `split` returns them.
         query : Query
-            The k points.
+            Inputs at k points.
         lookup : callable
-            ``lookup(points, table)``: `HashGrid.lookup`, or Dr.Jit's.
+            ``lookup(points, table)``, such as `HashGrid.lookup`.
         mixed : bool
-            Run the hidden layers in bfloat16. The first and the last, which resolve positions and radiances, stay in
-            float32.
+            Compute hidden layers in bfloat16. The first and the last remain in float32, to resolve positions and
+            radiances.
 
         Returns
         -------
@@ -165,17 +162,17 @@ class Field:
         return found.exp() if self.output == "exp" else found
 
 
-def linear_layers(name: str, widths: list[int]) -> Shapes:
-    """Shapes of the weights and biases of linear layers of these sizes."""
+def linear_layers(name: str, units: list[int]) -> Shapes:
+    """Return shapes of weights and biases of layers with these numbers of units."""
     shapes: Shapes = {}
-    for i, (before, after) in enumerate(pairwise(widths)):
+    for i, (before, after) in enumerate(pairwise(units)):
         shapes[f"{name}{i}.weight"] = (after, before)
         shapes[f"{name}{i}.bias"] = (after,)
     return shapes
 
 
 def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Uniform weights of a matrix by Xavier Glorot's rule, zeros of a bias; flat."""
+    """Return Xavier's uniform weights of a matrix, or zeros of a bias; flat."""
     if len(shape) == 1:
         return np.zeros(shape)
     # Glorot and Bengio, AISTATS 2010, equation 16.
@@ -184,7 +181,7 @@ def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float
 
 
 def split(x: Tensor, shapes: Shapes) -> dict[str, Tensor]:
-    """Parts of a flat vector by name, with one backward operation for all of them."""
+    """Split a flat vector into parts by name, with one backward operation for all."""
     sizes = [math.prod(shape) for shape in shapes.values()]
     return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), torch.split(x, sizes), strict=True)}
 
@@ -193,7 +190,7 @@ _PRESETS = {"small": Field.small, "paper": Field.paper, "tiny": Field.tiny}
 
 
 def as_field(value: Any) -> Field:
-    """Return the field that `value` is, names, or maps the fields of."""
+    """Return a field, or make it from its name or a mapping of its fields."""
     if isinstance(value, Field):
         return value
     if isinstance(value, Mapping):

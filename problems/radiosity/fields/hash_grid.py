@@ -16,30 +16,32 @@ from invopt.rendering.recorded import owned
 
 __all__ = ["HashGrid"]
 
-# Cells a side above which single precision, of 24 bits, does not tell positions within a cell apart.
+# Largest number of cells on a side: single precision distinguishes no more.
 _FINEST = 2**22
-# Factors of the hash (Müller et al. 2022, equation 4).
+# Largest exponent in the check of the finest grid, so that the power does not overflow.
+_LARGEST_EXPONENT = 64
+# Factors of the spatial hash (Müller et al. 2022, equation 4).
 _PRIMES = (1, 2654435761, 805459861)
 
 
 @frozen(kw_only=True)
 class HashGrid:
-    """Features interpolated in grids of growing resolution [1]_.
+    """Features interpolated in grids of increasing resolution [1]_.
 
-    Grids too large for a table are hashed into it.
+    The vertices of grids that are larger than their table are hashed into it.
 
     Parameters
     ----------
     levels : int, default 14
-        Number of grids.
+        Number of grids; this and the other defaults are those of the semi-gradient paper.
     features : int, default 2
-        Numbers of a grid point; even.
+        Numbers at a vertex; even.
     base : int, default 2
-        Vertices along a side of the coarsest grid.
+        Vertices on a side of the coarsest grid.
     growth : float, default 2
         Ratio of successive resolutions, > 1.
     log2_size : int, default 18
-        Binary logarithm of the largest number of points of a level.
+        Base-2 logarithm of the largest number of vertices that a level stores.
 
     References
     ----------
@@ -55,9 +57,9 @@ class HashGrid:
     def __attrs_post_init__(self) -> None:
         if self.features % 2:
             raise ValueError(f"'features' must be even: {self.features}")
-        # Dr.Jit's grid requires the first; `_FINEST` explains the second.
+        # The first is required by Dr.Jit's grid.
         require("features", 2**self.log2_size % self.features == 0, "a power of 2, up to 2^log2_size", self.features)
-        finest = self.base * self.growth ** min(self.levels - 1, 64)
+        finest = self.base * self.growth ** min(self.levels - 1, _LARGEST_EXPONENT)
         require("levels", finest <= _FINEST, f"few enough for a finest grid of {_FINEST} cells a side", self.levels)
 
     @property
@@ -67,7 +69,7 @@ class HashGrid:
 
     @property
     def size(self) -> int:
-        """Numbers in the table."""
+        """Number of entries of the table."""
         return self.features * sum(points for _, _, points in self._plan())
 
     def lookup(self, points: Tensor, table: Tensor) -> Tensor:
@@ -78,7 +80,7 @@ class HashGrid:
         points : Tensor, shape (3, k)
             Positions in [0, 1]^3.
         table : Tensor, shape (size,)
-            Numbers of all levels.
+            Entries of all levels.
 
         Returns
         -------
@@ -94,15 +96,12 @@ class HashGrid:
         return torch.cat(parts)
 
     def lookup_drjit(self, points: Tensor, table: Tensor) -> Tensor:
-        """Look up features by Dr.Jit, in one kernel each way.
-
-        Needs an active compiled backend.
-        """
+        """Look up features in Dr.Jit; a compiled backend must be active."""
         found: Tensor = _DrJitLookup.apply(points, table, self)  # type: ignore[no-untyped-call]
         return found
 
     def encoding(self) -> Any:
-        """Dr.Jit's encoding with these parameters."""
+        """Return the encoding as an object of Dr.Jit."""
         import drjit.nn
         import mitsuba as mi
 
@@ -117,7 +116,7 @@ class HashGrid:
         )
 
     def _plan(self) -> list[tuple[float, int, int]]:
-        """Scale from [0, 1] to the grid, vertices a side, and points kept, of each level.
+        """Return each level's scale from [0, 1], vertices on a side, and stored.
 
         The layout is that of Dr.Jit.
         """
@@ -131,7 +130,7 @@ class HashGrid:
 
     @staticmethod
     def _corners(points: Tensor, scale: float, resolution: int, count: int) -> tuple[Tensor, Tensor]:
-        """Indices and weights of the 8 corners around each position, shape (8, k)."""
+        """Return indices and weights of the 8 vertices around positions, (8, k)."""
         with torch.no_grad():
             place = points * scale + 0.5
             low = place.floor()
@@ -144,15 +143,15 @@ class HashGrid:
             else:
                 index = key[0]
                 for axis in (1, 2):
-                    # An unsigned 32-bit product, as in Dr.Jit.
+                    # As a product of unsigned 32-bit integers.
                     index = index ^ (key[axis] * _PRIMES[axis] & 0xFFFFFFFF)
             return index % count, weight
 
 
 class _DrJitLookup(torch.autograd.Function):
-    """Lookup and its derivative with respect to the table.
+    """Lookup, with its derivative with respect to the table.
 
-    The lookup is computed again backwards, so that nothing is kept.
+    The backward pass computes the lookup again, so that no memory is held in between.
     """
 
     @staticmethod
@@ -160,25 +159,25 @@ class _DrJitLookup(torch.autograd.Function):
         ctx.grid = grid
         ctx.save_for_backward(points, table)
         lookup, _ = _programs(grid, active())
-        return _handed_over(lookup(_taken_over(points), _taken_over(table[None])[0]))
+        return _as_tensor(lookup(_as_drjit(points), _as_drjit(table[None])[0]))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
         points, table = ctx.saved_tensors
         _, derivative = _programs(ctx.grid, active())
-        found = derivative(_taken_over(points), _taken_over(table[None])[0], _taken_over(gradients[0]))
-        return None, _handed_over(found), None
+        found = derivative(_as_drjit(points), _as_drjit(table[None])[0], _as_drjit(gradients[0]))
+        return None, _as_tensor(found), None
 
 
 @cache
 def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
-    """Lookup in a grid and its derivative, each traced once.
+    """Return lookup in a grid and its derivative, each traced once.
 
-    Tracing takes longer than running for some thousand points.
+    Tracing takes longer than the lookup of some thousands of positions.
     """
     import drjit as dr
 
-    # Made here: its first table has random numbers, which cannot be recorded.
+    # Made outside the recorded functions: its initial table has random numbers, which cannot be recorded.
     encoding = grid.encoding()
 
     def lookup(points: list[Any], table: Any) -> Any:
@@ -197,15 +196,15 @@ def _programs(grid: HashGrid, _backend: Backend) -> tuple[Any, Any]:
     return dr.freeze(lookup), dr.freeze(derivative)
 
 
-def _taken_over(rows: Tensor) -> list[Any]:
-    """Rows of a tensor in Dr.Jit's own memory, as recorded programs need."""
+def _as_drjit(rows: Tensor) -> list[Any]:
+    """Copy the rows of a tensor to Dr.Jit's memory, for a recorded program."""
     import mitsuba as mi
 
     return [owned(mi.Float(row)) for row in rows.detach().contiguous()]
 
 
-def _handed_over(value: Any) -> Tensor:
-    """A computed Dr.Jit array as a tensor on the same memory."""
+def _as_tensor(value: Any) -> Tensor:
+    """Evaluate a Dr.Jit array and return it as a tensor on the same memory."""
     import drjit as dr
 
     dr.eval(value)

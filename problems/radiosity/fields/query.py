@@ -1,4 +1,4 @@
-"""Inputs of the field, and light that arrives, as tensors."""
+"""Inputs of the field, and incident light, as tensors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Query(NamedTuple):
     Attributes
     ----------
     position : Tensor
-        Position in the bounding box of the scene, scaled to [0, 1]^3.
+        Position in the scene's bounding box, scaled to [0, 1]^3.
     direction : Tensor
-        Unit vector of the world towards which the light goes.
+        Unit vector towards the viewer, in world coordinates.
     normal : Tensor
         Shading normal.
     albedo : Tensor
@@ -31,21 +31,21 @@ class Query(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """Light arriving at k points from m directions each, direction fastest.
+    """Incident light at k points from m directions; the direction varies fastest.
 
     Attributes
     ----------
     query : Query
         The k m points that the light comes from.
     weight : Tensor, shape (3, k m)
-        BSDF times cosine over the density of the direction, times the transmission of specular surfaces in between;
-        zero where the field is not used.
+        BSDF times cosine over the density of the direction, times the throughput of specular surfaces in between; 0
+        where the field is not evaluated.
     known : Tensor, shape (3, k m)
-        Light of emitters in that direction, with the same weight.
+        Light of emitters from that direction, with the same weight.
     direct : Tensor, shape (3, k m)
-        Light of an emitter that was sampled separately.
+        Light of an emitter sample.
     direction : Tensor, shape (3, k m)
-        Unit vectors towards the points that the light comes from.
+        Unit vectors towards the origin of the light.
     """
 
     query: Query

@@ -1,4 +1,4 @@
-"""A trained field in a file, usable without its scene and without Mitsuba."""
+"""Trained fields as files, which need neither the scene nor Mitsuba."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from .query import Query
 
 __all__ = ["RadianceField"]
 
-_NAME = "invopt radiance field"
+# Marks the files; saved with the version of the field's inputs.
+_FORMAT = "invopt radiance field"
 
 
 @frozen(kw_only=True, eq=False)
@@ -35,15 +36,15 @@ class RadianceField:
     field : Field
         The network.
     weights : Tensor, shape (n,)
-        Its weights.
+        Weights of the network.
     low, extent : ndarray, shape (3,)
-        Corner and size of the bounding box of positions.
+        Lowest corner and size of the box of all positions.
     scene : str, default ""
-        Scene of the training: name and digest of the content.
+        Name of the scene and digest of its content.
 
     Examples
     --------
-    Save the result of a run, and use it elsewhere::
+    Save the answer of a run, and use it elsewhere::
 
         RadianceField.of(live, res.x).save("room.safetensors")
         RadianceField.load("room.safetensors").radiance(p, w, n, albedo)
@@ -57,7 +58,7 @@ class RadianceField:
 
     @classmethod
     def of(cls, live: Any, x: ArrayLike) -> RadianceField:
-        """Field of an open problem at the weights `x`, without its guide."""
+        """Return the field of an open problem at the weights `x`, without its guide."""
         problem = live.problem
         size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
         weights = torch.as_tensor(as_vector("x", x, size=problem.n)[:size], dtype=torch.float32)
@@ -66,12 +67,12 @@ class RadianceField:
         return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)
 
     def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:
-        """Reflected radiance; emitted radiance is not included.
+        """Return reflected radiance, to which the emission of the surface must be added.
 
         Parameters
         ----------
         p : array_like, shape (k, 3)
-            Points on surfaces, in units of the scene.
+            Points on surfaces, in scene units.
         w : array_like, shape (k, 3)
             Unit vectors towards the viewer.
         n : array_like, shape (k, 3)
@@ -86,7 +87,7 @@ class RadianceField:
         Raises
         ------
         ValueError
-            If a shape is another one.
+            If a shape is wrong.
         """
         given = {"p": p, "w": w, "n": n, "albedo": albedo}
         arrays = {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
@@ -102,11 +103,11 @@ class RadianceField:
         return radiance
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file, replaced in one step."""
+        """Write the field as a safetensors file, whole or not at all."""
         from safetensors.torch import save_file
 
         header = {
-            "format": f"{_NAME} {Field.version}",
+            "format": f"{_FORMAT} {Field.version}",
             "field": cattrs.unstructure(self.field),
             "low": self.low.tolist(),
             "extent": self.extent.tolist(),
@@ -121,7 +122,13 @@ class RadianceField:
 
     @classmethod
     def load(cls, path: str | Path) -> RadianceField:
-        """Read a file of `save`; `CheckpointError` for another file or version."""
+        """Read a file that `save` wrote.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is damaged, of another kind or of another version.
+        """
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -139,12 +146,12 @@ class RadianceField:
             part = parts[name]
             if part.shape != shape:
                 raise CheckpointError(
-                    f"{str(path)!r} has {name!r} of shape {tuple(part.shape)}, but its field needs {shape}"
+                    f"{str(path)!r} has {name!r} of shape {tuple(part.shape)}, and its field needs {shape}"
                 )
             if part.dtype != torch.float32 or not part.isfinite().all():
-                raise CheckpointError(f"{str(path)!r} has {name!r} with numbers that are not finite 32-bit floats")
+                raise CheckpointError(f"{str(path)!r} has {name!r} with numbers that are not finite or not of 32 bits")
         if low.shape != (3,) or extent.shape != (3,) or not (np.isfinite(low).all() and (extent > 0).all()):
-            raise CheckpointError(f"{str(path)!r} has no box: low {low}, extent {extent}")
+            raise CheckpointError(f"{str(path)!r} has no valid box: low {low}, extent {extent}")
         weights = torch.cat([part.reshape(-1) for part in parts.values()])
         return cls(field=made, weights=weights, low=low, extent=extent, scene=scene)
 
@@ -159,15 +166,15 @@ def _header(path: str | Path, text: str) -> dict[str, Any]:
 
 def _check_format(path: str | Path, found: str) -> None:
     name, _, version = found.rpartition(" ")
-    if name != _NAME:
+    if name != _FORMAT:
         raise CheckpointError(f"{str(path)!r} is not a radiance field of invopt")
     if version != str(Field.version):
         raise CheckpointError(
-            f"{str(path)!r} is a radiance field of version {version}, but this is version {Field.version}, whose "
-            f"network has other inputs: train it again, or load it with the invopt that saved it"
+            f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the "
+            f"inputs of the network differ; train it again, or load it with the invopt that saved it"
         )
 
 
 def _number(value: Any) -> Any:
-    """NumPy's numbers as Python's."""
+    """Return a number of NumPy as one of Python."""
     return value.item()

@@ -1,1 +1,1 @@
-"""Pictures of a field, references, and how far apart they are."""
+"""Pictures of fields, references, and errors of pictures."""

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 __all__ = ["denoised"]
 
-# Untyped, for what its stubs say depends on the variant.
+# Untyped, because its types depend on the variant.
 mi: Any = mitsuba
 
 
 def denoised(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Denoise a picture of shape (height, width, 3) by OptiX's denoiser."""
+    """Denoise a picture of shape (height, width, 3)."""
     height, width, _ = picture.shape
     denoiser = mi.OptixDenoiser(mi.ScalarVector2u(width, height))
     return np.array(denoiser(mi.TensorXf(picture)), dtype=np.float32)

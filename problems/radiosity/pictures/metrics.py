@@ -1,4 +1,4 @@
-"""Errors of a picture against its reference."""
+"""Errors of a picture with respect to its reference."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from invopt.exceptions import InvoptError
 
-__all__ = ["Errors", "compare", "flip", "has_flip"]
+from ..losses import EPSILON
 
-# Added to the reference, so that black pixels have finite weight; as in the papers' loss.
-_EPSILON = 1e-2
+__all__ = ["Errors", "compare", "flip", "has_flip"]
 
 
 @frozen
@@ -24,13 +23,13 @@ class Errors:
     Attributes
     ----------
     mse : float
-        Mean of d^2, d the difference to the reference r.
+        Mean of d^2, where d is the difference from the reference r.
     mape : float
         Mean of abs(d) / (r + 0.01).
     relmse : float
         Mean of d^2 / (r^2 + 0.01).
     energy : float
-        Mean of the picture over that of the reference: below 1 it is too dark.
+        Mean of the picture over that of the reference; below 1 the picture is too dark.
     """
 
     mse: float
@@ -39,19 +38,19 @@ class Errors:
     energy: float
 
     def to_dict(self) -> dict[str, float]:
-        """As plain numbers by name."""
+        """Return the errors by name."""
         return asdict(self)
 
 
 def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_] | None = None) -> Errors:
-    """Errors of a picture.
+    """Return the errors of a picture.
 
     Parameters
     ----------
     picture, reference : array_like, shape (height, width, 3)
         Linear RGB.
     exclude : ndarray of bool, shape (height, width), optional
-        Pixels left out, such as those of an emitter, which the field does not learn.
+        Pixels to leave out, such as those that show an emitter, whose light is known.
 
     Returns
     -------
@@ -60,7 +59,7 @@ def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_]
     Raises
     ------
     ValueError
-        If the shapes differ, or no pixel is left.
+        If the shapes differ, or no pixel remains.
     """
     found, target = np.asarray(picture, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if found.shape != target.shape:
@@ -72,21 +71,21 @@ def compare(picture: ArrayLike, reference: ArrayLike, exclude: NDArray[np.bool_]
     difference = found - target
     return Errors(
         mse=float(np.mean(difference**2)),
-        mape=float(np.mean(np.abs(difference) / (target + _EPSILON))),
-        relmse=float(np.mean(difference**2 / (target**2 + _EPSILON))),
+        mape=float(np.mean(np.abs(difference) / (target + EPSILON))),
+        relmse=float(np.mean(difference**2 / (target**2 + EPSILON))),
         energy=float(found.mean() / target.mean()),
     )
 
 
 def has_flip() -> bool:
-    """Whether flip-evaluator is installed."""
+    """Return whether flip-evaluator is installed."""
     return find_spec("flip_evaluator") is not None
 
 
 def flip(picture: ArrayLike, reference: ArrayLike) -> float:
-    """Mean HDR-FLIP of a picture: the difference that a viewer perceives.
+    """Return the mean HDR-FLIP of a picture [1]_.
 
-    The viewer alternates between the picture and the reference [1]_.
+    FLIP is the difference that a person notices who alternates between the picture and the reference.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def flip(picture: ArrayLike, reference: ArrayLike) -> float:
     Returns
     -------
     float
-        From 0 (equal) to 1. The range of exposures is that of the reference.
+        From 0 for equal pictures to 1; the exposures are chosen from the reference.
 
     Raises
     ------

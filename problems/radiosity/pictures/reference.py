@@ -1,4 +1,4 @@
-"""Path-traced reference pictures, cached on disk."""
+"""Path-traced references, kept on disk because they take long."""
 
 from __future__ import annotations
 
@@ -11,24 +11,14 @@ from numpy.typing import NDArray
 from invopt.plugin import FIRST_REFERENCE_SEED, digest
 from invopt.rendering.reading.dictionaries import plain
 
-from ..open_scene import OpenScene
+from ...scenes.picture_cache import cache_folder
+from ..pictured_field import PicturedField
 
-__all__ = ["ENVIRONMENT", "cache_folder", "reference"]
-
-# Variable that names the folder of references.
-ENVIRONMENT = "INVOPT_CACHE_DIR"
-
-
-def cache_folder() -> Path:
-    """Folder of references: INVOPT_CACHE_DIR, else the cache of the user."""
-    own = os.environ.get(ENVIRONMENT)
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "invopt"
+__all__ = ["reference"]
 
 
 def reference(
-    live: OpenScene,
+    live: PicturedField,
     sensor: int = 0,
     *,
     spp: int = 1024,
@@ -37,24 +27,24 @@ def reference(
     seed: int = FIRST_REFERENCE_SEED,
     cache: Path | None = None,
 ) -> NDArray[np.float32]:
-    """Path-traced picture, from the cache if it is there.
+    """Return a path-traced picture, from the cache if it is there.
 
     Parameters
     ----------
-    live : OpenScene
+    live : PicturedField
         The open scene.
     sensor : int, default 0
-        Index of the camera.
+        Number of the camera.
     spp : int, default 1024
-        Paths through a pixel.
+        Paths through each pixel.
     depth : int, default 64
-        Longest path.
+        Maximum length of paths.
     size : (int, int), optional
-        Width and height, instead of the camera's.
+        Width and height instead of the camera's.
     seed : int, default 2**31
-        Seed, at least 2**31, which no training uses.
+        Seed, at least 2**31: no training uses such seeds.
     cache : Path, optional
-        Folder, instead of `cache_folder`.
+        Folder; by default that of `cache_folder`.
 
     Returns
     -------
@@ -62,9 +52,10 @@ def reference(
     """
     if seed < FIRST_REFERENCE_SEED:
         raise ValueError(f"'seed' of a reference must be >= 2**31: {seed}")
-    # A reference depends on the scene and the view only. Transforms of Mitsuba have no form in JSON.
-    facts = [live.problem.scene_label, repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
-    key = digest([*facts, int(seed)], "the reference")[:24]
+    # The name depends on the scene and the picture only, not on the field. A camera is named by its text, because
+    # Mitsuba's transforms have no form in JSON.
+    content = [live.problem.scene_label, repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
+    key = digest([*content, int(seed)], "the reference")[:24]
     path = (cache_folder() if cache is None else Path(cache)) / f"reference-{key}.npy"
     if path.exists():
         kept: NDArray[np.float32] = np.load(path)

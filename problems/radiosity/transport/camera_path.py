@@ -1,4 +1,4 @@
-"""Frames along a path of a camera."""
+"""Pictures along a path of the camera."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from invopt.rendering.descriptions import camera
 
 __all__ = ["path_between", "write_frames"]
 
-# Frames of the strip that shows some side by side: as many as fit a page.
-_FRAMES_OF_STRIP = 6
+# Frames that the strip shows side by side: as many as fit on a page.
+_STRIP_FRAMES = 6
 # Degree of the spline through the stops: speed and acceleration are continuous.
 _SPLINE_DEGREE = 3
 
@@ -26,14 +26,14 @@ def path_between(
     up: tuple[float, float, float] = (0, 1, 0),
     **view: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Cameras on a smooth path through stops.
+    """Yield cameras on a smooth path through stops.
 
     Parameters
     ----------
     stops : sequence of (origin, target)
-        Two or more positions, each with the point that the camera looks at.
+        Two or more positions, and the points at which the camera looks from there.
     frames : int
-        Number of cameras, at least 2. The first and the last are at the ends.
+        Number of cameras, at least 2; the first and the last are at the ends of the path.
     up : (float, float, float), default (0, 1, 0)
         Upward direction.
     **view
@@ -42,12 +42,12 @@ def path_between(
     Yields
     ------
     dict
-        A description for `RadiosityObjective.render`.
+        A description for `PicturedField.render`.
     """
     from scipy.interpolate import make_interp_spline
 
     if len(stops) < 2 or frames < 2:
-        raise ValueError(f"a path needs at least two stops and two frames: {len(stops)} and {frames}")
+        raise ValueError(f"'stops' and 'frames' must be at least 2: {len(stops)} and {frames}")
     points = np.array([np.concatenate([np.asarray(origin), np.asarray(target)]) for origin, target in stops])
     spline = make_interp_spline(np.linspace(0, 1, len(points)), points, k=min(_SPLINE_DEGREE, len(points) - 1))
     for place in spline(np.linspace(0, 1, frames)):
@@ -57,9 +57,10 @@ def path_between(
 def write_frames(
     live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
 ) -> list[Path]:
-    """Render the field from each camera into numbered PNG files.
+    """Render the field from each camera into a file.
 
-    They are called ``frame_0000.png`` and so on; ``strip.png`` shows some of them side by side.
+    The files are ``frame_0000.png``, ``frame_0001.png`` and so on. Another picture, ``strip.png``, shows some of them
+    side by side.
 
     Parameters
     ----------
@@ -68,11 +69,11 @@ def write_frames(
     x : array_like, shape (n,)
         Weights.
     cameras : iterable of dict
-        For example those of `path_between`.
+        Descriptions of cameras, such as those of `path_between`.
     out : Path
         Folder.
     **options
-        ``side``, ``spp`` and the like, as in `RadiosityObjective.render`.
+        Arguments of `PicturedField.render`, such as ``side`` and ``spp``.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def write_frames(
         matplotlib.image.imsave(path, picture)
         written.append(path)
         shown.append(picture)
-    chosen = np.unique(np.linspace(0, len(shown) - 1, _FRAMES_OF_STRIP).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(shown) - 1, _STRIP_FRAMES).round().astype(int))
     strip = out / "strip.png"
     matplotlib.image.imsave(strip, np.concatenate([shown[i] for i in chosen], axis=1))
     return [*written, strip]

@@ -1,4 +1,4 @@
-"""Directions of incident light and their weights. Import with a backend active."""
+"""Sampling of incident directions. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from .mixture import Mixture
 
 __all__ = ["GUIDED_SHARE", "Directions", "Drawn"]
 
-# Untyped, because their stubs depend on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Share of the guide in a mixture with the BSDF: half each, so that the second
-# moment is at most twice that of either alone.
+# Share of the guide in the mixture with the BSDF: equal shares, so that either density is at most halved.
 GUIDED_SHARE = 0.5
 
 
 class Drawn(NamedTuple):
-    """Directions drawn at interactions.
+    """A direction at each interaction.
 
-    Local direction; BSDF times cosine over density; density, which is 0 if specular.
+    Attributes
+    ----------
+    wo : Vector3f
+        Direction in local coordinates.
+    factor : Color3f
+        BSDF times cosine over the density.
+    density : Float
+        Density per solid angle, 0 if the direction is specular.
     """
 
     wo: Any
@@ -49,11 +55,11 @@ class Directions:
 
     @property
     def with_emitters(self) -> bool:
-        """Whether an emitter is sampled beside each direction."""
+        """Whether each direction has an emitter sample too."""
         return self.sampling in ("nee", "guided")
 
     def draw(self, here: Any, sampler: Any, mixture: Mixture | None) -> Drawn:
-        """Draw one direction at each interaction."""
+        """Draw a direction at each interaction."""
         scattered = here.bsdf().sample(self._context, here, sampler.next_1d(), sampler.next_2d())
         by_bsdf = self._from_bsdf(*scattered)
         if self.sampling == "uniform":
@@ -68,10 +74,10 @@ class Directions:
         return Drawn(sample.wo, dr.select(dr.isfinite(weight), weight, 0), dr.select(specular, 0, sample.pdf))
 
     def _uniform(self, here: Any, sampler: Any, by_bsdf: Drawn) -> Drawn:
-        """Uniform over the hemisphere of the viewer, or the whole sphere if transmitting.
+        """Draw from the viewer's hemisphere, or the sphere if the BSDF transmits.
 
-        A uniform direction never finds a specular lobe. Where a BSDF has one beside others, as plastic has, directions
-        are drawn from the BSDF.
+        If a BSDF has a specular lobe beside others, as plastic has, uniform directions never find it. Its directions
+        are therefore drawn from the BSDF.
         """
         flags = here.bsdf().flags()
         drawn = sampler.next_2d()
@@ -89,16 +95,13 @@ class Directions:
         )
 
     def _mixed(self, here: Any, sampler: Any, by_bsdf: Drawn, mixture: Mixture) -> Drawn:
-        """Half of the directions by the guide, half by the BSDF.
-
-        Each is weighted by the density of the mixture.
-        """
+        """Draw from the mixture of guide and BSDF, with the density of the mixture."""
         guided = sampler.next_1d() < GUIDED_SHARE
-        theirs = here.to_local(mixture.sample(sampler.next_1d(), sampler.next_2d()))
-        wo = dr.select(guided, theirs, by_bsdf.wo)
+        from_guide = here.to_local(mixture.sample(sampler.next_1d(), sampler.next_2d()))
+        wo = dr.select(guided, from_guide, by_bsdf.wo)
         specular = ~guided & (by_bsdf.density <= 0)
         value, density = here.bsdf().eval_pdf(self._context, here, wo)
-        density = self._joined(here, wo, density, mixture)
+        density = self._joint_density(here, wo, density, mixture)
         factor = dr.select(density > 0, value / density, 0)
         return Drawn(
             wo,
@@ -107,24 +110,24 @@ class Directions:
         )
 
     @staticmethod
-    def _joined(here: Any, wo: Any, density: Any, mixture: Mixture | None) -> Any:
+    def _joint_density(here: Any, wo: Any, density: Any, mixture: Mixture | None) -> Any:
         if mixture is None:
             return density
         return (1 - GUIDED_SHARE) * density + GUIDED_SHARE * mixture.density(here.to_world(wo))
 
     def next_event(self, here: Any, sampler: Any, mixture: Mixture | None) -> Any:
-        """Light of a sampled emitter, weighted by the power heuristic."""
+        """Light of an emitter sample, weighted by the power heuristic."""
         sample, light = self.scene.sample_emitter_direction(here, sampler.next_2d(), True)
         wo = here.to_local(sample.d)
         value, density = here.bsdf().eval_pdf(self._context, here, wo)
-        density = self._joined(here, wo, density, mixture)
+        density = self._joint_density(here, wo, density, mixture)
         weight = dr.select(sample.delta, 1, _power(sample.pdf, density))
         return dr.select(sample.pdf > 0, value * light * weight, 0)
 
     def weight_of_hit(self, here: Any, density: Any, there: Any) -> Any:
-        """Weight of an emitter found by direction.
+        """Weight of an emitter that a direction has found.
 
-        It is 1 for a specular direction, which sampling of emitters cannot find.
+        It is 1 for a specular direction, which no emitter sample can have.
         """
         towards = mi.DirectionSample3f(self.scene, there, here)
         other = self.scene.pdf_emitter_direction(here, towards)
@@ -134,4 +137,5 @@ class Directions:
 # Power heuristic with exponent 2 (Veach and Guibas, "Optimally Combining Sampling Techniques for Monte Carlo
 # Rendering", SIGGRAPH 1995).
 def _power(first: Any, second: Any) -> Any:
+    """Weight of the first of two densities by the power heuristic with exponent 2."""
     return first * first / (first * first + second * second)

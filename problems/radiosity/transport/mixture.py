@@ -12,7 +12,7 @@ from .guiding import Lobes
 
 __all__ = ["Mixture"]
 
-# Untyped, because their stubs depend on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
@@ -21,7 +21,7 @@ class Mixture:
     """Mixture of von Mises-Fisher lobes at each interaction, in Dr.Jit."""
 
     def __init__(self, lobes: Lobes, index: Any) -> None:
-        # For each lobe: share, concentration, mean direction.
+        # Share, concentration and mean direction of each lobe.
         columns = [_gathered(lobes.shares, index), _gathered(lobes.concentrations, index)]
         means = [_gathered(lobes.means[:, :, axis], index) for axis in range(3)]
         self._lobes = [
@@ -29,7 +29,7 @@ class Mixture:
         ]
 
     def sample(self, choice: Any, drawn: Any) -> Any:
-        """A direction: the lobe by `choice`, the position in it by `drawn`."""
+        """Draw a direction: `choice` selects the lobe, `drawn` the direction in it."""
         below = dr.zeros(mi.Float, dr.width(choice))
         kappa, mean = self._lobes[-1][1], self._lobes[-1][2]
         chosen = dr.full(mi.Bool, False, dr.width(choice))
@@ -44,7 +44,7 @@ class Mixture:
         return mi.Frame3f(mean).to_world(mi.Vector3f(sine * cos_phi, sine * sin_phi, cosine))
 
     def density(self, direction: Any) -> Any:
-        """Density of a direction, per solid angle."""
+        """Density of a direction per solid angle."""
         total = dr.zeros(mi.Float, 1)
         for share, kappa, mean in self._lobes:
             total += (
@@ -54,5 +54,5 @@ class Mixture:
 
 
 def _gathered(columns: Tensor, index: Any) -> list[Any]:
-    """Columns of a tensor of shape (n, k) as Dr.Jit arrays, at the rows in `index`."""
+    """Return these rows of a tensor's columns as arrays of Dr.Jit."""
     return [dr.gather(mi.Float, mi.Float(column.contiguous()) + 0, index) for column in columns.unbind(1)]

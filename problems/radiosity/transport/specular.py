@@ -10,20 +10,36 @@ import mitsuba
 
 __all__ = ["follow", "is_specular"]
 
-# Untyped, because their stubs depend on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Specular surfaces that a ray passes at most: six panes of glass.
+# Specular surfaces that a ray passes at most: enough for several nested glasses, with two surfaces each.
 _MAX_SPECULAR = 12
 
 
 def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
-    """Follow rays through specular surfaces.
+    """Trace a ray through specular surfaces.
 
-    Returns where they end, what passes, what the surfaces emit, and whether there was none.
+    Parameters
+    ----------
+    scene : mitsuba.Scene
+        A loaded scene.
+    ray : Ray3f
+        The rays.
+    sampler : mitsuba.Sampler
+        Random numbers.
+    weigh : callable, optional
+        Weight of the emission of the first specular surface, which an emitter sample may have found too.
 
-    `weigh` is the weight of the emission of the first surface, which sampling of emitters may have found too.
+    Returns
+    -------
+    point : SurfaceInteraction3f
+        End of the ray.
+    passed, gathered : Color3f
+        Throughput and emission of the specular surfaces.
+    straight : Bool
+        Whether there was no specular surface.
     """
     context, count = mi.BSDFContext(), dr.width(ray)
     passed, gathered = mi.Color3f(dr.ones(mi.Float, count)), mi.Color3f(dr.zeros(mi.Float, count))
@@ -55,7 +71,7 @@ def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | Non
 
 
 def is_specular(flags: Any) -> Any:
-    """Whether a BSDF has specular lobes only; works on numbers and on arrays."""
+    """Return whether a BSDF with these flags has specular lobes only."""
     smooth = mi.has_flag(flags, mi.BSDFFlags.Smooth)
     delta = mi.has_flag(flags, mi.BSDFFlags.Delta)
     return delta and not smooth if isinstance(smooth, bool) else delta & ~smooth

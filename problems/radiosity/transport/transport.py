@@ -1,7 +1,4 @@
-"""Light transport in a Mitsuba scene. Import with a backend active.
-
-It samples points on surfaces, directions, and the light that arrives from them.
-"""
+"""Sampling of light transport in a scene. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -17,27 +14,27 @@ from torch import Tensor
 
 from invopt.rendering.recorded import Recorded
 
-from ..checks import check_emitters, check_media
 from ..fields.query import Incident, Query
+from ..scene_checks import check_emitters, check_media
+from .cameras import camera_of, film_size, rays
 from .directions import Directions
 from .guiding import Lobes
 from .mixture import Mixture
 from .points import Points
 from .specular import follow, is_specular
-from .views import camera_of, film_size, rays
 
 __all__ = ["Transport"]
 
-# Untyped, because their stubs depend on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
-# Smallest size of the box of positions, which is 0 across a flat scene.
-_LEAST_EXTENT = 1e-9
-# Length of paths from which on Russian roulette ends some.
+# Smallest side of the bounding box, of flat scenes: positions are divided by it.
+_SMALLEST_EXTENT = 1e-9
+# Path length from which references use Russian roulette: longer paths contribute little.
 _ROULETTE_DEPTH = 24
-# Local direction 30 degrees from the normal, between both tangents.
-_FROM_ABOVE = (0.353553, 0.353553, 0.866025)
+# Local direction from which diffuse reflectance is evaluated, 30 degrees from the normal.
+_ALBEDO_DIRECTION = (0.353553, 0.353553, 0.866025)
 
 
 class Transport:
@@ -46,13 +43,13 @@ class Transport:
     Parameters
     ----------
     scene : mitsuba.Scene
-        A loaded scene. `SceneError` if it has participating media, no surfaces, or instances.
+        A loaded scene; `SceneError` if it has media, instances, or no surface that scatters light.
     sampling : {"uniform", "bsdf", "nee", "guided"}
         How incident directions are drawn.
     media : {"refuse", "ignore"}, default "refuse"
         What to do with participating media.
     bounces : int, default 1
-        Reflections on the right side before the field is used.
+        Reflections on the right side before the field is evaluated.
     dark_density : float, default 1
         See `Points`.
     """
@@ -72,21 +69,21 @@ class Transport:
         box = scene.bbox()
         self._programs: dict[tuple[int, int], Recorded] = {}
         self._low = np.array(box.min, dtype=np.float64).ravel()
-        self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, _LEAST_EXTENT)
+        self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, _SMALLEST_EXTENT)
 
     @property
     def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest corner and size of the box of positions, both of shape (3,)."""
+        """Lowest corner and size of the bounding box, both of shape (3,)."""
         return self._low, self._extent
 
     def points(self, count: int, seed: Any) -> Any:
-        """Draw interactions on surfaces that scatter, seen from uniform directions."""
+        """Draw points on surfaces that scatter light, with uniform directions."""
         return self._points.draw(count, self._seeded(seed, count))
 
     def batch(self, count: int, m: int, first: int, second: int) -> tuple[Query, Tensor, Incident]:
-        """`points`, their emission, and `incident` light there, in a recorded program.
+        """Return points, emission and incident light, by a program traced once.
 
-        The points have the `first` seed, the light has the `second`.
+        The seeds are those of `points` and of `incident`.
         """
         if (count, m) not in self._programs:
             self._programs[count, m] = Recorded(self._program(count, m))
@@ -98,43 +95,44 @@ class Transport:
     def _program(self, count: int, m: int) -> Callable[..., list[Any]]:
         def arrays(_read: Any, first: Any, second: Any) -> list[Any]:
             point = self.points(count, first)
-            return [*self._queried(point), *self._arriving(point, m, second, None)]
+            return [*self._query_arrays(point), *self._incident_arrays(point, m, second, None)]
 
         return arrays
 
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
-        """Inputs of the field at interactions; emission (3, k); whether it is used (k,)."""
-        return self._as_query(self._queried(point), dr.width(point.p))
+        """Return the field's inputs, emission, and where the field is evaluated.
+
+        The shapes are those of `Query`, (3, k) and (k,).
+        """
+        return self._as_query(self._query_arrays(point), dr.width(point.p))
 
     def incident(self, point: Any, m: int, seed: int, lobes: Lobes | None = None) -> Incident:
-        """Light that arrives at interactions from `m` directions each."""
-        return self._as_incident(self._arriving(point, m, seed, lobes), dr.width(point.p) * m)
+        """Return incident light at interactions from `m` directions each."""
+        return self._as_incident(self._incident_arrays(point, m, seed, lobes), dr.width(point.p) * m)
 
-    def _queried(self, point: Any) -> list[Any]:
-        emitted, asked = point.emitter(self.scene).eval(point), self._asked(point)
-        return [*self._described(point), emitted, asked]
+    def _query_arrays(self, point: Any) -> list[Any]:
+        emitted, asked = point.emitter(self.scene).eval(point), self._is_evaluated(point)
+        return [*self._field_inputs(point), emitted, asked]
 
-    def _arriving(self, point: Any, m: int, seed: Any, lobes: Lobes | None) -> list[Any]:
+    def _incident_arrays(self, point: Any, m: int, seed: Any, lobes: Lobes | None) -> list[Any]:
         count = dr.width(point.p)
         sampler = self._seeded(seed, count * m)
         index = dr.repeat(dr.arange(mi.UInt32, count), m)
         here = dr.gather(type(point), point, index)
         mixture = None if lobes is None else Mixture(lobes, index)
-        there, weight, known, direct, direction = self._bounced(here, sampler, mixture)
+        there, weight, known, direct, direction = self._bounce(here, sampler, mixture)
         for _ in range(self.bounces - 1):
             goes_on = weight != 0
-            there, further, found, sampled, _ = self._bounced(there, sampler, None)
+            there, further, found, sampled, _ = self._bounce(there, sampler, None)
             known += dr.select(goes_on, weight * (found + sampled), 0)
             weight = dr.select(goes_on, weight * further, 0)
-        return [*self._described(there), weight, known, direct, direction]
+        return [*self._field_inputs(there), weight, known, direct, direction]
 
-    def _bounced(self, here: Any, sampler: Any, mixture: Mixture | None) -> tuple[Any, Any, Any, Any, Any]:
-        """Next interactions by one direction each.
+    def _bounce(self, here: Any, sampler: Any, mixture: Mixture | None) -> tuple[Any, Any, Any, Any, Any]:
+        """Trace one direction from each interaction.
 
-        With them come the weight of the field there, emission, sampled light, and the direction.
-
-
-        All of it is weighted by the reflection here.
+        Returns the interaction there, the weight of the field there, its emission, the light of an emitter sample, all
+        as reflected here, and the direction.
         """
         drawn = self._directions.draw(here, sampler, mixture)
         direction = here.to_world(drawn.wo)
@@ -148,7 +146,7 @@ class Transport:
         if weigh is not None:
             emitted *= dr.select(straight, weigh(there), 1)
         known = drawn.factor * (gathered + passed * emitted)
-        weight = dr.select(self._asked(there), drawn.factor * passed, 0)
+        weight = dr.select(self._is_evaluated(there), drawn.factor * passed, 0)
         return there, weight, known, direct, direction
 
     @staticmethod
@@ -164,10 +162,10 @@ class Transport:
     def camera(
         self, sensor: Any, first: int, pixels: int, spp: int, seed: int, size: tuple[int, int] | None = None
     ) -> tuple[Any, Tensor, Tensor]:
-        """Interactions seen by `pixels` pixels from number `first` on, `spp` rays each.
+        """Return what `pixels` pixels from number `first` see, with `spp` rays each.
 
-        Pixels are the slower index. Rays pass through specular surfaces. The other results are the transmission of
-        these and their emission, both of shape (3, pixels * spp).
+        Rays pass through specular surfaces. Beside the interactions, the throughput and the emission of these surfaces
+        are returned, both of shape (3, pixels * spp); the pixel varies slowest.
         """
         sampler = self._seeded(seed, pixels * spp)
         ray, weight = rays(camera_of(self.scene, sensor), first, pixels, spp, sampler, size)
@@ -187,10 +185,7 @@ class Transport:
         depth: int,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Path-traced radiance of pixels, shape (pixels, 3).
-
-        The mean of `spp` paths in the square of each pixel.
-        """
+        """Path-trace pixels, shape (pixels, 3), with `spp` paths each."""
         sampler = self._seeded(seed, pixels * spp)
         ray, weight = rays(camera_of(self.scene, sensor), first, pixels, spp, sampler, size)
         integrator = mi.load_dict({"type": "path", "max_depth": depth, "rr_depth": min(depth, _ROULETTE_DEPTH)})
@@ -201,26 +196,26 @@ class Transport:
         return _tensor(radiance, pixels * spp).view(3, pixels, spp).mean(2).t()
 
     def size(self, sensor: Any) -> tuple[int, int]:
-        """Width and height of a camera's pictures."""
+        """Return width and height of a camera's pictures."""
         return film_size(camera_of(self.scene, sensor))
 
     def _follow(self, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
-        """End of a ray; `follow` is not needed without specular surfaces."""
+        """Trace a ray; see `follow`, which scenes without specular surfaces do not need."""
         if self._has_specular:
             return follow(self.scene, ray, sampler, weigh)
         return self.scene.ray_intersect(ray), mi.Color3f(1), mi.Color3f(0), mi.Bool(True)
 
-    def _asked(self, point: Any) -> Any:
-        """Whether the field holds the light reflected here towards the viewer."""
+    def _is_evaluated(self, point: Any) -> Any:
+        """Whether the field has a value: light is scattered towards the viewer."""
         flags = point.bsdf().flags()
         faces = mi.has_flag(flags, mi.BSDFFlags.BackSide) | (point.wi.z > 0)
         return point.is_valid() & faces & mi.has_flag(flags, mi.BSDFFlags.Smooth)
 
-    def _described(self, point: Any) -> list[Any]:
+    def _field_inputs(self, point: Any) -> list[Any]:
         place = (point.p - mi.Point3f(*self._low.tolist())) / mi.Vector3f(*self._extent.tolist())
         level = mi.SurfaceInteraction3f(point)
-        # From the front, where no reflectance is 0.
-        level.wi = mi.Vector3f(*_FROM_ABOVE)
+        # From the front, where every BSDF has its reflectance.
+        level.wi = mi.Vector3f(*_ALBEDO_DIRECTION)
         albedo = point.bsdf().eval_diffuse_reflectance(level)
         found = [dr.clip(place, 0, 1), point.to_world(point.wi), point.sh_frame.n, albedo]
         # A ray that leaves the scene has no position. The field is not used there, but must be finite.
@@ -239,10 +234,7 @@ def _tensors(arrays: list[Any], count: int) -> list[Tensor]:
 
 
 def _tensor(value: Any, count: int) -> Tensor:
-    """An evaluated array as a tensor of shape (channels, count).
-
-    It is on the same memory if it is full.
-    """
+    """Return an array as a tensor, shape (channels, count), on the same memory."""
     if type(value).__name__ == "Bool":
         value = mi.UInt8(value)
         dr.eval(value)

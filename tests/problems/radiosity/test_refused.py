@@ -202,13 +202,13 @@ def test_a_start_that_is_not_finite():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(7)}), r"of shape \(7,\), but its field needs"),
-        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(16).double()}), "not finite 32-bit floats"),
-        (lambda header, parts: parts["layer0.bias"].fill_(np.nan), "not finite 32-bit floats"),
+        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(7)}), r"of shape \(7,\), and its field needs"),
+        (lambda header, parts: parts.update({"layer0.bias": torch.zeros(16).double()}), "not finite or not of 32 bits"),
+        (lambda header, parts: parts["layer0.bias"].fill_(np.nan), "not finite or not of 32 bits"),
         (lambda header, parts: parts.pop("layer0.bias"), "cannot be read: .*layer0.bias"),
         (lambda header, parts: header.pop("field"), "header that cannot be read: KeyError"),
-        (lambda header, parts: header.update(low=[0, 0]), "has no box"),
-        (lambda header, parts: header.update(extent=[1, 0, 1]), "has no box"),
+        (lambda header, parts: header.update(low=[0, 0]), "has no valid box"),
+        (lambda header, parts: header.update(extent=[1, 0, 1]), "has no valid box"),
         (lambda header, parts: header["field"].update(activation="sine"), "header that cannot be read: .*Field"),
         (lambda header, parts: header["field"].update(output="sinh"), "header that cannot be read: .*Field"),
         (lambda header, parts: header.update(format=3), "not a radiance field of invopt"),

@@ -65,7 +65,7 @@ def test_samplings_agree(scene, first, second):
 
 @pytest.mark.parametrize("sampling", ["nee", "guided"])
 def test_wrong_weights_are_seen(sampling, monkeypatch):
-    from invopt.problems.radiosity.transport.transport import directions
+    from invopt.problems.radiosity.transport import directions
 
     honest = right("cornell-box", "bsdf")
     monkeypatch.setattr(directions, "_power", lambda first, second: 1.0)

@@ -21,8 +21,8 @@ from invopt.exceptions import (
 )
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
+from invopt.problems.radiosity.pictures import metrics
 from invopt.problems.radiosity.pictures.metrics import compare, flip
-from invopt.problems.radiosity.pictures.pictures import metrics
 from invopt.problems.radiosity.pictures.reference import reference
 from invopt.problems.radiosity.transport.camera_path import path_between, write_frames
 

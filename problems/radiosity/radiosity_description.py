@@ -1,4 +1,4 @@
-"""Description of neural radiosity: scene, field, points, directions and loss."""
+"""Fields of `NeuralRadiosity`, without the objective."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ from invopt.plugin import (
     real,
     shown,
 )
-from invopt.rendering.backend import Backend, activate
+from invopt.rendering.backend import activate
 from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 
+from ..scenes.arguments import BACKENDS
 from .device import DTYPE, device_of
 from .fields.field import Field, Shapes, as_field
 from .losses import RelativeL2, as_residual_loss
@@ -44,7 +45,8 @@ from .transport.guiding import Guide
 
 __all__ = ["RadiosityDescription"]
 
-_BACKENDS = tuple(backend.value for backend in Backend)
+# Adam's initial rate in the semi-gradient paper.
+_PAPER_LR = 5e-4
 
 
 def _as_scene(value: Any) -> Description | str:
@@ -61,7 +63,10 @@ def _as_scene(value: Any) -> Description | str:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RadiosityDescription(Problem):
-    """Description of a field to be learned in a scene; `NeuralRadiosity` opens it."""
+    """Fields of `NeuralRadiosity`, which adds `open`.
+
+    They are separate because the objective needs them and `open` needs the objective.
+    """
 
     provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
     runtime: ClassVar[Runtime] = RENDERER
@@ -81,7 +86,7 @@ class RadiosityDescription(Problem):
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
     variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
-    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*_BACKENDS)))
+    backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*BACKENDS)))
 
     def __attrs_post_init__(self) -> None:
         check_variables(self.variables, self.scene)
@@ -91,7 +96,9 @@ class RadiosityDescription(Problem):
             raise ValueError(f"'guide' is for sampling='guided' only, not for {self.sampling!r}")
         if self.loss.crossed and self.n_directions < 2:
             name = type(self.loss).__name__
-            raise ValueError(f"'n_directions' must be >= 2 for {name}, which halves them: {self.n_directions}")
+            raise ValueError(
+                f"'n_directions' must be >= 2 for {name}, which splits them in halves: {self.n_directions}"
+            )
 
     def __repr__(self) -> str:
         fields = {item.name: getattr(self, item.name) for item in attrs.fields(type(self)) if item.name != "scene"}
@@ -112,7 +119,7 @@ class RadiosityDescription(Problem):
 
     @property
     def x0(self) -> NDArray[np.float64]:
-        """Random weights, always the same ones."""
+        """Random weights of a fixed seed."""
         return self._initial(np.random.default_rng(0))
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
@@ -124,42 +131,42 @@ class RadiosityDescription(Problem):
         found: NDArray[np.float64] = self.field.initial(rng)
         if self.guide is not None:
             found = np.concatenate([found, self.guide.initial(rng, self.field.inputs)])
-        # Rounded to the precision of the weights, so that a start is returned unchanged.
+        # Rounded to the type of the weights, so that a start is evaluated exactly where it is.
         return found.astype(np.float32).astype(np.float64)
 
     @property
     def default_method(self) -> Any:
-        """Adam with the papers' schedule."""
-        return find("optimizers", "adam")(lr=StepDecay(5e-4))
+        """Adam with the paper's rate, divided by 3 every 12,000 steps."""
+        return find("optimizers", "adam")(lr=StepDecay(_PAPER_LR))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each weight: its part and its number there."""
+        """Name of each weight: that of its part, and its index there."""
         return tuple(f"{name}[{i}]" for name, shape in self.shapes.items() for i in range(math.prod(shape)))
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Parts of x by name, in their shapes."""
+        """Return the parts of x by name, each in its shape."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])[:-1]
         parts = zip(self.shapes.items(), np.split(x, ends), strict=True)
         return {name: part.reshape(shape) for (name, shape), part in parts}
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Root mean square of each part."""
+        """Return the root mean square of each part."""
         return {name: f"rms {np.sqrt(np.mean(part**2)):.4g}" for name, part in self.parameters(x).items()}
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Weights in single precision, on the device of the backend."""
+        """Return weights in single precision, on the device of the backend."""
         return torch.tensor(x, dtype=DTYPE, device=device_of(activate(self.backend)))
 
     def blueprint(self) -> Blueprint:
-        """How to load the scene."""
+        """Return how to load the scene."""
         description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
         return Blueprint(description=description, variables=self.variables)
 
     def identity_content(self) -> dict[str, Any]:
-        """What weights belong to: scene, field, guide and loss.
+        """Scene, field, guide and loss, to which weights belong.
 
-        How points and directions are drawn is not part of it.
+        How points and directions are drawn may differ.
         """
         activate(self.backend)
         return {
@@ -171,10 +178,7 @@ class RadiosityDescription(Problem):
 
     @property
     def scene_label(self) -> str:
-        """Name of the scene, and a digest of its content.
-
-        A saved field and a cached reference belong to it.
-        """
+        """Name of the scene and digest of its content, for saved fields and references."""
         with one_at_a_time():
             activate(self.backend)
             content = scene_content(self.blueprint())
@@ -182,9 +186,9 @@ class RadiosityDescription(Problem):
         return f"{name}:{digest(content, 'scene')[:16]}"
 
     def learns(self, step: int) -> bool:
-        """Whether the guide is trained at a step."""
+        """Return whether the guide is trained at a step."""
         return self.guide is not None and self.guide.learns(step)
 
     def guides(self, step: int) -> bool:
-        """Whether the guide draws directions at a step."""
+        """Return whether the guide draws directions at a step."""
         return self.guide is not None and self.guide.guides(step)

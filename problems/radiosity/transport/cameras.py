@@ -16,13 +16,13 @@ from invopt.rendering.reading.loading import readable
 
 __all__ = ["camera_of", "film_size", "rays"]
 
-# Untyped, because their stubs depend on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
 
 def camera_of(scene: Any, sensor: Any) -> Any:
-    """Camera of the scene by its index, or another one by its description."""
+    """Return a camera of the scene by its number, or one by its description."""
     if isinstance(sensor, Mapping):
         with readable("cannot be seen by this camera"):
             camera = mi.load_dict(live(sensor, Path()))
@@ -37,15 +37,15 @@ def camera_of(scene: Any, sensor: Any) -> Any:
 
 
 def film_size(camera: Any) -> tuple[int, int]:
-    """Width and height of a camera's pictures."""
+    """Return width and height of a camera's pictures."""
     width, height = camera.film().crop_size()
     return int(width), int(height)
 
 
 def rays(camera: Any, first: int, pixels: int, spp: int, sampler: Any, size: tuple[int, int] | None) -> tuple[Any, Any]:
-    """Rays through pixels, and their weights; `spp` each, pixel slowest.
+    """Return rays through pixels from number `first`, and their weights.
 
-    The pixels are `pixels` ones from number `first` on.
+    The pixel varies slowest.
     """
     width, height = size or film_size(camera)
     number = dr.arange(mi.UInt32, pixels * spp) // spp + first

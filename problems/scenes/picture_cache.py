@@ -1,4 +1,4 @@
-"""Rendered pictures kept on disk."""
+"""Rendered pictures, kept on disk."""
 
 from __future__ import annotations
 
@@ -11,29 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-__all__ = ["ENVIRONMENT", "cached_pictures"]
+__all__ = ["ENVIRONMENT", "cache_folder", "cached_pictures"]
 
+# Environment variable that names the folder.
 ENVIRONMENT = "INVOPT_CACHE_DIR"
 _logger = logging.getLogger("invopt.rendering")
 
 
 def cached_pictures(key: str, render: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Pictures of that name from the cache, or rendered and put there; a folder that takes nothing costs a warning."""
-    path = _folder() / f"{key}.safetensors"
+    """Return pictures from the cache; render and write them if they are not there.
+
+    If they cannot be written, a warning is logged.
+    """
+    path = cache_folder() / f"{key}.safetensors"
     if path.is_file():
         try:
             return _read(path)
         except (SafetensorError, KeyError) as error:
-            _logger.warning("invopt: %s is damaged (%s) and rendered anew", path, error)
+            _logger.warning("invopt: %s is damaged (%s): the pictures are rendered again", path, error)
     pictures = np.ascontiguousarray(render(), dtype=np.float32)
     try:
         _write(path, pictures)
     except OSError as error:
-        _logger.warning("invopt: the rendered pictures could not be kept (%s); set %s", error, ENVIRONMENT)
+        _logger.warning(
+            "invopt: the rendered pictures could not be written (%s); name another folder in %s", error, ENVIRONMENT
+        )
     return pictures
 
 
-def _folder() -> Path:
+def cache_folder() -> Path:
+    """Return the folder that INVOPT_CACHE_DIR names, or the user's cache."""
     import platformdirs
 
     named = os.environ.get(ENVIRONMENT)
@@ -51,7 +58,7 @@ def _write(path: Path, pictures: NDArray[np.float32]) -> None:
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and then renamed: two processes may do this at once, and one may be killed.
+    # Written under another name and then renamed: two processes may write at once, and one may be killed.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     save_file({"pictures": pictures}, aside)
     aside.replace(path)

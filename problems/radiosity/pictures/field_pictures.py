@@ -1,4 +1,4 @@
-"""Pictures of a field and its scene, made in parts that fit into memory."""
+"""Pictures of a field and of its scene, rendered in parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from invopt.plugin import as_integer, require
 
-from ..open_scene import OpenScene
+from ..live_field import LiveField
 from ..seeds import seed_of
 
 __all__ = ["Sensor", "View", "emitting", "of_field", "path_traced"]
 
-# Index of a camera of the scene, or the description of another one.
+# Number of a camera of the scene, or the description of another one.
 Sensor = int | Mapping[str, Any]
-# Queries of the field in memory at once, by device: a query of the paper's field takes 512 numbers a layer, 2 kB.
+# Largest number of queries in memory, by kind of device: two layers of 512 units take 1 GiB for 2^18 queries.
 _QUERIES_AT_ONCE = {"cuda": 2**21, "cpu": 2**18}
 
 
 class View(NamedTuple):
-    """Camera, width and height in pixels, rays per pixel, and their seed."""
+    """A camera, width and height in pixels, rays through each pixel, and their seed."""
 
     sensor: Sensor
     size: tuple[int, int]
@@ -34,7 +34,7 @@ class View(NamedTuple):
 
     @classmethod
     def checked(cls, sensor: Sensor, size: Any, spp: int, seed: int) -> View:
-        """Return a view, or raise; whether the camera exists is checked by the scene."""
+        """Return a view, or raise if an argument is wrong; the camera is not checked."""
         require("spp", as_integer("spp", spp) >= 1, ">= 1", spp)
         require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
         try:
@@ -45,8 +45,11 @@ class View(NamedTuple):
         return cls(sensor, (width, height), int(spp), int(seed))
 
 
-def of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:
-    """Left side, or with `m` > 0 directions the right side, shape (height, width, 3)."""
+def of_field(live: LiveField, weights: Mapping[str, Tensor], view: View, m: int) -> NDArray[np.float32]:
+    """Render the left side, or with `m` > 0 incident directions the right side.
+
+    The shape is (height, width, 3).
+    """
 
     def rows(first: int, pixels: int) -> Tensor:
         return _of_field(live, weights, view, m, first, pixels)
@@ -55,8 +58,8 @@ def of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int)
         return _assemble(live, rows, view, view.spp * max(m, 1))
 
 
-def _of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int, first: int, pixels: int) -> Tensor:
-    """Radiance of `pixels` pixels from number `first` on, shape (pixels, 3)."""
+def _of_field(live: LiveField, weights: Mapping[str, Tensor], view: View, m: int, first: int, pixels: int) -> Tensor:
+    """Render `pixels` pixels from number `first`, shape (pixels, 3)."""
     transport, (sensor, size, spp, seed) = live.transport, view
     point, passed, gathered = transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
     query, emitted, asked = transport.query(point)
@@ -71,8 +74,8 @@ def _of_field(live: OpenScene, weights: Mapping[str, Tensor], view: View, m: int
     return seen
 
 
-def path_traced(live: OpenScene, view: View, depth: int) -> NDArray[np.float32]:
-    """Path-traced picture, of paths up to `depth` long; shape (height, width, 3)."""
+def path_traced(live: LiveField, view: View, depth: int) -> NDArray[np.float32]:
+    """Path-trace a picture, shape (height, width, 3)."""
 
     def rows(first: int, pixels: int) -> Tensor:
         seed = seed_of(view.seed, first)
@@ -82,10 +85,10 @@ def path_traced(live: OpenScene, view: View, depth: int) -> NDArray[np.float32]:
     return _assemble(live, rows, view, view.spp)
 
 
-def emitting(live: OpenScene, view: View) -> NDArray[np.bool_]:
-    """Pixels that show an emitter, and their neighbours, shape (height, width).
+def emitting(live: LiveField, view: View) -> NDArray[np.bool_]:
+    """Find pixels that see an emitter, and their neighbours, shape (height, width).
 
-    None if all of them do.
+    If every pixel sees an emitter, none is marked.
     """
 
     def rows(first: int, pixels: int) -> Tensor:
@@ -97,11 +100,11 @@ def emitting(live: OpenScene, view: View) -> NDArray[np.bool_]:
     found = _assemble(live, rows, view, view.spp)[..., 0] > 0
     if found.all():
         return np.zeros_like(found)
-    # Rays may miss an emitter that covers a corner of a pixel only.
+    # Neighbours too, because rays can miss an emitter that covers only a corner of a pixel.
     return np.asarray(binary_dilation(found, np.ones((3, 3), dtype=bool)))
 
 
-def _assemble(live: OpenScene, rows: Callable[[int, int], Tensor], view: View, per_pixel: int) -> NDArray[np.float32]:
+def _assemble(live: LiveField, rows: Callable[[int, int], Tensor], view: View, per_pixel: int) -> NDArray[np.float32]:
     width, height = view.size
     step = max(1, _QUERIES_AT_ONCE[live.device.type] // per_pixel)
     parts = [rows(first, min(step, width * height - first)).cpu() for first in range(0, width * height, step)]

@@ -1,4 +1,4 @@
-"""What a network is trained on: inputs, what their outputs are compared with, and the truth where it is known."""
+"""Inputs of a network with their targets and, if known, the true outputs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import Tensor
 
 from invopt.plugin import as_list, has_masked, plain, shown
 
-__all__ = ["Items"]
+__all__ = ["Dataset"]
 
 
 @frozen(kw_only=True, eq=False)
-class Items:
-    """Inputs of a network.
+class Dataset:
+    """Inputs of a network with their targets.
 
     Parameters
     ----------
     inputs : Tensor, shape (k, ...)
-        What the network is given.
+        Inputs.
     targets : ndarray, shape (k, ...)
-        What the inner problem compares with.
+        Target of each input for the inner problem.
     truth : ndarray, shape (k, n), or None
-        The inner problem's answers, for reports alone.
+        True parameters of the inner problem, for reports only.
     """
 
     inputs: Tensor
@@ -39,7 +39,7 @@ class Items:
 
     @classmethod
     def read(cls, name: str, data: Iterable[Any], targets: Iterable[Any] | None = None) -> Self:
-        """From an iterable of inputs, or of pairs (input, truth) as torch's datasets give."""
+        """Make a dataset from an iterable of inputs, or of pairs (input, truth)."""
         try:
             found = as_list(name, data)
         except TypeError:

@@ -1,4 +1,4 @@
-"""Checks that the light of a scene can be learned. Import with a backend active."""
+"""Requirements of neural radiosity on a scene. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from invopt.exceptions import SceneError
 
 __all__ = ["areas", "check_emitters", "check_media"]
 
-# Untyped, because their stubs depend on the variant.
+# Untyped, because their types depend on the variant.
 dr: Any = drjit
 mi: Any = mitsuba
 
 
 def areas(scene: Any) -> list[float]:
-    """Area of each surface that scatters, 0 for the others."""
+    """Return the area of each surface that scatters light, 0 for the others."""
     areas = []
     for shape in scene.shapes():
         smooth = mi.has_flag(shape.bsdf().flags(), mi.BSDFFlags.Smooth)
@@ -31,22 +31,22 @@ def areas(scene: Any) -> list[float]:
             ) from None
         areas.append(area if smooth and np.isfinite(area) else 0.0)
     if not sum(areas) > 0:
-        raise SceneError("the scene has no surface with an area that scatters light, so there is nothing to learn")
+        raise SceneError("the scene has no surface with an area that scatters light: there is nothing to train")
     return areas
 
 
 def check_media(scene: Any) -> None:
-    """Refuse participating media."""
+    """Raise if there are participating media."""
     for shape in scene.shapes():
         if shape.is_medium_transition():
             raise SceneError(
-                f"shape {shape.id()!r} bounds a participating medium, which neural radiosity does not support: "
+                f"shape {shape.id()!r} bounds a participating medium, and neural radiosity has surfaces only: "
                 f"media='ignore' leaves media out, as Mitsuba's 'path' integrator does"
             )
 
 
 def check_emitters(scene: Any, sampling: str) -> None:
-    """Refuse scenes without light, and lights that the sampling never finds."""
+    """Raise if there is no light, or a light that the sampling never finds."""
     if not scene.emitters():
         raise SceneError("the scene has no emitter, so every picture of it is black: add a light")
     if sampling in ("nee", "guided"):

@@ -1,0 +1,1 @@
+"""Estimators compared: errors during training and seconds per iteration."""

@@ -1,0 +1,117 @@
+"""Pictures of a live radiance field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from invopt.exceptions import BackendError
+from invopt.plugin import as_integer, as_vector, one_at_a_time, require
+from invopt.rendering.backend import Backend
+
+from .device import DTYPE
+from .live_field import LiveField
+from .pictures.field_pictures import Sensor, View, emitting, of_field, path_traced
+
+__all__ = ["PicturedField"]
+
+# Longer side of previews, in pixels: small, because each scene needs a path-traced reference of this size.
+_PREVIEW_PIXELS = 128
+
+
+class PicturedField(LiveField):
+    """A `LiveField` that makes pictures of the field and of its scene."""
+
+    @property
+    def preview(self) -> tuple[int, int]:
+        """Width and height of previews, which have the first camera's aspect ratio."""
+        width, height = self.transport.size(0)
+        scale = min(1.0, _PREVIEW_PIXELS / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @one_at_a_time()
+    def render(
+        self,
+        x: Any,
+        sensor: Sensor = 0,
+        *,
+        side: str = "lhs",
+        spp: int = 4,
+        n_directions: int | None = None,
+        size: tuple[int, int] | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
+        """Render the field.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,)
+            Weights.
+        sensor : int or dict, default 0
+            Number of a camera of the scene, or the description of another one.
+        side : {"lhs", "rhs"}, default "lhs"
+            The field itself, or its right side, which is light after the problem's `bounces`: slower, more accurate,
+            noisier.
+        spp : int, default 4
+            Rays through each pixel.
+        n_directions : int, optional
+            Incident directions of each ray for the right side; by default the problem's.
+        size : (int, int), optional
+            Width and height instead of the camera's.
+        seed : int, default 0
+            Seed of the rays.
+
+        Returns
+        -------
+        ndarray of float32, shape (height, width, 3)
+            Linear RGB; each pixel is the mean over its square.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or out of range; `SceneError` if there is no such camera.
+        """
+        if side not in ("lhs", "rhs"):
+            raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
+        directions = self.problem.n_directions if n_directions is None else as_integer("n_directions", n_directions)
+        require("n_directions", directions >= 1, ">= 1", n_directions)
+        found = as_vector("x", x, size=self.problem.n)
+        weights = self.weights(torch.as_tensor(found, dtype=DTYPE, device=self.device))
+        return of_field(self, weights, self._view(sensor, size, spp, seed), directions if side == "rhs" else 0)
+
+    @one_at_a_time()
+    def trace(
+        self,
+        sensor: Sensor = 0,
+        *,
+        spp: int,
+        seed: int,
+        depth: int = 64,
+        size: tuple[int, int] | None = None,
+    ) -> NDArray[np.float32]:
+        """Render the scene by path tracing, with paths of at most `depth` segments."""
+        require("depth", as_integer("depth", depth) >= 1, ">= 1", depth)
+        return path_traced(self, self._view(sensor, size, spp, seed), depth)
+
+    @one_at_a_time()
+    def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Denoise a picture with OptiX, on a GPU only."""
+        if self.backend is not Backend.CUDA:
+            raise BackendError("the OptiX denoiser needs the backend 'cuda'")
+        from .pictures.denoising import denoised
+
+        return denoised(picture)
+
+    @one_at_a_time()
+    def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+        """Find pixels that see an emitter, and their neighbours; (height, width).
+
+        Errors there are those of the emitter's edge. If every pixel sees an emitter, none is marked.
+        """
+        return emitting(self, self._view(sensor, size, 4, 0))
+
+    def _view(self, sensor: Sensor, size: tuple[int, int] | None, spp: int, seed: int) -> View:
+        return View.checked(sensor, self.transport.size(sensor) if size is None else size, spp, seed)

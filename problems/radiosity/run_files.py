@@ -1,0 +1,45 @@
+"""Files that a run writes beside its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fields.saved import RadianceField
+from .pictured_field import PicturedField
+from .pictures.metrics import compare
+
+__all__ = ["write_run_files"]
+
+
+def write_run_files(
+    live: PicturedField, x: NDArray[np.float64], left: NDArray[np.float32], truth: NDArray[np.float32], out: Path
+) -> list[Path]:
+    """Write a picture of the right side, the errors of both sides, and the field.
+
+    Parameters
+    ----------
+    live : PicturedField
+        The live field.
+    x : ndarray, shape (n,)
+        Weights.
+    left, truth : ndarray, shape (height, width, 3)
+        Previews of the field and of the reference.
+    out : Path
+        Folder.
+    """
+    import matplotlib.image
+
+    from invopt.rendering.pictures.display import to_display
+
+    emitting = live.emitting_pixels(size=live.preview)
+    sides = {"lhs": left, "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}
+    errors = {side: compare(picture, truth, emitting).to_dict() for side, picture in sides.items()}
+    right_side, errors_file, field = out / "right_side.png", out / "errors.json", out / "field.safetensors"
+    matplotlib.image.imsave(right_side, to_display(sides["rhs"]))
+    errors_file.write_text(json.dumps(errors, indent=1) + "\n")
+    RadianceField.of(live, x).save(field)
+    return [right_side, errors_file, field]
