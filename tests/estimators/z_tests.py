@@ -42,8 +42,8 @@ def seed_of(*parts: object) -> int:
 def evaluator(
     fun, n: int, *, max_nonfinite: float = 0.5, vectorized: bool = True, seeded: bool = False
 ) -> CountingEvaluator:
-    """Counted black box in n dimensions."""
-    problem = Function(fun=fun, x0=np.zeros(n), vectorized=vectorized, seeded=seeded)
+    """Counted black box in n dimensions, called for many points at once."""
+    problem = Function(fun=fun, x0=np.zeros(n), vectorized=vectorized, seeded=seeded, chunk_size=2**16)
     budget = Budget(max_nonfinite=max_nonfinite)
     return CountingEvaluator(problem.open(), problem.provides, torch.ones(n, dtype=torch.float64), budget=budget)
 

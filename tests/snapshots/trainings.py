@@ -1,0 +1,36 @@
+"""Small trainings of networks, and edits of the files that keep them."""
+
+import json
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import invopt
+from invopt import problems
+
+
+def training(seed=0, **options):
+    """A network of two layers in front of a quadratic."""
+    torch.manual_seed(seed)
+    inputs = np.random.default_rng(0).uniform(-1, 1, (8, 2))
+    model = torch.nn.Sequential(torch.nn.Linear(2, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2))
+    return problems.GreyBox(model, problems.Quadratic(), inputs, **({"batch_size": 3} | options))
+
+
+def train(path, maxiter, problem=None, estimator="fr22", method="adam", **options):
+    given = training() if problem is None else problem
+    named = {"rng": 3, "gtol": 0.0, "xtol": 0.0, "progress": False} | options
+    return invopt.minimize(given, estimator, method, maxiter=maxiter, checkpoint=path, **named)
+
+
+def rewrite(path, change):
+    """Change the header of a file, and make its checksum that of what it then holds."""
+    from invopt.snapshots.files import _checksum
+
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["invopt"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+    text = json.dumps(change(header))
+    save_file(tensors, path, metadata={"invopt": text, "sha256": _checksum(text, tensors)})
