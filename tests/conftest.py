@@ -15,3 +15,11 @@ def ctrl_c_is_heard():
     """A shell starts what it puts into the background with Ctrl-C ignored, and its children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Runs a program in a process of its own: see `programs.py`."""
+    from .programs import run_program
+
+    return run_program

@@ -173,10 +173,10 @@ def test_the_same_in_every_process():
     script = (
         "import sys\n"
         "sys.path.insert(0, {folder!r})\n"
-        "import test_objects as made\n"
+        "import test_decorators as made, test_objects\n"
         "from invopt.core.identity import digest\n"
         "print([digest(make(1)) for make in made.MADE], digest(made.how_quiet('warn')))\n"
-        "print([digest(make(1)) for make in made.UNITS.values()])\n"
+        "print([digest(make(1)) for make in test_objects.UNITS.values()])\n"
     )
     text = script.format(folder=__file__.rpartition("/")[0])
     found = {

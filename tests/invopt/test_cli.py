@@ -1,7 +1,6 @@
 """The command line, as a user types it."""
 
 import json
-import subprocess
 import sys
 
 import matplotlib.image
@@ -104,17 +103,12 @@ def test_list_and_doctor(run):
     assert "backend" in printed
 
 
-def test_help_costs_no_renderer():
+def test_help_costs_no_renderer(program):
     """Nothing that is asked for by name only may load Mitsuba."""
     script = (
         "import sys; from invopt import cli; sys.argv = ['invopt', 'list']\ntry: cli.main()\nexcept SystemExit: pass\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script + "assert not {'mitsuba', 'drjit', 'matplotlib.pyplot'} & set(sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = program(script + "assert not {'mitsuba', 'drjit', 'matplotlib.pyplot'} & set(sys.modules)")
     assert done.returncode == 0, done.stderr
 
 

@@ -1,6 +1,5 @@
 """Time limits in workers: what hangs is ended, and no run waits for it."""
 
-import multiprocessing
 import os
 import socket
 import subprocess
@@ -20,7 +19,7 @@ from invopt import EvaluationError, Status, estimators, optimizers, problems
 from invopt.core.outcome import Chunk, Limits
 from invopt.evaluate.workers.open import open_objective
 
-from .evaluators import EVALUATORS, functions, solve
+from .evaluators import EVALUATORS, functions, preloaded, solve
 
 pytestmark = pytest.mark.usefixtures("importable", "nothing_is_left_behind")
 
@@ -57,7 +56,7 @@ def hanging_executor(kind):
             finally:
                 functions.FREED.set()
         return
-    executor = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    executor = ProcessPoolExecutor(2, mp_context=preloaded())
     try:
         yield executor, hangs_left_of_zero
     finally:

@@ -1,5 +1,6 @@
 """Files that are no journals, or cannot be written or shared: an error before the first evaluation, or a result."""
 
+import functools
 import os
 import sqlite3
 import subprocess
@@ -132,19 +133,19 @@ def test_warnings_as_errors_carry_the_result():
     assert caught.value.result.nfev == run(None).nfev
 
 
-def in_a_process(code, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-W", "default", "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture
+def in_a_process(program):
+    return functools.partial(run_and_check, program)
+
+
+def run_and_check(program, code, *arguments):
+    done = program(textwrap.dedent(code), *map(str, arguments), flags=("-W", "default"))
     assert done.returncode == 0, done.stderr
     return done
 
 
 @pytest.mark.parametrize("size", [0, 20_000, 100_000])
-def test_a_full_disk_in_the_middle_costs_a_warning_and_what_was_written_is_kept(size, tmp_path):
+def test_a_full_disk_in_the_middle_costs_a_warning_and_what_was_written_is_kept(size, tmp_path, in_a_process):
     code = """
     import resource, sys
     import time
@@ -187,7 +188,7 @@ def test_a_file_that_is_removed_meanwhile_costs_a_warning(tmp_path):
     assert result.nit == 5
 
 
-def test_a_journal_that_may_only_be_read_is_gone_on_from(tmp_path):
+def test_a_journal_that_may_only_be_read_is_gone_on_from(tmp_path, in_a_process):
     first = run(tmp_path / "run")
     (tmp_path / "run").chmod(0o444)
     code = """
@@ -233,7 +234,7 @@ def test_a_damaged_file_is_refused_or_what_is_damaged_is_evaluated_again(seed, t
     assert again.fun == whole.fun
 
 
-def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_path):
+def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_path, in_a_process):
     code = """
     import sys, time, invopt
     def slow(x):

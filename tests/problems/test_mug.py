@@ -1,9 +1,7 @@
 import math
 import os
 import pickle
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -223,12 +221,12 @@ def _differ(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @pytest.mark.render
-def test_backends_agree(mug: SceneObjective, tmp_path: Path) -> None:
+def test_backends_agree(mug: SceneObjective, tmp_path: Path, program: Callable[..., Any]) -> None:
     if active() is Backend.SCALAR:
         pytest.skip("only the scalar backend is usable here")
     path = tmp_path / "scalar.npy"
     env = {**os.environ, "INVOPT_BACKEND": ""}
-    subprocess.run([sys.executable, "-c", SCALAR, str(path)], env=env, check=True, timeout=200)
+    program(SCALAR, str(path), env=env, check=True, timeout=200)
     scalar = np.load(path)
 
     def images(x: float) -> np.ndarray:

@@ -4,8 +4,6 @@ import functools
 import itertools
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ with problem.open() as live:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def pictures(tmp_path_factory, program):
     """Pictures of a backend, each rendered in a process of its own, once."""
     folder = tmp_path_factory.mktemp("pictures")
     shutil.copy(Path(__file__).with_name("tiny_scenes.py"), folder)
@@ -36,7 +34,7 @@ def pictures(tmp_path_factory):
     def of(backend):
         path = folder / f"{backend}.npy"
         env = {**os.environ, "INVOPT_BACKEND": "", "PYTHONPATH": str(folder)}
-        subprocess.run([sys.executable, "-c", SCALAR, str(path), backend], env=env, check=True, timeout=250)
+        program(SCALAR, str(path), backend, env=env, check=True, timeout=250)
         return np.load(path).astype(float).reshape(24, -1)
 
     return of

@@ -2,8 +2,6 @@
 
 import math
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +160,7 @@ def test_a_shared_material_goes_by_the_name_of_any_owner(xml, tmp_path):
 
 
 @pytest.mark.render
-def test_one_thread_reads_and_writes_exr(xml, tmp_path):
+def test_one_thread_reads_and_writes_exr(xml, tmp_path, program):
     # In a process of its own: where it fails, it waits forever.
     code = f"""if True:
         import drjit
@@ -182,7 +180,7 @@ def test_one_thread_reads_and_writes_exr(xml, tmp_path):
         problem.save(problem.x0, {str(tmp_path / "found.xml")!r})
         print(drjit.thread_count())
     """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    run = program(code, timeout=60, check=True)
     assert run.stdout.splitlines()[0].startswith("'target' has")
     assert run.stdout.splitlines()[1] == "1"
 

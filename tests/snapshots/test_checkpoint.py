@@ -1,8 +1,6 @@
 """Trainings kept in files: resumed to the bits of one that never stopped, whatever the parts."""
 
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 
@@ -187,10 +185,10 @@ def test_a_module_that_cannot_be_told_is_refused_unless_it_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_training_with_its_result_and_its_file(number, tmp_path):
+def test_a_signal_ends_a_training_with_its_result_and_its_file(number, tmp_path, program):
     code = """
     import os, signal, sys
-    from tests.snapshots.test_checkpoint import train
+    from tests.snapshots.trainings import train
 
     def stop(*, intermediate_result):
         if intermediate_result.nit == 5:
@@ -198,12 +196,7 @@ def test_a_signal_ends_a_training_with_its_result_and_its_file(number, tmp_path)
 
     print(train(sys.argv[1], 100, callback=stop).status.name)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), tmp_path / "run", str(int(number))],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    done = program(textwrap.dedent(code), str(tmp_path / "run"), str(int(number)))
     assert done.stdout.split() == ["INTERRUPTED"], done.stderr
     assert train(tmp_path / "run", 9).nit == 9
     assert np.array_equal(train(tmp_path / "run", 9).x, train(None, 9).x)
