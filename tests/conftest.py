@@ -17,6 +17,17 @@ def ctrl_c_is_heard():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread_of_torch():
+    """Threads that wait for each other cost more time than the small tensors of tests."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def program():
     """Runs a program in a process of its own: see `programs.py`."""

@@ -90,6 +90,8 @@ def _server(flags: tuple[str, ...]) -> socket.socket:
     """Where to ask; the process ends when this one does."""
     ours, theirs = socket.socketpair()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Threads of torch that wait leave the cores to others.
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
     with theirs:
         process = subprocess.Popen(
             [sys.executable, *flags, "-c", BOOT, str(theirs.fileno()), HERE],

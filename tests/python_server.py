@@ -6,9 +6,9 @@ It imports nothing of invopt: that is for the programs to do, as they would in a
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import pickle
-import signal
 import socket
 import struct
 import sys
@@ -29,10 +29,9 @@ DESCRIPTORS = 4
 def serve(number: int) -> Any:
     """Fork a process for each request; in that process return its program, and end when nobody asks any more."""
     requests = socket.socket(fileno=number)
-    # Nobody waits for the processes that wait for programs.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         request = _receive(requests)
+        _bury(0 if request is None else os.WNOHANG)
         if request is None:
             sys.exit()
         facts, descriptors = request
@@ -42,6 +41,13 @@ def serve(number: int) -> Any:
             return _begin(facts, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _bury(options: int) -> None:
+    """Take note of those that have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
 
 
 def _fork() -> int:
@@ -67,7 +73,6 @@ def _receive(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None
 
 def _watch(status: int) -> None:
     """Fork the program's process and say how it ends; return in that process."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = _fork()
     if pid == 0:
         os.close(status)

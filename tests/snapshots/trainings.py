@@ -1,14 +1,11 @@
 """Small trainings of networks, and edits of the files that keep them."""
 
-import json
-
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 import invopt
 from invopt import problems
+from invopt.snapshots.files import read, write
 
 
 def training(seed=0, **options):
@@ -27,10 +24,5 @@ def train(path, maxiter, problem=None, estimator="fr22", method="adam", **option
 
 def rewrite(path, change):
     """Change the header of a file, and make its checksum that of what it then holds."""
-    from invopt.snapshots.files import _checksum
-
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["invopt"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
-    text = json.dumps(change(header))
-    save_file(tensors, path, metadata={"invopt": text, "sha256": _checksum(text, tensors)})
+    header, tensors = read(path)
+    write(path, change(header), tensors)

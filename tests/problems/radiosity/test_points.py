@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import binomtest
 
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity.scenes import _both_sides, _camera, _wall
 from invopt.rendering.descriptions import diffuse, rgb
+
+from .walls import both_sides, room_camera, wall
 
 # Of every test here.
 ALPHA = 1e-7
@@ -18,22 +19,22 @@ pytestmark = pytest.mark.render
 
 def room_with_a_hole(hole=0.0):
     """A two-sided box, its front open by `hole` of its width; a wall of one side inside."""
-    white = _both_sides(diffuse(0.5, 0.5, 0.5))
+    white = both_sides(diffuse(0.5, 0.5, 0.5))
     deep, up = (0, 0, 1), (0, 1, 0)
-    lamp = _wall((0, 0.9, 0), (0, -1, 0), deep, (0.3, 0.3), diffuse(0, 0, 0))
+    lamp = wall((0, 0.9, 0), (0, -1, 0), deep, (0.3, 0.3), diffuse(0, 0, 0))
     return {
         "type": "scene",
-        "sensor": _camera((0, 0, 0.9), (0, 0, 0), 16),
-        "floor": _wall((0, -1, 0), up, deep, (1, 1), white),
-        "ceiling": _wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
-        "left": _wall((-1, 0, 0), (1, 0, 0), up, (1, 1), white),
-        "right": _wall((1, 0, 0), (-1, 0, 0), up, (1, 1), white),
-        "back": _wall((0, 0, -1), deep, up, (1, 1), white),
-        "front": _wall((-hole, 0, 1), (0, 0, -1), up, (1 - hole, 1), white),
-        "board": _wall((0, 0, 0), deep, up, (0.2, 0.2), diffuse(0.5, 0.5, 0.5)),
+        "sensor": room_camera((0, 0, 0.9), (0, 0, 0), 16),
+        "floor": wall((0, -1, 0), up, deep, (1, 1), white),
+        "ceiling": wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
+        "left": wall((-1, 0, 0), (1, 0, 0), up, (1, 1), white),
+        "right": wall((1, 0, 0), (-1, 0, 0), up, (1, 1), white),
+        "back": wall((0, 0, -1), deep, up, (1, 1), white),
+        "front": wall((-hole, 0, 1), (0, 0, -1), up, (1 - hole, 1), white),
+        "board": wall((0, 0, 0), deep, up, (0.2, 0.2), diffuse(0.5, 0.5, 0.5)),
         "lamp": lamp | {"emitter": {"type": "area", "radiance": rgb(20, 20, 20)}},
         # Outside, where the light gets to through the hole only.
-        "beyond": _wall((0, 0, 3), (0, 0, -1), up, (1, 1), white),
+        "beyond": wall((0, 0, 3), (0, 0, -1), up, (1, 1), white),
     }
 
 

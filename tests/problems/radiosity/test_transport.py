@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity.scenes import _both_sides, _camera, _wall
 from invopt.rendering.descriptions import diffuse, rgb
 from invopt.testing import assert_mean
+
+from .walls import both_sides, room_camera, wall
 
 FAMILY = 1e-6
 N_POINTS, M = 2**14, 4
@@ -38,21 +39,21 @@ def furnished(shiny=False):
     With specular things too if `shiny`, one of which shines.
     """
     up, deep = (0, 1, 0), (0, 0, 1)
-    white, waved = _both_sides(diffuse(0.8, 0.8, 0.8)), _both_sides({"type": "diffuse", "reflectance": bitmap(waves())})
+    white, waved = both_sides(diffuse(0.8, 0.8, 0.8)), both_sides({"type": "diffuse", "reflectance": bitmap(waves())})
     brushed = {"type": "roughconductor", "alpha_u": 0.1, "alpha_v": 0.6, "specular_reflectance": textured()}
     dents = {"type": "normalmap", "normalmap": bitmap(waves() * np.float32([0.4, 0.4, 0]) + np.float32([0.4, 0.4, 1]))}
     bumps = {"type": "bumpmap", "arbitrary": bitmap(waves((8, 8, 1))), "scale": 0.2}
     scene = {
         "type": "scene",
-        "sensor": _camera((0, 0, 0.9), (0, 0, 0), 16),
-        "floor": _wall((0, -1, 0), up, deep, (1, 1), _both_sides(brushed)),
-        "ceiling": _wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
-        "back": _wall((0, 0, -1), deep, up, (1, 1), waved),
-        "front": _wall((0, 0, 1), (0, 0, -1), up, (1, 1), white),
-        "left": _wall((-1, 0, 0), (1, 0, 0), up, (1, 1), _both_sides(dents | {"bsdf": diffuse(0.8, 0.8, 0.8)})),
+        "sensor": room_camera((0, 0, 0.9), (0, 0, 0), 16),
+        "floor": wall((0, -1, 0), up, deep, (1, 1), both_sides(brushed)),
+        "ceiling": wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
+        "back": wall((0, 0, -1), deep, up, (1, 1), waved),
+        "front": wall((0, 0, 1), (0, 0, -1), up, (1, 1), white),
+        "left": wall((-1, 0, 0), (1, 0, 0), up, (1, 1), both_sides(dents | {"bsdf": diffuse(0.8, 0.8, 0.8)})),
         # Half a wall: light leaves for a chamber, and comes back from what is beyond.
-        "right": _wall((1, -0.4, 0), (-1, 0, 0), up, (1, 0.6), white),
-        "beyond": _wall((2, 0, 0), (-1, 0, 0), up, (1, 1), waved),
+        "right": wall((1, -0.4, 0), (-1, 0, 0), up, (1, 0.6), white),
+        "beyond": wall((2, 0, 0), (-1, 0, 0), up, (1, 1), waved),
         "plastic": ball(-0.6, -0.7, 0, {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": textured()}),
         "bumps": ball(0, -0.7, 0, bumps | {"bsdf": diffuse(0.6, 0.6, 0.6)}),
         "checks": ball(0.6, -0.7, 0, {"type": "diffuse", "reflectance": textured()}),
@@ -74,7 +75,7 @@ def _pose(middle, size):
 
 
 def _lamp(middle, facing, radiance, bsdf):
-    return _wall(middle, facing, (0, 0, 1) if facing[1] else (0, 1, 0), (0.3, 0.3), bsdf) | {
+    return wall(middle, facing, (0, 0, 1) if facing[1] else (0, 1, 0), (0.3, 0.3), bsdf) | {
         "emitter": {"type": "area", "radiance": radiance}
     }
 

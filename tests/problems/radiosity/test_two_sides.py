@@ -10,17 +10,18 @@ from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field
 from invopt.problems.radiosity.field import split
 from invopt.problems.radiosity.query import Query
-from invopt.problems.radiosity.scenes import _both_sides, _camera, _wall
 from invopt.rendering.descriptions import diffuse, rgb
+
+from .walls import both_sides, room_camera, wall
 
 
 def closed_room():
     """A bright two-sided box, dark on its outside."""
-    lamp = _wall((0, 0.98, 0), (0, -1, 0), (0, 0, 1), (0.3, 0.3), _both_sides(diffuse(0, 0, 0)))
+    lamp = wall((0, 0.98, 0), (0, -1, 0), (0, 0, 1), (0.3, 0.3), both_sides(diffuse(0, 0, 0)))
     return {
         "type": "scene",
-        "sensor": _camera((0, 0, 0.9), (0, 0, 0), 16),
-        "room": {"type": "cube", "bsdf": _both_sides(diffuse(0.8, 0.8, 0.8))},
+        "sensor": room_camera((0, 0, 0.9), (0, 0, 0), 16),
+        "room": {"type": "cube", "bsdf": both_sides(diffuse(0.8, 0.8, 0.8))},
         "lamp": lamp | {"emitter": {"type": "area", "radiance": rgb(20, 20, 20)}},
     }
 
