@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures that all tests share."""
 
 import os
 import signal
@@ -34,3 +34,11 @@ def program():
     from .programs import run_program
 
     return run_program
+
+
+@pytest.fixture(scope="session")
+def started_program():
+    """Starts a program in a process of its own: see `programs.py`."""
+    from .programs import start_program
+
+    return start_program

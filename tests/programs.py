@@ -14,82 +14,127 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 HERE = str(Path(__file__).parent)
 BOOT = "import sys; sys.path[0] = sys.argv[2]; from python_server import serve; exec(serve(int(sys.argv[1])))"
 
 
-def run_program(
+class Program:
+    """A running program, with the methods of a `subprocess.Popen` that tests use."""
+
+    def __init__(self, command: list[str], status: IO[bytes], out: IO[str], err: IO[str]) -> None:
+        self.command, self._status, self._out, self._err = command, status, out, err
+        self.returncode: int | None = None
+        self.pid = _number(status)
+
+    def poll(self) -> int | None:
+        """How it ended; None if it has not."""
+        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+            self.returncode = _number(self._status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """How it ended; `subprocess.TimeoutExpired` if it does not in time, in which case it goes on."""
+        select.select([] if self.returncode is not None else [self._status], [], [], timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.command, timeout or 0.0)
+        return self.returncode or 0
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; what it has printed to stdout and stderr."""
+        try:
+            self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGKILL)
+            raise
+        finally:
+            self._status.close()
+        with self._out, self._err:
+            self._out.seek(0)
+            self._err.seek(0)
+            return self._out.read(), self._err.read()
+
+
+def start_program(
     program: str,
-    *arguments: str,
+    *arguments: str | Path,
     flags: tuple[str, ...] = (),
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float = 120.0,
-    check: bool = False,
-) -> subprocess.CompletedProcess[str]:
-    """Run ``python flags -c program arguments`` and capture what it prints.
+) -> Program | subprocess.Popen[str]:
+    """Start ``python flags -c program arguments``; what it prints is captured.
 
     On Linux the process is forked from one that has imported torch, numpy and scipy, and nothing else; that takes a
     tenth of the time. Programs whose claim is about starting an interpreter do not belong here.
     """
     environment = dict(os.environ if env is None else env)
     folder = str(Path(cwd or ".").resolve())
-    command = [sys.executable, *flags, "-c", program, *arguments]
+    command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
     if sys.platform != "linux":
-        return subprocess.run(
-            command, cwd=folder, env=environment, timeout=timeout, check=check, capture_output=True, text=True
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+    facts = {
+        "program": program,
+        "arguments": [str(argument) for argument in arguments],
+        "folder": folder,
+        "environment": environment,
+    }
+    # Closed by `communicate`.
+    out, err = (tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") for _ in range(2))  # noqa: SIM115
+    reader, writer = os.pipe()
+    with open(os.devnull) as nothing:
+        # What is read when an interpreter starts is the server's.
+        server = _server(flags, environment.get("PYTHONHASHSEED"))
+        descriptors = [nothing.fileno(), out.fileno(), err.fileno(), writer]
+        body = pickle.dumps(facts)
+        server.sendmsg(
+            [len(body).to_bytes(8, "little")],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))],
         )
-    facts = {"program": program, "arguments": arguments, "folder": folder, "environment": environment}
-    with (
-        open(os.devnull) as nothing,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
-        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
-    ):
-        code = _run(flags, facts, [nothing.fileno(), out.fileno(), err.fileno()], timeout)
-        out.seek(0)
-        err.seek(0)
-        done = subprocess.CompletedProcess(command, code or 0, out.read(), err.read())
-    if code is None:
-        raise subprocess.TimeoutExpired(command, timeout, done.stdout, done.stderr)
-    if check:
-        done.check_returncode()
+        server.sendall(body)
+    os.close(writer)
+    return Program(command, open(reader, "rb", buffering=0), out, err)
+
+
+def run_program(
+    program: str,
+    *arguments: str | Path,
+    flags: tuple[str, ...] = (),
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120.0,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Start a program, as above, and wait for its end, as `subprocess.run` does."""
+    process = start_program(program, *arguments, flags=flags, cwd=cwd, env=env)
+    out, err = process.communicate(timeout=timeout)
+    command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
+    done = subprocess.CompletedProcess(command, process.returncode or 0, out, err)
+    if check and done.returncode:
+        raise AssertionError(f"the program ended with {done.returncode}:\n{err}")
     return done
 
 
-def _run(flags: tuple[str, ...], facts: dict[str, object], descriptors: list[int], timeout: float) -> int | None:
-    """How the process ended; None if it had to be ended."""
-    reader, writer = os.pipe()
-    try:
-        body = pickle.dumps(facts)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [*descriptors, writer]))]
-        server = _server(flags)
-        server.sendmsg([len(body).to_bytes(8, "little")], rights)
-        server.sendall(body)
-    finally:
-        os.close(writer)
-    with open(reader, "rb", buffering=0) as status:
-        # The time of the program alone: the first one waits for the imports.
-        pid = _number(status.read(4))
-        ready, _, _ = select.select([status], [], [], timeout)
-        if not ready:
-            os.kill(pid, signal.SIGKILL)
-            status.read(4)
-            return None
-        return _number(status.read(4))
-
-
-def _number(data: bytes) -> int:
+def _number(status: IO[bytes]) -> int:
+    data = status.read(4)
     if len(data) < 4:
         raise RuntimeError("the process that forks programs has died")
     return int.from_bytes(data, "little", signed=True)
 
 
 @cache
-def _server(flags: tuple[str, ...]) -> socket.socket:
-    """Where to ask; the process ends when this one does."""
+def _server(flags: tuple[str, ...], hash_seed: str | None) -> socket.socket:
+    """Where to ask for programs; the process there ends when this one does."""
     ours, theirs = socket.socketpair()
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHASHSEED")}
+    if hash_seed is not None:
+        environment["PYTHONHASHSEED"] = hash_seed
     # Threads of torch that wait leave the cores to others.
     environment.setdefault("OMP_WAIT_POLICY", "passive")
     with theirs:
@@ -100,7 +145,7 @@ def _server(flags: tuple[str, ...]) -> socket.socket:
             env=environment,
             start_new_session=True,
         )
-    # Not waited for: kept, so that nothing warns of it.
+    # Kept, so that nothing warns of a process that is not waited for.
     _PROCESSES.append(process)
     return ours
 

@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens: examples in docstrings, and the README's with their output."""
+"""Examples in docstrings and in the README give the output that they show."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""Defaults that docstrings name are those of the code: of every class with fields, and of every public function."""
+"""Defaults named in docstrings are those of the code."""
 
 import ast
 import enum

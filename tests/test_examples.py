@@ -1,4 +1,4 @@
-"""Every example of the gallery runs, at a tiny size, prints its results and draws its figures."""
+"""Every example of the gallery runs at a tiny size and draws its figures."""
 
 import os
 from pathlib import Path

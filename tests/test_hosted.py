@@ -1,4 +1,4 @@
-"""What a hosting service reads: workflows, templates, citation; and what a release by tag does with them."""
+"""Files for the hosting service: workflows, templates, citation, release script."""
 
 import ast
 import importlib.util

@@ -1,4 +1,4 @@
-"""One tree: the wings are links inside the package, every tool sees each file once, and checkouts never mix."""
+"""Links to the wings inside the package: every tool sees each file once."""
 
 import contextlib
 import importlib

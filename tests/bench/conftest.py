@@ -1,4 +1,4 @@
-"""A small matrix, run once."""
+"""A small benchmark matrix, run once per test session."""
 
 import pytest
 

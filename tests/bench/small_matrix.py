@@ -1,8 +1,7 @@
-"""The command, and what is compared of two matrices."""
+"""Helpers for tests of the matrix: the command, and comparison of two results."""
 
 import re
 import subprocess
-import sys
 
 import numpy as np
 
@@ -24,8 +23,8 @@ def same(first, second):
                 np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
 
 
-def command(*arguments):
-    return [sys.executable, "-c", "from invopt.cli import main; main()", *map(str, arguments)]
+# The command line, as a program.
+COMMAND = "from invopt.cli import main; main()"
 
 
 def copied(finished, tmp_path):

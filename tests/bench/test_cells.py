@@ -1,4 +1,4 @@
-"""Cells: what is kept of a run, how it is thinned, and that the harness notices runs that cheat."""
+"""Benchmark cells: recorded data, thinning, and detection of runs that cheat."""
 
 import re
 from itertools import pairwise

@@ -1,9 +1,8 @@
-"""Runs of the matrix: resumed after every kind of end; bad input is refused."""
+"""Runs of the benchmark matrix: resuming after any interruption, refused input."""
 
 import errno
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -17,14 +16,14 @@ from invopt.bench.runner import BenchError, run_cells
 from invopt.bench.store import ResultsError, Store
 from invopt.cli import main
 
-from .small_matrix import command, same
+from .small_matrix import COMMAND, same
 
 
 @pytest.mark.timeout(120)
-def test_killed_and_run_again_gives_the_same_table(finished, tmp_path):
+def test_killed_and_run_again_gives_the_same_table(finished, tmp_path, program, started_program):
     arguments = ["bench", "quad", "box2", "--methods", "paper-hvpa,paper-fr22,nelder-mead,mitsuba", "--seeds", 3]
     arguments += ["--size", "tiny", "--out", tmp_path / "out"]
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, start_new_session=True)
+    process = started_program(COMMAND, *map(str, arguments))
     while len(list(tmp_path.glob("out/cells/*/*/*.npz"))) < 3:
         assert process.poll() is None
         time.sleep(0.01)
@@ -34,7 +33,7 @@ def test_killed_and_run_again_gives_the_same_table(finished, tmp_path):
     assert 3 <= len(kept) < 21
     with pytest.raises(ResultsError, match=r"\d+ of 21 runs are missing .*: repeat the command .* invopt bench quad"):
         load(tmp_path / "out")
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=True)
+    done = program(COMMAND, *map(str, arguments), check=True)
     assert "21 cells" in done.stdout
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     same(load(finished), load(tmp_path / "out"))
@@ -42,11 +41,9 @@ def test_killed_and_run_again_gives_the_same_table(finished, tmp_path):
 
 
 @pytest.mark.timeout(120)
-def test_ctrl_c_keeps_what_is_finished(tmp_path):
-    arguments = command(
-        "bench", "box10", "--methods", "paper-g", "--seeds", 99, "--size", "tiny", "--out", tmp_path / "out"
-    )
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_ctrl_c_keeps_what_is_finished(tmp_path, started_program):
+    arguments = ["--methods", "paper-g", "--seeds", "99", "--size", "tiny", "--out", tmp_path / "out"]
+    process = started_program(COMMAND, "bench", "box10", *arguments)
     while not list(tmp_path.glob("out/cells/*/*/*.npz")):
         assert process.poll() is None
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Tables of the matrix: what they are made of is checked, and so are the numbers in them."""
+"""Benchmark tables: checks of the stored runs, and the numbers in the tables."""
 
 import json
 import re

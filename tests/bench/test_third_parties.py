@@ -1,9 +1,7 @@
-"""Parts of another package join the matrix."""
+"""Problems, methods and presets of another package in the benchmark matrix."""
 
 import json
 import os
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 
 from invopt.bench.results.table import column
 
-from .small_matrix import command
+from .small_matrix import COMMAND
 
 THIRD_PARTY = """
     import os, signal
@@ -56,7 +54,7 @@ ENTRIES = """
 
 
 @pytest.mark.timeout(120)
-def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_path):
+def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_path, program):
     (tmp_path / "toy_package.py").write_text(textwrap.dedent(THIRD_PARTY))
     info = tmp_path / "toy_package-1.0.dist-info"
     info.mkdir()
@@ -64,13 +62,11 @@ def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_
     (info / "entry_points.txt").write_text(textwrap.dedent(ENTRIES))
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     methods = "toy-crash,toy-preset,fd+leap,nelder-mead"
-    arguments = command("bench", "toy", "--methods", methods, "--seeds", 1, "--size", "tiny", "--out", "out")
-    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    arguments = ["bench", "toy", "--methods", methods, "--seeds", "1", "--size", "tiny", "--out", "out"]
+    done = program(COMMAND, *arguments, cwd=tmp_path, env=environment, check=True)
     assert "failed: toy toy-crash 0: its process died with code -9; see logs/worker-0.log" in done.stdout
     code = "import json; from invopt.bench.results.table import load; print(json.dumps(load('out').rows))"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
+    shown = program(code, cwd=tmp_path, env=environment, check=True)
     name = column("renders", "parameter", 0.001)
     found = {row["method"]: row[name] for row in json.loads(shown.stdout)}
     assert found["toy-preset"] == found["fd+leap"] == 8

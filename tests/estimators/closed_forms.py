@@ -1,4 +1,4 @@
-r"""Functions whose smoothed derivatives are known, and what each estimator has for a mean on them."""
+r"""Functions with known smoothed derivatives, and the estimators' means on them."""
 
 from __future__ import annotations
 

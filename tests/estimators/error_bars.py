@@ -1,4 +1,4 @@
-"""Whether errors are as large as their error bars say: a chi-squared test, and its like where bars are estimates."""
+"""Chi-squared test of whether errors are as large as their error bars say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Residuals that are linear in the parameters, with noise that more samples per pixel lower."""
+"""Residuals linear in the parameters, with noise that depends on spp."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Standard errors are what they say, and so is the z-test that all of this folder rests on."""
+"""Calibration of the reported standard errors, and of the z-test itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluations counted at the objective itself are those of the paper's table, for every estimator."""
+"""Evaluations that every estimator makes, against the paper's table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finite differences are off by no more than truncation and rounding allow."""
+"""Errors of finite differences are within the bounds of truncation and rounding."""
 
 from __future__ import annotations
 

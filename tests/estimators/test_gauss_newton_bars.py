@@ -1,4 +1,4 @@
-"""Errors at GaussNewton's end are as large as its error bars say, by chi-squared; see `assert_bars`."""
+"""GaussNewton: errors at the end against their error bars, by chi-squared."""
 
 import math
 

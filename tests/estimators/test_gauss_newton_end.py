@@ -1,4 +1,4 @@
-"""Where GaussNewton ends: at the noise, and elsewhere than in a false minimum."""
+"""GaussNewton: runs end at the noise floor, not in a local minimum."""
 
 import math
 from itertools import pairwise

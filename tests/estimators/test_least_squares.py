@@ -1,4 +1,4 @@
-"""Least squares under noise of a known size: what is left, and what noise adds, have the sizes stated."""
+"""Least squares under known noise: residual variance and noise corrections."""
 
 import numpy as np
 import pytest

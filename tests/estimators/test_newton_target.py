@@ -1,4 +1,4 @@
-"""NewtonTarget: its targets against closed forms, what they cost, and that all outputs are learned."""
+"""NewtonTarget: targets against closed forms, cost, learning of all outputs."""
 
 from __future__ import annotations
 

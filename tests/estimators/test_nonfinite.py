@@ -1,4 +1,4 @@
-"""Values that are not finite: dropped, the others re-weighted, and refused beyond a stated share."""
+"""Non-finite values are dropped and the rest re-weighted, up to a stated share."""
 
 from __future__ import annotations
 

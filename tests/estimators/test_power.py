@@ -1,4 +1,4 @@
-"""The tests of `test_unbiased` reject what is wrong: each error is planted, and the same procedure must see it."""
+"""Power of the tests in `test_unbiased`: each planted error must be rejected."""
 
 from __future__ import annotations
 

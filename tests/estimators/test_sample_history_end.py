@@ -1,4 +1,4 @@
-"""Where SampleHistory ends: at the noise, with error bars that are true, or where nothing is left to find."""
+"""SampleHistory: runs end at the noise floor with correct error bars."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Draws follow the distributions that the paper prints, and densities are those of the draws."""
+"""Samples follow the distributions of the paper, and densities match the samples."""
 
 from __future__ import annotations
 

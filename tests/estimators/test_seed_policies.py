@@ -1,4 +1,4 @@
-"""Policies of seeds in whole runs of every estimator with every method: what the objective is really handed."""
+"""Seed policies in whole runs: the seeds that the objective receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renderer seeds: who shares one, under each policy."""
+"""Renderer seeds: which evaluations share one, under each policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A window of samples around several centres, and the derivatives that SampleHistory's fit makes of it."""
+"""Windows of samples around several centres, and the derivatives fitted to them."""
 
 import numpy as np
 import torch

@@ -1,10 +1,8 @@
-"""What common decorators make is told by its content."""
+"""Identity of functions and classes made by common decorators."""
 
 import contextvars
 import dataclasses
 import functools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -169,7 +167,7 @@ def test_a_dispatch_that_was_called_is_the_same():
     assert digest(fun) == before
 
 
-def test_the_same_in_every_process():
+def test_the_same_in_every_process(program):
     script = (
         "import sys\n"
         "sys.path.insert(0, {folder!r})\n"
@@ -179,10 +177,5 @@ def test_the_same_in_every_process():
         "print([digest(make(1)) for make in test_objects.UNITS.values()])\n"
     )
     text = script.format(folder=__file__.rpartition("/")[0])
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", text], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
-        ).stdout
-        for seed in ("0", "77")
-    }
+    found = {program(text, env={"PYTHONHASHSEED": seed}, check=True).stdout for seed in ("0", "77")}
     assert len(found) == 1

@@ -1,4 +1,4 @@
-"""Modules of the user's count however code reaches them, and what only a text names is refused."""
+"""Modules of the user are part of the identity, however the code refers to them."""
 
 import importlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Names in files stay when a module moves."""
+"""Names stored in files stay valid when a module moves."""
 
 import pytest
 

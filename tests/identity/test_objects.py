@@ -1,4 +1,4 @@
-"""Attributes and classes of arrays, tensors and objects count."""
+"""Attributes and classes of arrays, tensors and objects are part of the identity."""
 
 import datetime
 import enum

@@ -1,4 +1,4 @@
-"""Every kind of property that Mitsuba's parser knows joins a scene's identity, in each of its components."""
+"""Every property type of Mitsuba's parser is part of a scene's identity."""
 
 import numpy as np
 import pytest

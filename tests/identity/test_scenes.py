@@ -1,4 +1,4 @@
-"""Scenes that differ are told apart: a checkpoint, and a reference picture, are of one of them."""
+"""Different scenes have different identities, in checkpoints and caches."""
 
 from functools import partial
 

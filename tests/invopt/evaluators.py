@@ -1,4 +1,4 @@
-"""Whoever can evaluate: this process, processes of ours, maps and executors; and runs that compare them."""
+"""All kinds of workers: processes, maps and executors; and comparison of runs."""
 
 import multiprocessing
 import os

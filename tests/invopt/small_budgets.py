@@ -1,4 +1,4 @@
-"""Functions and pairings for runs that end early, and what their answer must be."""
+"""Functions and pairings for runs that end early, and the rules of their answers."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""What every run returns is measured, inside the bounds, and never worse than what was seen."""
+"""The returned point is measured, inside the bounds, and the best that was seen."""
 
 import math
 

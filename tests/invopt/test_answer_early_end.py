@@ -1,4 +1,4 @@
-"""With little time, or an early end, what is returned is no worse than the start or what was seen."""
+"""Answers after a time limit, an interruption or an error."""
 
 import math
 

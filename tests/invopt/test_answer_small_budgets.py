@@ -1,4 +1,4 @@
-"""With few evaluations, what is returned is no worse than the start or what was seen."""
+"""Answers of runs with small budgets are no worse than the start."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""Every wrong argument is refused before the first evaluation, by a message naming field, rule and value."""
+"""Wrong arguments are refused before the first evaluation."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a function may not return: wrong shapes and types, masked and non-finite values."""
+"""Wrong return values of a function: shapes, types, masked and non-finite values."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Callbacks: what each kind is called with, as in scipy, and what ends a run."""
+"""Callbacks: arguments of each signature, as in scipy, and how they end a run."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Every registered class against every public contract check; and broken ones, which must fail."""
+"""Registered classes pass the public contract checks; broken ones fail them."""
 
 import attrs
 import numpy as np

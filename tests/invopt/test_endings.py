@@ -1,4 +1,4 @@
-"""When a run may end: what looks like an end for lack of anything to see is none, and what is one is said to be."""
+"""Stopping rules: a run without information does not end as if it had converged."""
 
 import itertools
 

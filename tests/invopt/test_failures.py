@@ -1,4 +1,4 @@
-"""Evaluations that fail: an error that says what to do, or counted as failed up to a stated share."""
+"""Failed evaluations: an error, or counted as failed up to a stated share."""
 
 import math
 

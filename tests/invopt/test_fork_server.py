@@ -1,4 +1,4 @@
-"""Workers are forked from a process that has imported everything: they are as new ones, and it stays for the next."""
+"""The fork server of workers: forked workers behave as new ones; it is restarted."""
 
 import contextlib
 import os

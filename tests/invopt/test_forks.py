@@ -1,4 +1,4 @@
-"""A process forked after a run can run too: threads of torch that the fork has not inherited are never waited for."""
+"""A process forked after a run can run too, without waiting for threads of torch."""
 
 import os
 

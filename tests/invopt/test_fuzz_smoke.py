@@ -1,4 +1,4 @@
-"""A few hundred cases of the fuzz run, in this process: those that neither render nor train."""
+"""A few hundred cases of the fuzz run that neither render nor train."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""inf is worse than everything finite, for every way to minimise values."""
+"""inf is worse than every finite value, for all methods that minimise values."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What minimize returns, and how it is called: results, history, callbacks, units, bounds, random numbers."""
+"""Results, history, callbacks, units and random numbers of `minimize`."""
 
 import numpy as np
 import pytest

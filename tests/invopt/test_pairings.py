@@ -1,4 +1,4 @@
-"""Every registered estimator with every registered method: two iterations, or an error of ours before the first."""
+"""Every estimator with every method runs, or is refused before it starts."""
 
 import inspect
 

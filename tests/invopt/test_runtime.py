@@ -1,4 +1,4 @@
-"""What a problem needs of its processes is its own to say, and a plain function needs nothing of a renderer."""
+"""Runtimes: what problems need of processes; plain functions load no renderer."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A run ends with success where its values bear it out, and not otherwise."""
+"""Success is reported if the evaluated values support it, and not otherwise."""
 
 import numpy as np
 import pytest

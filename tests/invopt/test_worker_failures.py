@@ -1,4 +1,4 @@
-"""Failures in workers: exceptions travel, deaths are survived, nothing is left behind."""
+"""Failures in workers: exceptions, deaths, interruptions; no process is left."""
 
 import os
 import signal

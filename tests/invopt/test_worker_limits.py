@@ -1,4 +1,4 @@
-"""Time limits in workers: what hangs is ended, and no run waits for it."""
+"""Time limits in workers: evaluations that hang are ended."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Evaluations shared out: the same bits whoever evaluates, budgets kept, bad workers refused."""
+"""Workers give the same bits as this process, and keep budgets."""
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial

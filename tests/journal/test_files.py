@@ -1,10 +1,8 @@
-"""Files that are no journals, or cannot be written or shared: an error before the first evaluation, or a result."""
+"""Journal files that are foreign, damaged, read-only, shared, or on a full disk."""
 
 import functools
 import os
 import sqlite3
-import subprocess
-import sys
 import textwrap
 import threading
 
@@ -234,7 +232,7 @@ def test_a_damaged_file_is_refused_or_what_is_damaged_is_evaluated_again(seed, t
     assert again.fun == whole.fun
 
 
-def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_path, in_a_process):
+def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_path, in_a_process, started_program):
     code = """
     import sys, time, invopt
     def slow(x):
@@ -243,12 +241,7 @@ def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_p
     res = invopt.minimize(slow, "fr22", x0=[1.0, 2.0], rng=0, maxiter=15, journal=sys.argv[1])
     print(res.n_replayed, res.nfev, res.x.tobytes().hex())
     """
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
+    processes = [started_program(textwrap.dedent(code), tmp_path / "run") for _ in range(3)]
     said = [process.communicate(timeout=120)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len({x for *_, x in said}) == 1

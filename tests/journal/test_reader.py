@@ -1,4 +1,4 @@
-"""What a journal shows: runs, evaluations as arrays and as a frame, and the command that lists them."""
+"""Reading a journal: runs, evaluations as arrays and as a frame, the command."""
 
 import sys
 import types

@@ -1,4 +1,4 @@
-"""Runs that go on from a journal: nothing is evaluated twice, and the bits are those of a run that never stopped."""
+"""Resumed runs evaluate nothing twice and give the bits of an uninterrupted run."""
 
 import numpy as np
 import pytest

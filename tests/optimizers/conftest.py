@@ -1,4 +1,4 @@
-"""Closed-form landscapes and an exact estimator, so that methods are tested apart from sampling."""
+"""Closed-form functions and an exact estimator, to test methods without sampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every optimizer promises: pure steps, inputs untouched, no step without a gradient, no surprise from noise."""
+"""Contract of optimizers: pure steps, unchanged inputs, a gradient required."""
 
 from __future__ import annotations
 

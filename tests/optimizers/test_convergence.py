@@ -1,4 +1,4 @@
-"""Known answers: quadratics, Rosenbrock, boxes; x and status both."""
+"""Known answers: quadratics, Rosenbrock, boxes; both x and status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise: its level, the intervals that follow it, and what the quasi-Newton methods make of it."""
+"""Noise: its level, intervals, and their use by quasi-Newton methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws: where the origin lies and how f is scaled do not matter to a method that says so; bad settings are refused."""
+"""Invariance of methods to shifts and scalings; checks of their settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trust-region subproblem: optimality conditions, hard case, and agreement of its two solvers."""
+"""The trust-region subproblem: optimality, the hard case, two solvers that agree."""
 
 from __future__ import annotations
 

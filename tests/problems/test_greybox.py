@@ -1,4 +1,4 @@
-"""Derivatives of grey boxes: the chain against dense ones, and the memory that a product takes."""
+"""Grey boxes: derivatives against dense ones, and the memory of a product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of grey boxes: weights in memory and on disk, starts, held-out inputs, refused input."""
+"""Grey boxes: weights, starts, held-out inputs, refused input."""
 
 from __future__ import annotations
 

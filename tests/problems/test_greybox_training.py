@@ -1,4 +1,4 @@
-"""Training of grey boxes: minibatches, methods, workers, limits."""
+"""Grey boxes: minibatches, methods, workers and limits of trainings."""
 
 from __future__ import annotations
 

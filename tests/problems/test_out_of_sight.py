@@ -1,4 +1,4 @@
-"""An object that leaves the picture has not been found, however little is left to change there."""
+"""An object that leaves the picture does not count as found."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scene: its residuals and losses, its cameras and targets, its start and answer."""
+"""Scene: residuals, losses, cameras, targets, start and answer."""
 
 import math
 import pickle

@@ -1,4 +1,4 @@
-"""All backends of Mitsuba render a scene alike."""
+"""All backends of Mitsuba give the same pictures of a scene."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""Scenes are read from files, and written to them with the unknowns solved."""
+"""Scenes in files: read, and saved with the solved parameters."""
 
 import math
 import pickle

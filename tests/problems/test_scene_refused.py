@@ -1,4 +1,4 @@
-"""What no scene can be made of is refused, with the reason."""
+"""Invalid scenes are refused, with the reason."""
 
 import numpy as np
 import pytest

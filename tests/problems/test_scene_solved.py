@@ -1,4 +1,4 @@
-"""Real scenes are solved, if a folder of them is there."""
+"""Scenes from INVOPT_DATA_DIR are solved."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""What all rendered tasks promise, and what each alone does."""
+"""Properties of all rendered tasks, and of each alone."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Scenes small enough for tests, and what is unknown in them."""
+"""Small scenes with their unknown parameters."""
 
 import numpy as np
 

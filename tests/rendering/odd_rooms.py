@@ -1,4 +1,4 @@
-"""Parts of odd scenes."""
+"""Parts of unusual scenes."""
 
 import numpy as np
 

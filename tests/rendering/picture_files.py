@@ -1,4 +1,4 @@
-"""One picture in files of every kind."""
+"""One picture in files of every supported format."""
 
 import numpy as np
 

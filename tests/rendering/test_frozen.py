@@ -1,4 +1,4 @@
-"""Recorded renders have the bits of ordinary ones, whatever in the scene changes."""
+"""Recorded renders give the bits of ordinary ones, after any change of the scene."""
 
 import numpy as np
 import pytest

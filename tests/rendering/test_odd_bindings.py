@@ -1,4 +1,4 @@
-"""Odd arguments of scenes, bindings and meshes are refused when they are written down."""
+"""Invalid arguments of scenes, bindings and meshes are refused at construction."""
 
 import math
 

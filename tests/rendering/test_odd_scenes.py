@@ -1,4 +1,4 @@
-"""Odd scenes are refused when they are read, by an error that says what works instead."""
+"""Invalid scenes are refused when they are read, with what works instead."""
 
 import math
 

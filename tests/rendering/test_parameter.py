@@ -1,4 +1,4 @@
-"""What a parameter can be is what the scene says it is; a start outside the bounds is an error, never moved."""
+"""Bounds and starts of parameters come from the scene; wrong starts are errors."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Files of pictures that are stored turned, or in other colours, are refused or read for what they say."""
+"""Picture files with rotation tags or other colour spaces."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Files of pictures that are cut off, damaged or misnamed are refused; whole ones are read."""
+"""Picture files that are truncated, damaged or misnamed are refused."""
 
 import io
 import random

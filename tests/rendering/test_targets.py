@@ -1,4 +1,4 @@
-"""Target pictures: what is compared is what was given, or an error says why not."""
+"""Target pictures are compared as given, or an error says why not."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Threads take turns with the renderer. In processes of their own: what fails there aborts, or waits forever."""
+"""Threads use the renderer one at a time; each scenario runs in its own process."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Trainings kept in files: resumed to the bits of one that never stopped, whatever the parts."""
+"""Trainings resumed from a checkpoint give the bits of an uninterrupted one."""
 
 import signal
 import textwrap

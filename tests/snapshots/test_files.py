@@ -1,4 +1,4 @@
-"""Files of trainings that are damaged, edited, foreign or cannot be written."""
+"""Checkpoint files that are damaged, edited, foreign or not writable."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Small trainings of networks, and edits of the files that keep them."""
+"""Small trainings of networks, and edits of their checkpoint files."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""A field that is trained once."""
+"""A radiance field, trained once per test session."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How fast the overall brightness is learned: the furnace's constant mode under gradient descent."""
+"""Rate at which the overall brightness is learned, in the furnace."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Inside a diffuse, emitting sphere everything is known: what each estimator expects, and where it comes to rest."""
+"""The furnace: expected gradients and fixed points of each estimator are known."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Losses of two sides: their gradients, and what they are differentiated through."""
+"""Losses of two sides: their values and gradients."""
 
 import pytest
 import torch

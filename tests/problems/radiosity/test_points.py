@@ -1,4 +1,4 @@
-"""Points on surfaces: where they are drawn, and which faces of surfaces light reaches."""
+"""Points on surfaces: where they are sampled, and which sides light reaches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is traced once has the bits of what is traced each time."""
+"""Recorded kernels give the same bits as traced ones."""
 
 import numpy as np
 import pytest

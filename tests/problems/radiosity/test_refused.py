@@ -1,4 +1,4 @@
-"""What neural radiosity refuses, and says: scenes, fields, views, before anything is rendered."""
+"""Scenes, fields and views that neural radiosity refuses before it renders."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""All ways of drawing incident directions estimate the same integral; points lie where they should."""
+"""All samplings of incident directions estimate the same integral."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Training through minimize: kept, resumed, refused."""
+"""Training through minimize: checkpoints, resuming, refused input."""
 
 import math
 

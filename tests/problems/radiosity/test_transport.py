@@ -1,4 +1,4 @@
-"""The right side around path-traced light is the path-traced light of its bounces more, at the same points."""
+"""The right side of path-traced light equals path tracing with one more bounce."""
 
 import numpy as np
 import pytest

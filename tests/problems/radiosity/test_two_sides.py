@@ -1,4 +1,4 @@
-"""The field tells the sides of a wall apart: what leaks through is reflected again, and again."""
+"""The field distinguishes the two sides of a wall."""
 
 import numpy as np
 import pytest

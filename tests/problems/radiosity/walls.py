@@ -1,4 +1,4 @@
-"""Walls and cameras of the rooms that tests build."""
+"""Walls and cameras for the rooms of tests."""
 
 import numpy as np
 
