@@ -12,14 +12,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).pare
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_is_heard():
-    """A shell starts what it puts into the background with Ctrl-C ignored, and its children inherit that."""
+    """Restore the handler of Ctrl-C, which shells ignore in background processes."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread_of_torch():
-    """Threads that wait for each other cost more time than the small tensors of tests."""
+    """Use one thread of torch: tensors are small, and waiting threads cost time."""
     import torch
 
     threads = torch.get_num_threads()
@@ -30,7 +30,7 @@ def one_thread_of_torch():
 
 @pytest.fixture(scope="session")
 def program():
-    """Runs a program in a process of its own: see `programs.py`."""
+    """Run a program in a separate process: see `programs.py`."""
     from .programs import run_program
 
     return run_program
@@ -38,7 +38,7 @@ def program():
 
 @pytest.fixture(scope="session")
 def started_program():
-    """Starts a program in a process of its own: see `programs.py`."""
+    """Start a program in a separate process: see `programs.py`."""
     from .programs import start_program
 
     return start_program

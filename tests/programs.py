@@ -29,25 +29,25 @@ class Program:
         self.pid = _number(status)
 
     def poll(self) -> int | None:
-        """How it ended; None if it has not."""
+        """Exit code; None while it runs."""
         if self.returncode is None and select.select([self._status], [], [], 0)[0]:
             self.returncode = _number(self._status)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, if it has not ended."""
+        """Send a signal if it still runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def wait(self, timeout: float | None = None) -> int:
-        """How it ended; `subprocess.TimeoutExpired` if it does not in time, in which case it goes on."""
+        """Exit code; raises `subprocess.TimeoutExpired` if it runs longer."""
         select.select([] if self.returncode is not None else [self._status], [], [], timeout)
         if self.poll() is None:
             raise subprocess.TimeoutExpired(self.command, timeout or 0.0)
         return self.returncode or 0
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end; what it has printed to stdout and stderr."""
+        """Wait for its end; return stdout and stderr."""
         try:
             self.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -111,7 +111,7 @@ def run_program(
     timeout: float = 120.0,
     check: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Start a program, as above, and wait for its end, as `subprocess.run` does."""
+    """Run a program to its end, as `subprocess.run` does."""
     process = start_program(program, *arguments, flags=flags, cwd=cwd, env=env)
     out, err = process.communicate(timeout=timeout)
     command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
@@ -130,7 +130,7 @@ def _number(status: IO[bytes]) -> int:
 
 @cache
 def _server(flags: tuple[str, ...], hash_seed: str | None) -> socket.socket:
-    """Where to ask for programs; the process there ends when this one does."""
+    """Socket of a server process, which ends together with this process."""
     ours, theirs = socket.socketpair()
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHASHSEED")}
     if hash_seed is not None:

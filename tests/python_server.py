@@ -27,7 +27,7 @@ DESCRIPTORS = 4
 
 
 def serve(number: int) -> Any:
-    """Fork a process for each request; in that process return its program, and end when nobody asks any more."""
+    """Fork a process for each request, and return its program in that process."""
     requests = socket.socket(fileno=number)
     while True:
         request = _receive(requests)
@@ -44,7 +44,7 @@ def serve(number: int) -> Any:
 
 
 def _bury(options: int) -> None:
-    """Take note of those that have ended."""
+    """Reap processes that have ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, options)[0]:
             pass
@@ -72,7 +72,7 @@ def _receive(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None
 
 
 def _watch(status: int) -> None:
-    """Fork the program's process and say how it ends; return in that process."""
+    """Fork the program's process, report its exit code; return in that process."""
     pid = _fork()
     if pid == 0:
         os.close(status)
@@ -87,7 +87,7 @@ def _watch(status: int) -> None:
 
 
 def _begin(facts: dict[str, Any], descriptors: list[int]) -> Any:
-    """Be what `python -c program` is before it runs the program, which is returned."""
+    """Set up the process as `python -c` does; return the compiled program."""
     for target, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, target)
         os.close(descriptor)

@@ -11,7 +11,7 @@ TIMED = re.compile("seconds")
 
 
 def untimed(results):
-    """Everything of the tidy table but seconds."""
+    """Rows of the tidy table without columns of seconds."""
     return [{k: v for k, v in row.items() if not TIMED.search(k)} for row in results.rows]
 
 

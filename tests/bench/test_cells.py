@@ -28,7 +28,7 @@ def run(method, seed=0, task="quad", maxfev=300, **options):
 
 @pytest.fixture
 def planted(monkeypatch):
-    """Registers presets for the length of a test."""
+    """Register presets during a test."""
 
     def plant(name, estimator, method):
         monkeypatch.setitem(presets(), name, Preset(lambda: estimator, lambda problem, x0: method))
@@ -112,7 +112,7 @@ def test_image_error_of_renders_is_free_of_their_noise():
 
 
 class HalfReported(estimators.FR22):
-    """Gives half of its evaluations back."""
+    """Reports only half of its evaluations."""
 
     def estimate(self, objective: CountingEvaluator, x, state, rng):
         found = super().estimate(objective, x, state, rng)
@@ -121,7 +121,7 @@ class HalfReported(estimators.FR22):
 
 
 class Direct(optimizers.Adam):
-    """Asks the objective behind the counter's back."""
+    """Evaluates the objective without counting it."""
 
     def step(self, x, estimate, state, oracle):
         oracle._evaluator.objective.fun(x[None], seed=np.array([1]))

@@ -27,7 +27,7 @@ def assert_bars(
     bars: Bars | None = None,
     planted: tuple[float, ...] = (PLANTED, 1 / PLANTED),
 ) -> None:
-    """Assert that errors over their bars have the spread that they should, and that the numbers tell.
+    """Assert that errors divided by their error bars have the expected spread.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ def decorrelated(scores: ArrayLike, jacobian: ArrayLike) -> Array:
 
 
 def _statistic(scores: Array, dof: float) -> float:
-    """Mean over the scores; 1 is expected of bars with so many degrees of freedom."""
+    """Mean over the scores; its expectation is 1."""
     squares = np.square(scores)
     return float(np.mean(squares if math.isinf(dof) else (dof + 1) * squares / (dof + squares)))
 
 
 def _range(shape: tuple[int, ...], dof: float, bars: Bars | None) -> tuple[float, float]:
-    """Where the statistic lies but for a probability of `ALPHA`."""
+    """Interval that holds the statistic with probability ``1 - ALPHA``."""
     count = math.prod(shape)
     if bars is not None:
         rng = np.random.default_rng(0)

@@ -21,7 +21,7 @@ HESS = torch.tensor([[4.0, 1.0], [1.0, 3.0]], dtype=torch.float64)
 
 
 class Exact(Objective):
-    """A quadratic with its derivative, and noise if wanted."""
+    """A quadratic with its derivative, with optional noise."""
 
     def __init__(self, noise=0.0):
         self.noise = noise
@@ -110,7 +110,7 @@ def test_zero_derivative_is_a_plateau_not_an_answer():
 
 
 def wall():
-    """A ball behind the camera: no pixel shows it."""
+    """A ball behind the camera, which no pixel shows."""
     grey = diffuse(0.5, 0.5, 0.5)
     return {
         "type": "scene",
@@ -146,7 +146,7 @@ def test_what_has_no_derivative_says_so():
 
 @pytest.mark.render
 def test_at_the_answer_the_gradient_has_mean_zero():
-    """The noise of the picture and that of its derivative must be independent, or else their product has a mean."""
+    """Noise of the picture and of its derivative must be independent."""
     if choose().backend is Backend.SCALAR:
         pytest.skip("the scalar backend has no derivative")
     # Of four lamps, of which a path picks one, three are behind the wall: one sample has three times the variance of

@@ -62,7 +62,7 @@ def test_z_test_rejects_five_per_cent_with_the_samples_it_needs():
 
 
 def assert_calibrated(z):
-    """Whether z of a quantity, (repetitions, components), have variance 1, and would not have with other errors."""
+    """Assert that z, shape (repetitions, components), have variance 1, and not with planted errors."""
     variances = np.square(z).mean(0)
     assert LOW < variances.min() <= variances.max() < HIGH
     for factor in PLANTED:

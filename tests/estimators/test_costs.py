@@ -67,7 +67,7 @@ TABLE = [
 
 
 class Counting:
-    """Rows that really reach the function."""
+    """Count the rows that reach the function."""
 
     def __init__(self):
         self.rows = 0

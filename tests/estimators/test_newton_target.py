@@ -88,7 +88,7 @@ def test_a_target_that_has_taken_its_steps_stays_and_costs_nothing():
 
 
 def test_behind_a_network_all_outputs_are_learned_at_one_rate():
-    """The second is a hundred times flatter: with the plain gradient it is left behind."""
+    """The second output is a hundred times flatter; the plain gradient learns it slowly."""
     inputs = np.random.default_rng(1).standard_normal((8, 3))
     torch.manual_seed(0)
     model = nn.Linear(3, 2, dtype=torch.float64)

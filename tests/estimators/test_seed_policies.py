@@ -21,7 +21,7 @@ REPEATS = {"HessianFree"}
 
 
 class Recorded:
-    """Two parameters, noise by the seed; keeps the seeds of all values, and of all derivatives."""
+    """Two parameters, noise by the seed; records the seeds of values and derivatives."""
 
     def __init__(self):
         self.seeds, self.of_derivatives = [], []
@@ -60,7 +60,7 @@ def made(name, policy):
 
 
 def pairs(name, policy, **options):
-    """A run with every method that takes what the estimator provides."""
+    """Run every method that accepts the estimator."""
     estimator, runs = made(name, policy), 0
     for method in [*(getattr(optimizers, method)() for method in METHODS), *map(optimizers.Scipy, SCIPYS)]:
         recorded = Recorded()
@@ -88,7 +88,7 @@ def test_fresh_means_that_no_seed_comes_twice(name):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_the_default_draws_seeds(name):
-    """So that the tests above test something."""
+    """Check that the tests above are not vacuous."""
     assert any(len(set(recorded.seeds)) > 1 for _, recorded in pairs(name, "per_pair", maxfev=80, maxiter=60))
 
 
@@ -126,7 +126,7 @@ def test_where_seeds_do_not_vary_there_is_no_noise_to_speak_of(name):
 
 @pytest.mark.parametrize("name", ["GaussNewton", "SampleHistory"])
 def test_where_seeds_do_not_vary_no_evaluation_is_spent_on_noise(name):
-    """The run is that of the function under seed 0, less what the same run spends on finding that it has no noise."""
+    """The run equals that of the function under seed 0, without evaluations to detect noise."""
     recorded, estimator = Recorded(), made(name, "fixed")
     run = recorded.residuals if name == "GaussNewton" else recorded.value
     points = []
@@ -141,7 +141,7 @@ def test_where_seeds_do_not_vary_no_evaluation_is_spent_on_noise(name):
 
 
 def test_gauss_newton_calls_nothing_noise_that_is_none():
-    """What cannot match leaves residuals, of which no part is noise under one seed."""
+    """Residuals of a target that cannot be matched are not noise under one seed."""
 
     def shifted(x, seed):
         return np.concatenate([x - TARGET, [3.0 + 0.01 * seed]])

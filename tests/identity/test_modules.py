@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def made(text, folder):
-    """Digest of the `f` of a script, in a process without any of its modules."""
+    """Digest of function `f` of a script, with none of its modules loaded."""
     for name in ("mine", "through", "lazy", "pack", "pack.inner"):
         sys.modules.pop(name, None)
     importlib.invalidate_caches()

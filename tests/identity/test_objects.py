@@ -74,7 +74,7 @@ class Level(enum.Enum):
 
 
 def with_unit(make):
-    """Two objects alike but for an attribute."""
+    """Two objects that differ in one attribute."""
 
     def pair(unit):
         made = make()

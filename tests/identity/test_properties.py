@@ -115,7 +115,7 @@ def test_of_a_dictionary():
 
 
 def arrays(kind):
-    """Objects of Mitsuba's that differ in one number each."""
+    """Mitsuba objects that differ in one number."""
     import mitsuba as mi
 
     rows = [[1.0, 2.0, 3.0], [0.0, 2.0, 3.0], [1.0, 0.0, 3.0], [1.0, 2.0, 0.0]]

@@ -14,7 +14,7 @@ def rosenbrock(x):
 
 
 class Counter:
-    """A callable that remembers where it was called."""
+    """A callable that records its arguments."""
 
     def __init__(self, fun=sphere):
         self.fun = fun

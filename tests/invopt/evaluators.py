@@ -23,7 +23,7 @@ with pytest.MonkeyPatch.context() as patch:
 
 
 def children():
-    """Processes of ours, but those that stay for the next to come."""
+    """Child processes, without servers that are kept for later use."""
     found = psutil.Process().children(recursive=True)
     return [child for child in found if not _stays(child)]
 
@@ -39,7 +39,7 @@ def _stays(child):
 
 
 def preloaded():
-    """A context whose processes are forked from one that has imported everything, once for all tests."""
+    """A multiprocessing context whose processes are forked after the imports."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

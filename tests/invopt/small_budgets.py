@@ -50,7 +50,7 @@ FUNCTIONS = {
 
 
 class Recorded:
-    """A function without noise; remembers its values."""
+    """A function without noise that records its values."""
 
     def __init__(self, fun, seconds=0.0):
         self.fun, self.seconds, self.values = fun, seconds, []
@@ -62,13 +62,13 @@ class Recorded:
 
 
 def starts(n, lowest):
-    """The best place there is, so that everything else is worse; near it; and somewhere."""
+    """Three starts: at the minimum, near it, and random."""
     rng = np.random.default_rng(n)
     return [np.full(n, lowest), lowest + 0.1 * rng.standard_normal(n), rng.uniform(-2, 1, n)]
 
 
 def check(result, made, x0, *, maxfev=math.inf):
-    """The rules of an answer, of a function without noise."""
+    """Check the rules of an answer for a function without noise."""
     finite, start = [value for value in made.values if math.isfinite(value)], float(made.fun(x0))
     margin = 1e-8 * max(start - result.fun, 0.0) + 1e-12 * abs(result.fun)
     assert result.fun == made.fun(result.x)

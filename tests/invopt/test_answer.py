@@ -33,7 +33,7 @@ def sphere(x):
 
 
 class Seen:
-    """Values with noise that is the seed's; remembers the true ones."""
+    """Values with noise by the seed; records the noise-free ones."""
 
     def __init__(self, fun, noise=0.0):
         self.fun, self.noise, self.values = fun, noise, []
@@ -90,7 +90,7 @@ def test_a_method_that_diverges_returns_the_best_it_has_seen(noise):
 
 
 def test_a_mean_square_that_is_extrapolated_is_never_returned():
-    """Samples of a width say less than 0 of a sum of squares."""
+    """A fit to samples can predict less than 0 for a sum of squares."""
     result, _ = seen(lambda x: rosenbrock(5 * x), ("shared-samples", None), x_scale=[0.3, 0.3])
     assert result.history.fun.size > 1
     assert result.fun == rosenbrock(5 * result.x) >= 0

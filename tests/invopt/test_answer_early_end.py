@@ -21,7 +21,7 @@ def test_a_time_limit_leaves_time_for_the_start(pair, lowest):
 
 
 def test_what_a_time_limit_cuts_off_counts_as_far_as_it_was_evaluated():
-    """A first estimate of many samples, of which few are evaluated: none is a reason to forget them."""
+    """The few samples of an unfinished first estimate still count."""
     made = Recorded(lambda x: float(((x - 3) ** 2).sum()), seconds=0.03)
     estimator = invopt.estimators.SharedSamples(n_samples=100)
     result = invopt.minimize(made, estimator, x0=[0.0, 0.0], rng=0, maxtime=0.2)

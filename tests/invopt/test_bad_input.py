@@ -151,7 +151,7 @@ def test_a_method_that_steps_to_nan():
 
 
 class Jump(optimizers.GradientDescent):
-    """Goes to one point."""
+    """Steps to a fixed point."""
 
     def step(self, x, estimate, state, oracle):
         return torch.tensor(self.place, dtype=x.dtype), state
@@ -159,7 +159,7 @@ class Jump(optimizers.GradientDescent):
 
 @pytest.mark.parametrize("place", [[3.0, 4.0], [1e200, 0.0]])
 def test_a_step_is_finite_if_its_components_are(place):
-    """Though the square of its length may be too large for its type."""
+    """The square of its length may overflow."""
     Jump.place = place
     result = invopt.minimize(lambda x: float(-np.tanh(x[0])), "finite-difference", Jump(), x0=[0.0, 0.0], maxiter=1)
     assert result.x_last.tolist() == place

@@ -67,7 +67,7 @@ MASKED = np.ma.masked_less([0.1, 0.9], 0.5)
 
 @pytest.mark.parametrize("returned", [MASKED, [MASKED[0], 0.9], [MASKED], np.ma.masked], ids=repr)
 def test_masked_values_are_refused(returned):
-    """NumPy drops the mask, and what lies under it would count."""
+    """NumPy drops the mask, so masked values would be used."""
     residuals = problems.Function(fun=lambda x: returned, x0=[0.5], residuals=True)
     with pytest.raises(
         invopt.EvaluationError, match="'fun' returned masked elements, .*: fill them, or leave the same"

@@ -19,7 +19,7 @@ def run(callback, **options):
 
 
 class Kept:
-    """Callbacks of many kinds, each keeping what it is given."""
+    """Callbacks of many kinds that record their arguments."""
 
     def __init__(self):
         self.points, self.results = [], []

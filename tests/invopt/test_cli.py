@@ -104,7 +104,7 @@ def test_list_and_doctor(run):
 
 
 def test_help_costs_no_renderer(program):
-    """Nothing that is asked for by name only may load Mitsuba."""
+    """Commands that only list names must not load Mitsuba."""
     script = (
         "import sys; from invopt import cli; sys.argv = ['invopt', 'list']\ntry: cli.main()\nexcept SystemExit: pass\n"
     )
@@ -114,7 +114,7 @@ def test_help_costs_no_renderer(program):
 
 @pytest.mark.parametrize("name", ["[/]", "[red]x", "a[/b]"])
 def test_errors_are_shown_as_they_are(run, name):
-    """Brackets were taken for markup: a traceback, or a name that lacked them."""
+    """Brackets must not be interpreted as markup."""
     code, _, said = run("journal", name)
     assert code == 2
     assert name in said

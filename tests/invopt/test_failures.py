@@ -12,7 +12,7 @@ X0 = [2.0, 1.0]
 
 
 def fails_sometimes(share, error=ZeroDivisionError, seed=0):
-    """A bowl that fails at a share of its calls."""
+    """A quadratic that fails in a share of its calls."""
     rng = np.random.default_rng(seed)
 
     def fun(x):

@@ -36,7 +36,7 @@ def test_only_documented_outcomes(fuzz, tmp_path):
 
 
 def test_findings_are_found(fuzz):
-    """What is not documented is told from what is."""
+    """Undocumented outcomes are detected."""
     _, outcomes = fuzz
     import invopt
 

@@ -80,7 +80,7 @@ class Values(Estimator):
 
 @frozen(kw_only=True, eq=False)
 class PlainDifferences(Estimator):
-    """Forward differences with a fixed interval that knows nothing of noise."""
+    """Forward differences with a fixed interval, without regard to noise."""
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
     step: float = 1e-6

@@ -36,7 +36,7 @@ def test_noise_level_within_the_factor_that_ecnoise_promises(sigma, x):
 
 
 def test_noise_level_of_noise_alone():
-    """Squares of differences have the variance of the noise for their mean; of 1.5 times the level they have not."""
+    """The mean square of differences is the variance; 1.5 times the level is rejected."""
     x, direction, rng = torch.zeros(2).double(), torch.tensor([0.6, 0.8]).double(), np.random.default_rng(0)
 
     def fun(X):

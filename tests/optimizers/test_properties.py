@@ -40,7 +40,7 @@ SCALE_FREE = [
 
 
 def bowl(exact, shift, factor):
-    """A smooth bowl with some third derivative; indefinite nowhere near."""
+    """A smooth function with a third derivative, positive definite near its minimum."""
 
     def fun(x):
         y = x - shift

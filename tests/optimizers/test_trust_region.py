@@ -117,7 +117,7 @@ BOX = SimpleNamespace(project=lambda x: torch.clamp(x, -1.0, 1.0))
 
 
 def test_a_step_into_the_box_that_lowers_the_model_is_not_shortened():
-    """A parabola with its minimum at 2 / 3, from 0 towards 2: at the bound, 1, it is lower than at 0."""
+    """A parabola with its minimum at 2/3 is lower at the bound 1 than at 0."""
     x, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     reached, cut = step_into_box(x, 2 * one, -one, lambda p: 1.5 * p, BOX)
     assert (reached.tolist(), cut) == ([1.0], True)

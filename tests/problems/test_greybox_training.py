@@ -91,7 +91,7 @@ def test_workers_change_no_bit():
 
 
 class Reader(nn.Module):
-    """Numbers of words, and attention over them."""
+    """A small transformer over word indices."""
 
     def __init__(self):
         super().__init__()

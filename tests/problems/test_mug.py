@@ -162,7 +162,7 @@ def test_shrinking_sigma_leads_home(mug: SceneObjective) -> None:
     frequency = 2 * np.pi / 18 * np.arange(len(x) // 2 + 1)
 
     def minima(sigma: float) -> tuple[float, int]:
-        """Place of the lowest minimum of the smoothed loss over the circle, and how many there are."""
+        """Location of the lowest minimum of the smoothed loss, and the number of minima."""
         g = np.fft.irfft(np.fft.rfft(f) * np.exp(-0.5 * (frequency * sigma) ** 2), len(x))
         count = int(np.sum((g < np.roll(g, 1)) & (g <= np.roll(g, -1))))
         return abs(float(TINY.wrap(np.array([x[g.argmin()]]))[0])), count
@@ -212,7 +212,7 @@ with problems.Mug(size="tiny", backend="scalar").open() as mug:
 def _differ(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two sets of images differ by more than chance at rate ALPHA, in any pixel or in the mean.
 
-    Pixels of the plain surround have no noise, and say nothing here.
+    Pixels of the plain background have no noise and are left out.
     """
     noisy = (a.std(0) > 1e-4) & (b.std(0) > 1e-4)
     a, b = (np.column_stack([s[:, noisy], s[:, noisy].mean(1)]).astype(float) for s in (a, b))

@@ -24,7 +24,7 @@ WITHOUT_LLVM = "from invopt.rendering.device import llvm\nllvm._candidates = lam
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without CUDA, and nothing asked for."""
+    """A machine without CUDA, with no backend requested."""
     monkeypatch.setattr(cuda, "devices", lambda: (0, 0))
     monkeypatch.delenv("INVOPT_BACKEND", raising=False)
     monkeypatch.delenv(llvm.ENVIRONMENT, raising=False)

@@ -138,7 +138,7 @@ def opened(problem):
 
 @pytest.mark.render
 def test_what_the_advice_says_works():
-    """A volume by a function, a point light about a centre, the direction of a far one, a spot light turned."""
+    """A volume by a function, and rotations of point, directional and spot lights."""
     spot = {"type": "spot", "intensity": rgb(9.0, 9.0, 9.0), "cutoff_angle": 30.0}
     for facts, x in [
         (dict(description=smoke, parameters=setting("smoke.interior_medium.sigma_t", lambda x: x.expand(27))), [3.0]),

@@ -23,7 +23,7 @@ def bitmap(pixels=PIXELS):
 
 
 def lit():
-    """One of each light, brighter than any reflectance, and materials and media of all sorts."""
+    """A scene with all kinds of lights, materials and media."""
     return room() | {
         "lamp": area_light(origin=[1.5, -1, 3], target=[0, 0, 0], half_width=0.5, radiance=18.0),
         "screen": {"type": "rectangle", "emitter": {"type": "area", "radiance": bitmap(9 * PIXELS)}},
@@ -99,7 +99,7 @@ def test_bounds_by_what_the_scene_says(binding, everything):
 
 @pytest.mark.render
 def test_a_lamp_starts_as_bright_as_it_is():
-    """It was cut down to (1, 1, 1), a picture 13 times darker."""
+    """The start must not be clipped to (1, 1, 1), 13 times darker."""
     problem = problems.Scene(lit, parameters=Color("bulb.intensity"), x_opt={})
     np.testing.assert_array_equal(problem.x0, [18.0, 14.0, 7.0])
     # A quarter of the mean of its own numbers: the scale of a light is told by how bright it is.

@@ -37,7 +37,7 @@ def test_a_file_cut_anywhere_is_refused_or_the_same(kind, tmp_path):
 @pytest.mark.render
 @pytest.mark.parametrize("kind", ["jpg", "progressive.jpg", "png", "deep.png", "hdr"])
 def test_a_file_that_ends_in_zeros_is_refused(kind, tmp_path):
-    """As what is left by a transfer that had set the size of the file before."""
+    """Such files remain from transfers that allocate the size first."""
     path = make(named(tmp_path, kind))
     data = path.read_bytes()
     for cut in (len(data) // 2, len(data) - 40):
@@ -192,7 +192,7 @@ def test_the_files_of_a_scene_are_whole_too(kind, tmp_path):
 
 @pytest.mark.render
 def test_damaged_hdr_files_are_refused_before_mitsuba_sees_them(tmp_path):
-    """Its reader wrote past its memory, and the process ended."""
+    """Mitsuba's reader wrote past its memory, and the process ended."""
     path = make(tmp_path / "picture.hdr")
     data, whole = path.read_bytes(), pixels(path)
     assert whole.shape == (HEIGHT, WIDTH, 3)

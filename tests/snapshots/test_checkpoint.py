@@ -35,7 +35,7 @@ def test_resumed_networks_have_the_same_bits(batch_size, method, tmp_path):
 
 @pytest.mark.parametrize("cut", [3, 6, 9, 12])
 def test_resumed_targets_have_the_same_bits(cut, tmp_path):
-    """In the first descent, at rest, in the second descent, and after it."""
+    """Interrupted in the first descent, at rest, in the second descent, and after it."""
     exact = estimators.FiniteDifference(abs_step=0.1)
     target = estimators.NewtonTarget(estimator=exact, steps=4, restarts=1, rest=3)
     inner = problems.Function(fun=lambda x: float((x[0] ** 2 - 1) ** 2 + x[1] ** 2), x0=[0.0, 0.0])
@@ -123,7 +123,7 @@ def test_the_start_of_a_network_counts_only_where_it_is_given(tmp_path):
 
 @frozen(kw_only=True)
 class Other(estimators.FR22):
-    """A part of the user's own."""
+    """An estimator defined by the user."""
 
     def cost(self, n):
         return 2 * self.n_samples
@@ -203,7 +203,7 @@ def test_a_signal_ends_a_training_with_its_result_and_its_file(number, tmp_path,
 
 
 def test_any_other_problem_is_kept_in_a_journal(tmp_path):
-    """One that remembers what no snapshot could hold, too."""
+    """Also a method whose state no snapshot can hold."""
     first = invopt.minimize(
         "quad", "finite-difference", optimizers.Scipy("bfgs"), maxiter=3, rng=0, checkpoint=tmp_path / "run"
     )

@@ -61,7 +61,7 @@ def entry(value, name):
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
 def test_edited_files_whose_checksum_fits_are_refused(edit, tmp_path):
-    """They ended a run by TypeError, KeyError or IndexError, some after iterations."""
+    """Such files must not end a run by TypeError, KeyError or IndexError."""
     train(tmp_path / "run", 3)
 
     def change(header):
@@ -103,7 +103,7 @@ class Evil(Enum):
     "name", ["antigravity:fly", "os:system", "builtins:list", f"{__name__}:Evil", "invopt._result:OptimizeResult"]
 )
 def test_a_file_makes_nothing_but_states_of_the_parts_at_hand(name, tmp_path):
-    """It named any class of any module; importing this one opens a browser."""
+    """A file must not import any named module; importing antigravity opens a browser."""
     train(tmp_path / "run", 3)
 
     def change(header):

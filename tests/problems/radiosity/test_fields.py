@@ -17,7 +17,7 @@ pytestmark = pytest.mark.render
 
 
 def test_field_of_exponentials(tmp_path):
-    """It is the exponential of what the same weights give, and says so in its file."""
+    """The field is the exponential of the linear one; its file records that."""
     problem, exponential = small(), small(field=Field(width=16, depth=3, encoding=Field.tiny().encoding, output="exp"))
     with problem.open() as live, exponential.open() as other:
         linear, found = live.render(problem.x0, spp=1, size=(8, 8)), other.render(problem.x0, spp=1, size=(8, 8))
@@ -70,7 +70,7 @@ def test_saved_field_gives_the_same_radiance(trained, tmp_path):
 
 
 def test_mirrored_directions(tmp_path):
-    """The field is told them if asked to, whichever side is seen, and so is a saved one."""
+    """The field receives mirrored directions on request, also after loading."""
     from invopt.problems.radiosity.query import Query
 
     told = Field(width=16, depth=3, encoding=Field.tiny().encoding, reflection=True)

@@ -67,7 +67,7 @@ def test_fixed_points(rho, m):
 
 @pytest.mark.parametrize("m", [2, 8])
 def test_symmetric_loss_rests_at_the_truth(m):
-    """The noise of the norm does not bias it, for it is that of other directions; that of the same ones would."""
+    """The norm uses other directions than the residual, so that its noise causes no bias."""
     rho = 0.8
     sides = drawn(room(rho, m, loss="symmetric-l2"), truth(rho, EMISSION), seed=m)
     assert_mean(pointwise(sides, estimators.SemiGradient()), 0.0, alpha=FAMILY / 100)
@@ -76,7 +76,7 @@ def test_symmetric_loss_rests_at_the_truth(m):
 
 
 class SameDirections(estimators.SemiGradient):
-    """Wrong: the directions of the residual are those of the norm too."""
+    """Wrong: the norm uses the directions of the residual."""
 
     def losses(self, sides):
         return sides.loss.values(sides.left, sides.right.mean(1).detach())
@@ -102,7 +102,7 @@ def test_right_side_is_the_truth_at_the_truth(sampling):
 @pytest.mark.parametrize("bounces", [2, 3])
 @pytest.mark.parametrize("c", [1.0, 6.0])
 def test_bounces_bring_the_right_side_nearer_to_the_truth(bounces, c):
-    """An error of the field is left in it times the albedo to the power of the bounces."""
+    """An error of the field is multiplied by the albedo to the power of the bounces."""
     rho = 0.8
     sides = drawn(room(rho, 4, sampling="uniform", bounces=bounces), c, seed=bounces)
     found = sides.right.detach().mean(1).double().numpy()

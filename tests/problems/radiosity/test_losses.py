@@ -22,7 +22,7 @@ def test_the_right_side_keeps_a_graph_only_where_it_is_differentiated():
 
 @pytest.mark.parametrize("loss", ["l2", "relative-l2", "symmetric-l2", "rmse", "huber", "mae"])
 def test_gradients_of_every_loss_are_right(loss):
-    """The full gradient is the derivative of what is reported, by finite differences along it."""
+    """The full gradient is the derivative of the reported loss, by finite differences."""
     problem = small(loss=loss, sampling="nee")
     with problem.open() as live:
         x = torch.from_numpy(problem.x0)
@@ -49,7 +49,7 @@ def test_gradients_of_every_loss_are_right(loss):
 
 
 def test_sides_without_emission_differ_as_those_with_it():
-    """And a relative loss then divides the residual of a lamp by what it reflects."""
+    """A relative loss then divides the residual of a lamp by its reflected light."""
     found = []
     for sides in ("outgoing", "reflected"):
         problem = small("cornell-box", n_points=2048, sides=sides)
@@ -71,7 +71,7 @@ def test_sides_without_emission_differ_as_those_with_it():
 
 
 def test_symmetric_loss_pulls_alike_both_ways():
-    """By 4 tanh(t / 2) on the logarithm of a field that is off by the factor exp(t), with half of the right side."""
+    """The derivative is 4 tanh(t / 2) for a field wrong by the factor exp(t)."""
     t = torch.linspace(-6, 6, 25).unsqueeze(1)
     right = torch.tensor([0.3]).expand_as(t)
     y = (t + right.log()).requires_grad_()

@@ -39,7 +39,7 @@ def room_with_a_hole(hole=0.0):
 
 
 def drawn(scene, **options):
-    """Name of the shape of each point, whether its front is seen, and the cosine of the view; the faces' lit shares."""
+    """Shape, visible side and view cosine of each point; lit shares of the faces."""
     import mitsuba as mi
 
     from invopt.problems.radiosity.points import lit_shares
@@ -71,7 +71,7 @@ def test_both_faces_alike_and_every_direction():
 
 @pytest.mark.parametrize(("hole", "density"), [(0.0, 0.02), (0.0, 0.3), (0.2, 0.01)])
 def test_dark_faces_have_fewer(hole, density):
-    """The outside of a closed room, and what is beyond, unless the room has a hole."""
+    """Faces outside a closed room are dark, unless the room has a hole."""
     names, front, cosine, lit = drawn(room_with_a_hole(hole), dark_density=density)
     areas = AREAS | {"front": AREAS["front"] * (1 - hole)}
     faces = {name: np.maximum(lit[name], density) for name in areas}

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.render
 
 
 def with_ball(bsdf, albedo=0.5):
-    """A furnace with a ball in it, before the camera."""
+    """A furnace with a ball in front of the camera."""
     ball = {"type": "sphere", "center": [0.0, 0.0, 0.55], "radius": 0.3, "bsdf": bsdf}
     return furnace(albedo=albedo) | {"ball": ball}
 

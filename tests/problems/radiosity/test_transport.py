@@ -34,9 +34,9 @@ def ball(x, y, z, bsdf, radius=0.22):
 
 
 def furnished(shiny=False):
-    """A room of two-sided walls with two lamps, one of them textured, and a thing of each material.
+    """A room of two-sided walls with two lamps and an object of each material.
 
-    With specular things too if `shiny`, one of which shines.
+    One lamp is textured. With `shiny` there are specular objects too, one of which emits light.
     """
     up, deep = (0, 1, 0), (0, 0, 1)
     white, waved = both_sides(diffuse(0.8, 0.8, 0.8)), both_sides({"type": "diffuse", "reflectance": bitmap(waves())})
@@ -86,7 +86,7 @@ def opened(scene, sampling, **options):
 
 
 def seen_again(transport, query):
-    """Short rays to the points of a query from where they are seen, and what they meet."""
+    """Short rays to the points of a query from the viewer's side, and their hits."""
     import mitsuba as mi
 
     low, extent = transport.box
@@ -97,7 +97,7 @@ def seen_again(transport, query):
 
 
 def reflected(transport, query, depth, seed):
-    """Path-traced light that surfaces reflect at a query, one path each, shape (3, k); and which points were met."""
+    """Path-traced reflected light of a query, one path each, shape (3, k), and its hits."""
     import drjit as dr
     import mitsuba as mi
 
@@ -111,9 +111,9 @@ def reflected(transport, query, depth, seed):
 
 
 def assert_bounces_more(scene, sampling, depth, bounces=1, traced=None):
-    """The right side around light of paths `depth` long is the light of paths longer by `bounces`.
+    """Assert that the right side of paths of length `depth` is that of longer paths.
 
-    Everywhere, and where a surface is light or dark: a texture in the wrong place is right on average.
+    On all points, and on light and dark points apart: a misplaced texture is right on average.
     """
     with opened(scene, sampling, bounces=bounces) as live:
         point = live.transport.points(N_POINTS, 1)
