@@ -29,16 +29,20 @@ def one_thread_of_torch():
 
 
 @pytest.fixture(scope="session")
-def program():
-    """Run a program in a separate process: see `programs.py`."""
-    from .programs import run_program
+def _programs():
+    from . import programs
 
-    return run_program
+    yield programs
+    programs.stop_servers()
 
 
 @pytest.fixture(scope="session")
-def started_program():
-    """Start a program in a separate process: see `programs.py`."""
-    from .programs import start_program
+def program(_programs):
+    """Run a program in a separate process: see `programs.py`."""
+    return _programs.run_program
 
-    return start_program
+
+@pytest.fixture(scope="session")
+def started_program(_programs):
+    """Start a program in a separate process: see `programs.py`."""
+    return _programs.start_program

@@ -10,11 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
+import threading
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 HERE = str(Path(__file__).parent)
 BOOT = "import sys; sys.path[0] = sys.argv[2]; from python_server import serve; exec(serve(int(sys.argv[1])))"
@@ -23,15 +22,18 @@ BOOT = "import sys; sys.path[0] = sys.argv[2]; from python_server import serve; 
 class Program:
     """A running program, with the methods of a `subprocess.Popen` that tests use."""
 
-    def __init__(self, command: list[str], status: IO[bytes], out: IO[str], err: IO[str]) -> None:
-        self.command, self._status, self._out, self._err = command, status, out, err
+    def __init__(self, command: list[str], status: int, out: int, err: int) -> None:
+        self.command = command
         self.returncode: int | None = None
-        self.pid = _number(status)
+        self._status = open(status, "rb", buffering=0)  # noqa: SIM115 - closed with its end
+        self._printed = [_Reader(out), _Reader(err)]
+        self.pid = _number(self._status)
 
     def poll(self) -> int | None:
         """Exit code; None while it runs."""
         if self.returncode is None and select.select([self._status], [], [], 0)[0]:
-            self.returncode = _number(self._status)
+            with self._status:
+                self.returncode = _number(self._status)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -52,13 +54,27 @@ class Program:
             self.wait(timeout)
         except subprocess.TimeoutExpired:
             self.send_signal(signal.SIGKILL)
+            self.wait()
             raise
-        finally:
-            self._status.close()
-        with self._out, self._err:
-            self._out.seek(0)
-            self._err.seek(0)
-            return self._out.read(), self._err.read()
+        out, err = (reader.text() for reader in self._printed)
+        return out, err
+
+
+class _Reader(threading.Thread):
+    """Reads a pipe to its end."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._read = pipe, b""
+        self.start()
+
+    def run(self) -> None:
+        with open(self._pipe, "rb") as file:
+            self._read = file.read()
+
+    def text(self) -> str:
+        self.join()
+        return self._read.decode(errors="replace")
 
 
 def start_program(
@@ -85,21 +101,18 @@ def start_program(
         "folder": folder,
         "environment": environment,
     }
-    # Closed by `communicate`.
-    out, err = (tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") for _ in range(2))  # noqa: SIM115
-    reader, writer = os.pipe()
+    pipes = [os.pipe() for _ in range(3)]
     with open(os.devnull) as nothing:
         # What is read when an interpreter starts is the server's.
-        server = _server(flags, environment.get("PYTHONHASHSEED"))
-        descriptors = [nothing.fileno(), out.fileno(), err.fileno(), writer]
+        server = _server(flags, environment.get("PYTHONHASHSEED")).socket
+        descriptors = array.array("i", [nothing.fileno(), *(writer for _, writer in pipes)])
         body = pickle.dumps(facts)
-        server.sendmsg(
-            [len(body).to_bytes(8, "little")],
-            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))],
-        )
+        server.sendmsg([len(body).to_bytes(8, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
         server.sendall(body)
-    os.close(writer)
-    return Program(command, open(reader, "rb", buffering=0), out, err)
+    for _, writer in pipes:
+        os.close(writer)
+    (out, _), (err, _), (status, _) = pipes
+    return Program(command, status, out, err)
 
 
 def run_program(
@@ -128,9 +141,24 @@ def _number(status: IO[bytes]) -> int:
     return int.from_bytes(data, "little", signed=True)
 
 
-@cache
-def _server(flags: tuple[str, ...], hash_seed: str | None) -> socket.socket:
-    """Socket of a server process, which ends together with this process."""
+class _Server(NamedTuple):
+    """A process that forks programs, and where to ask it for them."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+
+
+_SERVERS: dict[tuple[tuple[str, ...], str | None], _Server] = {}
+
+
+def _server(flags: tuple[str, ...], hash_seed: str | None) -> _Server:
+    """The server with these settings, started if it is not there."""
+    if (flags, hash_seed) not in _SERVERS:
+        _SERVERS[flags, hash_seed] = _start_server(flags, hash_seed)
+    return _SERVERS[flags, hash_seed]
+
+
+def _start_server(flags: tuple[str, ...], hash_seed: str | None) -> _Server:
     ours, theirs = socket.socketpair()
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHASHSEED")}
     if hash_seed is not None:
@@ -145,9 +173,16 @@ def _server(flags: tuple[str, ...], hash_seed: str | None) -> socket.socket:
             env=environment,
             start_new_session=True,
         )
-    # Kept, so that nothing warns of a process that is not waited for.
-    _PROCESSES.append(process)
-    return ours
+    return _Server(process, ours)
 
 
-_PROCESSES: list[subprocess.Popen[bytes]] = []
+def stop_servers() -> None:
+    """End the servers, each of which waits for its programs."""
+    while _SERVERS:
+        _, server = _SERVERS.popitem()
+        server.socket.close()
+        try:
+            server.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()

@@ -95,9 +95,9 @@ def _begin(facts: dict[str, Any], descriptors: list[int]) -> Any:
     os.environ.clear()
     os.environ.update(facts["environment"])
     added = facts["environment"].get("PYTHONPATH", "")
-    sys.path[:] = ["", *filter(None, added.split(os.pathsep)), *sys.path[1:]]
+    sys.path[:] = dict.fromkeys(["", *filter(None, added.split(os.pathsep)), *sys.path[1:]])
     sys.argv[:] = ["-c", *facts["arguments"]]
     namespace = sys.modules["__main__"].__dict__
     for name in [name for name in namespace if not name.startswith("__")]:
         del namespace[name]
-    return compile(facts["program"], "<string>", "exec")
+    return compile(facts["program"], "<string>", "exec", dont_inherit=True)

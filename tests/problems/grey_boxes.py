@@ -25,8 +25,14 @@ def bowl(x, target):
     return float(0.5 * x @ CURVATURES[k] @ x + SLOPES[k] @ x + k)
 
 
+def bowls(X, target):
+    """`bowl` at many points."""
+    k = int(target)
+    return 0.5 * ((X @ CURVATURES[k]) * X).sum(1) + X @ SLOPES[k] + k
+
+
 def make_bowl():
-    return problems.Function(fun=bowl, x0=[0.0, 0.0], x_scale=SCALE, targeted=True)
+    return problems.Function(fun=bowls, x0=[0.0, 0.0], x_scale=SCALE, targeted=True, vectorized=True)
 
 
 def linear():
