@@ -43,7 +43,8 @@ class Program:
 
     def wait(self, timeout: float | None = None) -> int:
         """Exit code; raises `subprocess.TimeoutExpired` if it runs longer."""
-        select.select([] if self.returncode is not None else [self._status], [], [], timeout)
+        if self.poll() is None:
+            select.select([self._status], [], [], timeout)
         if self.poll() is None:
             raise subprocess.TimeoutExpired(self.command, timeout or 0.0)
         return self.returncode or 0
