@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 
-# Runs an example as a script, then draws what it left behind; an axis without any data is a figure gone wrong.
+# Runs an example as a script, then draws its figures; an axis without data is an error.
 RUN = """
 import runpy, sys, warnings
 import matplotlib.pyplot as plt

@@ -107,7 +107,7 @@ def test_image_error_of_renders_is_free_of_their_noise():
         noisy = float(objective.fun(_rows(problem.x_opt), seed=np.array([1]))[0])
         assert error(problem.x_opt) == 0.0
     assert far == pytest.approx(float(np.mean((quiet[0] - quiet[1]) ** 2)), rel=0.1)
-    # The loss itself stands on a floor of noise and could never fall to a thousandth.
+    # The loss itself has a noise floor above a thousandth of its start.
     assert abs(near) < 0.001 * far < 0.1 * noisy
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-# Probability that right bars are rejected, of each call.
+# Probability that one call rejects correct error bars.
 ALPHA = 1e-3
-# Bars too long or too short by this factor must be rejected, by the same numbers.
+# Error bars that are wrong by these factors must be rejected.
 PLANTED = 1.5
 _DRAWS = 20_000
 
 Array = NDArray[np.float64]
-# Squares of the bars, over the squares that they estimate, for scores of a shape: all draws, runs, parameters.
+# Squared error bars divided by the variances that they estimate; shape (draws, runs, parameters).
 Bars = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 

@@ -30,7 +30,7 @@ FINITE_SAMPLES = 0.1
 # Components compared here, at most, and the probability with which right standard errors of one are rejected.
 COMPONENTS = 500
 ALPHA_EACH = 1e-6 / COMPONENTS
-# Where the mean square of as many normal z lies, by chi-squared.
+# Interval of the mean square of as many normal z, by chi-squared.
 LOW, HIGH = stats.chi2.ppf([ALPHA_EACH / 2, 1 - ALPHA_EACH / 2], REPETITIONS) / REPETITIONS
 LOW, HIGH = LOW - FINITE_SAMPLES, HIGH + FINITE_SAMPLES
 # Standard errors of these multiples of their size must be rejected.

@@ -98,7 +98,7 @@ def spending(estimator, n):
     if Order.HESSP in estimator.provides:
         products = f.spent(lambda: record.hessp(p))
         assert f.spent(lambda: record.measure_hessp(-p).standard_error) == products
-        # Nothing to find out, nothing to pay.
+        # Nothing to estimate, no evaluations.
         if Order.HESS not in estimator.provides:
             assert f.spent(lambda: record.hessp(0 * p)) == 0
     assert objective.nfev == f.rows

@@ -62,7 +62,7 @@ def test_derivatives_within_truncation_and_rounding(options, name, n, distance):
     x = x + distance
     estimator = FiniteDifference(**options)
     record = estimate(estimator, evaluator(f, n), x, np.random.default_rng(0))
-    # Smoothed by next to nothing: the derivatives themselves.
+    # Smoothed with a negligible sigma: the derivatives themselves.
     exact = f.smoothed(x, 1e-12)
     jac, hess = tolerances(estimator, f, x)
     assert (np.abs(record.jac.numpy() - exact.jac) <= jac).all()

@@ -125,7 +125,7 @@ def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
         found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=1000)
         assert found.status is Status.NOISE_FLOOR
         scores.append((found.x - [2, 0.5]) / found.x_standard_error)
-    # Three seeds: Student's t with two degrees of freedom has half of itself within 0.82. Otherwise none would be.
+    # Three seeds: half of Student's t with two degrees of freedom is within 0.82.
     inside = (np.abs(scores)[:, 0] < stats.t(2).ppf(0.75)).sum()
     low, high = stats.binom(20, 0.5).ppf([ALPHA / 2, 1 - ALPHA / 2])
     assert low <= inside <= high
@@ -133,7 +133,7 @@ def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
 
 def test_error_bars_at_a_bound():
     """A parameter at its bound has no noise; the others are as precise as without it."""
-    # The parameter at its bound shows in residuals of its own, which stay far above the noise.
+    # The parameter at its bound affects separate residuals, which stay far above the noise.
     slope = np.zeros((480, 2))
     slope[:60, 0] = 1.0
     slope[60:, 1] = np.random.default_rng(5).standard_normal(420)

@@ -57,7 +57,7 @@ def test_units_whose_squares_no_number_holds():
         problem = problems.Function(fun=lambda x: unit * (x - [1.0, 2.0]), x0=[3.0, 3.0], residuals=True)
         return minimize(problem, rng=0, maxfev=200)
 
-    # All squares are 0, but nothing is known to be.
+    # All squares are 0, but no residual is known to be.
     assert not minimized(1e-170).success
     with pytest.raises(NonFiniteError):
         minimized(1e200)
@@ -189,7 +189,7 @@ def test_noise_is_measured_under_more_seeds_where_residuals_are_few(m, seeds):
 
 
 def test_no_kernel_gets_narrower_than_the_error_bars():
-    # The bars of the two parameters differ by a factor of 20: the longer one counts.
+    # The error bars of the two parameters differ by a factor of 20: the longer one counts.
     slope = np.random.default_rng(5).standard_normal((60, 2)) * [1.0, 0.05]
 
     def residuals(x, seed):

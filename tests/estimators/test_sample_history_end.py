@@ -84,7 +84,7 @@ def test_noise_that_all_points_share_under_a_seed_hides_nothing():
 
 
 def test_error_bars_hold_what_the_width_blurs():
-    # A kernel's blur is the same in all runs, so that bars that hold it are not too long for any of them.
+    # The bias by smoothing is equal in all runs, so error bars that include it are not too long.
     assert_bars(scores_without_seeds(skewed, [0.0, 0.5], 30), dof=3, planted=(1 / PLANTED,))
 
 

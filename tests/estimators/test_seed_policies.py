@@ -31,7 +31,7 @@ class Recorded:
         return 0.01 * np.random.default_rng(seed).standard_normal(size)
 
     def value(self, x, seed):
-        # Noise of its own at every point, beside what all points share under a seed.
+        # Noise of each point, besides the noise that all points share under a seed.
         point = 7919 * int(1e6 * abs(x[0])) + int(1e6 * abs(x[1]))
         noise = self.noise(seed, 2) @ x + 1e-3 * np.random.default_rng([seed, point]).standard_normal()
         return float(((x - TARGET) ** 2).sum() + 0.3 * x[0] * x[1] + noise)

@@ -20,7 +20,7 @@ PAIRS = {
     "nelder-mead": ("function-value", "nelder-mead"),
     "cmaes": ("function-value", "cmaes"),
 }
-# One that overshoots, and takes its last point for no better than any other.
+# A method that overshoots.
 WILD = optimizers.GradientDescent(lr=1.5)
 
 

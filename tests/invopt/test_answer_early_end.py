@@ -54,7 +54,7 @@ def test_after_ctrl_c_the_start_is_evaluated_if_it_was_not(pair, k, seconds):
     assert result.status is Status.INTERRUPTED
     check(result, made, np.zeros(2))
     assert result.fun == 0.0
-    # Of what takes long, the start alone.
+    # Only the start is evaluated if evaluations are slow.
     assert seconds == 0 or len(made.values) <= k + 1
 
 

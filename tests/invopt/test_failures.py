@@ -166,7 +166,7 @@ def test_differentiate_takes_failures():
 
 def test_a_run_goes_on_with_what_it_has_counted(tmp_path):
     def fun(x):
-        # Fails by the point alone: a run that goes on evaluates its last one anew.
+        # Fails depending on the point only: a resumed run repeats its last evaluation.
         if int(1e6 * abs(x[0])) % 10 == 0:
             raise ZeroDivisionError("at some points")
         return float(np.sum(x**2))

@@ -20,7 +20,7 @@ def test_maxfev_is_never_exceeded(estimator, maxfev):
     result = invopt.minimize(counter, estimator, x0=[3.0, -2.0], rng=0, maxfev=maxfev, gtol=0, xtol=0)
     assert len(counter.points) == result.nfev <= maxfev
     assert result.status is Status.MAXFEV
-    # What is left over would not have paid for another estimate or product, but what is kept for the answer.
+    # The rest of the budget is too small for another estimate or product.
     kept = maxfev // 8
     assert maxfev - result.nfev < kept + max(estimator.cost(2), estimator.hess_cost(2), estimator.hessp_cost(2))
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("importable", "nothing_is_left_behind")
 # A program that runs for ever, as an external simulator may.
 PROGRAM = [sys.executable, "-c", f"import time; time.sleep(600)  # of {os.getpid()}"]
 
-# Seconds that no evaluation takes, however busy the machine is, unless it hangs.
+# Seconds: longer than any evaluation on a busy machine, unless it hangs.
 LIMIT = 3
 
 
@@ -95,7 +95,7 @@ def test_maxtime_ends_what_hangs_and_the_programs_it_started(fun):
 
 
 def _works(process):
-    # Where nobody waits for an orphan, it stays on as a zombie.
+    # An orphan that no process waits for stays as a zombie.
     try:
         return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:

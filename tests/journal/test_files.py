@@ -166,7 +166,7 @@ def test_a_full_disk_in_the_middle_costs_a_warning_and_what_was_written_is_kept(
     assert "JournalWarning: the journal cannot be written" in done.stderr
     kept = Journal(tmp_path / "run").evaluations()
     assert 5 <= len(kept) < int(done.stdout.split()[0])
-    # Once there is room the run goes on from what there is.
+    # With free space the run is resumed from the kept evaluations.
     again = in_a_process(code.replace("== 3", "== -1"), tmp_path / "run", 0)
     assert again.stdout.split()[1] == done.stdout.split()[1]
     assert "JournalWarning" not in again.stderr
@@ -248,7 +248,7 @@ def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_p
     runs = Journal(tmp_path / "run").runs
     assert 1 <= len(runs) <= 3
     assert sum(run.evaluations for run in runs) == sum(int(nfev) - int(replayed) for replayed, nfev, _ in said)
-    # A fourth goes on with one of them.
+    # A fourth process resumes one of them.
     assert in_a_process(code, tmp_path / "run").stdout.split()[0] == said[0][1]
 
 

@@ -72,7 +72,7 @@ def test_a_run_that_is_ended_goes_on_to_the_same_bits_and_evaluates_nothing_twic
         assert len(Journal(journal).evaluations()) == nfev
     before = lines(notes)
     kept = [x.tobytes().hex() for x in Journal(journal).evaluations().x]
-    # All but what was under way.
+    # All but the evaluation in progress.
     assert len(before) - 1 <= len(kept) <= len(before)
     rest = said(start(journal, notes))
     assert rest[2:] == reference[2:]

@@ -131,7 +131,7 @@ def test_a_newton_step_into_the_box_lowers_the_model(seed, n):
     reached, cut = step_into_box(x, step, g, lambda p: H @ p, BOX)
     whole = BOX.project(x + step)
     assert cut == (not torch.equal(whole, x + step))
-    # All of the way, if that lowers the model by more than a negligible share of what its slope promises.
+    # The full step, if it lowers the model by a sufficient share of the slope's prediction.
     if model(g, H, whole - x) < min(1e-3 * float(g @ (whole - x)), 0.0):
         assert torch.equal(reached, whole)
     elif not torch.equal(reached, x):

@@ -109,7 +109,7 @@ def test_gauss_newton_of_the_residuals_goes_through(pairs):
         assert np.abs(hess - np.kron(curvature, INPUTS.T @ INPUTS / 3)).max() < 1e-6
         assert np.abs(found.jac.numpy() - (slopes.T @ INPUTS / 3).ravel()).max() < 1e-6
     else:
-        # One pair shows the curvature of one direction an item, and makes up none.
+        # One pair estimates the curvature of one direction per item, and no other.
         values = np.linalg.eigvalsh((hess + hess.T) / 2)
         assert values.min() > -1e-9
         assert (values > 1e-6).sum() == 3

@@ -63,7 +63,7 @@ def test_a_minibatch_decides_nothing():
 
 @pytest.mark.parametrize("method", ["adam", "fletcher-reeves-cg", "newton-cg", "hessian-free", "gradient-descent"])
 def test_every_method_trains(method):
-    # The truth is linear, so all items can be met at once.
+    # The truth is linear, so all items can be matched at once.
     inner = problems.Function(fun=distance, x0=[0.0, 0.0], targeted=True)
     targets = INPUTS @ np.arange(8.0).reshape(4, 2) / 8
     chosen = {"gradient-descent": optimizers.GradientDescent(lr=0.05), "adam": optimizers.Adam(lr=0.05)}
@@ -137,7 +137,7 @@ def test_an_item_without_a_finite_value_adds_nothing():
 )
 def test_learning_without_evaluations_keeps_its_limits(limit, status):
     target = estimators.NewtonTarget(estimator=estimators.FiniteDifference(abs_step=0.01), steps=1)
-    # All that the steps cost, and nothing more.
+    # The cost of the steps.
     each = 3 * target.cost(2)
     res = invopt.minimize(make_problem(), target, optimizers.Adam(), rng=0, progress=False, maxfev=each, **limit)
     assert res.nfev == each

@@ -53,7 +53,7 @@ def test_mesh_is_a_mug() -> None:
 def test_handle_does_not_reach_inside() -> None:
     mesh = mug_mesh()
     x, y, z = mesh.vertices.T
-    # The inner wall, and nothing else, is where the mug's inside begins.
+    # Only the inner wall bounds the inside of the mug.
     inside = (np.hypot(x, y) < 0.37) & (z > 0.2)
     assert not inside.any()
 
@@ -247,5 +247,5 @@ def test_it_is_found_to_the_noise_with_an_error_bar():
         found = invopt.minimize(problem, rng=seed, maxfev=3_000)
         assert found.status is invopt.Status.NOISE_FLOOR
         error = problem.parameter_error(found.x) ** 0.5
-        # Five error bars have a false-alarm rate of 6e-7; the noise of the target comes on top.
+        # Five standard errors have a false-alarm rate of 6e-7; the target has noise too.
         assert error < 7 * found.x_standard_error[0] < 0.05

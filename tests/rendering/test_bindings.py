@@ -151,7 +151,7 @@ def test_instances_and_vertices_give_the_same_picture():
         assert live._scene.live.place_of("box") == "vertex_positions"
         vertices = live.image(x.numpy(), seed=2, spp=256)
         still = live.image(problem.x0, seed=2, spp=256)
-    # The same pictures, but for rounding where a ray just grazes the box.
+    # The same pictures, except for rounding where a ray grazes the box.
     assert np.abs(instance - vertices).mean() < 0.02 * np.abs(still - vertices).mean()
 
 

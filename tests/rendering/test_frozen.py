@@ -97,7 +97,7 @@ def test_the_bits_of_ordinary_renders(mi, scene, key):
             picture = np.array(render(seed=i + 1, spp=spp, sensor=sensor))
             np.testing.assert_array_equal(picture, expected)
             pictures.append(picture)
-    # Recorded to the end, and not because nothing changed.
+    # Still recorded at the end, although the scene changed.
     assert render._frozen is not None
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 

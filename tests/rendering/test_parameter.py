@@ -154,7 +154,7 @@ def test_what_the_scene_has_outside_the_bounds_is_an_error(binding):
         _ = problem.x0
     with pytest.raises(SceneError, match=OUTSIDE[binding].replace("'x0'", "'x_opt'")):
         problem.open()
-    # Where the start is given, what the scene has does not matter.
+    # If the start is given, the value in the scene does not matter.
     low, high = problem.layout.joined("limits")
     middle = (low + high) / 2
     given = problems.Scene(lit, parameters=binding, x_opt=middle, x0=middle, reference_spp=1)

@@ -29,7 +29,7 @@ def test_a_file_cut_anywhere_is_refused_or_the_same(kind, tmp_path):
         path.write_bytes(data[:cut])
         with suppress(SceneError):
             np.testing.assert_array_equal(pixels(path), whole)
-            # What ends a PNG or TGA file says nothing of its pixels.
+            # The last bytes of a PNG or TGA file hold no pixels.
             accepted.append(len(data) - cut)
     assert max(accepted, default=0) < 64
 

@@ -6,7 +6,7 @@ import pytest
 
 from invopt.core.machine import turn
 
-# Two runs, `first` and `second`, whose results alone are known.
+# Runs whose results without other threads are known.
 BEGINNING = f"""if True:
     import faulthandler
     import sys

@@ -113,7 +113,7 @@ def test_an_error_keeps_the_run(tmp_path):
 
 def test_the_start_of_a_network_counts_only_where_it_is_given(tmp_path):
     first = train(tmp_path / "run", 3)
-    # Built anew without a seed, as scripts do, a network begins elsewhere; the run goes on all the same.
+    # A network built again without a seed has another start; the run is resumed nevertheless.
     rest = train(tmp_path / "run", 6, training(seed=1))
     assert np.array_equal(rest.history.fun[:4], first.history.fun)
     problem = training()

@@ -93,7 +93,7 @@ def test_right_side_is_the_truth_at_the_truth(sampling):
     sides = drawn(room(rho, 4, sampling=sampling), truth(rho, EMISSION), seed=5)
     found = sides.right.detach().mean(1).double().numpy()
     if sampling == "nee":
-        # Mitsuba's shadow rays miss what is nearer than their epsilon: 4 in 10^5 of the radiance.
+        # Mitsuba's shadow rays miss surfaces nearer than their epsilon: 4 in 10^5 of the radiance.
         assert found.mean() == pytest.approx(5.0, rel=2e-4)
     else:
         assert_mean(found, 5.0, alpha=FAMILY / 100)

@@ -42,7 +42,7 @@ def right(scene, sampling, n_points=2**12, m=4, field=None, seed=3):
         encoder="torch",
     )
     with problem.open() as live:
-        # The guide is a network without features here; its lobes are what chance made them.
+        # The guide is an untrained network without features; its lobes are random.
         x = torch.from_numpy(problem.x0)
         return live.sides(x, seed=seed, step=10, differentiate_right=False).right.mean(1).double().numpy()
 

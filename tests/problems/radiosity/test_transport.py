@@ -51,7 +51,7 @@ def furnished(shiny=False):
         "back": wall((0, 0, -1), deep, up, (1, 1), waved),
         "front": wall((0, 0, 1), (0, 0, -1), up, (1, 1), white),
         "left": wall((-1, 0, 0), (1, 0, 0), up, (1, 1), both_sides(dents | {"bsdf": diffuse(0.8, 0.8, 0.8)})),
-        # Half a wall: light leaves for a chamber, and comes back from what is beyond.
+        # Half a wall: light enters a second chamber and returns from there.
         "right": wall((1, -0.4, 0), (-1, 0, 0), up, (1, 0.6), white),
         "beyond": wall((2, 0, 0), (-1, 0, 0), up, (1, 1), waved),
         "plastic": ball(-0.6, -0.7, 0, {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": textured()}),
@@ -126,7 +126,7 @@ def assert_bounces_more(scene, sampling, depth, bounces=1, traced=None):
         left, here = zip(
             *(reflected(live.transport, query, depth + (traced or bounces), 10 + i) for i in range(M)), strict=True
         )
-    # A short ray meets something else in a corner; whether it does depends on the points alone.
+    # In a corner a short ray may hit another surface; that depends on the points only.
     kept = here[0] & (met | (weight.max(0) == 0)).reshape(N_POINTS, M).all(1)
     assert kept.mean() > 0.95
     difference = (right - np.mean(left, axis=0)).T[kept]
