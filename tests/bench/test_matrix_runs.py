@@ -54,7 +54,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, started_program):
     assert "Traceback" not in err
 
 
-def test_a_folder_of_another_run_says_what_differs(finished, tmp_path):
+def test_a_folder_of_another_run_is_refused_with_the_difference(finished, tmp_path):
     with pytest.raises(ResultsError, match="size: 'tiny' there, 'default' now"):
         bench(["quad"], ["nelder-mead"], out=finished, seeds=1, progress=False)
     with pytest.raises(ResultsError, match="maxfev: None there, 50 now"):

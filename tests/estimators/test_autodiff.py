@@ -135,7 +135,7 @@ def test_what_no_pixel_shows_has_a_derivative_of_zero():
 
 
 @pytest.mark.render
-def test_what_has_no_derivative_says_so():
+def test_a_scene_without_derivative_is_an_error():
     problem = problems.Scene(wall(), parameters=CameraPose(), x_opt=np.zeros(6), spp=4)
     with pytest.raises(SceneError, match=r"no derivative with respect to 'sensor.to_world', which 'sensor.pose'"):
         invopt.minimize(problem, "autodiff", "adam", rng=0)
@@ -231,6 +231,6 @@ with problem.open() as live:
 
 
 @pytest.mark.render
-def test_scalar_backend_says_that_it_has_none(program):
+def test_the_scalar_backend_has_no_derivative(program):
     done = program(SCALAR, env={**os.environ, "INVOPT_BACKEND": ""}, timeout=200)
     assert done.returncode == 0, done.stderr

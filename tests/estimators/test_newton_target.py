@@ -108,7 +108,7 @@ def two_wells(x):
     return float((x[0] ** 2 - 1) ** 2 - 0.3 * x[0] + x[1] ** 2)
 
 
-def test_a_target_sets_out_again_from_what_is_said_and_the_lower_end_stays():
+def test_a_target_restarts_from_the_output_and_the_lower_minimum_is_kept():
     objective, rng = evaluator(two_wells, 2, vectorized=False), np.random.default_rng(0)
     estimator = exact(steps=6, rest=2, restarts=2)
     state, targets, spent = estimator.init(Function(fun=two_wells, x0=[0.0, 0.0])), [], []

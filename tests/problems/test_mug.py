@@ -156,7 +156,7 @@ def test_handle_is_hidden_from_the_default_start_and_seen_at_the_answer(mug: Sce
 
 
 @pytest.mark.render
-def test_shrinking_sigma_leads_home(mug: SceneObjective) -> None:
+def test_shrinking_sigma_converges(mug: SceneObjective) -> None:
     x = np.arange(0, 18, 0.15)
     f = mug.fun(torch.from_numpy(x[:, None]), seed=np.arange(len(x)) + 1, spp=16).numpy()
     frequency = 2 * np.pi / 18 * np.arange(len(x) // 2 + 1)

@@ -120,7 +120,7 @@ def test_start_and_answer_by_name_or_as_a_point():
 
 
 @pytest.mark.render
-def test_points_that_are_none():
+def test_points_that_are_not_finite():
     with scene().open() as live:
         x = torch.tensor([[math.nan] * 5, [0.0, 0.5, 0.5, 0.5, 1.0], [math.inf] * 5], dtype=torch.float64)
         assert live.fun(x, seed=np.array([1, 1, 1])).isfinite().tolist() == [False, True, False]

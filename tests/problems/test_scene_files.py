@@ -131,7 +131,7 @@ def test_saved_scene_is_the_solved_one_where_files_write_it_otherwise(tmp_path):
         (lambda props, value: props.__setitem__("focal_length", "50mm"), "is kept, .* could not be loaded: .*focal"),
     ],
 )
-def test_a_file_that_is_not_the_solved_scene_is_said(write, message, tmp_path, monkeypatch):
+def test_a_file_that_is_not_the_solved_scene_is_an_error(write, message, tmp_path, monkeypatch):
     monkeypatch.setitem(saving._SPECIAL, "x_fov", (("perspective",), write))
     with pytest.raises(SceneError, match=message):
         scene(parameters=FieldOfView(), x_opt={}).save([30.0], tmp_path / "found.xml")

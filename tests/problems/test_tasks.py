@@ -71,7 +71,7 @@ def test_pictures_are_finite_and_the_answer_is_the_best(cls):
 
 @pytest.mark.render
 @pytest.mark.parametrize("cls", [problems.Bunny, problems.Shadow, problems.Texture])
-def test_smoothed_landscape_leads_home(cls):
+def test_the_smoothed_loss_decreases_towards_the_answer(cls):
     """The smoothed loss decreases along the line from every start to the answer."""
     problem = cls(size="tiny")
     rng = np.random.default_rng(0)

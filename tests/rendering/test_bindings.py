@@ -119,7 +119,7 @@ def test_derivative_is_that_of_differences(item):
 
 @pytest.mark.render
 @pytest.mark.parametrize("item", NONE, ids=name)
-def test_no_derivative_is_said(item):
+def test_a_missing_derivative_is_an_error(item):
     with scene(item[0], x_opt={}).open() as live, pytest.raises(SceneError, match="Mitsuba has no derivative"):
         live.jac(torch.tensor(np.asarray(item[1])), seed=1)
 

@@ -66,7 +66,7 @@ def test_fixed_points(rho, m):
 
 
 @pytest.mark.parametrize("m", [2, 8])
-def test_symmetric_loss_rests_at_the_truth(m):
+def test_the_fixed_point_of_the_symmetric_loss_is_the_truth(m):
     """The norm uses other directions than the residual, so that its noise causes no bias."""
     rho = 0.8
     sides = drawn(room(rho, m, loss="symmetric-l2"), truth(rho, EMISSION), seed=m)
@@ -121,7 +121,7 @@ def test_bounces_bring_the_right_side_nearer_to_the_truth(bounces, c):
         (estimators.SemiGradient(), "reflected", 5.0),
     ],
 )
-def test_minimize_comes_to_rest_there(estimator, sides, radiance):
+def test_minimize_converges_to_the_fixed_points(estimator, sides, radiance):
     problem = room(0.8, 2, n_points=512, loss="relative-l2", sides=sides, field=ConstantField(value=2.0))
     method = optimizers.Adam(lr=StepDecay(0.1, every=50))
     res = invopt.minimize(problem, estimator, method, rng=0, maxiter=200)

@@ -82,13 +82,13 @@ def test_flip():
     assert 0.01 < near < 0.5 * far < 0.5
 
 
-def test_flip_says_what_it_needs(monkeypatch):
+def test_flip_names_the_missing_package(monkeypatch):
     monkeypatch.setattr(metrics, "has_flip", lambda: False)
     with pytest.raises(InvoptError, match="pip install 'invopt\\[flip\\]'"):
         flip(np.ones((4, 4, 3)), np.ones((4, 4, 3)))
 
 
-def test_what_needs_a_gpu_says_so():
+def test_what_needs_a_gpu_is_an_error_without_one():
     with small().open() as live:
         if live.device.type == "cuda":
             pytest.skip("here is one")
