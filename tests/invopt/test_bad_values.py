@@ -51,7 +51,7 @@ def test_a_pair_of_value_and_gradient_is_recognised():
         invopt.minimize(lambda x: (float(x @ x), 2 * x), [1.0, 2.0])
 
 
-def test_masked_values_count_as_missing():
+def test_a_masked_value_is_an_error():
     with pytest.raises(InvoptError, match="'fun' returned masked elements"):
         invopt.minimize(lambda x: np.ma.array([1.0], mask=[True]), x0=[1.0])
 
