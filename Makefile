@@ -25,7 +25,7 @@ demo: setup ## turn a mug until it matches a target image; pictures in out/mug
 	$(BIN)/invopt run mug --out out/mug
 
 test: setup ## run the tests, on all cores up to four
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: format lint types test docs ## everything a change must pass
 

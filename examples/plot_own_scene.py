@@ -6,6 +6,7 @@ A scene, a picture, three unknowns of different kinds: where the ball is, what c
 They are declared, not programmed, and come back by name in the units of the scene.
 """
 
+import os
 import time
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,8 @@ import invopt
 from invopt import estimators, problems
 from invopt.rendering import Color, Translation, Value
 from invopt.rendering.pictures.display import to_display
+
+TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
 
 # %%
 # The scene is Mitsuba's dictionary; an XML file does as well. A 4x4 array may stand for a transform.
@@ -65,7 +68,7 @@ print(problem.names)
 # parameter says how far to reach in it; the colour of one ball changes the picture little, so a long way.
 
 began = time.perf_counter()
-res = invopt.minimize(problem, estimators.SharedSamples(n_samples=12), rng=0, maxfev=1200)
+res = invopt.minimize(problem, estimators.SharedSamples(n_samples=12), rng=0, maxfev=100 if TINY else 1200)
 print(f"{res.nfev} renders in {time.perf_counter() - began:.1f} s: {res.message}")
 recovered = 1 - np.sqrt(problem.parameter_error(res.x) / problem.parameter_error(problem.x0))
 for name, value in res.parameters.items():

@@ -1,11 +1,10 @@
-"""What the documentation shows is what happens: examples in docstrings, and the README's with their output."""
+"""Examples in docstrings and in the README give the output that they show."""
 
 import doctest
 import importlib
 import pkgutil
 import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,22 +77,21 @@ with problems.Scene("room.xml", parameters=Rotation("mug", axis=(0, 1, 0)), x_op
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def photographed(tmp_path_factory, program):
     """A folder with the scene and the photograph that the README speaks of."""
-    (tmp_path / "room.xml").write_text(ROOM)
-    subprocess.run([sys.executable, "-c", PHOTOGRAPH], cwd=tmp_path, check=True, timeout=100)
-    return tmp_path
+    folder = tmp_path_factory.mktemp("photographed")
+    (folder / "room.xml").write_text(ROOM)
+    program(PHOTOGRAPH, cwd=folder, check=True, timeout=100)
+    return folder
 
 
 @pytest.mark.render
 @pytest.mark.parametrize(("code", "output"), BLOCKS, ids=[f"block{i}" for i in range(len(BLOCKS))])
-def test_readme(code, output, tmp_path, request):
+def test_readme(code, output, tmp_path, request, program):
     if "photo.exr" in code:
-        request.getfixturevalue("folder")
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
-    )
+        shutil.copytree(request.getfixturevalue("photographed"), tmp_path, dirs_exist_ok=True)
+    done = program(code, cwd=tmp_path, timeout=240)
     assert done.returncode == 0, done.stderr
     assert_same(done.stdout, output)
 

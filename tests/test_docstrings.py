@@ -1,4 +1,4 @@
-"""Defaults that docstrings name are those of the code: of every class with fields, and of every public function."""
+"""Defaults named in docstrings are those of the code."""
 
 import ast
 import enum
@@ -34,7 +34,7 @@ def documented():
 
 
 def parameters(item):
-    """Names of the Parameters section of an item's own docstring, and what is said of their type and default."""
+    """Names in the Parameters section of an item's docstring, with type and default."""
     text = inspect.cleandoc(vars(item).get("__doc__") or "" if inspect.isclass(item) else item.__doc__ or "")
     section = re.search(r"^Parameters\n-+\n(.*?)(?=^[A-Z][\w ]*\n-+\n|\Z)", text, re.DOTALL | re.MULTILINE)
     lines = re.findall(r"^([\w*, ]+?) : (.+)$", section.group(1), re.MULTILINE) if section else []
@@ -42,14 +42,14 @@ def parameters(item):
 
 
 def converters(item):
-    """What turns what a user writes into what is kept, by the names of parameters."""
+    """Converters of the fields of a class, by name."""
     if not (inspect.isclass(item) and attrs.has(item)):
         return {}
     return {field.alias: field.converter for field in attrs.fields(item) if callable(field.converter)}
 
 
 def actual(item):
-    """Default of every parameter by its name; `MISSING` where it has none."""
+    """Default of each parameter by name; `MISSING` if it has none."""
     if inspect.isclass(item) and attrs.has(item):
         return {field.alias: default_of(field) for field in attrs.fields(item) if field.init}
     signature = inspect.signature(item.__init__ if inspect.isclass(item) else item)
@@ -65,7 +65,7 @@ def default_of(field):
 
 
 def value_of(text, item):
-    """What the text of a default stands for: a literal, arithmetic, a call without arguments of something known."""
+    """Value of the text of a default: a literal, arithmetic, or a call without arguments."""
     known = {"nan": np.nan, "inf": np.inf} | vars(inspect.getmodule(item)) | vars(invopt) | vars(invopt.optimizers)
 
     def evaluate(node):
@@ -91,7 +91,7 @@ def agree(said, default):
 
 
 def complaints(item):
-    """What is wrong with the defaults that an item's docstring names."""
+    """Differences between documented and actual defaults of an item."""
     defaults = actual(item)
     for name, said in parameters(item):
         if name.lstrip("*") not in defaults:

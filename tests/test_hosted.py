@@ -1,4 +1,4 @@
-"""What a hosting service reads: workflows, templates, citation; and what a release by tag does with them."""
+"""Files for the hosting service: workflows, templates, citation, release script."""
 
 import ast
 import importlib.util
@@ -39,7 +39,7 @@ release = load_release()
 
 @pytest.fixture
 def root(tmp_path):
-    """A project of version 9.9.0 with a changelog that has its section, and this README."""
+    """A project of version 9.9.0 with a changelog section and this README."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "invopt"\nversion = "9.9.0"\n', encoding="utf-8")
     (tmp_path / "CHANGELOG.md").write_text(CHANGES, encoding="utf-8")
     shutil.copy(ROOT / "README.md", tmp_path)

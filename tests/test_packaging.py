@@ -1,4 +1,4 @@
-"""The wheel: one top-level package, typed, complete; importing it loads no renderer."""
+"""The wheel: one top-level package, typed, complete, no renderer at import."""
 
 import re
 import shutil

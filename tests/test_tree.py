@@ -1,4 +1,4 @@
-"""One tree: the wings are links inside the package, every tool sees each file once, and checkouts never mix."""
+"""Links to the wings inside the package: every tool sees each file once."""
 
 import contextlib
 import importlib
@@ -30,7 +30,7 @@ SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 
 
 def checkout(holder):
-    """A copy of this checkout in a folder called invopt, links being links."""
+    """A copy of this checkout in a folder named invopt, with its links."""
     copy = holder / "invopt"
     copy.mkdir(parents=True)
     for name in FOLDERS:
@@ -41,14 +41,14 @@ def checkout(holder):
 
 
 def unlink(copy):
-    """Make links what git makes of them where they are not supported: text files."""
+    """Replace links by text files, as git does without support for links."""
     for wing in WINGS:
         (copy / "invopt" / wing).unlink()
         (copy / "invopt" / wing).write_text(f"../{wing}")
 
 
 def environment_of(copy, folder):
-    """Python of a virtual environment into which a copy is installed as `make setup` does; returns it."""
+    """Python of a virtual environment with an installed copy, as `make setup` makes it."""
     venv.create(folder, with_pip=False, symlinks=True)
     python = folder / "bin" / "python"
     with contextlib.chdir(copy):
@@ -62,7 +62,7 @@ def environment_of(copy, folder):
 
 
 def answer(python, *arguments, cwd=None, path=""):
-    """What Python prints."""
+    """Output of a Python program."""
     environment = os.environ | {"PYTHONPATH": str(path), "COLUMNS": "200"}
     command = [str(python), *(["-c"] if len(arguments) == 1 else []), *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=100)

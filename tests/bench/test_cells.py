@@ -1,4 +1,4 @@
-"""Cells: what is kept of a run, how it is thinned, and that the harness notices runs that cheat."""
+"""Benchmark cells: recorded data, thinning, and detection of runs that cheat."""
 
 import re
 from itertools import pairwise
@@ -28,7 +28,7 @@ def run(method, seed=0, task="quad", maxfev=300, **options):
 
 @pytest.fixture
 def planted(monkeypatch):
-    """Registers presets for the length of a test."""
+    """Register presets during a test."""
 
     def plant(name, estimator, method):
         monkeypatch.setitem(presets(), name, Preset(lambda: estimator, lambda problem, x0: method))
@@ -107,12 +107,12 @@ def test_image_error_of_renders_is_free_of_their_noise():
         noisy = float(objective.fun(_rows(problem.x_opt), seed=np.array([1]))[0])
         assert error(problem.x_opt) == 0.0
     assert far == pytest.approx(float(np.mean((quiet[0] - quiet[1]) ** 2)), rel=0.1)
-    # The loss itself stands on a floor of noise and could never fall to a thousandth.
+    # The loss itself has a noise floor above a thousandth of its start.
     assert abs(near) < 0.001 * far < 0.1 * noisy
 
 
 class HalfReported(estimators.FR22):
-    """Gives half of its evaluations back."""
+    """Reports only half of its evaluations."""
 
     def estimate(self, objective: CountingEvaluator, x, state, rng):
         found = super().estimate(objective, x, state, rng)
@@ -121,7 +121,7 @@ class HalfReported(estimators.FR22):
 
 
 class Direct(optimizers.Adam):
-    """Asks the objective behind the counter's back."""
+    """Evaluates the objective without counting it."""
 
     def step(self, x, estimate, state, oracle):
         oracle._evaluator.objective.fun(x[None], seed=np.array([1]))

@@ -1,4 +1,4 @@
-"""Measures against histories whose answers were found by hand."""
+"""Benchmark measures of histories whose results were computed by hand."""
 
 import math
 

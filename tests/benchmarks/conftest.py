@@ -1,6 +1,13 @@
-"""Options of the matrix."""
+"""Options of the matrix, and what benchmarks do not share with tests."""
+
+import pytest
 
 from invopt.bench.settings import SIZES
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread_of_torch():
+    """Benchmarks have as many as torch starts by itself."""
 
 
 def pytest_addoption(parser):

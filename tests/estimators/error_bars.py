@@ -1,4 +1,4 @@
-"""Whether errors are as large as their error bars say: a chi-squared test, and its like where bars are estimates."""
+"""Chi-squared test of whether errors are as large as their error bars say."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-# Probability that right bars are rejected, of each call.
+# Probability that one call rejects correct error bars.
 ALPHA = 1e-3
-# Bars too long or too short by this factor must be rejected, by the same numbers.
+# Error bars that are wrong by these factors must be rejected.
 PLANTED = 1.5
 _DRAWS = 20_000
 
 Array = NDArray[np.float64]
-# Squares of the bars, over the squares that they estimate, for scores of a shape: all draws, runs, parameters.
+# Squared error bars divided by the variances that they estimate; shape (draws, runs, parameters).
 Bars = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
@@ -27,7 +27,7 @@ def assert_bars(
     bars: Bars | None = None,
     planted: tuple[float, ...] = (PLANTED, 1 / PLANTED),
 ) -> None:
-    """Assert that errors over their bars have the spread that they should, and that the numbers tell.
+    """Assert that errors divided by their error bars have the expected spread.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ def decorrelated(scores: ArrayLike, jacobian: ArrayLike) -> Array:
 
 
 def _statistic(scores: Array, dof: float) -> float:
-    """Mean over the scores; 1 is expected of bars with so many degrees of freedom."""
+    """Mean over the scores; its expectation is 1."""
     squares = np.square(scores)
     return float(np.mean(squares if math.isinf(dof) else (dof + 1) * squares / (dof + squares)))
 
 
 def _range(shape: tuple[int, ...], dof: float, bars: Bars | None) -> tuple[float, float]:
-    """Where the statistic lies but for a probability of `ALPHA`."""
+    """Interval that holds the statistic with probability ``1 - ALPHA``."""
     count = math.prod(shape)
     if bars is not None:
         rng = np.random.default_rng(0)

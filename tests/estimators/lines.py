@@ -1,4 +1,4 @@
-"""Residuals that are linear in the parameters, with noise that more samples per pixel lower."""
+"""Residuals linear in the parameters, with noise that depends on spp."""
 
 import math
 
@@ -9,7 +9,7 @@ from invopt import Capability, Objective, Problem
 
 
 class LineObjective(Objective):
-    """Residuals linear in x, with noise that depends on the seed and falls with the samples."""
+    """Residuals linear in x, with noise that depends on the seed and on spp."""
 
     chunk_size = 1
 

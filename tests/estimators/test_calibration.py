@@ -1,4 +1,4 @@
-"""Standard errors are what they say, and so is the z-test that all of this folder rests on."""
+"""Calibration of the reported standard errors, and of the z-test itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FINITE_SAMPLES = 0.1
 # Components compared here, at most, and the probability with which right standard errors of one are rejected.
 COMPONENTS = 500
 ALPHA_EACH = 1e-6 / COMPONENTS
-# Where the mean square of as many normal z lies, by chi-squared.
+# Interval of the mean square of as many normal z, by chi-squared.
 LOW, HIGH = stats.chi2.ppf([ALPHA_EACH / 2, 1 - ALPHA_EACH / 2], REPETITIONS) / REPETITIONS
 LOW, HIGH = LOW - FINITE_SAMPLES, HIGH + FINITE_SAMPLES
 # Standard errors of these multiples of their size must be rejected.
@@ -62,7 +62,7 @@ def test_z_test_rejects_five_per_cent_with_the_samples_it_needs():
 
 
 def assert_calibrated(z):
-    """Whether z of a quantity, (repetitions, components), have variance 1, and would not have with other errors."""
+    """Assert that z, shape (repetitions, components), have variance 1, and not with planted errors."""
     variances = np.square(z).mean(0)
     assert LOW < variances.min() <= variances.max() < HIGH
     for factor in PLANTED:

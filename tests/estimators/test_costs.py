@@ -1,4 +1,4 @@
-"""Evaluations counted at the objective itself are those of the paper's table, for every estimator."""
+"""Evaluations that every estimator makes, against the paper's table."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ TABLE = [
 
 
 class Counting:
-    """Rows that really reach the function."""
+    """Count the rows that reach the function."""
 
     def __init__(self):
         self.rows = 0
@@ -98,7 +98,7 @@ def spending(estimator, n):
     if Order.HESSP in estimator.provides:
         products = f.spent(lambda: record.hessp(p))
         assert f.spent(lambda: record.measure_hessp(-p).standard_error) == products
-        # Nothing to find out, nothing to pay.
+        # Nothing to estimate, no evaluations.
         if Order.HESS not in estimator.provides:
             assert f.spent(lambda: record.hessp(0 * p)) == 0
     assert objective.nfev == f.rows

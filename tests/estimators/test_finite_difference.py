@@ -1,4 +1,4 @@
-"""Finite differences are off by no more than truncation and rounding allow."""
+"""Errors of finite differences are within the bounds of truncation and rounding."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ EPS = np.finfo(float).eps
 
 
 def derivatives(f, x, order):
-    """Bound of all partial derivatives of an order >= 3, anywhere."""
+    """Bound of all partial derivatives of order 3 and above."""
     return 0.0 if isinstance(f, Quadratic) else float(np.abs(f.a) @ np.abs(f.w).max(1) ** order)
 
 
 def value_error(f, x, reach):
-    """Bound of the rounding error of a value near `x`: some ulps of every term, and of the arguments of the cosines."""
+    """Bound of the rounding error of a value near `x`, from the ulps of all terms."""
     if isinstance(f, Quadratic):
         size = np.abs(x) + reach
         return 8 * EPS * (abs(f.c) + np.abs(f.b) @ size + 0.5 * size @ np.abs(f.A) @ size)
@@ -39,7 +39,7 @@ def steps(estimator, x):
 
 
 def tolerances(estimator, f, x):
-    """Of jac and hess."""
+    """Tolerances of jac and hess."""
     h, H = steps(estimator, x)
     noise = value_error(f, x, H)
     # The points themselves are rounded: by an ulp of x, times a slope.
@@ -62,7 +62,7 @@ def test_derivatives_within_truncation_and_rounding(options, name, n, distance):
     x = x + distance
     estimator = FiniteDifference(**options)
     record = estimate(estimator, evaluator(f, n), x, np.random.default_rng(0))
-    # Smoothed by next to nothing: the derivatives themselves.
+    # Smoothed with a negligible sigma: the derivatives themselves.
     exact = f.smoothed(x, 1e-12)
     jac, hess = tolerances(estimator, f, x)
     assert (np.abs(record.jac.numpy() - exact.jac) <= jac).all()
@@ -98,7 +98,7 @@ def test_both_steps_are_refused():
 
 @pytest.mark.parametrize("x", [[1.0, 0.0], [1.0 - 1e-7, 1e-9], [0.5, 0.5], [1.0, 1.0]])
 def test_derivatives_at_a_bound_are_those_of_the_function(x):
-    """Projected points divided by the full step would give half the slope."""
+    """Dividing projected points by the full step would give half the slope."""
     found = invopt.differentiate(
         lambda y: (y[0] - 3) ** 2 + y[0] * y[1] + 2 * y[1] ** 2, "finite-difference", x, bounds=[(0, 1), (0, 1)]
     )

@@ -1,4 +1,4 @@
-"""Errors at GaussNewton's end are as large as its error bars say, by chi-squared; see `assert_bars`."""
+"""GaussNewton: errors at the end against their error bars, by chi-squared."""
 
 import math
 
@@ -17,7 +17,7 @@ from .lines import Line, LineObjective
 
 
 def ends(problem, runs, **settings):
-    """Errors over bars of runs that end at the noise floor, of a problem whose answer is 0."""
+    """Errors divided by error bars of runs that end at the noise floor; the answer is 0."""
     found = [minimize(problem, GaussNewton(**settings), Newton(), rng=seed, maxfev=3_000) for seed in range(runs)]
     for each in found:
         assert (each.status is Status.NOISE_FLOOR) == (each.x_standard_error is not None)
@@ -32,7 +32,7 @@ def test_error_bars_after_samples_per_pixel_were_raised():
 
 
 class _Shared(LineObjective):
-    """Noise that twelve residuals in a row have in common."""
+    """Noise common to each block of twelve residuals."""
 
     def residuals(self, x, *, seed, spp=None):
         noise = [np.random.default_rng(int(s)).standard_normal(len(self.slope) // 12).repeat(12) for s in seed]
@@ -60,7 +60,7 @@ def test_few_residuals_have_true_error_bars(m):
             return LineObjective(slope)
 
     def bars(rng, shape):
-        """Variance of the noise as it is documented: under four seeds, or what is left over m - 2, if that is more."""
+        """Documented variance: the larger of that under four seeds and of the residuals over m - 2."""
         size = (*shape[:-1], 1)
         return np.maximum(rng.chisquare(3 * m, size) / (3 * m), rng.chisquare(m - 2, size) / (m - 2))
 
@@ -71,9 +71,9 @@ def test_few_residuals_have_true_error_bars(m):
 
 @pytest.mark.parametrize("m", [2, 3, 60])
 def test_noise_that_no_seed_repeats_leaves_error_bars_long_enough(m):
-    """The kernel stays wide enough for a slope to stand out of it; otherwise those of two residuals were 39 off.
+    """Sigma stays wide enough for slopes to exceed the noise.
 
-    They are longer than the errors, for the mean of a window has less noise than the one evaluation that they are for.
+    Error bars exceed the errors, because the mean of a window has less noise than a single evaluation.
     """
     slope, scores = np.random.default_rng(5).standard_normal((m, 2)), []
     for seed in range(20):
@@ -93,7 +93,7 @@ def test_noise_that_no_seed_repeats_leaves_error_bars_long_enough(m):
 
 
 def test_error_bars_of_a_gain_that_changes_with_the_seed():
-    """Three seeds tell its variance, with two degrees of freedom, and nothing that is left at the minimum does."""
+    """Three seeds estimate its variance; residuals at the minimum do not show it."""
     t, rng = torch.linspace(0, 1, 100, dtype=torch.float64), np.random.default_rng(0)
     slope, nothing = torch.stack([torch.exp(-0.5 * t), -2 * t * torch.exp(-0.5 * t)]), torch.zeros(2, 2).double()
 
@@ -112,7 +112,7 @@ def test_error_bars_of_a_gain_that_changes_with_the_seed():
 
 
 def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
-    """A gain that changes with the seed leaves no residual; nothing that is left at the minimum tells of it."""
+    """A gain that changes with the seed leaves no residual at the minimum."""
     t, scores = np.linspace(0, 1, 400), []
 
     def residuals(x, seed):
@@ -125,15 +125,15 @@ def test_noise_that_a_parameter_mimics_is_in_the_error_bars():
         found = minimize(problem, GaussNewton(), Newton(), rng=seed, maxfev=1000)
         assert found.status is Status.NOISE_FLOOR
         scores.append((found.x - [2, 0.5]) / found.x_standard_error)
-    # Three seeds: Student's t with two degrees of freedom has half of itself within 0.82. Otherwise none would be.
+    # Three seeds: half of Student's t with two degrees of freedom is within 0.82.
     inside = (np.abs(scores)[:, 0] < stats.t(2).ppf(0.75)).sum()
     low, high = stats.binom(20, 0.5).ppf([ALPHA / 2, 1 - ALPHA / 2])
     assert low <= inside <= high
 
 
 def test_error_bars_at_a_bound():
-    """There noise moves nothing along it, and the others are as precise as they are without it."""
-    # The parameter at its bound shows in residuals of its own, which stay far above the noise.
+    """A parameter at its bound has no noise; the others are as precise as without it."""
+    # The parameter at its bound affects separate residuals, which stay far above the noise.
     slope = np.zeros((480, 2))
     slope[:60, 0] = 1.0
     slope[60:, 1] = np.random.default_rng(5).standard_normal(420)

@@ -1,4 +1,4 @@
-"""Where GaussNewton ends: at the noise, and elsewhere than in a false minimum."""
+"""GaussNewton: runs end at the noise floor, not in a local minimum."""
 
 import math
 from itertools import pairwise
@@ -57,7 +57,7 @@ def test_units_whose_squares_no_number_holds():
         problem = problems.Function(fun=lambda x: unit * (x - [1.0, 2.0]), x0=[3.0, 3.0], residuals=True)
         return minimize(problem, rng=0, maxfev=200)
 
-    # All squares are 0, but nothing is known to be.
+    # All squares are 0, but no residual is known to be.
     assert not minimized(1e-170).success
     with pytest.raises(NonFiniteError):
         minimized(1e200)
@@ -104,7 +104,7 @@ def test_more_samples_per_pixel_make_shorter_error_bars():
 
 
 class Waves(Problem):
-    """False valleys between the start and the true ones."""
+    """Local minima between the start and the global ones."""
 
     provides = Capability.FUN | Capability.RESIDUALS
     x0 = np.array([-5.0])
@@ -129,7 +129,7 @@ def test_a_descent_that_ends_too_high_is_not_the_last():
 
 def test_a_false_minimum_that_noise_hides_is_found_out_with_more_samples():
     class Hidden(Line):
-        """A valley of height 0.06 beside the true one, under noise of mean square 0.09."""
+        """A local minimum of value 0.06 under noise of mean square 0.09."""
 
         x0 = np.array([-3.4])
         sigma = 0.3
@@ -156,7 +156,7 @@ def test_a_false_minimum_that_noise_hides_is_found_out_with_more_samples():
 
 def test_what_cannot_match_is_still_found_precisely():
     class Offset(Line):
-        """A target that no x reaches: every descent ends above the noise."""
+        """A target that no x matches: every descent ends above the noise."""
 
         samples = None
 
@@ -189,7 +189,7 @@ def test_noise_is_measured_under_more_seeds_where_residuals_are_few(m, seeds):
 
 
 def test_no_kernel_gets_narrower_than_the_error_bars():
-    # The bars of the two parameters differ by a factor of 20: the longer one counts.
+    # The error bars of the two parameters differ by a factor of 20: the longer one counts.
     slope = np.random.default_rng(5).standard_normal((60, 2)) * [1.0, 0.05]
 
     def residuals(x, seed):
@@ -218,14 +218,14 @@ def test_more_samples_are_not_paid_where_they_do_not_lower_the_residuals():
 
 @pytest.mark.parametrize("maxfev", [30, 80])
 def test_what_the_budget_does_not_hold_is_not_begun(maxfev):
-    """A window of more samples per pixel that stays unfinished would leave no error bars."""
+    """An unfinished window of more samples per pixel would give no error bars."""
     for seed in range(6):
         found = minimize(Line(), GaussNewton(), Newton(), rng=seed, maxfev=maxfev)
         assert (np.abs(found.x) < 8 * found.x_standard_error).all()
 
 
 def wavy(x):
-    """Valleys every 4/3, each deeper than the one before, and none of which matches."""
+    """Minima every 4/3, each lower than the one before, none of which is zero."""
     ones, r = np.ones(30), x[0] - 5
     return np.concatenate([ones, 0.3 * r * ones, 2 * np.sin(1.5 * np.pi * r) * ones])
 

@@ -1,4 +1,4 @@
-"""Estimators that remember: re-weighting and regression against closed forms, error bars, exactness on quadratics."""
+"""Estimators with a history: re-weighting and regression against closed forms."""
 
 import math
 

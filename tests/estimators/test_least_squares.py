@@ -1,4 +1,4 @@
-"""Least squares under noise of a known size: what is left, and what noise adds, have the sizes stated."""
+"""Least squares under known noise: residual variance and noise corrections."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SIGMA, NOISE = 0.5, 0.3
 
 
 def offsets(k, seed):
-    """Points that are not symmetric, so that the value and the slope of a fit share noise."""
+    """Asymmetric points, so that the value and the slope of a fit share noise."""
     return torch.from_numpy(0.8 + np.random.default_rng(seed).standard_normal((k, 2)))
 
 
@@ -28,7 +28,7 @@ def even(k):
 
 @pytest.mark.parametrize("k", [5, 12])
 def test_what_a_fit_leaves_has_the_variance_of_the_noise(k):
-    """Whatever the leverage of a sample is."""
+    """Independent of the leverage of a sample."""
     noise = NOISE * torch.from_numpy(np.random.default_rng(0).standard_normal((k, 400)))
     model = fit(*linear(offsets(k, 1)), even(k), noise)
     # What is left of one sample is independent from column to column, not from sample to sample.
@@ -45,7 +45,7 @@ def test_the_covariance_of_a_fit_is_that_of_its_coefficients(k):
 
 
 def estimates(slope, level, runs, k=6):
-    """Estimates of a mean of squares of residuals that are linear, each sample with noise of its own."""
+    """Estimates of the mean square of linear residuals, each sample with independent noise."""
     rng, m = np.random.default_rng(2), slope.shape[1]
     t, x = offsets(k, 1), torch.zeros(2, dtype=torch.float64)
     for _ in range(runs):

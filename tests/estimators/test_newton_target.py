@@ -1,4 +1,4 @@
-"""NewtonTarget: its targets against closed forms, what they cost, and that all outputs are learned."""
+"""NewtonTarget: targets against closed forms, cost, learning of all outputs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_target_goes_its_own_way_by_a_trust_radius_at_most():
     objective, rng = evaluator(bowl, 2, vectorized=False), np.random.default_rng(0)
     state = estimator.init(Function(fun=bowl, x0=[0.0, 0.0]))
     way = [torch.tensor([20.0, 30.0], dtype=torch.float64)]
-    # The last call comes from elsewhere: the target goes on from where it was.
+    # The last call is at another point: the target continues from its previous place.
     for x in (way[0], way[0], torch.zeros(2, dtype=torch.float64)):
         one, state = estimator.estimate(objective, x, state, rng)
         way.append(x - one.jac)
@@ -88,7 +88,7 @@ def test_a_target_that_has_taken_its_steps_stays_and_costs_nothing():
 
 
 def test_behind_a_network_all_outputs_are_learned_at_one_rate():
-    """The second is a hundred times flatter: with the plain gradient it is left behind."""
+    """The second output is a hundred times flatter; the plain gradient learns it slowly."""
     inputs = np.random.default_rng(1).standard_normal((8, 3))
     torch.manual_seed(0)
     model = nn.Linear(3, 2, dtype=torch.float64)
@@ -108,7 +108,7 @@ def two_wells(x):
     return float((x[0] ** 2 - 1) ** 2 - 0.3 * x[0] + x[1] ** 2)
 
 
-def test_a_target_sets_out_again_from_what_is_said_and_the_lower_end_stays():
+def test_a_target_restarts_from_the_output_and_the_lower_minimum_is_kept():
     objective, rng = evaluator(two_wells, 2, vectorized=False), np.random.default_rng(0)
     estimator = exact(steps=6, rest=2, restarts=2)
     state, targets, spent = estimator.init(Function(fun=two_wells, x0=[0.0, 0.0])), [], []
@@ -120,7 +120,7 @@ def test_a_target_sets_out_again_from_what_is_said_and_the_lower_end_stays():
         spent.append(one.nfev)
     assert targets[5:8] == pytest.approx([-0.96] * 3, abs=0.02)
     assert targets[13:16] == pytest.approx([1.04] * 3, abs=0.02)
-    # It went the other way once more, and came back.
+    # It moved to the other minimum once more, and returned.
     assert targets[20] < -0.9
     assert targets[21:] == pytest.approx([1.04] * 5, abs=0.02)
     each, end = FiniteDifference().cost(2) + FiniteDifference().hess_cost(2), 4

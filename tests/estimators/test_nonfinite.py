@@ -1,4 +1,4 @@
-"""Values that are not finite: dropped, the others re-weighted, and refused beyond a stated share."""
+"""Non-finite values are dropped and the rest re-weighted, up to a stated share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .z_tests import estimate, evaluator, pooled, quantities, rejected, seed_of
 
 
 def failing(f, share, rng, value=np.nan):
-    """`f` with a share of its values lost, whatever the point."""
+    """`f` with a share of its values non-finite, independent of the point."""
 
     def broken(X):
         values = f(X)
@@ -91,7 +91,7 @@ def test_all_lost_is_an_error_whatever_the_limit(key):
 
 
 def lost_rows(*rows):
-    """Function that loses the given rows of a call."""
+    """Function whose given rows are non-finite."""
 
     def f(X):
         values = X.sum(1)

@@ -1,4 +1,4 @@
-"""The tests of `test_unbiased` reject what is wrong: each error is planted, and the same procedure must see it."""
+"""Power of the tests in `test_unbiased`: each planted error must be rejected."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def weighted_as_gaussian(patch):
 
 
 def mixture_of_the_triangle(patch):
-    """Averages over i <= j, as if each element off the diagonal were drawn once instead of twice."""
+    """Average over i <= j, as if each off-diagonal element were drawn once, not twice."""
 
     def density(self, t):
         n = t.shape[1]
@@ -131,7 +131,7 @@ def half_lost(patch):
 
 
 def other_side(patch):
-    """Evaluates at x + tau what belongs to x - tau."""
+    """Evaluate at x + tau instead of x - tau."""
     right = mc.evaluate
 
     def evaluate(objective, x, tau, seed, *, antithetic):
@@ -161,7 +161,7 @@ def narrower_perturbations(patch):
 
 @frozen(kw_only=True)
 class ForgetsTwo(SmoothedHVP):
-    """Divides the difference by epsilon rather than by twice that."""
+    """Divides the difference by epsilon instead of twice epsilon."""
 
     def _product(self, *args):
         right = super()._product(*args)
@@ -170,7 +170,7 @@ class ForgetsTwo(SmoothedHVP):
 
 @frozen(kw_only=True)
 class ForgetsLength(SmoothedHVP):
-    """The product with the direction, not with the vector."""
+    """Product with the direction instead of the vector."""
 
     def _product(self, objective, x, sigma, p, rng, seeds):
         return super()._product(objective, x, sigma, p / torch.linalg.vector_norm(p), rng, seeds)

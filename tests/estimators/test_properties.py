@@ -1,4 +1,4 @@
-"""Laws that estimators promise, on functions and numbers that hypothesis picks."""
+"""Property tests of estimators, on functions and numbers chosen by hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where SampleHistory ends: at the noise, with error bars that are true, or where nothing is left to find."""
+"""SampleHistory: runs end at the noise floor with correct error bars."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_error_bars_hold_what_seeds_change():
 
 
 def scores_without_seeds(fun, x0, runs):
-    """Errors over bars of runs on a function with noise that no seed repeats."""
+    """Errors divided by error bars, of runs with noise that no seed repeats."""
     scores = []
     for seed in range(runs):
         rng = np.random.default_rng(seed)
@@ -52,7 +52,7 @@ def scores_without_seeds(fun, x0, runs):
 
 def test_noise_that_no_seed_repeats():
     def bars(rng, shape):
-        """The spread of four minima, but not less than what each says of itself."""
+        """Spread of four minima, at least the standard error of each."""
         return np.maximum(rng.chisquare(3, shape) / 3, 1.0)
 
     assert_bars(scores_without_seeds(parabola, [0.0, 0.0], 50), bars=bars)
@@ -71,7 +71,7 @@ def skewed(x):
 
 
 def test_noise_that_all_points_share_under_a_seed_hides_nothing():
-    """No difference has it, and so the width goes on to shrink: what blurs a skewed minimum."""
+    """Differences do not contain it, so sigma shrinks further."""
 
     def shared(x, seed):
         return skewed(x) + 0.05 * np.random.default_rng(seed).standard_normal()
@@ -84,7 +84,7 @@ def test_noise_that_all_points_share_under_a_seed_hides_nothing():
 
 
 def test_error_bars_hold_what_the_width_blurs():
-    # A kernel's blur is the same in all runs, so that bars that hold it are not too long for any of them.
+    # The bias by smoothing is equal in all runs, so error bars that include it are not too long.
     assert_bars(scores_without_seeds(skewed, [0.0, 0.5], 30), dof=3, planted=(1 / PLANTED,))
 
 
@@ -103,7 +103,7 @@ def test_what_values_do_not_determine_has_no_error_bars(fun):
 
 
 def test_a_bent_valley_is_no_success_far_from_its_minimum():
-    """The kernel that noise allows is as wide as the bend: with each axis looked at by itself, 10 bars off."""
+    """Sigma is as wide as the bend; each axis by itself would be 10 error bars off."""
 
     def valley(x):
         return (1 - x[0]) ** 2 + 10 * (x[1] - x[0] ** 2) ** 2
@@ -117,7 +117,7 @@ def test_a_bent_valley_is_no_success_far_from_its_minimum():
 
 
 def test_blur_is_that_of_a_third_derivative():
-    """The smoothed slope of |t|^2 + 0.1 |t|^2 (t_0 - 2 t_1) is that of the polynomial, plus (0.4, -0.8)."""
+    """Smoothing |t|^2 + 0.1 |t|^2 (t_0 - 2 t_1) adds (0.4, -0.8) to its slope."""
     t = torch.from_numpy(np.random.default_rng(0).standard_normal((40, 2)))
     funs = t.square().sum(1) * (1 + 0.1 * (t[:, 0] - 2 * t[:, 1])) + 0.3 * t[:, 0]
     seen = Reweighted(t, torch.full((40,), 1 / 40, dtype=torch.float64), funs)
@@ -160,7 +160,7 @@ def test_noise_alone_is_no_minimum():
 
 
 def test_a_minimum_beside_a_bound():
-    """Samples beyond it are taken for what they are: at it."""
+    """Samples beyond the bound are projected onto it."""
 
     def tilted(x, seed):
         return float((x[0] - 0.1) ** 2 + 0.05 * np.random.default_rng(seed).normal() * x[0])
@@ -189,7 +189,7 @@ def test_six_parameters_have_their_window_filled():
 
 
 def test_noise_that_most_values_do_not_have():
-    """Two values tell of it once in three or four times; those after them do."""
+    """Two values show the noise once in three or four runs; later values do."""
 
     def speckled(x, seed):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Draws follow the distributions that the paper prints, and densities are those of the draws."""
+"""Samples follow the distributions of the paper, and densities match the samples."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_printed_distribution_is_that_of_the_kernel(density, cdf):
 
 def test_extreme_uniforms_give_finite_draws():
     class Extreme:
-        """Generator stuck at an end of [0, 1)."""
+        """Generator that always returns one end of [0, 1)."""
 
         def __init__(self, value):
             self.value = value

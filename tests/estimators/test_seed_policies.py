@@ -1,4 +1,4 @@
-"""Policies of seeds in whole runs of every estimator with every method: what the objective is really handed."""
+"""Seed policies in whole runs: the seeds that the objective receives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPEATS = {"HessianFree"}
 
 
 class Recorded:
-    """Two parameters, noise by the seed; keeps the seeds of all values, and of all derivatives."""
+    """Two parameters, noise by the seed; records the seeds of values and derivatives."""
 
     def __init__(self):
         self.seeds, self.of_derivatives = [], []
@@ -31,7 +31,7 @@ class Recorded:
         return 0.01 * np.random.default_rng(seed).standard_normal(size)
 
     def value(self, x, seed):
-        # Noise of its own at every point, beside what all points share under a seed.
+        # Noise of each point, besides the noise that all points share under a seed.
         point = 7919 * int(1e6 * abs(x[0])) + int(1e6 * abs(x[1]))
         noise = self.noise(seed, 2) @ x + 1e-3 * np.random.default_rng([seed, point]).standard_normal()
         return float(((x - TARGET) ** 2).sum() + 0.3 * x[0] * x[1] + noise)
@@ -60,7 +60,7 @@ def made(name, policy):
 
 
 def pairs(name, policy, **options):
-    """A run with every method that takes what the estimator provides."""
+    """Run every method that accepts the estimator."""
     estimator, runs = made(name, policy), 0
     for method in [*(getattr(optimizers, method)() for method in METHODS), *map(optimizers.Scipy, SCIPYS)]:
         recorded = Recorded()
@@ -88,7 +88,7 @@ def test_fresh_means_that_no_seed_comes_twice(name):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_the_default_draws_seeds(name):
-    """So that the tests above test something."""
+    """Check that the tests above are not vacuous."""
     assert any(len(set(recorded.seeds)) > 1 for _, recorded in pairs(name, "per_pair", maxfev=80, maxiter=60))
 
 
@@ -126,7 +126,7 @@ def test_where_seeds_do_not_vary_there_is_no_noise_to_speak_of(name):
 
 @pytest.mark.parametrize("name", ["GaussNewton", "SampleHistory"])
 def test_where_seeds_do_not_vary_no_evaluation_is_spent_on_noise(name):
-    """The run is that of the function under seed 0, less what the same run spends on finding that it has no noise."""
+    """The run equals that of the function under seed 0, without evaluations to detect noise."""
     recorded, estimator = Recorded(), made(name, "fixed")
     run = recorded.residuals if name == "GaussNewton" else recorded.value
     points = []
@@ -141,7 +141,7 @@ def test_where_seeds_do_not_vary_no_evaluation_is_spent_on_noise(name):
 
 
 def test_gauss_newton_calls_nothing_noise_that_is_none():
-    """What cannot match leaves residuals, of which no part is noise under one seed."""
+    """Residuals of a target that cannot be matched are not noise under one seed."""
 
     def shifted(x, seed):
         return np.concatenate([x - TARGET, [3.0 + 0.01 * seed]])

@@ -1,4 +1,4 @@
-"""Renderer seeds: who shares one, under each policy."""
+"""Renderer seeds: which evaluations share one, under each policy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLED = [key for key in ESTIMATORS if key != "hvp-optimal-independent"]
 
 
 def record(estimator, rng=0):
-    """Points and seeds of the gradient, and of the curvature, as the function saw them."""
+    """Points and seeds of gradient and curvature, as the function received them."""
     seen = []
 
     def f(X, *, seed):
@@ -142,7 +142,7 @@ def test_draws_cover_the_range():
 
 
 class Few:
-    """A generator that repeats itself much sooner."""
+    """A generator with a much shorter period."""
 
     def __init__(self):
         self._rng = np.random.default_rng(0)
@@ -172,7 +172,7 @@ def test_what_is_compared_shares_a_seed_and_what_is_repeated_does_not(policy):
 
 
 def test_nothing_else_draws_seeds():
-    """A draw from all seeds, written out anywhere else, would not know the policy."""
+    """Seeds drawn elsewhere would ignore the policy."""
     for package in (invopt, invopt.estimators, invopt.optimizers, invopt.problems):
         for path in Path(package.__path__[0]).rglob("*.py"):
             if path.name != "seeds.py":

@@ -1,4 +1,4 @@
-"""Sparse Gauss-Newton: the Jacobian found, the answer, and what it says where locality does not hold."""
+"""Sparse Gauss-Newton: its Jacobian, its answer, and failures of locality."""
 
 import numpy as np
 import pytest

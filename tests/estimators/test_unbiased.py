@@ -1,4 +1,4 @@
-"""Every sampled estimator has the mean that its closed form says: n = 1, 2, 5; fun, jac, hess, hessp."""
+"""Means of all sampled estimators against closed forms, for n = 1, 2, 5."""
 
 from __future__ import annotations
 

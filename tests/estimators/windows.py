@@ -1,4 +1,4 @@
-"""A window of samples around several centres, and the derivatives that SampleHistory's fit makes of it."""
+"""Windows of samples around several centres, and the derivatives fitted to them."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ SIGMA = 0.7
 
 
 def batches(f, x, k, rng):
-    """Three batches around other centres, with other widths, of `k` samples together."""
+    """Three batches with different centres and sigmas, of `k` samples in total."""
     made = []
     for shift, sigma in ((0.8, 1.3), (-0.5, 0.9), (0.0, 1.0)):
         t, _ = draw(rng, k // 3, len(x), Directions())

@@ -42,14 +42,14 @@ def seed_of(*parts: object) -> int:
 def evaluator(
     fun, n: int, *, max_nonfinite: float = 0.5, vectorized: bool = True, seeded: bool = False
 ) -> CountingEvaluator:
-    """Counted black box in n dimensions."""
-    problem = Function(fun=fun, x0=np.zeros(n), vectorized=vectorized, seeded=seeded)
+    """Counting evaluator of a function of n parameters, called for many points at once."""
+    problem = Function(fun=fun, x0=np.zeros(n), vectorized=vectorized, seeded=seeded, chunk_size=2**16)
     budget = Budget(max_nonfinite=max_nonfinite)
     return CountingEvaluator(problem.open(), problem.provides, torch.ones(n, dtype=torch.float64), budget=budget)
 
 
 def estimate(estimator: Estimator, objective: CountingEvaluator, x: Array, rng: np.random.Generator) -> Estimate:
-    """One estimate at `x`, the estimator fresh."""
+    """One estimate at `x`, from the estimator's initial state."""
     state = estimator.init(Function(fun=len, x0=x))
     return estimator.estimate(objective, torch.from_numpy(x.copy()), state, rng)[0]
 

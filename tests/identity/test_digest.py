@@ -1,9 +1,7 @@
-"""Values are told apart by content, alike in every process; what has none is refused."""
+"""Digests of values depend on content only, and are equal in every process."""
 
 import collections
 import functools
-import subprocess
-import sys
 import threading
 import types
 
@@ -183,7 +181,7 @@ def test_where_it_was_written_does_not_count():
     assert digest(spaces["a"]["f"]) == digest(spaces["b"]["f"])
 
 
-def test_the_same_in_every_process():
+def test_the_same_in_every_process(program):
     script = (
         "import numpy as np, torch, functools\n"
         "from invopt.core.identity import digest\n"
@@ -194,12 +192,7 @@ def test_the_same_in_every_process():
         "torch.manual_seed(0)\n"
         "print(digest([functools.partial(f, np.arange(3.0)), C(), {'x': {'p', 'q', 'r'}}]))\n"
     )
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
-        ).stdout
-        for seed in ("0", "77")
-    }
+    found = {program(script, env={"PYTHONHASHSEED": seed}, check=True).stdout for seed in ("0", "77")}
     assert len(found) == 1
 
 

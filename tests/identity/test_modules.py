@@ -1,4 +1,4 @@
-"""Modules of the user's count however code reaches them, and what only a text names is refused."""
+"""Modules of the user are part of the identity, however the code refers to them."""
 
 import importlib
 import subprocess
@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def made(text, folder):
-    """Digest of the `f` of a script, in a process without any of its modules."""
+    """Digest of function `f` of a script, with none of its modules loaded."""
     for name in ("mine", "through", "lazy", "pack", "pack.inner"):
         sys.modules.pop(name, None)
     importlib.invalidate_caches()

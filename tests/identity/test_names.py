@@ -1,4 +1,4 @@
-"""Names in files stay when a module moves."""
+"""Names stored in files stay valid when a module moves."""
 
 import pytest
 
@@ -29,7 +29,7 @@ from invopt.run.arguments.scipy_habits import WithArguments
     ],
 )
 def test_files_know_what_has_moved_by_its_old_name(value, name):
-    """As journals and checkpoints of version 0.1 name it, whose runs are gone on with."""
+    """Journals and checkpoints of version 0.1 use these names and can be resumed."""
     assert reference(value) == name
 
 

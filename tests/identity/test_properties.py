@@ -1,4 +1,4 @@
-"""Every kind of property that Mitsuba's parser knows joins a scene's identity, in each of its components."""
+"""Every property type of Mitsuba's parser is part of a scene's identity."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def test_of_a_dictionary():
 
 
 def arrays(kind):
-    """Objects of Mitsuba's that differ in one number each."""
+    """Mitsuba objects that differ in one number."""
     import mitsuba as mi
 
     rows = [[1.0, 2.0, 3.0], [0.0, 2.0, 3.0], [1.0, 0.0, 3.0], [1.0, 2.0, 0.0]]

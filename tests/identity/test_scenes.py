@@ -1,4 +1,4 @@
-"""Scenes that differ are told apart: a checkpoint, and a reference picture, are of one of them."""
+"""Different scenes have different identities, in checkpoints and caches."""
 
 from functools import partial
 
@@ -95,7 +95,7 @@ def test_dictionaries_arrays_and_files(tmp_path):
 
 @pytest.mark.parametrize("kind", ["bitmap", "tensor", "mesh"])
 def test_objects_of_mitsuba(kind):
-    """By all of their contents: two of the same size, which print alike, differ."""
+    """Objects of equal size and repr but different contents differ."""
 
     def room(x):
         import mitsuba as mi
@@ -118,7 +118,7 @@ def test_objects_of_mitsuba(kind):
 
 
 def test_callables_and_names_are_what_they_make(tmp_path):
-    """Lambdas of one name, and the arguments of a partial: their pictures are not each other's."""
+    """Lambdas and partials are distinguished by code and arguments."""
     scenes = [lambda: furnace(albedo=0.2), lambda: furnace(albedo=0.5), partial(furnace, albedo=0.8)]
     assert len({of(scene) for scene in scenes}) == 3
     assert of(scenes[2]) == of(lambda: furnace(albedo=0.8))

@@ -1,4 +1,4 @@
-"""What tests of workers share: objectives that workers can import, and nothing left running."""
+"""Fixtures for tests of workers: importable objectives, no process left."""
 
 import os
 import threading

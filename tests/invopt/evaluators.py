@@ -1,4 +1,4 @@
-"""Whoever can evaluate: this process, processes of ours, maps and executors; and runs that compare them."""
+"""All kinds of workers: processes, maps and executors; and comparison of runs."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ with pytest.MonkeyPatch.context() as patch:
 
 
 def children():
-    """Processes of ours, but those that stay for the next to come."""
+    """Child processes, without servers that are kept for later use."""
     found = psutil.Process().children(recursive=True)
     return [child for child in found if not _stays(child)]
 
@@ -35,18 +35,27 @@ def _stays(child):
         return True
     # A forked worker has the command of the process that it was forked from.
     forks = "processes.fork_server" in command and parent == os.getpid()
-    return forks or any(name in command for name in ("resource_tracker", "forkserver"))
+    return forks or any(name in command for name in ("resource_tracker", "forkserver", "python_server"))
+
+
+def preloaded():
+    """A multiprocessing context whose processes are forked after the imports."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["invopt.evaluate.workers.server"])
+    return context
 
 
 @contextmanager
-def stdlib_pool():
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+def stdlib_pool(context=None):
+    with ProcessPoolExecutor(2, mp_context=context or preloaded()) as executor:
         yield executor
 
 
 @contextmanager
 def stdlib_map():
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with preloaded().Pool(2) as pool:
         yield pool.map
         pool.close()
         pool.join()
@@ -89,6 +98,7 @@ EVALUATORS = {
     "map": partial(value, map),
     "threads": threads_here,
     "stdlib": stdlib_pool,
+    "stdlib, spawned": partial(stdlib_pool, multiprocessing.get_context("spawn")),
     "stdlib map": stdlib_map,
     "loky": loky_pool,
     "dask": dask_cluster,

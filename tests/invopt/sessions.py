@@ -1,4 +1,4 @@
-"""Sessions with an owner who knows the answers, and the same runs by `minimize`."""
+"""Sessions answered from a known function, and the same runs by `minimize`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Callbacks: what each kind is called with, as in scipy, and what ends a run."""
+"""Callbacks: arguments of each signature, as in scipy, and how they end a run."""
 
 import functools
 
@@ -19,7 +19,7 @@ def run(callback, **options):
 
 
 class Kept:
-    """Callbacks of many kinds, each keeping what it is given."""
+    """Callbacks of many kinds that record their arguments."""
 
     def __init__(self):
         self.points, self.results = [], []

@@ -1,4 +1,4 @@
-"""What is chosen where nothing is asked for, and that the result says so."""
+"""Defaults chosen automatically, and their names in the result."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,6 @@
 """The command line, as a user types it."""
 
 import json
-import subprocess
 import sys
 
 import matplotlib.image
@@ -104,23 +103,18 @@ def test_list_and_doctor(run):
     assert "backend" in printed
 
 
-def test_help_costs_no_renderer():
-    """Nothing that is asked for by name only may load Mitsuba."""
+def test_help_costs_no_renderer(program):
+    """Commands that only list names must not load Mitsuba."""
     script = (
         "import sys; from invopt import cli; sys.argv = ['invopt', 'list']\ntry: cli.main()\nexcept SystemExit: pass\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script + "assert not {'mitsuba', 'drjit', 'matplotlib.pyplot'} & set(sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = program(script + "assert not {'mitsuba', 'drjit', 'matplotlib.pyplot'} & set(sys.modules)")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["[/]", "[red]x", "a[/b]"])
 def test_errors_are_shown_as_they_are(run, name):
-    """Brackets were taken for markup: a traceback, or a name that lacked them."""
+    """Brackets must not be interpreted as markup."""
     code, _, said = run("journal", name)
     assert code == 2
     assert name in said

@@ -1,4 +1,4 @@
-"""Every registered class against every public contract check; and broken ones, which must fail."""
+"""Registered classes pass the public contract checks; broken ones fail them."""
 
 import attrs
 import numpy as np
@@ -43,7 +43,7 @@ MADE = {
     "GreyBox": lambda: problems.GreyBox(
         torch.nn.Linear(2, 2), problems.Function(fun=parabola, x0=[1.0, 2.0]), np.eye(2)
     ),
-    # Their defaults render for minutes, once.
+    # Their defaults render for minutes.
     "MugCNN": lambda: problems.MugCNN(size="tiny", n_train=2, n_held_out=1, reference_spp=1),
     "MugCNN5": lambda: problems.MugCNN5(size="tiny", n_train=2, n_held_out=1, reference_spp=1),
     "Scipy": lambda: optimizers.Scipy("bfgs"),

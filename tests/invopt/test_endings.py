@@ -1,4 +1,4 @@
-"""When a run may end: what looks like an end for lack of anything to see is none, and what is one is said to be."""
+"""Stopping rules: a run without information does not end as if it had converged."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from invopt import Status, estimators, optimizers
 
 
 def test_where_one_way_leads_back_into_the_picture_there_is_no_minimum():
-    """The derivative is not exactly zero, so that only the first two probes tell: one way is flat, the other is not."""
+    """The derivative is not exactly zero; only probes in both directions show the plateau."""
     result = invopt.minimize(
         lambda x: 1.0 + max(float(x[0]), 0.0) + 5e-13 * float(x[0]),
         estimators.FiniteDifference(abs_step=0.1),
@@ -23,7 +23,7 @@ def test_where_one_way_leads_back_into_the_picture_there_is_no_minimum():
 
 
 def test_a_small_gradient_of_a_plateau_with_noise_is_no_minimum():
-    """Its standard error is small too, and nothing has fallen."""
+    """Its standard error is small too, and the function has not decreased."""
     for seed in range(5):
         rng = np.random.default_rng(seed)
         estimator = estimators.SharedSamples(sigma=0.5, n_samples=32)

@@ -1,4 +1,4 @@
-"""Evaluations that fail: an error that says what to do, or counted as failed up to a stated share."""
+"""Failed evaluations: an error, or counted as failed up to a stated share."""
 
 import math
 
@@ -12,7 +12,7 @@ X0 = [2.0, 1.0]
 
 
 def fails_sometimes(share, error=ZeroDivisionError, seed=0):
-    """A bowl that fails at a share of its calls."""
+    """A quadratic that fails in a share of its calls."""
     rng = np.random.default_rng(seed)
 
     def fun(x):
@@ -166,7 +166,7 @@ def test_differentiate_takes_failures():
 
 def test_a_run_goes_on_with_what_it_has_counted(tmp_path):
     def fun(x):
-        # Fails by the point alone: a run that goes on evaluates its last one anew.
+        # Fails depending on the point only: a resumed run repeats its last evaluation.
         if int(1e6 * abs(x[0])) % 10 == 0:
             raise ZeroDivisionError("at some points")
         return float(np.sum(x**2))

@@ -1,4 +1,4 @@
-"""Workers are forked from a process that has imported everything: they are as new ones, and it stays for the next."""
+"""The fork server of workers: forked workers behave as new ones; it is restarted."""
 
 import contextlib
 import os
@@ -82,7 +82,7 @@ def test_one_that_ends_while_it_is_asked_is_replaced():
     problem = problems.Function(fun=functions.bowl, x0=[1.0])
     solve(problem, workers=2, maxfev=13)
     (server,) = servers()
-    # It is asked, and never answers: the request is lost with it.
+    # The server receives the request but never answers: the request is lost.
     server.suspend()
     killer = threading.Timer(0.5, server.kill)
     killer.start()

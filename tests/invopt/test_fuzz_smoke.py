@@ -1,4 +1,4 @@
-"""A few hundred cases of the fuzz run, in this process: those that neither render nor train."""
+"""A few hundred cases of the fuzz run that neither render nor train."""
 
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_only_documented_outcomes(fuzz, tmp_path):
 
 
 def test_findings_are_found(fuzz):
-    """What is not documented is told from what is."""
+    """Undocumented outcomes are detected."""
     _, outcomes = fuzz
     import invopt
 

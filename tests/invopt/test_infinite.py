@@ -1,4 +1,4 @@
-"""inf is worse than everything finite, for every way to minimise values."""
+"""inf is worse than every finite value, for all methods that minimise values."""
 
 import math
 
@@ -70,7 +70,7 @@ def test_methods_that_ask_for_single_values_reach_the_answer(name):
     assert result.n_nonfinite <= result.nfev
 
 
-# Beside the wall, where samples and differences meet it at once; and farther off.
+# Starts next to the wall, which samples and differences reach at once, and farther away.
 @pytest.mark.parametrize("x0", [(0.1 + 1e-7, 0.0), (2.0, 1.5)], ids=["at the wall", "far"])
 @pytest.mark.parametrize("name", SAMPLED)
 def test_estimators_reach_the_answer_or_end_honestly(name, x0):

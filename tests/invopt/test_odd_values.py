@@ -1,4 +1,4 @@
-"""Values that break what looks at them: every one is refused in words, or taken for what it is."""
+"""Extreme values and arguments are refused clearly, or handled correctly."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Every registered estimator with every registered method: two iterations, or an error of ours before the first."""
+"""Every estimator with every method runs, or is refused before it starts."""
 
 import inspect
 
@@ -18,7 +18,7 @@ from invopt.run.prepare import prepare
 ESTIMATORS = {name: cls for name, cls in names("estimators").items() if name == name.lower()}
 # One that cannot be made from its name alone stands for the methods that it has.
 METHODS = [name for name in names("optimizers") if name not in ("scipy", "differential-evolution")]
-# Its population is as large as so many times the weights, and takes seconds to draw.
+# The default population is a multiple of the number of weights and takes seconds to draw.
 SMALL = DifferentialEvolution(popsize=1)
 SCIPY = [SMALL, Scipy("Nelder-Mead"), Scipy("L-BFGS-B"), Scipy("trust-krylov")]
 

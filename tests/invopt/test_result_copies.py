@@ -1,4 +1,4 @@
-"""Results can be pickled and copied, whatever functions their problem holds, and keep every number."""
+"""Results can be pickled and copied, with any function in their problem."""
 
 import copy
 import pickle

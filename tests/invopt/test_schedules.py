@@ -1,4 +1,4 @@
-"""Schedules of the width."""
+"""Schedules of sigma."""
 
 import numpy as np
 import pytest

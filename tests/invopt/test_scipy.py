@@ -1,4 +1,4 @@
-"""Ours behind scipy's call, and derivatives on their own."""
+"""invopt as a method of scipy.optimize, and derivatives without a run."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What users of scipy.optimize.minimize write: it works here, or the error says the way."""
+"""Calls as for scipy.optimize.minimize work, or the error says what to write."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""scipy's methods by name, its options and its tolerances: to the run or to the method, or the error says the way."""
+"""scipy's methods, options and tolerances by their scipy names."""
 
 import numpy as np
 import pytest

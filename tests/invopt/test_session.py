@@ -125,7 +125,7 @@ def test_the_session_of_a_problem_with_residuals():
         while not session.done:
             session.tell(misfit(session.ask().x))
     assert_same(session, minimized("residuals", rng=1, maxfev=60))
-    # What the estimator asks for is what counts.
+    # The request of the estimator counts.
     assert Session(problem, "shared-samples", rng=0).ask().kind == "fun"
 
 

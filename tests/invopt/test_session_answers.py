@@ -1,4 +1,4 @@
-"""What a session is told: once for each point, and nothing but numbers."""
+"""Answers told to a session: one for each point, and numbers only."""
 
 import numpy as np
 import pytest

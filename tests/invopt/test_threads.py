@@ -1,4 +1,4 @@
-"""A run keeps torch and BLAS to one thread; `fun`, the callback and what comes after have the user's own number."""
+"""A run uses one thread of torch and BLAS; `fun` has the user's number."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Failures in workers: exceptions travel, deaths are survived, nothing is left behind."""
+"""Failures in workers: exceptions, deaths, interruptions; no process is left."""
 
 import os
 import signal
@@ -183,7 +183,7 @@ def test_a_problem_that_does_not_open():
 
 
 @pytest.mark.render
-def test_a_fork_of_a_process_that_renders_is_refused():
+def test_a_fork_of_a_process_that_renders_is_refused(program):
     code = textwrap.dedent("""
         import multiprocessing, warnings
         from concurrent.futures import ProcessPoolExecutor
@@ -200,7 +200,7 @@ def test_a_fork_of_a_process_that_renders_is_refused():
     """)
     if not hasattr(os, "fork"):
         pytest.skip("this system has no fork")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = program(code, check=True)
     assert "forked from one that renders cannot render" in done.stdout
 
 

@@ -1,6 +1,5 @@
-"""Time limits in workers: what hangs is ended, and no run waits for it."""
+"""Time limits in workers: evaluations that hang are ended."""
 
-import multiprocessing
 import os
 import socket
 import subprocess
@@ -20,14 +19,14 @@ from invopt import EvaluationError, Status, estimators, optimizers, problems
 from invopt.core.outcome import Chunk, Limits
 from invopt.evaluate.workers.open import open_objective
 
-from .evaluators import EVALUATORS, functions, solve
+from .evaluators import EVALUATORS, functions, preloaded, solve
 
 pytestmark = pytest.mark.usefixtures("importable", "nothing_is_left_behind")
 
 # A program that runs for ever, as an external simulator may.
 PROGRAM = [sys.executable, "-c", f"import time; time.sleep(600)  # of {os.getpid()}"]
 
-# Seconds that no evaluation takes, however busy the machine is, unless it hangs.
+# Seconds: longer than any evaluation on a busy machine, unless it hangs.
 LIMIT = 3
 
 
@@ -57,7 +56,7 @@ def hanging_executor(kind):
             finally:
                 functions.FREED.set()
         return
-    executor = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    executor = ProcessPoolExecutor(2, mp_context=preloaded())
     try:
         yield executor, hangs_left_of_zero
     finally:
@@ -96,7 +95,7 @@ def test_maxtime_ends_what_hangs_and_the_programs_it_started(fun):
 
 
 def _works(process):
-    # Where nobody waits for an orphan, it stays on as a zombie.
+    # An orphan that no process waits for stays as a zombie.
     try:
         return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:

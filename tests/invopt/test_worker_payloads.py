@@ -1,4 +1,4 @@
-"""What travels to workers: lambdas, closures, and what scripts and sessions define; what cannot is refused."""
+"""Pickling for workers: lambdas, closures, the main module; and what is refused."""
 
 import subprocess
 import sys

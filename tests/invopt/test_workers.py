@@ -1,4 +1,4 @@
-"""Evaluations shared out: the same bits whoever evaluates, budgets kept, bad workers refused."""
+"""Workers give the same bits as this process, and keep budgets."""
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -31,7 +31,7 @@ def expected():
 @pytest.mark.parametrize("evaluator", [name for name in EVALUATORS if name != "stdlib map"])
 def test_the_same_bits_whoever_evaluates(evaluator, expected):
     with EVALUATORS[evaluator]() as workers:
-        # A number starts processes of its own in each run, which takes seconds: the function that is most sensitive.
+        # A number starts new processes in each run: only the most sensitive function.
         for name in ["vectorized"] if evaluator in "23" else FUNCTIONS:
             assert_same_bits(solve(problems.Function(**FUNCTIONS[name]), workers=workers), expected[name])
         if evaluator != "3":

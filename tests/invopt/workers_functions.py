@@ -1,4 +1,4 @@
-"""Objectives that worker processes import; what dies leaves a file behind so that it can die once only."""
+"""Objectives that worker processes import."""
 
 import os
 import threading

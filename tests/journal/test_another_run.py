@@ -1,4 +1,4 @@
-"""A journal answers for the very problem that it was written for, and for no other one."""
+"""A journal is used for the problem that it was written for, and for no other."""
 
 import functools
 

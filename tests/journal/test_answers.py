@@ -1,4 +1,4 @@
-"""What was measured for the answer of a run that was cut short serves the answer of the run that goes on."""
+"""Evaluations for the answer of an interrupted run are used when it resumes."""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A function that something else changes during a run is another one to the next run: it is evaluated, not replayed."""
+"""A function that is changed during a run is evaluated again by the next run."""
 
 import numpy as np
 import pytest

@@ -1,9 +1,8 @@
-"""Files that are no journals, or cannot be written or shared: an error before the first evaluation, or a result."""
+"""Journal files that are foreign, damaged, read-only, shared, or on a full disk."""
 
+import functools
 import os
 import sqlite3
-import subprocess
-import sys
 import textwrap
 import threading
 
@@ -132,19 +131,19 @@ def test_warnings_as_errors_carry_the_result():
     assert caught.value.result.nfev == run(None).nfev
 
 
-def in_a_process(code, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-W", "default", "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@pytest.fixture
+def in_a_process(program):
+    return functools.partial(run_and_check, program)
+
+
+def run_and_check(program, code, *arguments):
+    done = program(textwrap.dedent(code), *map(str, arguments), flags=("-W", "default"))
     assert done.returncode == 0, done.stderr
     return done
 
 
 @pytest.mark.parametrize("size", [0, 20_000, 100_000])
-def test_a_full_disk_in_the_middle_costs_a_warning_and_what_was_written_is_kept(size, tmp_path):
+def test_a_full_disk_in_the_middle_costs_a_warning_and_what_was_written_is_kept(size, tmp_path, in_a_process):
     code = """
     import resource, sys
     import time
@@ -167,7 +166,7 @@ def test_a_full_disk_in_the_middle_costs_a_warning_and_what_was_written_is_kept(
     assert "JournalWarning: the journal cannot be written" in done.stderr
     kept = Journal(tmp_path / "run").evaluations()
     assert 5 <= len(kept) < int(done.stdout.split()[0])
-    # Once there is room the run goes on from what there is.
+    # With free space the run is resumed from the kept evaluations.
     again = in_a_process(code.replace("== 3", "== -1"), tmp_path / "run", 0)
     assert again.stdout.split()[1] == done.stdout.split()[1]
     assert "JournalWarning" not in again.stderr
@@ -187,7 +186,7 @@ def test_a_file_that_is_removed_meanwhile_costs_a_warning(tmp_path):
     assert result.nit == 5
 
 
-def test_a_journal_that_may_only_be_read_is_gone_on_from(tmp_path):
+def test_a_journal_that_may_only_be_read_is_gone_on_from(tmp_path, in_a_process):
     first = run(tmp_path / "run")
     (tmp_path / "run").chmod(0o444)
     code = """
@@ -233,7 +232,7 @@ def test_a_damaged_file_is_refused_or_what_is_damaged_is_evaluated_again(seed, t
     assert again.fun == whole.fun
 
 
-def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_path):
+def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_path, in_a_process, started_program):
     code = """
     import sys, time, invopt
     def slow(x):
@@ -242,19 +241,14 @@ def test_two_processes_on_one_journal_both_work_and_have_runs_of_their_own(tmp_p
     res = invopt.minimize(slow, "fr22", x0=[1.0, 2.0], rng=0, maxiter=15, journal=sys.argv[1])
     print(res.n_replayed, res.nfev, res.x.tobytes().hex())
     """
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
+    processes = [started_program(textwrap.dedent(code), tmp_path / "run") for _ in range(3)]
     said = [process.communicate(timeout=120)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len({x for *_, x in said}) == 1
     runs = Journal(tmp_path / "run").runs
     assert 1 <= len(runs) <= 3
     assert sum(run.evaluations for run in runs) == sum(int(nfev) - int(replayed) for replayed, nfev, _ in said)
-    # A fourth goes on with one of them.
+    # A fourth process resumes one of them.
     assert in_a_process(code, tmp_path / "run").stdout.split()[0] == said[0][1]
 
 

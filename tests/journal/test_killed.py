@@ -1,9 +1,8 @@
-"""Runs that are ended from outside, and a session that is left: what was evaluated is kept, and nothing twice."""
+"""Runs and sessions that are killed: evaluations are kept, none is repeated."""
 
+import functools
 import json
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from collections import Counter
@@ -36,8 +35,9 @@ CHILD = textwrap.dedent(
 )
 
 
-def start(path, notes):
-    return subprocess.Popen([sys.executable, "-c", CHILD, path, notes], stdout=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def start(started_program):
+    return functools.partial(started_program, CHILD)
 
 
 def said(process):
@@ -49,14 +49,14 @@ def lines(path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, start):
     """What an undisturbed run says, and what it evaluates."""
     notes = tmp_path_factory.mktemp("whole") / "notes"
     return said(start("-", notes)), lines(notes)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_that_is_ended_goes_on_to_the_same_bits_and_evaluates_nothing_twice(number, whole, tmp_path):
+def test_a_run_that_is_ended_goes_on_to_the_same_bits_and_evaluates_nothing_twice(number, whole, start, tmp_path):
     journal, notes = tmp_path / "run", tmp_path / "notes"
     reference, evaluated = whole
     process = start(journal, notes)
@@ -72,7 +72,7 @@ def test_a_run_that_is_ended_goes_on_to_the_same_bits_and_evaluates_nothing_twic
         assert len(Journal(journal).evaluations()) == nfev
     before = lines(notes)
     kept = [x.tobytes().hex() for x in Journal(journal).evaluations().x]
-    # All but what was under way.
+    # All but the evaluation in progress.
     assert len(before) - 1 <= len(kept) <= len(before)
     rest = said(start(journal, notes))
     assert rest[2:] == reference[2:]

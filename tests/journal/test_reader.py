@@ -1,4 +1,4 @@
-"""What a journal shows: runs, evaluations as arrays and as a frame, and the command that lists them."""
+"""Reading a journal: runs, evaluations as arrays and as a frame, the command."""
 
 import sys
 import types
@@ -126,7 +126,7 @@ def test_above_a_size_the_oldest_runs_lose_their_residuals_and_keep_their_values
     kept = [all(vector is not None for vector in journal.evaluations(run.id).residuals) for run in journal.runs]
     assert kept == [False, False, True]
     assert np.isfinite(journal.evaluations(1).fun).all()
-    # The newest goes on; one without its residuals begins anew.
+    # The newest run is resumed; one without its residuals starts again.
     assert invopt.minimize(residuals(2.0), rng=0, maxfev=40, journal=path).n_replayed == last.nfev
     assert invopt.minimize(residuals(0.0), rng=0, maxfev=40, journal=path).n_replayed == 0
     with pytest.raises(ValueError, match="'max_bytes' must be >= 0"):

@@ -1,4 +1,4 @@
-"""Runs that go on from a journal: nothing is evaluated twice, and the bits are those of a run that never stopped."""
+"""Resumed runs evaluate nothing twice and give the bits of an uninterrupted run."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_every_pairing_goes_on_to_the_same_bits_and_evaluates_nothing_twice(esti
     for maxiter in (4, 7, 12, 12):
         rest = invopt.minimize(problem, estimator, method, maxiter=maxiter, journal=tmp_path / "run", **options)
     same(whole, rest)
-    # The answers of the cut runs were measured too; of the rest, each evaluation was made once.
+    # The answers of interrupted runs were measured too; all other evaluations were made once.
     assert set(calls) <= set(noisy.calls)
     purposes = Journal(tmp_path / "run").evaluations().purpose
     assert len(noisy.calls) == len(purposes)

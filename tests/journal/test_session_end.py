@@ -1,4 +1,4 @@
-"""What a journal says of a session that was closed, or dropped, before its end."""
+"""Records of sessions that were closed or dropped before their end."""
 
 import invopt
 from invopt import Journal, Session, Status

@@ -1,4 +1,4 @@
-"""Closed-form landscapes and an exact estimator, so that methods are tested apart from sampling."""
+"""Closed-form functions and an exact estimator, to test methods without sampling."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Values(Estimator):
 
 @frozen(kw_only=True, eq=False)
 class PlainDifferences(Estimator):
-    """Forward differences with a fixed interval that knows nothing of noise."""
+    """Forward differences with a fixed interval, without regard to noise."""
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
     step: float = 1e-6

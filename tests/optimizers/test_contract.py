@@ -1,4 +1,4 @@
-"""What every optimizer promises: pure steps, inputs untouched, no step without a gradient, no surprise from noise."""
+"""Contract of optimizers: pure steps, unchanged inputs, a gradient required."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ methods = pytest.mark.parametrize("method", METHODS, ids=repr)
 
 
 def walk(exact, method, landscape, estimates, bounds=None):
-    """Points and states over several estimates, each used twice: the second time from the same state."""
+    """Points and states over several estimates, each step taken twice from the same state."""
     x = estimates[0].x
     state, points = method.init(x), []
     for estimate in estimates:

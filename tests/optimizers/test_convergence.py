@@ -1,4 +1,4 @@
-"""Known answers: quadratics, Rosenbrock, boxes; x and status both."""
+"""Known answers: quadratics, Rosenbrock, boxes; both x and status."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_radius_that_follows_the_run_goes_far_and_comes_to_rest(exact):
     assert np.linalg.norm(fixed.x) < 50
     assert following.status is Status.CONVERGED
     np.testing.assert_allclose(following.x, 1e4)
-    # A fixed radius goes to and fro for ever where every Newton step is twice too long.
+    # A fixed radius oscillates where every Newton step is twice too long.
     bent = exact.Landscape(
         fun=lambda x: float(np.abs(x[0]) ** 1.5),
         jac=lambda x: 1.5 * np.sign(x) * np.abs(x) ** 0.5,

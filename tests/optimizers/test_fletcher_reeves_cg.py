@@ -1,4 +1,4 @@
-"""The paper's conjugate gradients: eq. 4-7, and the authors' options."""
+"""The paper's conjugate gradients: equations 4 to 7, and the authors' options."""
 
 from __future__ import annotations
 

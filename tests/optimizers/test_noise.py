@@ -1,4 +1,4 @@
-"""Noise: its level, the intervals that follow it, and what the quasi-Newton methods make of it."""
+"""Noise: its level, intervals, and their use by quasi-Newton methods."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_noise_level_within_the_factor_that_ecnoise_promises(sigma, x):
 
 
 def test_noise_level_of_noise_alone():
-    """Squares of differences have the variance of the noise for their mean; of 1.5 times the level they have not."""
+    """The mean square of differences is the variance; 1.5 times the level is rejected."""
     x, direction, rng = torch.zeros(2).double(), torch.tensor([0.6, 0.8]).double(), np.random.default_rng(0)
 
     def fun(X):

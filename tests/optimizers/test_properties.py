@@ -1,4 +1,4 @@
-"""Laws: where the origin lies and how f is scaled do not matter to a method that says so; bad settings are refused."""
+"""Invariance of methods to shifts and scalings; checks of their settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SCALE_FREE = [
 
 
 def bowl(exact, shift, factor):
-    """A smooth bowl with some third derivative; indefinite nowhere near."""
+    """A smooth function with a third derivative, positive definite near its minimum."""
 
     def fun(x):
         y = x - shift

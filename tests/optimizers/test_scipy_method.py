@@ -1,4 +1,4 @@
-"""scipy's methods in our loop: the same answers, the thread unwound, bad names refused."""
+"""scipy's methods in our loop: same answers, no thread left, names checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of other libraries that ask for one value after the other."""
+"""Methods of other libraries that ask for one value at a time."""
 
 import numpy as np
 import pytest

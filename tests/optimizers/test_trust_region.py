@@ -1,4 +1,4 @@
-"""The trust-region subproblem: optimality conditions, hard case, and agreement of its two solvers."""
+"""The trust-region subproblem: optimality, the hard case, two solvers that agree."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ BOX = SimpleNamespace(project=lambda x: torch.clamp(x, -1.0, 1.0))
 
 
 def test_a_step_into_the_box_that_lowers_the_model_is_not_shortened():
-    """A parabola with its minimum at 2 / 3, from 0 towards 2: at the bound, 1, it is lower than at 0."""
+    """A parabola with its minimum at 2/3 is lower at the bound 1 than at 0."""
     x, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     reached, cut = step_into_box(x, 2 * one, -one, lambda p: 1.5 * p, BOX)
     assert (reached.tolist(), cut) == ([1.0], True)
@@ -131,7 +131,7 @@ def test_a_newton_step_into_the_box_lowers_the_model(seed, n):
     reached, cut = step_into_box(x, step, g, lambda p: H @ p, BOX)
     whole = BOX.project(x + step)
     assert cut == (not torch.equal(whole, x + step))
-    # All of the way, if that lowers the model by more than a negligible share of what its slope promises.
+    # The full step, if it lowers the model by a sufficient share of the slope's prediction.
     if model(g, H, whole - x) < min(1e-3 * float(g @ (whole - x)), 0.0):
         assert torch.equal(reached, whole)
     elif not torch.equal(reached, x):

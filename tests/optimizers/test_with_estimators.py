@@ -1,4 +1,4 @@
-"""Methods with the real estimators: finite differences exactly, sampled ones in the median of fixed seeds."""
+"""Methods with real estimators: exact differences, and medians over fixed seeds."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from invopt.problems.tasks.boxes import BoxesObjective
 
 
 def slow_picture(centres, resolution):
-    """The definition of PAPERS' box, pixel by pixel."""
+    """The definition of the paper's box, pixel by pixel."""
     pixel = (np.arange(resolution) + 0.5) / resolution
     picture = np.zeros((resolution, resolution))
     for across, down in centres:

@@ -1,4 +1,4 @@
-"""A callable as a problem: values, or residuals."""
+"""Function: a callable of values or residuals as a problem."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A user's own derivatives: their shapes, their errors, and what uses them."""
+"""Derivatives given by the user: shapes, errors, and their use."""
 
 from functools import partial
 

@@ -1,9 +1,7 @@
 import math
 import os
 import pickle
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +53,7 @@ def test_mesh_is_a_mug() -> None:
 def test_handle_does_not_reach_inside() -> None:
     mesh = mug_mesh()
     x, y, z = mesh.vertices.T
-    # The inner wall, and nothing else, is where the mug's inside begins.
+    # Only the inner wall bounds the inside of the mug.
     inside = (np.hypot(x, y) < 0.37) & (z > 0.2)
     assert not inside.any()
 
@@ -158,13 +156,13 @@ def test_handle_is_hidden_from_the_default_start_and_seen_at_the_answer(mug: Sce
 
 
 @pytest.mark.render
-def test_shrinking_sigma_leads_home(mug: SceneObjective) -> None:
+def test_shrinking_sigma_converges(mug: SceneObjective) -> None:
     x = np.arange(0, 18, 0.15)
     f = mug.fun(torch.from_numpy(x[:, None]), seed=np.arange(len(x)) + 1, spp=16).numpy()
     frequency = 2 * np.pi / 18 * np.arange(len(x) // 2 + 1)
 
     def minima(sigma: float) -> tuple[float, int]:
-        """Place of the lowest minimum of the smoothed loss over the circle, and how many there are."""
+        """Location of the lowest minimum of the smoothed loss, and the number of minima."""
         g = np.fft.irfft(np.fft.rfft(f) * np.exp(-0.5 * (frequency * sigma) ** 2), len(x))
         count = int(np.sum((g < np.roll(g, 1)) & (g <= np.roll(g, -1))))
         return abs(float(TINY.wrap(np.array([x[g.argmin()]]))[0])), count
@@ -214,7 +212,7 @@ with problems.Mug(size="tiny", backend="scalar").open() as mug:
 def _differ(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two sets of images differ by more than chance at rate ALPHA, in any pixel or in the mean.
 
-    Pixels of the plain surround have no noise, and say nothing here.
+    Pixels of the plain background have no noise and are left out.
     """
     noisy = (a.std(0) > 1e-4) & (b.std(0) > 1e-4)
     a, b = (np.column_stack([s[:, noisy], s[:, noisy].mean(1)]).astype(float) for s in (a, b))
@@ -223,12 +221,12 @@ def _differ(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @pytest.mark.render
-def test_backends_agree(mug: SceneObjective, tmp_path: Path) -> None:
+def test_backends_agree(mug: SceneObjective, tmp_path: Path, program: Callable[..., Any]) -> None:
     if active() is Backend.SCALAR:
         pytest.skip("only the scalar backend is usable here")
     path = tmp_path / "scalar.npy"
     env = {**os.environ, "INVOPT_BACKEND": ""}
-    subprocess.run([sys.executable, "-c", SCALAR, str(path)], env=env, check=True, timeout=200)
+    program(SCALAR, str(path), env=env, check=True, timeout=200)
     scalar = np.load(path)
 
     def images(x: float) -> np.ndarray:
@@ -249,5 +247,5 @@ def test_it_is_found_to_the_noise_with_an_error_bar():
         found = invopt.minimize(problem, rng=seed, maxfev=3_000)
         assert found.status is invopt.Status.NOISE_FLOOR
         error = problem.parameter_error(found.x) ** 0.5
-        # Five error bars have a false-alarm rate of 6e-7; the noise of the target comes on top.
+        # Five standard errors have a false-alarm rate of 6e-7; the target has noise too.
         assert error < 7 * found.x_standard_error[0] < 0.05

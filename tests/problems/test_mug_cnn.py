@@ -65,7 +65,7 @@ def test_pictures_show_their_truth():
 
 @pytest.fixture
 def one_thread():
-    """Small pictures take one thread best; the tests that follow have as many as before."""
+    """Use one thread for small pictures, and restore the numbers afterwards."""
     import drjit
 
     activate()

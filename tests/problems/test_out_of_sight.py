@@ -1,4 +1,4 @@
-"""An object that leaves the picture has not been found, however little is left to change there."""
+"""An object that leaves the picture does not count as found."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ KEPT = ("type", "integrator", "sensor", "ball", "lamp", "bulb")
 @pytest.mark.render
 @pytest.mark.parametrize("start", [(0.5, 0.0), (1.0, 0.0), (0.3, 1.0), (6.0, 0.0)])
 def test_no_success_where_nothing_is_seen(start):
-    """Without the ball the picture is nearer to the target than with the ball in the wrong place: runs lead out."""
+    """A picture without the ball is nearer to the target than one with a misplaced ball."""
     whole = room(depth=2, size=12)
     problem = problems.Scene(
         {name: whole[name] for name in KEPT}, parameters=Translation("ball", axes="xy"), x_opt=np.zeros(2), spp=8

@@ -1,4 +1,4 @@
-"""What all rendered tasks promise, and what each alone does."""
+"""Properties of all rendered tasks, and of each alone."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ SEED = np.array([7])
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
-    """Whether or not the scan is here, the same rabbit stands in for it."""
+    """Use the procedural rabbit, also where the scanned mesh is available."""
     monkeypatch.setattr(data, "find_mesh", lambda name: (None, "by order of the tests"))
 
 
@@ -71,8 +71,8 @@ def test_pictures_are_finite_and_the_answer_is_the_best(cls):
 
 @pytest.mark.render
 @pytest.mark.parametrize("cls", [problems.Bunny, problems.Shadow, problems.Texture])
-def test_smoothed_landscape_leads_home(cls):
-    """At the default sigma the smoothed loss falls all the way along the line from every start to the answer."""
+def test_the_smoothed_loss_decreases_towards_the_answer(cls):
+    """The smoothed loss decreases along the line from every start to the answer."""
     problem = cls(size="tiny")
     rng = np.random.default_rng(0)
     # The same perturbations at every place, mirrored, so that differences between places are not those of luck.
@@ -92,7 +92,7 @@ def test_smoothed_landscape_leads_home(cls):
 
 @pytest.mark.render
 def test_shadows_smoothed_landscape_has_one_valley():
-    """Steepest descent over a grid of the whole box ends beside the answer, from everywhere."""
+    """Steepest descent on a grid ends next to the answer from every point."""
     problem = problems.Shadow(size="tiny")
     step = 0.1
     y, z = (np.arange(low, high + 1e-9, step) for low, high in zip(problem.bounds.lb, problem.bounds.ub, strict=True))

@@ -8,7 +8,7 @@ SIZE = 24
 
 
 def room(depth=3, size=SIZE):
-    """A ball, a box, a mesh-like cube and a picture on a floor, under an area light and a point light."""
+    """A ball, a box, a cube and a picture on a floor, under two lights."""
     place = np.eye(4) * [0.25, 0.25, 0.25, 1]
     place[:3, 3] = [0.6, 0.2, 0.25]
     pixels = np.linspace(0.1, 0.9, 16, dtype=np.float32).reshape(4, 4, 1)

@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ WITHOUT_LLVM = "from invopt.rendering.device import llvm\nllvm._candidates = lam
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without CUDA, and nothing asked for."""
+    """A machine without CUDA, with no backend requested."""
     monkeypatch.setattr(cuda, "devices", lambda: (0, 0))
     monkeypatch.delenv("INVOPT_BACKEND", raising=False)
     monkeypatch.delenv(llvm.ENVIRONMENT, raising=False)
@@ -150,7 +152,9 @@ def test_thread_counts_are_checked(renderer: int, torch: int) -> None:
 WRITE = """
 import sys
 import numpy as np
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from invopt.rendering.backend import activate, set_threads, two_threads
 from invopt.rendering.pictures.targets import read_target
 set_threads(1)
@@ -166,8 +170,8 @@ assert drjit.thread_count() == 1
 
 
 @pytest.mark.render
-def test_one_thread_writes_and_reads_files(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", WRITE, str(tmp_path / "picture.exr")], check=True, timeout=200)
+def test_one_thread_writes_and_reads_files(tmp_path: Path, program: Callable[..., Any]) -> None:
+    program(WRITE, str(tmp_path / "picture.exr"), check=True, timeout=200)
 
 
 def test_doctor_reports_each_item() -> None:

@@ -119,7 +119,7 @@ def test_derivative_is_that_of_differences(item):
 
 @pytest.mark.render
 @pytest.mark.parametrize("item", NONE, ids=name)
-def test_no_derivative_is_said(item):
+def test_a_missing_derivative_is_an_error(item):
     with scene(item[0], x_opt={}).open() as live, pytest.raises(SceneError, match="Mitsuba has no derivative"):
         live.jac(torch.tensor(np.asarray(item[1])), seed=1)
 
@@ -151,7 +151,7 @@ def test_instances_and_vertices_give_the_same_picture():
         assert live._scene.live.place_of("box") == "vertex_positions"
         vertices = live.image(x.numpy(), seed=2, spp=256)
         still = live.image(problem.x0, seed=2, spp=256)
-    # The same pictures, but for rounding where a ray just grazes the box.
+    # The same pictures, except for rounding where a ray grazes the box.
     assert np.abs(instance - vertices).mean() < 0.02 * np.abs(still - vertices).mean()
 
 

@@ -1,4 +1,4 @@
-"""Recorded renders have the bits of ordinary ones, whatever in the scene changes."""
+"""Recorded renders give the bits of ordinary ones, after any change of the scene."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_the_bits_of_ordinary_renders(mi, scene, key):
             picture = np.array(render(seed=i + 1, spp=spp, sensor=sensor))
             np.testing.assert_array_equal(picture, expected)
             pictures.append(picture)
-    # Recorded to the end, and not because nothing changed.
+    # Still recorded at the end, although the scene changed.
     assert render.program.recordings is not None
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 

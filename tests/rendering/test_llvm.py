@@ -77,7 +77,7 @@ def test_library_of_the_environment_comes_first(tmp_path: Path, monkeypatch: pyt
 
 
 class _Trial:
-    """Stands for the subprocess; counts its runs."""
+    """Replaces the subprocess and counts its runs."""
 
     def __init__(self, code: int) -> None:
         self.code, self.runs = code, 0
@@ -104,7 +104,7 @@ def test_trial_runs_once_and_is_remembered(
 
 
 def test_a_trial_that_only_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have lacked something that is installed since."""
+    """A missing dependency may have been installed since."""
     trial = _Trial(1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", trial)
@@ -128,7 +128,7 @@ def test_a_useless_cache_does_not_matter(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class _Apt:
-    """Stands for apt: knows packages only after an update, and installs one."""
+    """Replaces apt: knows packages only after an update, and installs one."""
 
     def __init__(self, known: set[str], after_update: set[str], *, sudo: bool = True) -> None:
         self.known, self.after_update, self.sudo = known, after_update, sudo

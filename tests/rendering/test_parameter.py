@@ -1,4 +1,4 @@
-"""What a parameter can be is what the scene says it is; a start outside the bounds is an error, never moved."""
+"""Bounds and starts of parameters come from the scene; wrong starts are errors."""
 
 import math
 
@@ -23,7 +23,7 @@ def bitmap(pixels=PIXELS):
 
 
 def lit():
-    """One of each light, brighter than any reflectance, and materials and media of all sorts."""
+    """A scene with all kinds of lights, materials and media."""
     return room() | {
         "lamp": area_light(origin=[1.5, -1, 3], target=[0, 0, 0], half_width=0.5, radiance=18.0),
         "screen": {"type": "rectangle", "emitter": {"type": "area", "radiance": bitmap(9 * PIXELS)}},
@@ -86,7 +86,7 @@ def everything():
 @pytest.mark.parametrize("binding", RANGES, ids=lambda binding: binding.label)
 def test_bounds_by_what_the_scene_says(binding, everything):
     scene, layout = everything
-    columns = dict(zip(scene._parameters, layout.slices, strict=True))[binding]
+    columns = dict(zip(RANGES, layout.slices, strict=True))[binding]
     box = scene.bounds
     assert set(box.lb[columns]) == {RANGES[binding][0]}
     assert set(box.ub[columns]) == {RANGES[binding][1]}
@@ -99,7 +99,7 @@ def test_bounds_by_what_the_scene_says(binding, everything):
 
 @pytest.mark.render
 def test_a_lamp_starts_as_bright_as_it_is():
-    """It was cut down to (1, 1, 1), a picture 13 times darker."""
+    """The start must not be clipped to (1, 1, 1), 13 times darker."""
     problem = problems.Scene(lit, parameters=Color("bulb.intensity"), x_opt={})
     np.testing.assert_array_equal(problem.x0, [18.0, 14.0, 7.0])
     # A quarter of the mean of its own numbers: the scale of a light is told by how bright it is.
@@ -154,7 +154,7 @@ def test_what_the_scene_has_outside_the_bounds_is_an_error(binding):
         _ = problem.x0
     with pytest.raises(SceneError, match=OUTSIDE[binding].replace("'x0'", "'x_opt'")):
         problem.open()
-    # Where the start is given, what the scene has does not matter.
+    # If the start is given, the value in the scene does not matter.
     low, high = problem.layout.joined("limits")
     middle = (low + high) / 2
     given = problems.Scene(lit, parameters=binding, x_opt=middle, x0=middle, reference_spp=1)
@@ -166,7 +166,7 @@ def test_what_the_scene_has_outside_the_bounds_is_an_error(binding):
 def test_the_last_bit_of_single_precision_is_inside():
     described = lit() | {"ball": {"type": "sphere", "bsdf": diffuse(0.7, 0.1, 0.1)}}
     problem = problems.Scene(described, parameters=Color("ball.bsdf.reflectance", bounds=(0.1, 0.7)), x_opt={})
-    own = problem._own(problem._parameters[0]).value
+    own = np.float32([0.7, 0.1, 0.1]).astype(float)
     assert own[0] < 0.7 < 0.7 + 1e-9 > own[0] != 0.7
     assert (problem.x0 >= 0.1).all()
     assert (problem.x0 <= 0.7).all()

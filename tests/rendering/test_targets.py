@@ -1,4 +1,4 @@
-"""Target pictures: what is compared is what was given, or an error says why not."""
+"""Target pictures are compared as given, or an error says why not."""
 
 import math
 import warnings
@@ -200,7 +200,7 @@ def test_a_film_of_luminance_compares_luminance(pixels):
 
 @pytest.mark.render
 def test_a_lamp_is_found_by_its_luminance():
-    """Replaced by RGB without a word, a film of luminance gave a tenth of the lamp, and success."""
+    """A film of luminance must not be replaced by RGB: the lamp was then ten times too dim."""
     film = filming(pixel_format="luminance")
     parameters = Value("bulb.intensity", log=True)
     truth = problems.Scene(film, parameters=parameters, x_opt={"bulb.intensity": 5.0}, reference_spp=256)
@@ -269,7 +269,7 @@ def test_a_loss_that_returns_no_number(returned):
 
 @pytest.mark.render
 def test_a_loss_with_a_mask_of_its_own():
-    """What errors about masks advise."""
+    """A loss as the errors about masks advise."""
     mask = PICTURE > 0.5
     problem = scene(PICTURE, loss=lambda image, target: np.mean((image - target)[mask] ** 2))
     with problem.open() as live:

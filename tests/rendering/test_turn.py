@@ -1,14 +1,12 @@
-"""Threads take turns with the renderer. In processes of their own: what fails there aborts, or waits forever."""
+"""Threads use the renderer one at a time; each scenario runs in its own process."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from invopt.core.machine import turn
 
-# Two runs, `first` and `second`, whose results alone are known.
+# Runs whose results without other threads are known.
 BEGINNING = f"""if True:
     import faulthandler
     import sys
@@ -142,14 +140,8 @@ SCENARIOS = {
 
 @pytest.mark.render
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_threads_take_turns(scenario):
-    run = subprocess.run(
-        [sys.executable, "-c", BEGINNING + SCENARIOS[scenario]],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
+def test_threads_take_turns(scenario, program):
+    run = program(BEGINNING + SCENARIOS[scenario], timeout=250)
     assert run.returncode == 0, run.stderr[-3000:]
 
 

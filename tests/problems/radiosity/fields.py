@@ -11,7 +11,7 @@ from invopt.problems.radiosity.fields.field import Shapes
 
 @frozen(kw_only=True)
 class ConstantField(Field):
-    """The same grey everywhere: one weight."""
+    """The same grey everywhere, given by one weight."""
 
     value: float = 0.0
 
@@ -36,7 +36,7 @@ class ConstantField(Field):
 
 
 class WavyField(ConstantField):
-    """Positive, and varying with place, direction and normal, so that a wrong density shows."""
+    """Positive, varying with position, direction and normal, to detect wrong densities."""
 
     def __call__(self, weights, query, lookup, *, mixed=False):
         import torch

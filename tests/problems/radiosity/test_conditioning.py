@@ -1,4 +1,4 @@
-"""How fast the overall brightness is learned: the furnace's constant mode under gradient descent."""
+"""Rate at which the overall brightness is learned, in the furnace."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.render
 
 
 def contraction(estimator, rho, bounces=1):
-    """What a step leaves of the error of the constant, the geometric mean over a run's steps."""
+    """Factor by which a step reduces the error of the constant, as a geometric mean."""
     problem = NeuralRadiosity(
         partial(furnace, albedo=rho),
         field=ConstantField(value=3 * truth(rho, 1.0)),

@@ -1,4 +1,4 @@
-"""Inside a diffuse, emitting sphere everything is known: what each estimator expects, and where it comes to rest."""
+"""The furnace: expected gradients and fixed points of each estimator are known."""
 
 from functools import partial
 
@@ -66,8 +66,8 @@ def test_fixed_points(rho, m):
 
 
 @pytest.mark.parametrize("m", [2, 8])
-def test_symmetric_loss_rests_at_the_truth(m):
-    """The noise of the norm does not bias it, for it is that of other directions; that of the same ones would."""
+def test_the_fixed_point_of_the_symmetric_loss_is_the_truth(m):
+    """The norm uses other directions than the residual, so that its noise causes no bias."""
     rho = 0.8
     sides = drawn(room(rho, m, loss="symmetric-l2"), truth(rho, EMISSION), seed=m)
     assert_mean(pointwise(sides, estimators.SemiGradient()), 0.0, alpha=FAMILY / 100)
@@ -76,7 +76,7 @@ def test_symmetric_loss_rests_at_the_truth(m):
 
 
 class SameDirections(estimators.SemiGradient):
-    """Wrong: the directions of the residual are those of the norm too."""
+    """Wrong: the norm uses the directions of the residual."""
 
     def losses(self, sides):
         return sides.loss.values(sides.left, sides.right.mean(1).detach())
@@ -93,7 +93,7 @@ def test_right_side_is_the_truth_at_the_truth(sampling):
     sides = drawn(room(rho, 4, sampling=sampling), truth(rho, EMISSION), seed=5)
     found = sides.right.detach().mean(1).double().numpy()
     if sampling == "nee":
-        # Mitsuba's shadow rays miss what is nearer than their epsilon: 4 in 10^5 of the radiance.
+        # Mitsuba's shadow rays miss surfaces nearer than their epsilon: 4 in 10^5 of the radiance.
         assert found.mean() == pytest.approx(5.0, rel=2e-4)
     else:
         assert_mean(found, 5.0, alpha=FAMILY / 100)
@@ -102,7 +102,7 @@ def test_right_side_is_the_truth_at_the_truth(sampling):
 @pytest.mark.parametrize("bounces", [2, 3])
 @pytest.mark.parametrize("c", [1.0, 6.0])
 def test_bounces_bring_the_right_side_nearer_to_the_truth(bounces, c):
-    """An error of the field is left in it times the albedo to the power of the bounces."""
+    """An error of the field is multiplied by the albedo to the power of the bounces."""
     rho = 0.8
     sides = drawn(room(rho, 4, sampling="uniform", bounces=bounces), c, seed=bounces)
     found = sides.right.detach().mean(1).double().numpy()
@@ -121,7 +121,7 @@ def test_bounces_bring_the_right_side_nearer_to_the_truth(bounces, c):
         (estimators.SemiGradient(), "reflected", 5.0),
     ],
 )
-def test_minimize_comes_to_rest_there(estimator, sides, radiance):
+def test_minimize_converges_to_the_fixed_points(estimator, sides, radiance):
     problem = room(0.8, 2, n_points=512, loss="relative-l2", sides=sides, field=ConstantField(value=2.0))
     method = optimizers.Adam(lr=StepDecay(0.1, every=50))
     res = invopt.minimize(problem, estimator, method, rng=0, maxiter=200)

@@ -1,12 +1,13 @@
-"""Points on surfaces: where they are drawn, and which faces of surfaces light reaches."""
+"""Points on surfaces: where they are sampled, and which sides light reaches."""
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity.scenes import both_sides, camera, wall
 from invopt.rendering.descriptions import diffuse, rgb
+
+from .walls import both_sides, room_camera, wall
 
 # Of every test here.
 ALPHA = 1e-7
@@ -23,7 +24,7 @@ def room_with_a_hole(hole=0.0):
     lamp = wall((0, 0.9, 0), (0, -1, 0), deep, (0.3, 0.3), diffuse(0, 0, 0))
     return {
         "type": "scene",
-        "sensor": camera((0, 0, 0.9), (0, 0, 0), 16),
+        "sensor": room_camera((0, 0, 0.9), (0, 0, 0), 16),
         "floor": wall((0, -1, 0), up, deep, (1, 1), white),
         "ceiling": wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
         "left": wall((-1, 0, 0), (1, 0, 0), up, (1, 1), white),
@@ -38,7 +39,7 @@ def room_with_a_hole(hole=0.0):
 
 
 def drawn(scene, **options):
-    """Name of the shape of each point, whether its front is seen, and the cosine of the view; the faces' lit shares."""
+    """Shape, visible side and view cosine of each point; lit shares of the faces."""
     import mitsuba as mi
 
     from invopt.problems.radiosity.transport.points import lit_shares
@@ -70,7 +71,7 @@ def test_both_faces_alike_and_every_direction():
 
 @pytest.mark.parametrize(("hole", "density"), [(0.0, 0.02), (0.0, 0.3), (0.2, 0.01)])
 def test_dark_faces_have_fewer(hole, density):
-    """The outside of a closed room, and what is beyond, unless the room has a hole."""
+    """Faces outside a closed room are dark, unless the room has a hole."""
     names, front, cosine, lit = drawn(room_with_a_hole(hole), dark_density=density)
     areas = AREAS | {"front": AREAS["front"] * (1 - hole)}
     faces = {name: np.maximum(lit[name], density) for name in areas}

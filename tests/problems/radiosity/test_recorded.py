@@ -1,4 +1,4 @@
-"""What is traced once has the bits of what is traced each time."""
+"""Recorded kernels give the same bits as traced ones."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_a_recorded_result_that_differs_is_not_taken(mi):
 
     program = Recorded(counted)
     found = [float(program(dr.opaque(mi.Float, 0.0))[0][0]) for _ in range(CALLS)]
-    # The first call is made both ways, and what was recorded says 1 for ever.
+    # The first call is made both ways; the recorded one always returns 1.
     assert found == [3 + i for i in range(CALLS)]
 
 

@@ -1,4 +1,4 @@
-"""What neural radiosity refuses, and says: scenes, fields, views, before anything is rendered."""
+"""Scenes, fields and views that neural radiosity refuses before it renders."""
 
 import json
 
@@ -51,7 +51,7 @@ def flat():
 
 
 def needle():
-    """All that scatters is a triangle without an area."""
+    """The only scattering shape is a triangle without area."""
     import mitsuba as mi
 
     mesh = mi.Mesh("needle", 3, 1)
@@ -162,7 +162,7 @@ def test_bad_parts():
 
 
 def test_fields_by_mappings():
-    """As a command line gives them."""
+    """Mappings as the command line passes them."""
     given = {"width": 16, "output": "exp", "encoding": {"levels": 4, "log2_size": 8}}
     grid = HashGrid(levels=4, base=4, growth=1.6, log2_size=8)
     assert small(field=given).field == Field(width=16, output="exp", encoding=grid)

@@ -1,4 +1,4 @@
-"""All ways of drawing incident directions estimate the same integral; points lie where they should."""
+"""All samplings of incident directions estimate the same integral."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.render
 
 
 def with_ball(bsdf, albedo=0.5):
-    """A furnace with a ball in it, before the camera."""
+    """A furnace with a ball in front of the camera."""
     ball = {"type": "sphere", "center": [0.0, 0.0, 0.55], "radius": 0.3, "bsdf": bsdf}
     return furnace(albedo=albedo) | {"ball": ball}
 
@@ -42,7 +42,7 @@ def right(scene, sampling, n_points=2**12, m=4, field=None, seed=3):
         encoder="torch",
     )
     with problem.open() as live:
-        # The guide is a network without features here; its lobes are what chance made them.
+        # The guide is an untrained network without features; its lobes are random.
         x = torch.from_numpy(problem.x0)
         return live.sides(x, seed=seed, step=10, differentiate_right=False).right.mean(1).double().numpy()
 

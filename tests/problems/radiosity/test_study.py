@@ -1,4 +1,4 @@
-"""The study from its command line's function: what it prints is what it keeps."""
+"""The study of estimators: what it prints is what it stores."""
 
 import json
 

@@ -1,12 +1,13 @@
-"""The right side around path-traced light is the path-traced light of its bounces more, at the same points."""
+"""The right side of path-traced light equals path tracing with one more bounce."""
 
 import numpy as np
 import pytest
 
 from invopt.problems import NeuralRadiosity
-from invopt.problems.radiosity.scenes import both_sides, camera, wall
 from invopt.rendering.descriptions import diffuse, rgb
 from invopt.testing import assert_mean
+
+from .walls import both_sides, room_camera, wall
 
 FAMILY = 1e-6
 N_POINTS, M = 2**14, 4
@@ -33,9 +34,9 @@ def ball(x, y, z, bsdf, radius=0.22):
 
 
 def furnished(shiny=False):
-    """A room of two-sided walls with two lamps, one of them textured, and a thing of each material.
+    """A room of two-sided walls with two lamps and an object of each material.
 
-    With specular things too if `shiny`, one of which shines.
+    One lamp is textured. With `shiny` there are specular objects too, one of which emits light.
     """
     up, deep = (0, 1, 0), (0, 0, 1)
     white, waved = both_sides(diffuse(0.8, 0.8, 0.8)), both_sides({"type": "diffuse", "reflectance": bitmap(waves())})
@@ -44,13 +45,13 @@ def furnished(shiny=False):
     bumps = {"type": "bumpmap", "arbitrary": bitmap(waves((8, 8, 1))), "scale": 0.2}
     scene = {
         "type": "scene",
-        "sensor": camera((0, 0, 0.9), (0, 0, 0), 16),
+        "sensor": room_camera((0, 0, 0.9), (0, 0, 0), 16),
         "floor": wall((0, -1, 0), up, deep, (1, 1), both_sides(brushed)),
         "ceiling": wall((0, 1, 0), (0, -1, 0), deep, (1, 1), white),
         "back": wall((0, 0, -1), deep, up, (1, 1), waved),
         "front": wall((0, 0, 1), (0, 0, -1), up, (1, 1), white),
         "left": wall((-1, 0, 0), (1, 0, 0), up, (1, 1), both_sides(dents | {"bsdf": diffuse(0.8, 0.8, 0.8)})),
-        # Half a wall: light leaves for a chamber, and comes back from what is beyond.
+        # Half a wall: light enters a second chamber and returns from there.
         "right": wall((1, -0.4, 0), (-1, 0, 0), up, (1, 0.6), white),
         "beyond": wall((2, 0, 0), (-1, 0, 0), up, (1, 1), waved),
         "plastic": ball(-0.6, -0.7, 0, {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": textured()}),
@@ -85,7 +86,7 @@ def opened(scene, sampling, **options):
 
 
 def seen_again(transport, query):
-    """Short rays to the points of a query from where they are seen, and what they meet."""
+    """Short rays to the points of a query from the viewer's side, and their hits."""
     import mitsuba as mi
 
     low, extent = transport.box
@@ -96,7 +97,7 @@ def seen_again(transport, query):
 
 
 def reflected(transport, query, depth, seed):
-    """Path-traced light that surfaces reflect at a query, one path each, shape (3, k); and which points were met."""
+    """Path-traced reflected light of a query, one path each, shape (3, k), and its hits."""
     import drjit as dr
     import mitsuba as mi
 
@@ -110,9 +111,9 @@ def reflected(transport, query, depth, seed):
 
 
 def assert_bounces_more(scene, sampling, depth, bounces=1, traced=None):
-    """The right side around light of paths `depth` long is the light of paths longer by `bounces`.
+    """Assert that the right side of paths of length `depth` is that of longer paths.
 
-    Everywhere, and where a surface is light or dark: a texture in the wrong place is right on average.
+    On all points, and on light and dark points apart: a misplaced texture is right on average.
     """
     with opened(scene, sampling, bounces=bounces) as live:
         point = live.transport.points(N_POINTS, 1)
@@ -125,7 +126,7 @@ def assert_bounces_more(scene, sampling, depth, bounces=1, traced=None):
         left, here = zip(
             *(reflected(live.transport, query, depth + (traced or bounces), 10 + i) for i in range(M)), strict=True
         )
-    # A short ray meets something else in a corner; whether it does depends on the points alone.
+    # In a corner a short ray may hit another surface; that depends on the points only.
     kept = here[0] & (met | (weight.max(0) == 0)).reshape(N_POINTS, M).all(1)
     assert kept.mean() > 0.95
     difference = (right - np.mean(left, axis=0)).T[kept]

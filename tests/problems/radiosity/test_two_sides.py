@@ -1,4 +1,4 @@
-"""The field tells the sides of a wall apart: what leaks through is reflected again, and again."""
+"""The field distinguishes the two sides of a wall."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field
 from invopt.problems.radiosity.fields.field import split
 from invopt.problems.radiosity.fields.query import Query
-from invopt.problems.radiosity.scenes import both_sides, camera, wall
 from invopt.rendering.descriptions import diffuse, rgb
+
+from .walls import both_sides, room_camera, wall
 
 
 def closed_room():
@@ -19,7 +20,7 @@ def closed_room():
     lamp = wall((0, 0.98, 0), (0, -1, 0), (0, 0, 1), (0.3, 0.3), both_sides(diffuse(0, 0, 0)))
     return {
         "type": "scene",
-        "sensor": camera((0, 0, 0.9), (0, 0, 0), 16),
+        "sensor": room_camera((0, 0, 0.9), (0, 0, 0), 16),
         "room": {"type": "cube", "bsdf": both_sides(diffuse(0.8, 0.8, 0.8))},
         "lamp": lamp | {"emitter": {"type": "area", "radiance": rgb(20, 20, 20)}},
     }

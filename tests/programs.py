@@ -1,0 +1,189 @@
+"""Programs of tests: each runs in a process of its own, as by `python -c`, without importing torch once more."""
+
+from __future__ import annotations
+
+import array
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, NamedTuple
+
+HERE = str(Path(__file__).parent)
+BOOT = "import sys; sys.path[0] = sys.argv[2]; from python_server import serve; exec(serve(int(sys.argv[1])))"
+
+
+class Program:
+    """A running program, with the methods of a `subprocess.Popen` that tests use."""
+
+    def __init__(self, command: list[str], status: int, out: int, err: int) -> None:
+        self.command = command
+        self.returncode: int | None = None
+        self._status = open(status, "rb", buffering=0)  # noqa: SIM115 - closed with its end
+        self._printed = [_Reader(out), _Reader(err)]
+        self.pid = _number(self._status)
+
+    def poll(self) -> int | None:
+        """Exit code; None while it runs."""
+        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+            with self._status:
+                self.returncode = _number(self._status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Exit code; raises `subprocess.TimeoutExpired` if it runs longer."""
+        if self.poll() is None:
+            select.select([self._status], [], [], timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.command, timeout or 0.0)
+        return self.returncode or 0
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; return stdout and stderr."""
+        try:
+            self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGKILL)
+            self.wait()
+            raise
+        out, err = (reader.text() for reader in self._printed)
+        return out, err
+
+
+class _Reader(threading.Thread):
+    """Reads a pipe to its end."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._read = pipe, b""
+        self.start()
+
+    def run(self) -> None:
+        with open(self._pipe, "rb") as file:
+            self._read = file.read()
+
+    def text(self) -> str:
+        self.join()
+        return self._read.decode(errors="replace")
+
+
+def start_program(
+    program: str,
+    *arguments: str | Path,
+    flags: tuple[str, ...] = (),
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Program | subprocess.Popen[str]:
+    """Start ``python flags -c program arguments``; what it prints is captured.
+
+    On Linux the process is forked from one that has imported torch, numpy and scipy, and nothing else; that takes a
+    tenth of the time. Programs whose claim is about starting an interpreter do not belong here.
+    """
+    environment = dict(os.environ if env is None else env)
+    folder = str(Path(cwd or ".").resolve())
+    command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
+    if sys.platform != "linux":
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+    facts = {
+        "program": program,
+        "arguments": [str(argument) for argument in arguments],
+        "folder": folder,
+        "environment": environment,
+    }
+    pipes = [os.pipe() for _ in range(3)]
+    with open(os.devnull) as nothing:
+        # What is read when an interpreter starts is the server's.
+        server = _server(flags, environment.get("PYTHONHASHSEED")).socket
+        descriptors = array.array("i", [nothing.fileno(), *(writer for _, writer in pipes)])
+        body = pickle.dumps(facts)
+        server.sendmsg([len(body).to_bytes(8, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+        server.sendall(body)
+    for _, writer in pipes:
+        os.close(writer)
+    (out, _), (err, _), (status, _) = pipes
+    return Program(command, status, out, err)
+
+
+def run_program(
+    program: str,
+    *arguments: str | Path,
+    flags: tuple[str, ...] = (),
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120.0,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, as `subprocess.run` does."""
+    process = start_program(program, *arguments, flags=flags, cwd=cwd, env=env)
+    out, err = process.communicate(timeout=timeout)
+    command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
+    done = subprocess.CompletedProcess(command, process.returncode or 0, out, err)
+    if check and done.returncode:
+        raise AssertionError(f"the program ended with {done.returncode}:\n{err}")
+    return done
+
+
+def _number(status: IO[bytes]) -> int:
+    data = status.read(4)
+    if len(data) < 4:
+        raise RuntimeError("the process that forks programs has died")
+    return int.from_bytes(data, "little", signed=True)
+
+
+class _Server(NamedTuple):
+    """A process that forks programs, and where to ask it for them."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+
+
+_SERVERS: dict[tuple[tuple[str, ...], str | None], _Server] = {}
+
+
+def _server(flags: tuple[str, ...], hash_seed: str | None) -> _Server:
+    """The server with these settings, started if it is not there."""
+    if (flags, hash_seed) not in _SERVERS:
+        _SERVERS[flags, hash_seed] = _start_server(flags, hash_seed)
+    return _SERVERS[flags, hash_seed]
+
+
+def _start_server(flags: tuple[str, ...], hash_seed: str | None) -> _Server:
+    ours, theirs = socket.socketpair()
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHASHSEED")}
+    if hash_seed is not None:
+        environment["PYTHONHASHSEED"] = hash_seed
+    # Threads of torch that wait leave the cores to others.
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, *flags, "-c", BOOT, str(theirs.fileno()), HERE],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            start_new_session=True,
+        )
+    return _Server(process, ours)
+
+
+def stop_servers() -> None:
+    """End the servers, each of which waits for its programs."""
+    while _SERVERS:
+        _, server = _SERVERS.popitem()
+        server.socket.close()
+        try:
+            server.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
