@@ -8,6 +8,7 @@ from torch import nn
 
 from invopt import problems
 from invopt.core.machine.clock import Clock
+from invopt.run.arguments.options import Options
 from invopt.run.loop import open_evaluator
 from invopt.run.prepare import prepare
 
