@@ -67,7 +67,7 @@ def choose(
         What is minimised.
     estimator, method : object
         As given to `minimize`.
-    maxfev : float
+    maxfev : float, default inf
         Budget of evaluations.
     x_scale : ndarray, shape (n,), optional
         Scales of the run; by default the problem's own.
