@@ -2,14 +2,14 @@
 Five boxes from one heap
 ========================
 
-Five boxes lie on one heap in the middle of a picture; in the target picture they lie apart. The boxes are alike, so all
-120 ways to share out the places are equally good, and ten unknowns have to be told apart by one picture. A descent can
-end with two boxes in one place and one place empty, and no small step helps from there.
+Five boxes lie on one heap in the middle of a picture; in the target picture they lie apart. The boxes are equal, so
+that all 120 assignments of boxes to places are equally good, and one picture must determine ten unknowns. A descent can
+end in a local minimum, with two boxes in one place and one place empty.
 
-``invopt.minimize(problem)`` fits a linear model to the pictures, not to their error: a pixel that changes says which
-way it changed, so that forty renders tell the slopes of all ten parameters. A descent that ends far above the noise is
-not believed: the next one begins with the first, wide smoothing, by turns where the run began and where the last one
-ended. Other samples take another way down.
+``invopt.minimize(problem)`` fits a linear model to the pixels, not to the loss: each pixel has a slope with a sign, so
+that forty renders give the derivatives of all ten parameters. If a descent ends far above the noise, there is a restart
+with the first, large sigma, alternately from the start of the run and from the end of the last descent. It has other
+samples, and can end in another minimum.
 """
 
 import os
@@ -22,14 +22,14 @@ import invopt
 from invopt import problems
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
-torch.set_num_threads(1)  # pictures this small are drawn fastest by one thread
+torch.set_num_threads(1)  # fastest for pictures this small
 
 problem = problems.Box10(resolution=40 if TINY else 100)
 
 # %%
-# One run after another
-# ---------------------
-# Each start is the heap with every box moved at random; the budget is what several descents take.
+# Twenty runs
+# -----------
+# Each start is the heap with every box moved at random. The budget is enough for several descents.
 
 runs = {}
 for seed in range(2 if TINY else 20):
@@ -42,7 +42,7 @@ errors = {seed: np.array([problem.parameter_error(x) for x in res.history["x"]])
 
 
 def renders_to(fraction, seed):
-    """Renders until the parameter error is below a fraction of its start for good; infinite if it never is."""
+    """Renders until the parameter error stays below a fraction of its start; infinite if it never does."""
     last = np.flatnonzero(errors[seed] > fraction * errors[seed][0])[-1]
     return np.inf if last + 1 == len(errors[seed]) else runs[seed].history["nfev"][last + 1]
 
@@ -53,9 +53,9 @@ solved = np.isfinite(renders).sum()
 print(f"solved {solved} of {len(runs)}, renders to 1 %: median {median:.0f}, quartiles {low:.0f} to {high:.0f}")
 
 # %%
-# The way of one of them
-# ----------------------
-# The run that took longest: the start, the end of its first descent, and what it found at last.
+# The longest run
+# ---------------
+# Its start, the end of its first descent, and its answer.
 
 longest = list(runs)[int(np.argmax(np.where(np.isfinite(renders), renders, 0)))]
 res = runs[longest]

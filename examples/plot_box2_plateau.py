@@ -2,9 +2,9 @@
 Off the plateau
 ===============
 
-A box in a picture is to be moved onto the box of a target picture. Where the two do not overlap, moving one changes
-nothing: the loss is flat, and its derivative is zero. It is the smallest problem on which a gradient, however exact,
-gets nowhere.
+A box in a picture must move onto the box of a target picture. If the two do not overlap, a small movement does not
+change the loss: it has a plateau, on which its derivative is zero. This is the smallest problem that an exact gradient
+cannot solve.
 """
 
 import os
@@ -17,17 +17,16 @@ import invopt
 from invopt import estimators, optimizers, problems
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
-torch.set_num_threads(1)  # pictures this small are drawn fastest by one thread
+torch.set_num_threads(1)  # fastest for pictures this small
 
 problem = problems.Box2(resolution=50 if TINY else 100)
 
 # %%
 # Along a line
 # ------------
-# We walk across the picture, through the target. At each step we ask for the derivatives: by finite differences, then
-# of the loss smoothed by Gaussians of three widths, by sampling. One set of samples gives the value, the gradient and
-# the Hessian, each with its standard error; the same ``rng`` at each step makes for smooth lines. On grey ground the
-# boxes do not overlap.
+# The derivatives along a line through the target: by finite differences, and by samples of the loss smoothed by
+# Gaussians of three standard deviations. One set of samples gives the value, the gradient and the Hessian, each with
+# its standard error. The same ``rng`` at each point gives smooth lines. In the grey areas the boxes do not overlap.
 
 distance = np.linspace(-0.35, 0.3, 5 if TINY else 34)
 line = problem.x_opt + distance[:, None] * [1, 0]
@@ -55,16 +54,16 @@ axes[2].set_yscale("symlog", linthresh=0.1)
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 
 # %%
-# On the plateau the finite difference is zero (the scales of slope and curvature are logarithmic but for a stretch
-# around zero). A narrow Gaussian sees a little further; a wide one slopes everywhere, though its valley is shallow.
-# This is why ``sigma`` starts wide and shrinks. Mind the sign of the curvature: it is negative for some way out,
-# where a plain Newton step would climb. The methods below go downhill there, as far as their bound on a step allows.
+# On the plateau the finite difference is zero (the scales of slope and curvature are logarithmic except around zero).
+# With a small sigma there is a slope near the target only; with a large one everywhere, but the valley is shallow. This
+# is why ``sigma`` starts large and decreases. The curvature is negative at some distance from the target, where a plain
+# Newton step would go uphill. The methods below go downhill there, up to their limit of a step.
 #
-# Three ways home
-# ---------------
+# Three methods
+# -------------
 # A gradient method, the paper's conjugate gradients with sampled Hessian-vector products, and a truncated Newton
-# method on shared samples, whose products cost nothing. Each is run from the same starts without overlap, until the
-# parameter error has fallen to 1 %. Only the callback knows the truth.
+# method on shared samples, whose products need no evaluations. Each starts from the same points without overlap, and
+# runs until the parameter error is 1 %. Only the callback knows the true answer.
 
 methods = {
     "FR22 + Adam": (estimators.FR22(), optimizers.Adam()),
@@ -77,7 +76,7 @@ methods = {
 
 
 def solve(estimator, method, start, rng):
-    """Run until the parameter error is 1 % of what it was."""
+    """Run until the parameter error is 1 % of that of the start."""
     goal = 0.01 * problem.parameter_error(start)
 
     def stop_at_goal(*, intermediate_result):
@@ -97,11 +96,11 @@ for name, runs in results.items():
     print(f"{'':32} from {nfev[0]:.0f} to {max(n for n in [0, *nfev] if np.isfinite(n)):.0f}")
 
 # %%
-# Curvature makes for longer steps, but it must be worth its price. A step of the conjugate gradients costs 8
-# evaluations for the gradient and 16 for the product, one of Adam costs 4: here the gradient alone is the cheaper
-# way. On shared samples curvature is free, and that wins.
+# Curvature allows longer steps, but it has a cost. A step of the conjugate gradients needs 8 evaluations for the
+# gradient and 16 for the product, a step of Adam 4: here the gradient alone is cheaper. With shared samples curvature
+# needs no evaluations, and this method is the fastest.
 #
-# The paths of four of the runs, over the target picture, with squares at the starts:
+# The paths of four runs, over the target picture, with squares at the starts:
 
 with problem.open() as objective:
     target = objective.reference

@@ -2,9 +2,9 @@ r"""
 How noisy are the estimators?
 =============================
 
-A sampled derivative is a random number. Its variance falls as one over the number of samples, whichever way they are
-drawn; which way decides the factor in front. And a sample is not an evaluation: some estimators draw new ones for each
-element of the Hessian, others use the same ones for everything.
+A sampled derivative is a random number. Its variance is a constant over the number of samples; the constant depends on
+how they are drawn. The number of evaluations is another question: some estimators draw new samples for each element of
+the Hessian, others use the same samples for all.
 """
 
 import os
@@ -25,13 +25,13 @@ from invopt.estimators import (
 )
 
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
-torch.set_num_threads(1)  # two parameters are no work for many threads
+torch.set_num_threads(1)  # fastest for two parameters
 
 # %%
 # What is differentiated
 # ----------------------
-# A picture's loss in small: a disc that covers the target or does not, which is a step, on gentle shading. We stand
-# inside of the disc, off centre.
+# A function like the loss of a picture: a disc that covers the target or not, which is a step, plus smooth shading. The
+# point is inside the disc, not at its centre.
 
 
 def picture(X):
@@ -45,10 +45,10 @@ p = np.array([1.0, 2.0])  # what the Hessian is multiplied with
 # %%
 # Four ways to sample
 # -------------------
-# Each estimator is a mean of values times a kernel weight over a density. *Optimal*: each element has samples of its
-# own, drawn in proportion to its own kernel. *Aggregate*: all elements share samples from the average of their
-# kernels. *Uniform*: from a box around. :class:`~invopt.estimators.SharedSamples` goes further: value, gradient,
-# Hessian and all products share one set, and each value has the mean of the others subtracted first.
+# Each estimator is a mean of values times a kernel weight over a density. *Optimal*: each element has its own samples,
+# with a density proportional to its own kernel. *Aggregate*: all elements share samples from the average of their
+# kernels. *Uniform*: samples from a box. With :class:`~invopt.estimators.SharedSamples`, value, gradient, Hessian and
+# all products share one set, and the mean of the other values is subtracted from each value.
 
 makers = {
     "optimal": {"jac": SmoothedGradient, "hess": SmoothedHessian, "hessp": SmoothedHVP},
@@ -68,7 +68,7 @@ def measure(estimator, quantity, rng):
 
 
 def cost(estimator, quantity):
-    """Evaluations of the quantity alone; from shared samples they are the same for all."""
+    """Evaluations of the quantity alone; with shared samples they are the same for all."""
     if quantity == "jac" or isinstance(estimator, SharedSamples):
         return estimator.cost(problem.n)
     return estimator.hess_cost(problem.n) if quantity == "hess" else estimator.hessp_cost(problem.n)
@@ -77,11 +77,11 @@ def cost(estimator, quantity):
 # %%
 # Variance
 # --------
-# All lines fall with slope -1. Above, at equal numbers of samples, *optimal* is lowest among the proposals, as it
-# must be: it has the most evaluations. Below, at equal evaluations, sharing wins. Against the uniform box both win by
-# a wide margin. The difference between *aggregate* and :class:`~invopt.estimators.SharedSamples` in the Hessian is
-# the subtracted mean: a constant added to the function would make the other lines rise, but not this one. The slopes
-# printed here come from few repetitions; ``pytest tests/benchmarks -k variance`` has more of them, and error bars.
+# All lines have slope -1. Top: at equal numbers of samples, *optimal* has the lowest variance of the three densities,
+# because it has the most evaluations. Bottom: at equal evaluations, shared samples are better. The uniform box is much
+# worse than both. In the Hessian, *aggregate* and :class:`~invopt.estimators.SharedSamples` differ by the subtracted
+# mean: a constant added to the function raises the other lines, but not this one. The printed slopes come from few
+# repetitions; ``pytest tests/benchmarks -k variance`` has more of them, and error bars.
 
 rng = np.random.default_rng(0)
 figure, axes = plt.subplots(2, 3, figsize=(10, 6.5), sharey="col", layout="constrained")

@@ -1,9 +1,9 @@
 r"""
-A landscape, and what smoothing makes of it
-===========================================
+A loss and its smoothed versions
+================================
 
-Smoothing gives a plateau a slope, but where does the slope lead? With one unknown we can afford to look: at the loss of
-the :doc:`plot_mug` example all around the circle, and smoothed by Gaussians of several widths, for two cameras.
+Smoothing gives a plateau a slope, but to which minimum does the slope lead? With one unknown we can plot it: the loss
+of the :doc:`plot_mug` example around the full circle, and smoothed by several Gaussians, for two cameras.
 """
 
 import os
@@ -22,8 +22,8 @@ PERIOD = 18  # units of 20 degrees
 # %%
 # The loss around the circle
 # --------------------------
-# ``problem.open()`` gives the live objective; ``fun`` takes rows of points, and a seed for each. The same seed for
-# all keeps the noise of the renders from hiding the shape.
+# ``problem.open()`` returns the objective; ``fun`` takes rows of points, and a seed for each. With the same seed for
+# all points, the noise of the renders does not hide the shape.
 
 x = np.arange(0, PERIOD, 1 if TINY else 0.1) - PERIOD / 2
 options = {"size": "tiny"} if TINY else {"spp": 8}
@@ -38,9 +38,9 @@ for name, azimuth in views.items():
 # %%
 # Smoothed
 # --------
-# On a circle, smoothing by a Gaussian of width :math:`\sigma` multiplies each frequency :math:`\omega` by
-# :math:`e^{-\omega^2 \sigma^2 / 2}`. This is the function whose derivatives the estimators sample, here without any
-# sampling.
+# On a circle, smoothing by a Gaussian of standard deviation :math:`\sigma` multiplies each frequency :math:`\omega` by
+# :math:`e^{-\omega^2 \sigma^2 / 2}`. This is the function whose derivatives the estimators sample, here computed
+# without sampling.
 
 frequency = 2 * np.pi * np.fft.rfftfreq(len(x), x[1] - x[0])
 
@@ -59,15 +59,15 @@ def minima(values):
 # %%
 # Two views
 # ---------
-# Seen at 45 degrees, each smoothed loss down to :math:`\sigma = 1` has one minimum only. It is not where it should
-# be, but it moves home as :math:`\sigma` shrinks: start wide, then narrow, and the run is led to the answer. At
-# :math:`\sigma = 0.5` there are false minima to the right. A run that shrinks too quickly, or on too few samples, can
-# be left behind in one of them.
+# From 45 degrees, each smoothed loss down to :math:`\sigma = 1` has one minimum only. It is shifted, but it moves to
+# the true angle as :math:`\sigma` decreases: with a large sigma first and a small one later, a run reaches the answer.
+# At :math:`\sigma = 0.5` there are false minima to the right. If sigma decreases too quickly, or with too few samples,
+# a run can end in one of them.
 #
-# Seen from the front, handle towards us, the loss has two low places. A handle at the side is wrong twice: there are
-# handle pixels where none should be, and none where they should be. A handle hidden *behind* the mug is wrong only
-# once. A wide Gaussian takes that wide hollow for the deep one. By the time a narrow one would know better, the run
-# is down there, where the ground is flat.
+# From the front, with the handle towards the camera, the loss has two basins. A handle at the side causes two errors:
+# handle pixels where the target has none, and none where the target has them. A handle *behind* the mug causes only the
+# second. That basin is wider, so that with a large sigma it has the lower minimum. When sigma is small enough to
+# distinguish the two, the run is in the wrong basin, on a plateau.
 
 figure, axes = plt.subplots(2, 2, figsize=(10, 6), width_ratios=(3, 1), layout="constrained")
 for (ax, picture), name in zip(axes, views, strict=True):
@@ -88,7 +88,6 @@ axes[0, 0].legend(ncols=2, loc="lower right")
 axes[1, 0].set(xlabel="rotation from the truth, in units of 20 degrees (filled: lowest minimum; open: others)")
 
 # %%
-# So before blaming an optimizer, plot a line through the landscape; when you choose a camera for your own scene, do
-# it first.
+# If a run does not converge, plot the loss along a line first. Do the same when you choose the camera of a scene.
 
 plt.show()

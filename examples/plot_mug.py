@@ -2,10 +2,10 @@
 Turn the mug
 ============
 
-A path tracer shows us a mug from the wrong side. By how much must it be turned to look like the picture we were given?
+A path tracer renders a mug. Which rotation of the mug gives the target picture?
 
-The handle is hidden behind the body: turn the mug a little and no pixel changes, so the derivative of the loss is zero,
-however exactly it is computed. Samples taken a third of a turn away do see the handle.
+At the start the handle is hidden behind the body: a small rotation changes no pixel, so that the exact derivative of
+the loss is zero. In samples a third of a turn away the handle is visible.
 """
 
 import os
@@ -23,8 +23,8 @@ UNIT = 20  # degrees
 # %%
 # The problem
 # -----------
-# One unknown, the rotation in units of 20 degrees. A render has 64 x 64 pixels and 4 samples for each, which is quick
-# and noisy; the target has 256. Nothing but the mean squared difference of the two pictures reaches the optimizer.
+# One unknown, the rotation in units of 20 degrees. A render has 64 x 64 pixels with 4 samples each, which is fast and
+# noisy; the target has 256. The optimizer gets only the mean squared difference of the two pictures.
 
 problem = problems.Mug(size="tiny" if TINY else "default")
 
@@ -38,12 +38,12 @@ for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
     ax.axis("off")
 
 # %%
-# Derivatives, with error bars
-# ----------------------------
-# :func:`invopt.differentiate` asks for them at one point. The finite difference has a tenth of a degree to look
-# around in, where only the noise of the renders changes. It reports that noise over the length of its step, here even
-# with the wrong sign, and an error of zero: being a deterministic rule, it knows no better. The loss smoothed over 60
-# degrees slopes.
+# Derivatives, with standard errors
+# ---------------------------------
+# :func:`invopt.differentiate` estimates them at one point. The finite difference has a step of a tenth of a degree,
+# over which only the noise of the renders changes. Its result is this noise divided by the step, here even with the
+# wrong sign, and its standard error is 0 because its rule is deterministic. The loss smoothed over 60 degrees has a
+# slope.
 
 samples = 2 if TINY else 32
 for name, estimator in {
@@ -59,9 +59,10 @@ for name, estimator in {
 # %%
 # The run
 # -------
-# Four renders an iteration, two pairs at :math:`x \pm \tau`, with :math:`\tau` as wide as ``sigma``, give the value,
-# the gradient *and* the curvature of the smoothed loss: with curvature a step knows its length. ``sigma`` starts at
-# the problem's own 60 degrees and shrinks by a tenth an iteration, so that the smoothing misleads less and less.
+# Four renders in each iteration, two pairs at :math:`x \pm \tau` with :math:`\tau` of standard deviation ``sigma``,
+# give the value, the gradient *and* the curvature of the smoothed loss; the curvature sets the step length. ``sigma``
+# starts at the problem's 60 degrees and decreases by a tenth in each iteration, so that the shift of the minimum
+# decreases.
 
 estimator = estimators.SharedSamples(n_samples=2)
 result = invopt.minimize(problem, estimator, optimizers.NewtonCG(), rng=0, maxfev=12 if TINY else 200)
@@ -74,8 +75,8 @@ print(f"target {problem.x_opt[0] * UNIT:6.1f} degrees")
 # %%
 # What it found
 # -------------
-# The optimizer saw small and noisy renders only. For our own eyes the same scene can be rendered larger: the problem
-# is a description, and another size of it is another problem. The difference is shown three times as bright.
+# The optimizer had small and noisy renders only. For the figure, the same scene is rendered larger: a problem is a
+# description, so that another size is another problem. The difference is shown three times as bright.
 
 large = problems.Mug(width=32 if TINY else 128, height=32 if TINY else 128)
 with large.open() as objective:
@@ -90,12 +91,12 @@ for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
     ax.axis("off")
 
 # %%
-# How it got there
-# ----------------
-# Left: the rotation, and in grey how far ``sigma`` reaches. Right: the smoothed loss as estimated, with a band of one
-# standard error from the very same samples. It does not fall to zero: that is the noise of four samples a pixel,
-# which no rotation removes. Nor is every run as lucky: with so few samples some seeds end in one of the false minima
-# that :doc:`plot_landscape` shows. Use more samples, or several starts, where it matters.
+# The course of the run
+# ---------------------
+# Left: the rotation, and in grey plus and minus ``sigma``. Right: the estimate of the smoothed loss, with a band of one
+# standard error from the same samples. It does not reach zero because of the noise of four samples per pixel. With so
+# few samples, some seeds end in one of the false minima of :doc:`plot_landscape`. Use more samples or several starts if
+# this matters.
 
 history = result.history
 rotation, reach = history.x[:, 0] * UNIT, history.sigma * UNIT

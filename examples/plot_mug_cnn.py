@@ -1,10 +1,10 @@
 """
-Learning to see a mug, without labels
-=====================================
+A network that sees the rotation of a mug, without labels
+=========================================================
 
-A network looks at a picture of a mug and says how it is turned. Nobody tells it the answer: its own is rendered, and it
-is told how well the two pictures match. The renderer is a black box, so two renders sample the slope of that match with
-respect to one number; the network is not, so the chain rule takes the slope to its 267,745 weights.
+A network gets a picture of a mug and returns its rotation. There are no labels: the output is rendered, and the loss
+compares the two pictures. The renderer is a black box, so that two renders sample the slope of the loss with respect to
+the rotation. The network is differentiable: the chain rule gives the slope of its 267,745 weights.
 """
 
 import os
@@ -22,27 +22,26 @@ TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
 # %%
 # The problem
 # -----------
-# The paper's network, here on pictures of 32 x 32 pixels. Those it learns from and those it is judged by are rendered
-# once, from rotations drawn at random, and kept on disk. ``problems.MugCNN()`` is the larger one that the benchmark
-# trains.
+# The paper's network, here for pictures of 32 x 32 pixels. The pictures for training and for evaluation are rendered
+# once, with random rotations, and kept on disk. ``problems.MugCNN()`` is the larger problem of the benchmark.
 
 if TINY:
     problem = problems.MugCNN(size="tiny", n_train=16, n_held_out=8, reference_spp=16)
 else:
     problem = problems.MugCNN(size="tiny", n_train=48, n_held_out=24, reference_spp=32)
-print(f"{problem.n} weights, {problem.n_train} pictures to learn from, {problem.n_held_out} to be judged by")
+print(f"{problem.n} weights, {problem.n_train} pictures for training, {problem.n_held_out} for evaluation")
 
 # %%
 # Training
 # --------
-# Each step takes 16 pictures and two renders for each: one pair of perturbations, 10 degrees wide to begin with. We
-# look at the network's answers now and then.
+# Each step takes 16 pictures and two renders for each: one pair of perturbations, with a first standard deviation of
+# 10 degrees. The callback keeps the output of the network from time to time.
 
 looks = []
 
 
 def look(*, intermediate_result):
-    """Keep what the network says of the held-out pictures."""
+    """Keep the output of the network for the held-out pictures."""
     done = len(intermediate_result.history) - 1
     if done % 10 == 0:
         looks.append((intermediate_result.nfev, problem.predict(intermediate_result.x_last)))
@@ -62,15 +61,16 @@ print(f"{result.nfev} renders in {time.perf_counter() - began:.1f} s")
 print(f"median error at the start {np.median(degrees[0]):.1f} degrees, at the end {np.median(degrees[-1]):.1f}")
 
 # %%
-# What it says, rendered
-# ----------------------
-# Top: pictures it was not trained on. Below: its answers, rendered, at the start, on the way and at the end.
+# The output, rendered
+# --------------------
+# Top: pictures that were not used in training. Below: the outputs, rendered, at the start, during training and at the
+# end.
 
 shown = [0, len(looks) // 3, len(looks) // 2, len(looks) - 1]
 with problem.inner.open() as renderer:
     rows = [list(problem.held_out.targets[:6])]
     rows += [[renderer.image(x, spp=32) for x in looks[i][1][:6]] for i in shown]
-titles = ["what it sees", *(f"{looks[i][0]} renders" for i in shown)]
+titles = ["input", *(f"{looks[i][0]} renders" for i in shown)]
 
 figure, axes = plt.subplots(len(rows), 6, figsize=(7, 6), layout="constrained")
 for line, pictures, title in zip(axes, rows, titles, strict=True):
@@ -80,9 +80,9 @@ for line, pictures, title in zip(axes, rows, titles, strict=True):
         ax.set(xticks=[], yticks=[])
 
 # %%
-# How it learned
-# --------------
-# At first it says the same of all pictures; then it finds out what tells them apart.
+# The error during training
+# -------------------------
+# At first the output is the same for all pictures.
 
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 renders = [nfev for nfev, _ in looks]

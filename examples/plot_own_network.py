@@ -2,9 +2,9 @@
 A network of your own, through a black box of your own
 ======================================================
 
-A small network looks at a noisy curve and says where its step up and its step down are. Nobody tells it: what it says
-is drawn as a curve again, by a function that knows only 0 and 1, and the two curves are compared. That function has no
-derivative worth the name, it is flat almost everywhere; the network has.
+A small network gets a noisy curve with a step up and a step down, and returns the positions of the two. There are no
+labels: a function draws the output as a curve of zeros and ones, and the two curves are compared. The derivative of
+that function is zero almost everywhere; the network is differentiable.
 """
 
 import os
@@ -24,8 +24,8 @@ GRID = np.linspace(0, 1, 64)
 # %%
 # The black box
 # -------------
-# Plain numpy, step by step. It takes a point x, here the middle and the width of a block, and the ``target`` of the
-# item at hand. :class:`~invopt.problems.Function` says so with ``targeted=True``.
+# A numpy function. It gets a point x, here the middle and the width of a block, and the ``target`` of one item.
+# :class:`~invopt.problems.Function` passes the target if ``targeted=True``.
 
 
 def draw(x):
@@ -35,7 +35,7 @@ def draw(x):
 
 
 def loss(x, target):
-    """Mean squared difference of the curve at `x` and the one it should be."""
+    """Mean squared difference of the curve at `x` and the target."""
     return float(np.mean((draw(x) - target) ** 2))
 
 
@@ -44,14 +44,14 @@ black_box = problems.Function(fun=loss, x0=[0.5, 0.3], targeted=True, sigma=0.1)
 # %%
 # The network
 # -----------
-# Any ``torch.nn.Module``. Its inputs are the curves, and they are the targets as well. Each comes with the truth here,
-# which serves the report alone.
+# Any ``torch.nn.Module``. Its inputs are the curves, which are the targets too. Each has its true values, which are
+# used in the report only.
 
 rng = np.random.default_rng(0)
 
 
 def curves(k):
-    """`k` noisy curves, each with its truth."""
+    """`k` noisy curves, each with its true values."""
     truth = np.stack([rng.uniform(0.3, 0.7, k), rng.uniform(0.15, 0.45, k)], axis=1)
     drawn = np.stack([draw(x) for x in truth]) + 0.1 * rng.standard_normal((k, GRID.size))
     return list(zip(drawn.astype(np.float32), truth, strict=True))
@@ -65,16 +65,16 @@ print(f"{problem.n} weights")
 # %%
 # Training
 # --------
-# As any other run: a problem, an estimator, a method. The estimator samples the two outputs of the network, and the
-# chain rule does the rest. Its schedule advances with passes over the data: the width shrinks from 0.1 by a twentieth
-# a pass, down to a fifth.
+# Like any other run: a problem, an estimator, a method. The estimator samples the two outputs of the network, and the
+# chain rule gives the derivatives of the weights. The schedule advances with passes over the data: sigma decreases from
+# 0.1 by a twentieth in each pass, down to a fifth.
 
 steps = 20 if TINY else 600
 errors = []
 
 
 def watch(*, intermediate_result):
-    """Keep the error now and then."""
+    """Keep the error every 20 iterations."""
     if len(intermediate_result.history) % 20 == 1:
         errors.append((intermediate_result.nfev, *np.abs(problem.errors(intermediate_result.x_last)).mean(0)))
 
@@ -93,10 +93,10 @@ for name, before, after in zip(("middle", "width"), errors[0][1:], errors[-1][1:
     print(f"mean error of the {name}: {before:.3f} at the start, {after:.3f} at the end")
 
 # %%
-# What it sees
-# ------------
-# Four curves it was not trained on, and in colour what it says of them. ``problem.save(result, "weights.safetensors")``
-# would keep the weights, ``problem.trained(result)`` gives the module.
+# The output
+# ----------
+# Four curves that were not used in training, and the outputs in colour. ``problem.save(result, "weights.safetensors")``
+# saves the weights, ``problem.trained(result)`` returns the module.
 
 figure, axes = plt.subplots(1, 5, figsize=(12, 2.5), layout="constrained")
 for ax, curve, said in zip(axes, problem.held_out.targets, problem.predict(result.x), strict=False):

@@ -2,8 +2,8 @@
 A scene of your own
 ===================
 
-A scene, a picture, three unknowns of different kinds: where the ball is, what colour it has, how strong the lamp is.
-They are declared, not programmed, and come back by name in the units of the scene.
+A scene, a picture, and three unknowns of different kinds: the position of a ball, its colour, the power of the lamp.
+You declare them; the result has them by name, in the units of the scene.
 """
 
 import os
@@ -20,7 +20,7 @@ from invopt.rendering.pictures.display import to_display
 TINY = os.environ.get("INVOPT_EXAMPLES") == "tiny"  # for the tests
 
 # %%
-# The scene is Mitsuba's dictionary; an XML file does as well. A 4x4 array may stand for a transform.
+# The scene is a dictionary of Mitsuba, or an XML file. A 4x4 array is a transform.
 
 room = {
     "type": "scene",
@@ -47,8 +47,8 @@ room = {
 }
 
 # %%
-# The target would be a photograph, ``target="photo.exr"``. Here it is rendered at a known answer, with another seed and
-# many samples, so that the recovery can be measured.
+# Usually the target is a photograph, ``target="photo.exr"``. Here it is rendered at a known answer, with another seed
+# and many samples, so that the error can be measured.
 
 answer = {"ball.translation": (-0.5, 0.3), "ball.bsdf.reflectance": (0.15, 0.5, 0.6), "lamp.intensity": 14.0}
 problem = problems.Scene(
@@ -64,8 +64,9 @@ problem = problems.Scene(
 print(problem.names)
 
 # %%
-# Six columns of x: with 12 pairs of samples an iteration the gradient is quiet enough for all of them. The scale of a
-# parameter says how far to reach in it; the colour of one ball changes the picture little, so a long way.
+# x has six columns: 12 pairs of samples in each iteration make the noise of the gradient small enough for all of them.
+# The scale of a parameter sets the size of its samples and steps. The colour of one ball changes the picture little, so
+# its scale is large.
 
 began = time.perf_counter()
 res = invopt.minimize(problem, estimators.SharedSamples(n_samples=12), rng=0, maxfev=100 if TINY else 1200)
@@ -76,7 +77,7 @@ for name, value in res.parameters.items():
 print(f"recovered to {100 * recovered:.1f} %")
 
 # %%
-# ``problem.save(res, "found.xml")`` would write the solved scene.
+# ``problem.save(res, "found.xml")`` writes the scene with the result.
 
 with problem.open() as live:
     pictures = {

@@ -1,10 +1,10 @@
 """
-A room learned from the rendering equation
-==========================================
+A network trained on the rendering equation
+===========================================
 
-A network holds the radiance that surfaces reflect. It never sees a picture: at random points its answer is compared
-with the light that arrives there according to itself, reflected once. Which of the two sides is moved makes the
-difference.
+A network represents the radiance that surfaces reflect. It is trained without pictures: at random points its output,
+the left side of the rendering equation, is compared with the right side, the incident light according to the network
+itself, reflected once. The result depends on which of the two sides is differentiated.
 """
 
 import os
@@ -25,10 +25,10 @@ SIZE = (24, 24) if TINY else (64, 64)
 # %%
 # Three estimators
 # ----------------
-# The full gradient follows both sides. It is biased: the noise of the right side, squared, is minimised too, and
-# darkness has no noise. The dual buffer multiplies two independent residuals instead, which removes the bias. The
-# semi-gradient takes the right side as a target that stands still: right, and cheaper, for nothing has to be remembered
-# of the many directions that light came from.
+# The full gradient differentiates both sides. It is biased: it also minimises the variance of the right side, which is
+# zero in the dark. The dual buffer multiplies two independent residuals, which removes the bias. The semi-gradient
+# takes the right side as a constant target. It is correct, and cheaper, because the many directions of the right side
+# need no derivatives.
 
 chosen = {
     "full gradient": estimators.FullGradient(),
@@ -58,8 +58,8 @@ for scene in SCENES:
 # %%
 # Side by side
 # ------------
-# A few seconds of training make a rough picture. The full gradient's is dark away from where light comes directly.
-# Below each picture: its absolute error.
+# After a few seconds of training the pictures are rough. That of the full gradient is too dark where there is no direct
+# light. Below each picture: its absolute error.
 
 figure, axes = plt.subplots(2 * len(SCENES), 4, figsize=(9, 4.6 * len(SCENES)), layout="constrained", squeeze=False)
 for row, (scene, shown) in enumerate(pictures.items()):
