@@ -11,6 +11,7 @@ from invopt import problems
 from invopt.core.objective import Capability
 from invopt.core.registry import names
 from invopt.optimizers import DifferentialEvolution, Scipy
+from invopt.rendering import activate
 from invopt.run.arguments.options import Options
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
@@ -85,7 +86,7 @@ def runs(problem, objective, estimator, method):
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_every_pairing_runs_or_is_refused(name, estimator, opened):
-    if name == "radiosity" and invopt.rendering.activate().value == "scalar":
+    if name == "radiosity" and activate().value == "scalar":
         pytest.skip("neural radiosity needs a compiled backend")
     problem, objective = opened(name)
     ran = {str(method): runs(problem, objective, estimator, method) for method in [None, *METHODS, *SCIPY]}
