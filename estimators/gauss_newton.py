@@ -23,12 +23,14 @@ from invopt.plugin import (
     SeedSource,
     Status,
     integer,
+    newton_step,
+    on_free,
 )
 
 from .history.history import HistoryEstimator, HistoryState, Sample
 from .history.linear_model import LinearModel, extended, linear_model
 from .history.mean_square_estimate import mean_square_estimate
-from .history.noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
+from .history.noise_floor import ONLY_NOISE, RAISE, NoiseFloor
 from .history.window import helpful, reweight
 from .least_squares.parameter_covariance import error_bars
 
@@ -219,7 +221,7 @@ class GaussNewton(HistoryEstimator):
         estimate = evolve(estimate, x_standard_error=bar, lowest=None)
         # Within a narrower kernel single pixels jump, and their jumps look like a slope.
         state = evolve(state, hold=state.sigma < _NARROW * float(error.max()), undetermined=0)
-        step = newton_step(objective, estimate.x, jac, hess)
+        step = on_free(newton_step, jac, hess, free)
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
         # Without more samples to ask for, a narrower kernel is all that can still blur less.

@@ -21,6 +21,10 @@ Estimators
 Optimizers
     `Optimizer` makes steps, with an `Oracle` for further evaluations, and ends with a `Status`. `AskingThread` runs a
     method of another library, which asks where ours are asked.
+Quadratic models
+    `solve_ball` minimises one in a ball, `truncated_cg` approximately from products alone, and `to_boundary` goes on to
+    the boundary; `newton_step` is its free minimum, `damped_newton_step` one that indefinite models have too, and
+    `on_free` holds the parameters that are pressed against their bounds.
 Fields
     `real`, `integer`, `boolean`, `one_of`, `instance` and `with_fields` are validators of attrs fields; `require` and
     the functions ``as_...`` check arguments. All messages name the field, the rule and the value, as `shown` shows it.
@@ -39,6 +43,7 @@ from invopt.core.machine.turn import one_at_a_time
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Link, Problem
+from invopt.core.quadratic import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
 from invopt.core.registry import find, resolve
 from invopt.core.residual_equation import ResidualLoss, Sides
 from invopt.core.result import History, OptimizeResult, Status
@@ -111,6 +116,7 @@ __all__ = [
     "by_name",
     "check_scale",
     "check_start",
+    "damped_newton_step",
     "digest",
     "eighths",
     "find",
@@ -118,6 +124,8 @@ __all__ = [
     "instance",
     "integer",
     "minimize_on",
+    "newton_step",
+    "on_free",
     "one_at_a_time",
     "one_of",
     "plain",
@@ -125,5 +133,8 @@ __all__ = [
     "require",
     "resolve",
     "shown",
+    "solve_ball",
+    "to_boundary",
+    "truncated_cg",
     "with_fields",
 ]

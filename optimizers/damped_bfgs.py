@@ -10,7 +10,7 @@ from attrs import field, frozen
 from scipy.linalg import cho_solve
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
+from invopt.plugin import Estimate, Optimizer, Oracle, Status, on_free, real
 
 from .descent.quasi_newton import Pair, Visit, curvature_pair, descend, visit
 from .descent.steps import free_gradient, gradient
@@ -91,7 +91,7 @@ class DampedBFGS(Optimizer):
             x,
             jac,
             estimate,
-            None if hess is None else _newton(hess, jac, free),
+            None if hess is None else on_free(_newton_step, jac, hess, free),
             oracle,
             self.line_search,
             initial_step=self.initial_step,
@@ -123,16 +123,13 @@ class DampedBFGS(Optimizer):
         return Status.LINE_SEARCH if state.failed else Status.RUNNING
 
 
-def _newton(hess: Tensor, jac: Tensor, free: Tensor | None) -> Tensor | None:
-    """Minimiser of the model over the free parameters; None if rounding has cost the matrix its definiteness."""
-    matrix, right = (hess, jac) if free is None else (hess[free][:, free], jac[free])
+def _newton_step(jac: Tensor, hess: Tensor) -> Tensor | None:
+    """Newton step of a positive definite model; None if rounding has made the matrix indefinite.
+
+    numpy, not `plugin.newton_step`: torch hands even a 2x2 triangular solve to its thread pool, which takes
+    milliseconds; and the two differ in their last bits.
+    """
     try:
-        # numpy, not torch: torch hands even a 2x2 triangular solve to its thread pool, which takes milliseconds.
-        solved = torch.from_numpy(cho_solve((np.linalg.cholesky(matrix.numpy()), True), right.numpy()))
+        return -torch.from_numpy(cho_solve((np.linalg.cholesky(hess.numpy()), True), jac.numpy()))
     except (np.linalg.LinAlgError, ValueError):
         return None
-    if free is None:
-        return -solved
-    direction = torch.zeros_like(jac)
-    direction[free] = -solved
-    return direction

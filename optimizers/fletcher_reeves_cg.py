@@ -11,8 +11,8 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, one_of, real, require
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import step_into_box
 
 __all__ = ["FletcherReevesCG"]
 

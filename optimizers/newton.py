@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,10 +12,10 @@ from attrs import field, frozen, validators
 from torch import Tensor
 
 from invopt.exceptions import NonFiniteError
-from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, real, require
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, on_free, real, require, solve_ball
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import solve_ball, step_into_box
 
 __all__ = ["Newton"]
 
@@ -144,11 +145,7 @@ def _model_step(
 ) -> Tensor:
     """Where the model leads."""
     hess = estimate.hess
-    if free is None:
-        step = solve_ball(jac, hess, radius)
-    else:
-        step = torch.zeros_like(jac)
-        step[free] = solve_ball(jac[free], hess[free][:, free], radius)
+    step = on_free(partial(solve_ball, radius=radius), jac, hess, free)
     return step_into_box(x, step, jac, lambda p: hess @ p, oracle)[0]
 
 

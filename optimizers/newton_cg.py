@@ -8,10 +8,10 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real, truncated_cg
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import step_into_box, truncated_cg
 
 __all__ = ["NewtonCG"]
 

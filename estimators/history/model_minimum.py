@@ -7,9 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from invopt.plugin import Estimate, Evaluator
+from invopt.plugin import Estimate, Evaluator, newton_step, on_free
 
-from .noise_floor import newton_step
 from .regression import Fit, fit, quadratic, unpack
 from .window import Reweighted
 
@@ -43,7 +42,7 @@ def to_minimum(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor |
     covariance = model.covariance()[n + 1 :, n + 1 :]
     errors = (along * (covariance @ along)).sum(0).clamp(min=0).sqrt()
     curved = bool((values > _CURVED * errors).all())
-    return newton_step(objective, estimate.x, estimate.jac, estimate.hess) if curved else None
+    return on_free(newton_step, estimate.jac, estimate.hess, free) if curved else None
 
 
 def uncertainty(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor:

@@ -20,6 +20,7 @@ from invopt.plugin import (
     Problem,
     SeedPolicy,
     SeedSource,
+    damped_newton_step,
     integer,
     real,
     require,
@@ -220,7 +221,7 @@ class NewtonTarget(Estimator):
         x = x.clone() if state.target is None else state.target
         found, inner = self.estimator.estimate(objective, x, state.inner, rng)
         assert found.jac is not None
-        step = _damped_newton(found.jac, found.hess, self.damping)
+        step = damped_newton_step(found.jac, found.hess, self.damping)
         length, longest = float(torch.linalg.vector_norm(step)), self.trust_radius * found.sigma
         if 0 < longest < length:
             step = step * (longest / length)
@@ -246,13 +247,3 @@ def _lower(objective: Evaluator, state: NewtonTargetState, seeds: NDArray[np.int
     values = objective.fun(ends.repeat_interleave(len(seeds) // 2, 0), seed=seeds).reshape(2, -1).mean(1)
     seen = evolve(state.seen, nfev=state.seen.nfev + objective.nfev - before)
     return state._replace(seen=seen, target=ends[int(values.nan_to_num(torch.inf).argmin())], rival=None)
-
-
-def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:
-    """The step -(|H| + lambda I)^-1 g; minus g where there is no curvature at all."""
-    values, vectors = torch.linalg.eigh((hess + hess.T) / 2)
-    values = values.abs()
-    values = values + damping * values.mean()
-    along = vectors.T @ jac
-    step: Tensor = -vectors @ (along / values if bool((values > 0).all()) else along)
-    return step

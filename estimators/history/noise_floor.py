@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from attrs import evolve, frozen
-from torch import Tensor
-
-from invopt.plugin import Evaluator
 
 from ..least_squares.parameter_covariance import block_size
 
-__all__ = ["ONLY_NOISE", "RAISE", "NoiseFloor", "newton_step"]
+__all__ = ["ONLY_NOISE", "RAISE", "NoiseFloor"]
 
 # A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
 _ABOVE = 1.5
@@ -99,14 +95,3 @@ class NoiseFloor:
     def after_raise(self, value: float) -> NoiseFloor:
         """The next level, `value` being the residuals' mean square at this one."""
         return evolve(self, factor=self.factor * RAISE, before=value)
-
-
-def newton_step(objective: Evaluator, x: Tensor, jac: Tensor, hess: Tensor) -> Tensor | None:
-    """Step to a quadratic's minimum, without parameters pressed against a bound; None if it has no minimum."""
-    free = objective.free(x, jac)
-    factor, failed = torch.linalg.cholesky_ex(hess[free][:, free])
-    if int(failed) > 0:
-        return None
-    step = torch.zeros_like(jac)
-    step[free] = torch.cholesky_solve(-jac[free][:, None], factor)[:, 0]
-    return step

@@ -13,6 +13,7 @@ import numpy as np
 
 from invopt import problems
 from invopt.bench.results.measures import evaluations_to
+from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 
 TASKS = {
@@ -51,11 +52,11 @@ def measure(name, seeds):
     # Opened as a run opens it: the cores are the renderer's.
     with prepare(problem).open() as objective:
         # Before the clock starts: kernels are compiled.
-        prepare(problem, rng=1000, maxfev=60, progress=False).loop(objective)
+        run_loop(prepare(problem, rng=1000, maxfev=60, progress=False), objective)
         clock, began = Clock(objective), time.perf_counter()
         for seed in seeds:
             start = problem.starts(np.random.default_rng(seed), 1)[0]
-            result = prepare(problem, x0=start, rng=seed, maxfev=maxfev, progress=False).loop(objective)
+            result = run_loop(prepare(problem, x0=start, rng=seed, maxfev=maxfev, progress=False), objective)
             counts.append(evaluations_to(result, 0.01))
             choice = result.choice.split(":")[0]
     low, high = np.quantile(counts, [0.25, 0.75], method="inverted_cdf")

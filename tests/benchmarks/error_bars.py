@@ -11,6 +11,7 @@ import numpy as np
 
 from invopt import problems
 from invopt.core.seeds import FIRST_REFERENCE_SEED
+from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 
 TASKS = {"MUG": problems.Mug, "SHADOW": problems.Shadow, "BUNNY": problems.Bunny}
@@ -23,7 +24,7 @@ def measure(name, seeds, estimator):
         start = problem.starts(np.random.default_rng(seed), 1)[0]
         run = prepare(problem, estimator, x0=start, rng=seed, maxfev=2000, progress=False)
         with run.open() as objective:
-            result = run.loop(objective)
+            result = run_loop(run, objective)
         ends.append(result.status.name)
         if result.x_standard_error is not None:
             scores.append(problem.wrap(result.x - problem.x_opt) / result.x_standard_error)

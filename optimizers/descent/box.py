@@ -1,0 +1,44 @@
+"""Steps of a quadratic model that stay inside the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from invopt.plugin import Oracle
+
+__all__ = ["step_into_box"]
+
+# Share of the linear decrease that a step cut by the box must keep (Nocedal and Wright, sec. 3.1).
+_SUFFICIENT_DECREASE = 1e-4
+_MAX_HALVINGS = 12
+
+
+def step_into_box(
+    x: Tensor, step: Tensor, jac: Tensor, hessp: Callable[[Tensor], Tensor], oracle: Oracle
+) -> tuple[Tensor, bool]:
+    """Point reached from `x` by `step`, shortened along the projected path until the model decreases.
+
+    Without active bounds this is ``x + step`` and asks for no product. Cutting a Newton step at the bounds can
+    increase the model, and would then repeat itself for ever; hence Bertsekas' search along the projected path [1]_,
+    here on the model, so that it costs products but no values. Also says whether the box has cut the step.
+
+    References
+    ----------
+    .. [1] Bertsekas, "Projected Newton Methods for Optimization Problems with Simple Constraints", SIAM J. Control
+       Optim. 20(2), 1982.
+    """
+    free = x + step
+    target = oracle.project(free)
+    if target is free or torch.equal(target, free):
+        return free, False
+    for _ in range(_MAX_HALVINGS):
+        moved = target - x
+        linear = float(torch.dot(jac, moved))
+        if linear < 0 and linear + 0.5 * float(torch.dot(moved, hessp(moved))) <= _SUFFICIENT_DECREASE * linear:
+            break
+        step = 0.5 * step
+        target = oracle.project(x + step)
+    return target, True

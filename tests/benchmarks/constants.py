@@ -1,0 +1,176 @@
+"""What a named constant is worth: runs with multiples of its value, on quick tasks.
+
+A script, not a test::
+
+    python tests/benchmarks/constants.py estimators.history.window:LEAST_SHARE --tasks box2 noisy
+    python tests/benchmarks/constants.py estimators.gauss_newton:_SMALL_SIGMA --values 0.1 0.2 0.4
+
+The name is ``module:NAME``, the module's within invopt. Seeds give start and run. A row of the table is a value of the
+constant on a task: runs solved, that is, with a parameter error that falls to 1 % of the start's (the root of
+`parameter_error`'s ratio is 10 % where noise allows no more, see `--fraction`) and stays there; the median of the
+evaluations that took, failures being infinite, and its quartiles; the median of all evaluations to the end; and the
+root mean square of the errors over their error bars. Last, the geometric mean over tasks of the ratio to the first
+value of all medians, of those tasks where both are finite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from constant_tasks import TASKS, Task
+
+from invopt.bench.results.measures import evaluations_to, median, quantile
+from invopt.rendering import set_threads
+from invopt.run.loop import run_loop
+from invopt.run.prepare import prepare
+
+FACTORS = (1.0, 0.5, 2.0)
+SEEDS = range(1000, 1006)
+HEADER = f"{'task':16} {'value':>10} {'solved':>8} {'median':>7} {'quartiles':>12} {'to the end':>10} {'rms':>5}"
+
+
+class Row(NamedTuple):
+    """What the runs of one value on one task have come to."""
+
+    counts: list[float]
+    ends: list[float]
+    rms: float
+
+
+def constant(name: str) -> tuple[Any, str, Any]:
+    """Module, name within it and value of ``module:NAME``."""
+    place, _, attribute = name.partition(":")
+    module = importlib.import_module(f"invopt.{place}")
+    return module, attribute, getattr(module, attribute)
+
+
+@contextmanager
+def set_to(name: str, value: Any) -> Iterator[None]:
+    """Replace a constant, in its own module and wherever it was imported from there by name."""
+    module, attribute, before = constant(name)
+    holders = [module]
+    if not attribute.startswith("_"):
+        ours = [each for key, each in list(sys.modules.items()) if key.startswith("invopt.")]
+        holders += [each for each in ours if each is not module and getattr(each, attribute, None) is before]
+    for holder in holders:
+        setattr(holder, attribute, value)
+    try:
+        yield
+    finally:
+        for holder in holders:
+            setattr(holder, attribute, before)
+
+
+def scaled(value: Any, factor: float) -> Any:
+    """A multiple, whole where the value is."""
+    return max(1, round(value * factor)) if isinstance(value, int) else value * factor
+
+
+_UNCHANGED: dict[tuple[Any, ...], Row] = {}
+
+
+def row_of(name: str, value: Any, task: str, seeds: list[int], fraction: float) -> Row:
+    """Runs of one value on one task; those of the present value are the same for every constant of a command."""
+    if value != constant(name)[2]:
+        return measure(name, value, TASKS[task], seeds, fraction)
+    key = (task, *seeds, fraction)
+    if key not in _UNCHANGED:
+        _UNCHANGED[key] = measure(name, value, TASKS[task], seeds, fraction)
+    return _UNCHANGED[key]
+
+
+def measure(name: str, value: Any, task: Task, seeds: list[int], fraction: float) -> Row:
+    """Runs of one value on one task, all on one open objective."""
+    problem, counts, ends, scores = task.problem(), [], [], []
+    with set_to(name, value), prepare(problem).open() as objective:
+        for seed in seeds:
+            parts = [None if part is None else part() for part in (task.estimator, task.method)]
+            start = problem.starts(np.random.default_rng(seed), 1)[0]
+            run = prepare(problem, *parts, x0=start, rng=seed, maxfev=task.maxfev, progress=False)
+            result = run_loop(run, objective)
+            counts.append(evaluations_to(result, fraction))
+            ends.append(float(result.nfev))
+            bars = result.x_standard_error
+            if bars is not None and bool((np.asarray(bars) > 0).all()):
+                scores.extend((problem.wrap(result.x - problem.x_opt) / bars).tolist())
+    return Row(counts, ends, math.sqrt(np.square(scores).mean()) if scores else math.nan)
+
+
+def line(task: str, value: Any, row: Row) -> str:
+    """A row of the table."""
+    solved = sum(math.isfinite(count) for count in row.counts)
+    spread = f"{quantile(row.counts, 0.25):.0f} to {quantile(row.counts, 0.75):.0f}"
+    return (
+        f"{task:16} {value:10.4g} {solved:3} of {len(row.counts):<2} {median(row.counts):6.0f} {spread:>12} "
+        f"{median(row.ends):10.0f} {row.rms:5.2f}"
+    )
+
+
+def ratios(rows: dict[str, list[Row]], i: int) -> tuple[float, float]:
+    """Geometric means over tasks of value i over the first: of mean evaluations to the answer, and to the end."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for first, *others in rows.values():
+        other = [first, *others][i]
+        both = [
+            (a, b)
+            for a, b in zip(first.counts, other.counts, strict=True)
+            if math.isfinite(a) and math.isfinite(b) and a > 0 and b > 0
+        ]
+        found[0].extend(math.log(b / a) for a, b in both)
+        found[1].extend(math.log(b / a) for a, b in zip(first.ends, other.ends, strict=True))
+    to_answer, to_end = (math.exp(np.mean(logs)) if logs else math.nan for logs in found)
+    return to_answer, to_end
+
+
+def table(name: str, values: list[Any], tasks: list[str], seeds: list[int], fraction: float) -> None:
+    """Measure and print."""
+    print(f"{name}, seeds {seeds[0]} to {seeds[-1]}\n{HEADER}", flush=True)
+    rows: dict[str, list[Row]] = {}
+    for task in tasks:
+        rows[task] = []
+        for value in values:
+            rows[task].append(row_of(name, value, task, seeds, fraction))
+            print(line(task, value, rows[task][-1]), flush=True)
+    for i, value in enumerate(values):
+        solved = sum(math.isfinite(count) for each in rows.values() for count in each[i].counts)
+        to_answer, to_end = ratios(rows, i)
+        print(
+            f"{'all':16} {value:10.4g} {solved:3} of {len(tasks) * len(seeds):<3} evaluations to the answer times "
+            f"{to_answer:.2f}, to the end times {to_end:.2f}",
+            flush=True,
+        )
+
+
+def _span(text: str) -> list[int]:
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", metavar="module:NAME")
+    parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
+    parser.add_argument("--values", type=float, nargs="+", help="values themselves, instead of factors")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["quad", "box2", "mug", "noisy", "steps"])
+    parser.add_argument("--seeds", type=_span, default=list(SEEDS), help="such as 1000-1005")
+    parser.add_argument("--fraction", type=float, default=0.01, help="of the parameter error at the start")
+    given = parser.parse_args()
+    set_threads(1, 1)
+    for name in given.names:
+        value = constant(name)[2]
+        values = given.values or [scaled(value, factor) for factor in given.factors]
+        if isinstance(value, int):
+            values = [int(each) for each in values]
+        table(name, values, given.tasks, given.seeds, given.fraction)
+
+
+if __name__ == "__main__":
+    main()
