@@ -1,4 +1,4 @@
-"""Hessian of the Gaussian-smoothed objective from one aggregate set of samples."""
+"""AggregateHessian: Hessian of the smoothed objective from one set of samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The value alone, for methods that use nothing else."""
+"""FunctionValue: the value alone, for methods that need nothing else."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["FunctionValue"]
 class FunctionValue(Estimator):
     """One evaluation at x, for methods that use values only (`AdaptiveBFGS`, ``Scipy("nelder-mead")``).
 
-    Where the objective is inf, or an evaluation has failed, `fun` is inf: worse than every finite value.
+    If the objective is inf or the evaluation fails, `fun` is inf, which is worse than every finite value.
     """
 
     provides: ClassVar[Order] = Order.FUN
 
     def init(self, problem: Problem) -> None:
-        """Nothing is remembered."""
+        """There is no state."""
         return
 
     def cost(self, n: int) -> int:

@@ -1,4 +1,4 @@
-"""Hessian-vector products of the Gaussian-smoothed objective, as differences of gradients."""
+"""SmoothedHVP: Hessian-vector products of the smoothed objective, as differences of gradients."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class SmoothedHVP(SampledEstimator):
     rel_step : float, default 1/3
         :math:`\varepsilon / \sigma`, in (0, 10]: sigma / 3 in the authors' runs.
     common_samples : bool, default True
-        Whether the two gradients of a difference use the same perturbations. Independent ones give the same mean and
-        far more noise.
+        Whether the two gradients of a difference use the same perturbations. With independent ones the mean is the same
+        and the noise far larger.
 
     Notes
     -----
-    `jac` costs what `SmoothedGradient` costs, a product twice that: ``4 n_samples n`` evaluations (optimal) or
+    `jac` costs as much as with `SmoothedGradient`, a product twice that: ``4 n_samples n`` evaluations (optimal) or
     ``4 n_samples`` (aggregate), half of it without antithetic pairs. A product is unbiased for the difference quotient,
     which differs from the Hessian of the smoothed objective by terms of order :math:`\varepsilon^2`.
 
@@ -64,6 +64,7 @@ class SmoothedHVP(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
+    # Measured: @m@estimators.smoothed_hvp:SmoothedHVP.default_schedule.factor@
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=one_of(*GRADIENT_PROPOSALS))

@@ -1,4 +1,4 @@
-"""BFGS with Powell's damping."""
+"""DampedBFGS: BFGS with Powell's damping."""
 
 from __future__ import annotations
 
@@ -29,22 +29,21 @@ class DampedState(NamedTuple):
 
 @frozen(kw_only=True)
 class DampedBFGS(Optimizer):
-    r"""BFGS that keeps its matrix positive definite by damping every pair, rather than skipping some [1]_.
+    r"""BFGS that damps pairs, instead of skipping some, to keep its matrix positive definite [1]_.
 
     The change of gradient y is replaced by :math:`\theta y + (1 - \theta) B s`, with the largest :math:`\theta \le 1`
-    that leaves a curvature of at least `damping` times that of the present matrix B.
+    for which the curvature is at least `damping` times that of the present matrix B.
 
     Parameters
     ----------
     damping : float, default 0.2
-        Least share of the curvature s'Bs that an update may leave, in (0, 1); Powell's is 0.2.
+        Least curvature after an update, as a share of s'Bs, in (0, 1); Powell's value is 0.2.
     line_search : LineSearch, default Armijo()
-        How far to go; damping makes the Wolfe condition unnecessary.
+        Line search; damping makes the Wolfe condition unnecessary.
     initial_step : float, default 1
-        Length of the first trial, > 0, in sigmas (in units of `x_scale` where nothing is smoothed), and of the first
-        after a reset.
+        Length of the first trial, > 0, in sigmas (in units of `x_scale` if nothing is smoothed), also after a reset.
     max_step : float, default 100
-        Longest step, > 0, in the same unit: a guard against pairs that noise has made.
+        Longest step, > 0, in the same unit; it limits the effect of pairs that noise has made wrong.
 
     Raises
     ------
@@ -53,12 +52,12 @@ class DampedBFGS(Optimizer):
 
     See Also
     --------
-    BFGS : the same treatment of failure and bounds.
+    BFGS : treats failure and bounds in the same way.
 
     Notes
     -----
-    The first matrix is a multiple of the identity: y'y / s'y where that curvature is beyond noise, else what makes
-    the step taken a Newton step. Damping is the only treatment of noise in pairs. A linear solve a step, O(n^3).
+    The first matrix is a multiple of the identity: y'y / s'y if that curvature exceeds its noise, else the one with
+    which the last step is a Newton step. Noise in pairs is treated by damping alone. A linear solve a step, O(n^3).
 
     References
     ----------
@@ -77,11 +76,11 @@ class DampedBFGS(Optimizer):
     max_step: float = field(default=100.0, validator=real(above=0))
 
     def init(self, x0: Tensor) -> Any:
-        """Nothing known yet."""
+        """State before the first step."""
         return DampedState(None, None, failed=False)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a value, and a value a trial."""
+        """One step; costs a value, and one for each trial."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         now, hess = visit(x, estimate), state.hess
         pair = curvature_pair(state.last, now, free)
@@ -100,7 +99,7 @@ class DampedBFGS(Optimizer):
         return new.x, DampedState(now, None if new.reset else hess, new.failed)
 
     def _updated(self, hess: Tensor | None, pair: Pair, before: Tensor) -> Tensor:
-        """Matrix after a pair, damped."""
+        """Update the matrix by a pair, damped."""
         s, y, sy, significant = pair
         if hess is None:
             if significant:

@@ -39,7 +39,7 @@ RENDERS_ITSELF = ("problems.radiosity",)
 MOST_FILES, MOST_LINES = 16, 300
 # Folders with more files, and files with more lines, that are still to be split: no others, and these may not grow.
 OPEN_FOLDERS: dict[str, int] = {}
-OPEN_FILES = {"estimators/gauss_newton.py": 308, "invopt/evaluate/evaluator.py": 350}
+OPEN_FILES = {"invopt/evaluate/evaluator.py": 350}
 
 
 def sources(root: Path) -> dict[str, Path]:

@@ -57,14 +57,14 @@ class Measurement:
 
 
 class Lowest(NamedTuple):
-    """The lowest value that an estimator has sampled, and where, inside the bounds.
+    """Lowest value that an estimator has sampled, and its point inside the bounds.
 
-    `promised` gives the value, not smoothed, that the estimator's model expects after a step of shape (n,).
+    `predicted` is a function of a step of shape (n,): the value, not smoothed, that the estimator's model predicts.
     """
 
     x: Tensor
     fun: float
-    promised: Callable[[Tensor], float]
+    predicted: Callable[[Tensor], float]
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -107,7 +107,7 @@ class Estimate:
     facts : mapping of str to float, default {}
         What else the progress shows, by name.
     lowest : Lowest, optional
-        The lowest sample remembered; a method may prefer it to a step that promises less.
+        Lowest sample remembered; a method may prefer it to a step for which a higher value is predicted.
     x_standard_error : Tensor, shape (n,), optional
         Standard error of each parameter, `x` being taken for the answer.
     status : Status, default "RUNNING"

@@ -13,17 +13,19 @@ __all__ = ["step_into_box"]
 
 # Share of the linear decrease that a step cut by the box must keep (Nocedal and Wright, sec. 3.1).
 _SUFFICIENT_DECREASE = 1e-4
+# Most halvings: a step of 1/4096 is then taken as it is.
+# Measured: @d@optimizers.descent.box:_MAX_HALVINGS@
 _MAX_HALVINGS = 12
 
 
 def step_into_box(
     x: Tensor, step: Tensor, jac: Tensor, hessp: Callable[[Tensor], Tensor], oracle: Oracle
 ) -> tuple[Tensor, bool]:
-    """Point reached from `x` by `step`, shortened along the projected path until the model decreases.
+    """Shorten `step` along the projected path from `x` until the model decreases; also whether bounds cut it.
 
-    Without active bounds this is ``x + step`` and asks for no product. Cutting a Newton step at the bounds can
-    increase the model, and would then repeat itself for ever; hence Bertsekas' search along the projected path [1]_,
-    here on the model, so that it costs products but no values. Also says whether the box has cut the step.
+    Without active bounds the result is ``x + step``, and no product is computed. A Newton step that is cut at the
+    bounds can increase the model, and the run would repeat it forever. This is Bertsekas' search along the projected
+    path [1]_, applied to the model, so that it costs products but no values.
 
     References
     ----------

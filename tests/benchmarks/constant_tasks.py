@@ -55,9 +55,17 @@ def _unseeded(x):
 
 def noisy_values(*, seeded: bool) -> problems.Function:
     """A quadratic with a third-order term, and noise: of a seed, or different at every point."""
-    return problems.Function(
-        fun=_seeded if seeded else _unseeded, x0=[1.5, -1.0], x_opt=[0.0, 0.0], seeded=seeded
-    )
+    return problems.Function(fun=_seeded if seeded else _unseeded, x0=[1.5, -1.0], x_opt=[0.0, 0.0], seeded=seeded)
+
+
+def wavy_residuals() -> problems.Function:
+    """Residuals with false minima, which restarts leave, and with noise of standard deviation 0.05; 0 is the answer."""
+    waves = np.random.default_rng(1).standard_normal((20, 2))
+
+    def fun(x, seed):
+        return np.sin(waves @ x) + 0.05 * np.random.default_rng(seed).standard_normal(20)
+
+    return problems.Function(fun=fun, x0=[4.0, -3.0], x_opt=[0.0, 0.0], residuals=True, seeded=True)
 
 
 def six_values() -> problems.Function:
@@ -120,6 +128,7 @@ TASKS = {
     "noisy": Task(lambda: noisy_residuals(3, 60)),
     "noisy5": Task(lambda: noisy_residuals(5, 300), maxfev=800),
     "banana": Task(lambda: banana(residuals=True)),
+    "waves": Task(wavy_residuals),
     "steps": Task(lambda: problems.Function(fun=_steps, x0=[1.5, -1.0], x_opt=[0.0, 0.0], residuals=True), maxfev=200),
     "steps-values": Task(
         lambda: problems.Function(fun=lambda x: float(np.square(_steps(x)).sum()), x0=[1.5, -1.0], x_opt=[0.0, 0.0])
@@ -129,13 +138,18 @@ TASKS = {
     "noisy6-values": Task(six_values, maxfev=800),
     "singular": Task(singular_residuals),
     "sparse": Task(sparse_residuals, maxfev=120),
+    "texture": Task(lambda: problems.Texture(size="tiny"), maxfev=60),
     "bfgs": Task(banana, estimators.FiniteDifference, optimizers.BFGS),
     "adam": Task(problems.Quadratic, estimators.FR22, optimizers.Adam, maxfev=800),
     "descent": Task(problems.Quadratic, estimators.FiniteDifference, optimizers.GradientDescent, maxfev=800),
     "newton": Task(banana, estimators.FiniteDifference, lambda: optimizers.Newton(max_trust_radius=100.0), maxfev=800),
     "newton-cg": Task(_box2, estimators.SharedSamples, optimizers.NewtonCG),
+    "aggregate-hvp": Task(_box2, estimators.AggregateHVP, optimizers.FletcherReevesCG, maxfev=600),
+    "aggregate-hessian": Task(_box2, estimators.AggregateHessian, optimizers.Newton, maxfev=600),
     "hessian-free": Task(_box2, estimators.SharedSamples, lambda: optimizers.HessianFree(every=2)),
-    "adaptive-bfgs": Task(lambda: noisy_values(seeded=False), estimators.FunctionValue, optimizers.AdaptiveBFGS, maxfev=800),
+    "adaptive-bfgs": Task(
+        lambda: noisy_values(seeded=False), estimators.FunctionValue, optimizers.AdaptiveBFGS, maxfev=800
+    ),
     "adaptive-banana": Task(banana, estimators.FunctionValue, optimizers.AdaptiveBFGS, maxfev=800),
     "nelder-mead": Task(problems.Quadratic, estimators.FunctionValue, lambda: optimizers.Scipy("nelder-mead")),
     "tnc": Task(banana, estimators.FiniteDifference, lambda: optimizers.Scipy("tnc")),

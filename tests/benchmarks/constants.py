@@ -2,15 +2,23 @@
 
 A script, not a test::
 
-    python tests/benchmarks/constants.py estimators.history.window:LEAST_SHARE --tasks box2 noisy
+    python tests/benchmarks/constants.py estimators.history.window:_LEAST_BATCH_WEIGHT --tasks box2 noisy
     python tests/benchmarks/constants.py estimators.gauss_newton:_SMALL_SIGMA --values 0.1 0.2 0.4
 
-The name is ``module:NAME``, the module's within invopt. Seeds give start and run. A row of the table is a value of the
-constant on a task: runs solved, that is, with a parameter error that falls to 1 % of the start's (the root of
-`parameter_error`'s ratio is 10 % where noise allows no more, see `--fraction`) and stays there; the median of the
-evaluations that took, failures being infinite, and its quartiles; the median of all evaluations to the end; and the
-root mean square of the errors over their error bars. Last, the geometric mean over tasks of the ratio to the first
-value of all medians, of those tasks where both are finite.
+A constant is named ``module:NAME``, with the module's name within invopt, or ``module:Class.attribute.field``. Seeds
+give start and run. Each row of the table is a value of the constant on a task:
+
+solved
+    Runs whose parameter error falls to the share `--fraction` of the start's and stays there.
+median, quartiles
+    Of the evaluations that this takes; runs that are not solved count as infinite.
+to the end
+    Median of all evaluations of a run.
+rms
+    Root mean square of the errors over their error bars; 1 is right.
+
+The last rows compare the values over all tasks: geometric means, over runs, of the ratios of evaluations to those with
+the first value.
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,27 +54,32 @@ class Row(NamedTuple):
 
 
 def constant(name: str) -> tuple[Any, str, Any]:
-    """Module, name within it and value of ``module:NAME``."""
-    place, _, attribute = name.partition(":")
-    module = importlib.import_module(f"invopt.{place}")
-    return module, attribute, getattr(module, attribute)
+    """Holder, name within it and value of ``module:NAME`` or ``module:Class.attribute.field``."""
+    place, _, path = name.partition(":")
+    *owners, attribute = path.split(".")
+    holder: Any = importlib.import_module(f"invopt.{place}")
+    for owner in owners:
+        holder = getattr(holder, owner)
+    return holder, attribute, getattr(holder, attribute)
 
 
 @contextmanager
 def set_to(name: str, value: Any) -> Iterator[None]:
     """Replace a constant, in its own module and wherever it was imported from there by name."""
-    module, attribute, before = constant(name)
-    holders = [module]
-    if not attribute.startswith("_"):
+    holder, attribute, before = constant(name)
+    holders = [holder]
+    if isinstance(holder, ModuleType) and not attribute.startswith("_"):
         ours = [each for key, each in list(sys.modules.items()) if key.startswith("invopt.")]
-        holders += [each for each in ours if each is not module and getattr(each, attribute, None) is before]
-    for holder in holders:
-        setattr(holder, attribute, value)
+        holders += [each for each in ours if each is not holder and getattr(each, attribute, None) is before]
+    # What is frozen has a method of its own that refuses.
+    put = setattr if isinstance(holder, ModuleType | type) else object.__setattr__
+    for each in holders:
+        put(each, attribute, value)
     try:
         yield
     finally:
-        for holder in holders:
-            setattr(holder, attribute, before)
+        for each in holders:
+            put(each, attribute, before)
 
 
 def scaled(value: Any, factor: float) -> Any:
