@@ -42,10 +42,6 @@ class FR22(SampledEstimator):
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
 
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate."""
-        return self.copies * self.n_samples
-
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
     ) -> Estimate:

@@ -69,10 +69,6 @@ class SharedSamples(SampledEstimator):
     n_samples: int = field(default=3, validator=integer(2))
     proposal: str = field(default="shared", validator=one_of(*_PROPOSALS))
 
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate; products and the Hessian cost nothing."""
-        return self.copies * self.n_samples
-
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
     ) -> Estimate:

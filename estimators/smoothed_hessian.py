@@ -10,12 +10,11 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, one_of
+from invopt.plugin import Estimate, Evaluator, Measurement, Order, SeedSource, one_of
 
-from .smoothed_gradient import SmoothedGradient
 from .smoothing import kernels
+from .smoothing.curvature import CurvatureEstimator
 from .smoothing.monte_carlo import evaluate, mean
-from .smoothing.sampled import SampledEstimator
 from .smoothing.samplers import (
     GRADIENT_WEIGHT,
     HESSIAN_WEIGHT,
@@ -36,7 +35,7 @@ _PROPOSALS: dict[str, Proposal | None] = {
 
 
 @frozen(kw_only=True)
-class SmoothedHessian(SampledEstimator):
+class SmoothedHessian(CurvatureEstimator):
     r"""Gradient and full Hessian of the objective smoothed by a Gaussian, importance-sampled.
 
     Unbiased for :math:`\nabla^2 E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`. The paper's "OurH" with the optimal
@@ -62,23 +61,12 @@ class SmoothedHessian(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
-    # Measured: @m@estimators.smoothed_hessian:SmoothedHessian.default_schedule.factor@
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=one_of(*_PROPOSALS))
-
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate of `fun` and `jac`."""
-        return self._gradient().cost(n)
 
     def hess_cost(self, n: int) -> int:
         """Evaluations of the Hessian."""
         return self.copies * self.n_samples * (n * (n + 1) // 2 if self.proposal == "optimal" else 1)
-
-    def _gradient(self) -> SmoothedGradient:
-        return SmoothedGradient(
-            n_samples=self.n_samples, antithetic=self.antithetic, proposal=self.proposal, seeds=self.seeds
-        )
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource

@@ -12,10 +12,8 @@ from torch import Tensor
 from invopt.plugin import (
     Estimate,
     Evaluator,
-    Exponential,
     Measurement,
     Order,
-    Schedule,
     SeedPolicy,
     SeedSource,
     boolean,
@@ -23,15 +21,15 @@ from invopt.plugin import (
     real,
 )
 
-from .smoothed_gradient import GRADIENT_PROPOSALS, SmoothedGradient
+from .smoothed_gradient import GRADIENT_PROPOSALS
+from .smoothing.curvature import CurvatureEstimator
 from .smoothing.monte_carlo import mean
-from .smoothing.sampled import SampledEstimator
 
 __all__ = ["SmoothedHVP"]
 
 
 @frozen(kw_only=True)
-class SmoothedHVP(SampledEstimator):
+class SmoothedHVP(CurvatureEstimator):
     r"""Gradient, and products of the Hessian with any vector, of the smoothed objective.
 
     A product is the central difference of two gradient estimates (paper, eq. 8 and 23), with
@@ -64,25 +62,14 @@ class SmoothedHVP(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
-    # Measured: @m@estimators.smoothed_hvp:SmoothedHVP.default_schedule.factor@
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=one_of(*GRADIENT_PROPOSALS))
     rel_step: float = field(default=1 / 3, validator=real(above=0, maximum=10))
     common_samples: bool = field(default=True, validator=boolean)
 
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate of `fun` and `jac`."""
-        return self._gradient().cost(n)
-
     def hessp_cost(self, n: int) -> int:
         """Evaluations of one product."""
         return 2 * self.cost(n)
-
-    def _gradient(self) -> SmoothedGradient:
-        return SmoothedGradient(
-            n_samples=self.n_samples, antithetic=self.antithetic, proposal=self.proposal, seeds=self.seeds
-        )
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource

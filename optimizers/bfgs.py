@@ -8,9 +8,9 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
+from invopt.plugin import Estimate, Oracle, real
 
-from .descent.quasi_newton import Pair, Visit, curvature_pair, descend, visit
+from .descent.quasi_newton import Pair, QuasiNewton, Visit, curvature_pair, visit
 from .descent.steps import free_gradient, gradient
 from .line_search import ArmijoWolfe, LineSearch, check_search
 
@@ -36,7 +36,7 @@ def update_inverse(hess_inv: Tensor | None, pair: Pair) -> Tensor:
 
 
 @frozen(kw_only=True)
-class BFGS(Optimizer):
+class BFGS(QuasiNewton):
     """Quasi-Newton method of Broyden, Fletcher, Goldfarb and Shanno, with a line search [1]_.
 
     Parameters
@@ -93,18 +93,5 @@ class BFGS(Optimizer):
         direction = None if hess_inv is None else -(hess_inv @ jac)
         if direction is not None and free is not None:
             direction = torch.where(free, direction, 0.0)
-        new = descend(
-            x,
-            jac,
-            estimate,
-            direction,
-            oracle,
-            self.line_search,
-            initial_step=self.initial_step,
-            max_step=self.max_step,
-        )
+        new = self._descend(x, jac, estimate, direction, oracle)
         return new.x, BFGSState(now, None if new.reset else hess_inv, new.failed)
-
-    def status(self, state: Any) -> Status:
-        """LINE_SEARCH once even steepest descent finds no lower point."""
-        return Status.LINE_SEARCH if state.failed else Status.RUNNING

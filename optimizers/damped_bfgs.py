@@ -10,9 +10,9 @@ from attrs import field, frozen
 from scipy.linalg import cho_solve
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, on_free, real
+from invopt.plugin import Estimate, Oracle, on_free, real
 
-from .descent.quasi_newton import Pair, Visit, curvature_pair, descend, visit
+from .descent.quasi_newton import Pair, QuasiNewton, Visit, curvature_pair, visit
 from .descent.steps import free_gradient, gradient
 from .line_search import Armijo, LineSearch, check_search
 
@@ -28,7 +28,7 @@ class DampedState(NamedTuple):
 
 
 @frozen(kw_only=True)
-class DampedBFGS(Optimizer):
+class DampedBFGS(QuasiNewton):
     r"""BFGS that damps pairs, instead of skipping some, to keep its matrix positive definite [1]_.
 
     The change of gradient y is replaced by :math:`\theta y + (1 - \theta) B s`, with the largest :math:`\theta \le 1`
@@ -86,16 +86,7 @@ class DampedBFGS(Optimizer):
         pair = curvature_pair(state.last, now, free)
         if pair is not None:
             hess = self._updated(hess, pair, state.last.jac)
-        new = descend(
-            x,
-            jac,
-            estimate,
-            None if hess is None else on_free(_newton_step, jac, hess, free),
-            oracle,
-            self.line_search,
-            initial_step=self.initial_step,
-            max_step=self.max_step,
-        )
+        new = self._descend(x, jac, estimate, None if hess is None else on_free(_newton_step, jac, hess, free), oracle)
         return new.x, DampedState(now, None if new.reset else hess, new.failed)
 
     def _updated(self, hess: Tensor | None, pair: Pair, before: Tensor) -> Tensor:
@@ -116,10 +107,6 @@ class DampedBFGS(Optimizer):
             y = theta * y + (1 - theta) * Bs
             sy = float(torch.dot(s, y))
         return hess - torch.outer(Bs, Bs / sBs) + torch.outer(y, y / sy)
-
-    def status(self, state: Any) -> Status:
-        """LINE_SEARCH once even steepest descent finds no lower point."""
-        return Status.LINE_SEARCH if state.failed else Status.RUNNING
 
 
 def _newton_step(jac: Tensor, hess: Tensor) -> Tensor | None:

@@ -8,9 +8,9 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, integer, real
+from invopt.plugin import Estimate, Oracle, integer, real
 
-from .descent.quasi_newton import Visit, are_of, curvature_pair, descend, visit
+from .descent.quasi_newton import QuasiNewton, Visit, are_of, curvature_pair, visit
 from .descent.steps import free_gradient, gradient
 from .line_search import ArmijoWolfe, LineSearch, check_search
 
@@ -26,7 +26,7 @@ class LBFGSState(NamedTuple):
 
 
 @frozen(kw_only=True)
-class LBFGS(Optimizer):
+class LBFGS(QuasiNewton):
     """BFGS that keeps the last curvature pairs instead of a matrix, for many parameters [1]_.
 
     Parameters
@@ -81,21 +81,8 @@ class LBFGS(Optimizer):
         pair = curvature_pair(state.last, now, free)
         if pair is not None and pair.significant:
             pairs = (*pairs, (pair.s, pair.y))[-self.maxcor :]
-        new = descend(
-            x,
-            jac,
-            estimate,
-            _two_loops(jac, pairs, free),
-            oracle,
-            self.line_search,
-            initial_step=self.initial_step,
-            max_step=self.max_step,
-        )
+        new = self._descend(x, jac, estimate, _two_loops(jac, pairs, free), oracle)
         return new.x, LBFGSState(now, () if new.reset else pairs, new.failed)
-
-    def status(self, state: Any) -> Status:
-        """LINE_SEARCH once even steepest descent finds no lower point."""
-        return Status.LINE_SEARCH if state.failed else Status.RUNNING
 
 
 def _two_loops(jac: Tensor, pairs: tuple[tuple[Tensor, Tensor], ...], free: Tensor | None) -> Tensor | None:

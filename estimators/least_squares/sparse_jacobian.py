@@ -14,8 +14,8 @@ Array = NDArray[np.float64]
 
 # Residuals treated at once, which limits memory: their correlations with 10,000 parameters take 40 MB.
 _ROWS_AT_ONCE = 1024
-# Ridge relative to the trace of the Gram matrix, so that equal perturbations can be fitted. Its bias is as small a share
-# of a coefficient.
+# Ridge relative to the trace of the Gram matrix, so that equal perturbations can be fitted; its bias is 1e-9 of a
+# coefficient.
 _RIDGE = 1e-9
 
 

@@ -85,6 +85,10 @@ class SampledEstimator(Estimator):
         """Evaluations of one sample."""
         return 2 if self.antithetic else 1
 
+    def cost(self, n: int) -> int:
+        """Evaluations of one estimate of `fun` and `jac`."""
+        return self.copies * self.n_samples
+
     @abc.abstractmethod
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from invopt.plugin import Estimate, Oracle
+from invopt.plugin import Estimate, Optimizer, Oracle, Status
 
 from ..line_search import EstimatedLine, LineSearch
 from .steps import gradient, unit
 
-__all__ = ["Descent", "Pair", "Visit", "curvature_pair", "descend"]
+__all__ = ["Pair", "QuasiNewton", "Visit", "are_of", "curvature_pair", "visit"]
 
 # Share of |s||y| below which s'y is taken for rounding: 500,000 times machine precision.
 # Measured: @d@optimizers.descent.quasi_newton:_LEAST_CURVATURE@
@@ -82,31 +82,35 @@ class Descent(NamedTuple):
     failed: bool
 
 
-def descend(
-    x: Tensor,
-    jac: Tensor,
-    estimate: Estimate,
-    direction: Tensor | None,
-    oracle: Oracle,
-    search: LineSearch,
-    *,
-    initial_step: float,
-    max_step: float,
-) -> Descent:
-    """Search along `direction`, else along steepest descent with a first trial of `initial_step` sigmas."""
-    scale, size = unit(estimate), float(torch.linalg.vector_norm(jac))
-    if size == 0.0:
-        return Descent(x, reset=True, failed=False)
-    line = EstimatedLine(x, jac * (-initial_step * scale / size), jac, estimate, oracle)
-    if direction is not None:
-        length = float(torch.linalg.vector_norm(direction))
-        along = line.along(direction)
-        if along.slope < 0 and math.isfinite(length):
-            t = search.search(along, max_step * scale / length)
-            if t is not None:
-                return Descent(along.point(t), reset=False, failed=False)
-            line = along.along(jac * (-initial_step * scale / size))
-    t = search.search(line, max_step / initial_step)
-    if t is None:
-        return Descent(x, reset=True, failed=True)
-    return Descent(line.point(t), reset=True, failed=False)
+class QuasiNewton(Optimizer):
+    """Base of the quasi-Newton methods with a line search; subclasses define these fields."""
+
+    __slots__ = ()
+
+    line_search: LineSearch
+    initial_step: float
+    max_step: float
+
+    def status(self, state: Any) -> Status:
+        """LINE_SEARCH once even steepest descent finds no lower point."""
+        return Status.LINE_SEARCH if state.failed else Status.RUNNING
+
+    def _descend(self, x: Tensor, jac: Tensor, estimate: Estimate, direction: Tensor | None, oracle: Oracle) -> Descent:
+        """Search along `direction`, else along steepest descent with a first trial of `initial_step` sigmas."""
+        scale, size = unit(estimate), float(torch.linalg.vector_norm(jac))
+        if size == 0.0:
+            return Descent(x, reset=True, failed=False)
+        first = self.initial_step
+        line = EstimatedLine(x, jac * (-first * scale / size), jac, estimate, oracle)
+        if direction is not None:
+            length = float(torch.linalg.vector_norm(direction))
+            along = line.along(direction)
+            if along.slope < 0 and math.isfinite(length):
+                t = self.line_search.search(along, self.max_step * scale / length)
+                if t is not None:
+                    return Descent(along.point(t), reset=False, failed=False)
+                line = along.along(jac * (-first * scale / size))
+        t = self.line_search.search(line, self.max_step / first)
+        if t is None:
+            return Descent(x, reset=True, failed=True)
+        return Descent(line.point(t), reset=True, failed=False)
