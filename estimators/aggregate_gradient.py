@@ -11,7 +11,9 @@ __all__ = ["AggregateGradient"]
 
 @frozen(kw_only=True)
 class AggregateGradient(SmoothedGradient):
-    """`SmoothedGradient` with the aggregate proposal: ``2 n_samples`` evaluations for any number of parameters.
+    """`SmoothedGradient` with the aggregate proposal.
+
+    It costs ``2 n_samples`` evaluations for any number of parameters.
 
     References
     ----------

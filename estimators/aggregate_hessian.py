@@ -11,7 +11,9 @@ __all__ = ["AggregateHessian"]
 
 @frozen(kw_only=True)
 class AggregateHessian(SmoothedHessian):
-    """`SmoothedHessian` with the aggregate proposal: ``2 n_samples`` evaluations for `jac`, as many for `hess`.
+    """`SmoothedHessian` with the aggregate proposal.
+
+    It costs ``2 n_samples`` evaluations for `jac`, and as many for `hess`, for any number of parameters.
 
     References
     ----------

@@ -20,7 +20,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 @frozen(kw_only=True)
 class FiniteDifference(Estimator):
-    r"""Gradient and Hessian by central differences, one parameter or pair of parameters at a time.
+    r"""Gradient and Hessian by central differences.
 
     For smooth functions with few parameters and little noise.
 
@@ -100,7 +100,7 @@ class FiniteDifference(Estimator):
         return estimate, None
 
     def _steps(self, x: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps h of the gradient and H of the Hessian, shape (n,), that fit into a box of this extent."""
+        """Steps h and H, shape (n,), that fit into a box of this extent."""
         size = torch.clamp(x.abs(), min=1.0)
         rel = _EPS ** (1 / 3) if self.rel_step is None else self.rel_step
         h, H = rel * size, rel**0.75 * size

@@ -16,7 +16,9 @@ __all__ = ["FunctionValue"]
 
 @frozen(kw_only=True)
 class FunctionValue(Estimator):
-    """One evaluation at x, for methods that use values only (`AdaptiveBFGS`, ``Scipy("nelder-mead")``).
+    """One evaluation at x, for methods that use values only.
+
+    Such methods are `AdaptiveBFGS`, `CMAES` and ``Scipy("nelder-mead")``.
 
     If the objective is inf or the evaluation fails, `fun` is inf, which is worse than every finite value.
     """

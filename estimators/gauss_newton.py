@@ -213,7 +213,7 @@ class GaussNewton(HistoryEstimator):
         state: HistoryState,
         rng: np.random.Generator,
     ) -> tuple[Estimate, HistoryState]:
-        """Once the step is shorter than its error bars: raise the samples per pixel, restart, or end."""
+        """Once the step is within its error bars: raise the samples, restart, or end."""
         coefficients = model.coefficients
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         excess = model.covariance()[1:] / state.sigma**2
@@ -252,7 +252,7 @@ class GaussNewton(HistoryEstimator):
     def _raise_samples(
         self, objective: Evaluator, estimate: Estimate, value: float, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        """Raise the samples per pixel, if that is allowed and still lowers the mean square `value`; else end."""
+        """Raise the samples per pixel if that still lowers `value`, a mean square; else end."""
         floor, top = state.floor, state.top
         assert top is not None
         if floor.is_above(value, top):
@@ -273,12 +273,12 @@ class GaussNewton(HistoryEstimator):
         return self.sigma.least * state.first
 
     def _too_high(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-        """Restart a descent that ended above the noise, or return to the best one if no restart is left."""
+        """Restart, or return to the best descent if no restart is left."""
         state = evolve(state, hold=False)
         return restarted(estimate, state, self.restarts) if state.floor.restarts > 0 else best_descent(estimate, state)
 
     def _affords(self, objective: Evaluator, floor: NoiseFloor) -> bool:
-        """Whether the budget suffices for as many samples as coefficients with the next number of samples per pixel."""
+        """Whether the budget suffices for a new window with more samples per pixel."""
         n = objective.n
         estimates = -(-(n + 2) // self.cost(n)) + 1
         price = estimates * self.cost(n) * floor.factor * SPP_FACTOR

@@ -1,4 +1,4 @@
-"""SharedSamples: one set of samples for value, gradient, Hessian and every Hessian-vector product."""
+"""SharedSamples: one set of samples for value and all derivatives."""
 
 from __future__ import annotations
 

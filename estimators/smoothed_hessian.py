@@ -90,7 +90,7 @@ class SmoothedHessian(CurvatureEstimator):
     def _elements(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
     ) -> Tensor:
-        """Contributions to the Hessian: (m, n, n), or (m, n (n + 1) / 2) if each element has its own samples."""
+        """Contributions to the Hessian: (m, n, n), or (m, n (n + 1) / 2) if "optimal"."""
         n, m = objective.n, self.n_samples
         proposal = _PROPOSALS[self.proposal]
         t = draw_hessian_elements(rng, m, n).view(-1, n) if proposal is None else proposal.draw(rng, m, n)
@@ -103,7 +103,7 @@ class SmoothedHessian(CurvatureEstimator):
 
 
 def _element_contributions(t: Tensor, even: Tensor) -> Tensor:
-    """Contributions (m, n (n + 1) / 2) from draws (n (n + 1) / 2, m, n), of which each element has its own."""
+    """Contributions (m, n (n + 1) / 2) from separate draws for each element."""
     rows, columns = (torch.from_numpy(index) for index in hessian_pairs(t.shape[2]))
     element = torch.arange(rows.numel())
     first, second = t[element, :, rows], t[element, :, columns]

@@ -1,4 +1,4 @@
-"""SmoothedHVP: Hessian-vector products of the smoothed objective, as differences of gradients."""
+"""SmoothedHVP: Hessian-vector products as differences of smoothed gradients."""
 
 from __future__ import annotations
 

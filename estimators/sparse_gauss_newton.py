@@ -67,7 +67,7 @@ class _State:
 
 @frozen(kw_only=True)
 class SparseGaussNewton(Estimator):
-    r"""`fun`, `jac` and products of a mean of squares whose residuals depend on few parameters each.
+    r"""`fun`, `jac` and products of a mean of squares with a sparse Jacobian.
 
     For textures and other problems with thousands of parameters that each change few residuals.
 
@@ -204,7 +204,7 @@ class SparseGaussNewton(Estimator):
         return self.seeds is not SeedPolicy.FIXED
 
     def _judged(self, estimate: Estimate, residual: Tensor, state: _State) -> Estimate:
-        """End the run once the residuals no longer fall, with error bars if they have fallen before."""
+        """End the run once the residuals no longer fall."""
         if state.before is None or estimate.fun <= _NO_LONGER_FALLING * state.before:
             return estimate
         # After a wrong step the residuals do not fall either.

@@ -45,7 +45,7 @@ def _pair(value: Any) -> tuple[float, float]:
 
 @frozen(kw_only=True)
 class Adam(Optimizer):
-    r"""Steps along a running mean of the gradient, each parameter scaled by its running root mean square [1]_.
+    r"""Steps along a running mean of the gradient, scaled by its root mean square [1]_.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""AdaptiveBFGS: BFGS on noisy values, with finite-difference intervals that adapt to the noise."""
+"""AdaptiveBFGS: BFGS on noisy values, with differences that adapt to the noise."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AdaptiveState(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """Differences at a point: value, free gradient, free parameters, visit, errors, best of the stencil."""
+    """Differences at a point, and the best point of their stencil."""
 
     value: float
     jac: Tensor
@@ -54,11 +54,12 @@ class _Look(NamedTuple):
 
 @frozen(kw_only=True)
 class AdaptiveBFGS(Optimizer):
-    r"""Quasi-Newton method for noisy values without gradients: FDLM of Berahas, Byrd and Nocedal [1]_.
+    r"""Quasi-Newton method for noisy values without gradients [1]_.
 
-    It measures the standard deviation of the noise, :math:`\epsilon_f`, by ECnoise [2]_. It chooses finite-difference
-    intervals that balance noise against truncation errors, and its line search relaxes the conditions by
-    :math:`2 \epsilon_f`. If a line search fails, both are measured again at the present point.
+    The FDLM method of Berahas, Byrd and Nocedal. It measures the standard deviation of the noise, :math:`\epsilon_f`,
+    by ECnoise [2]_. It chooses finite-difference intervals that balance noise against truncation errors, and its line
+    search relaxes the conditions by :math:`2 \epsilon_f`. If a line search fails, both are measured again at the
+    present point.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ class AdaptiveBFGS(Optimizer):
 
 
 class _DifferencedLine:
-    """Line with values of the oracle and slopes by their differences, allowing for the measured noise."""
+    """Line with values of the oracle and slopes by their differences."""
 
     def __init__(self, x: Tensor, direction: Tensor, look: _Look, noise: Noise, oracle: Oracle) -> None:
         self._x, self._direction, self._look = x, direction, look

@@ -18,7 +18,7 @@ __all__ = ["BFGS", "update_inverse"]
 
 
 class BFGSState(NamedTuple):
-    """Last visit, inverse Hessian (None before the first pair), and whether the line search failed."""
+    """Last visit, inverse Hessian (None at first), and whether the search failed."""
 
     last: Visit | None
     hess_inv: Tensor | None
@@ -26,7 +26,7 @@ class BFGSState(NamedTuple):
 
 
 def update_inverse(hess_inv: Tensor | None, pair: Pair) -> Tensor:
-    """Update an inverse Hessian by a pair (Nocedal and Wright, eq. 6.17); the first one is that of eq. 6.20."""
+    """Update an inverse Hessian by a pair (Nocedal and Wright, eq. 6.17 and 6.20)."""
     s, y, sy, _ = pair
     if hess_inv is None:
         hess_inv = torch.eye(s.numel(), dtype=s.dtype) * (sy / float(torch.dot(y, y)))

@@ -19,7 +19,9 @@ __all__ = ["CMAES"]
 
 @frozen(kw_only=True)
 class CMAES(Search):
-    """Covariance matrix adaptation evolution strategy of the package ``cma``, with its defaults.
+    """Covariance matrix adaptation evolution strategy of the package ``cma``.
+
+    It runs with the defaults of the package.
 
     Parameters
     ----------

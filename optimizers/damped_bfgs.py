@@ -20,7 +20,7 @@ __all__ = ["DampedBFGS"]
 
 
 class DampedState(NamedTuple):
-    """Last visit, Hessian approximation (None before the first pair), and whether the line search failed."""
+    """Last visit, Hessian (None at first), and whether the search failed."""
 
     last: Visit | None
     hess: Tensor | None
@@ -29,7 +29,7 @@ class DampedState(NamedTuple):
 
 @frozen(kw_only=True)
 class DampedBFGS(QuasiNewton):
-    r"""BFGS that damps pairs, instead of skipping some, to keep its matrix positive definite [1]_.
+    r"""BFGS that damps pairs to keep its matrix positive definite [1]_.
 
     The change of gradient y is replaced by :math:`\theta y + (1 - \theta) B s`, with the largest :math:`\theta \le 1`
     for which the curvature is at least `damping` times that of the present matrix B.
@@ -110,7 +110,7 @@ class DampedBFGS(QuasiNewton):
 
 
 def _newton_step(jac: Tensor, hess: Tensor) -> Tensor | None:
-    """Newton step of a positive definite model; None if rounding has made the matrix indefinite.
+    """Newton step; None if rounding has made the matrix indefinite.
 
     numpy, not `plugin.newton_step`: torch hands even a 2x2 triangular solve to its thread pool, which takes
     milliseconds; and the two differ in their last bits.

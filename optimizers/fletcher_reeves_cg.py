@@ -1,4 +1,4 @@
-"""FletcherReevesCG: the paper's conjugate gradients, with one Hessian-vector product a step."""
+"""FletcherReevesCG: the paper's conjugate gradients, with one product a step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FletcherReevesCG"]
 
 
 class ConjugateState(NamedTuple):
-    """Last direction v, residual r after it, r'r before it, and number of steps since the restart."""
+    """Last direction v, residual r after it, r'r before it, steps since the restart."""
 
     direction: Tensor
     residual: Tensor
@@ -28,7 +28,7 @@ class ConjugateState(NamedTuple):
 
 @frozen(kw_only=True)
 class FletcherReevesCG(Optimizer):
-    r"""Non-linear conjugate gradients with curvature from Hessian-vector products: eq. 4-7 of [1]_.
+    r"""Non-linear conjugate gradients with Hessian-vector products (eq. 4-7 of [1]_).
 
     Along the direction v the step is :math:`\alpha = -g^T v / v^T H v` (eq. 5); the next direction is
     :math:`v' = r' + \beta v,\ \beta = r'^T r' / r^T r` (Fletcher and Reeves [2]_), where r is the negative gradient.
@@ -93,7 +93,7 @@ class FletcherReevesCG(Optimizer):
         return None
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a product, and an estimate and a product for each further line search step."""
+        """One step; costs a product, and more for further line search steps."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         if not bool(jac.any()):
             return x, None

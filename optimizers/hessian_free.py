@@ -37,9 +37,9 @@ class HessianFreeState(NamedTuple):
 
 @frozen(kw_only=True)
 class HessianFree(Optimizer):
-    r"""Conjugate gradients on :math:`g^T p + \frac12 p^T (H + \lambda I) p` with adaptive damping [1]_.
+    r"""Truncated Newton method with adaptive damping, for training networks [1]_.
 
-    For training networks, with sampled Hessian-vector products.
+    Conjugate gradients minimise :math:`g^T p + \frac12 p^T (H + \lambda I) p`, with sampled Hessian-vector products.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class HessianFree(Optimizer):
 def _ratio(
     step: Tensor, jac: Tensor, hessp: Callable[[Tensor], Tensor], estimate: Estimate, new: Tensor, oracle: Oracle
 ) -> float:
-    """Ratio of decrease to prediction without damping; not positive for a step upwards or of length 0."""
+    """Ratio of the decrease to the prediction; not positive for a step upwards."""
     predicted = float(torch.dot(jac, step)) + 0.5 * float(torch.dot(step, hessp(step)))
     if not predicted < 0:
         return 0.0

@@ -31,7 +31,7 @@ _LEAST_SHARE, _MOST_SHARE, _LEAST_GROWTH, _MOST_GROWTH = 0.1, 0.5, 2, 10
 
 
 class Trial(NamedTuple):
-    """Trial of a step length: change of f, change predicted by the slope, and allowance for noise."""
+    """Change of f at a step length, predicted change, and allowance for noise."""
 
     change: float
     expected: float
@@ -103,7 +103,7 @@ class EstimatedLine:
         return Trial(self._oracle.value(point) - self._value, expected, noise)
 
     def derivative(self, t: float) -> float:
-        """Slope at `t` plus two standard errors, along the components of the direction inside the bounds."""
+        """Slope at `t` plus two standard errors, along the direction inside the bounds."""
         there = self._estimate_at(t)
         if there is None:
             return math.inf
@@ -156,10 +156,11 @@ def check_search(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Armijo(LineSearch):
-    """Backtracking until ``f(x + t d) <= f(x) + c1 t g'd + noise`` [1]_, by quadratic interpolation.
+    """Backtracking by quadratic interpolation until Armijo's condition holds [1]_.
 
-    Costs one value a trial (an estimate if values are smoothed) and no gradient: half as much as `ArmijoWolfe` with a
-    finite-difference estimator. For methods that do not need the curvature condition.
+    The condition is ``f(x + t d) <= f(x) + c1 t g'd + noise``. Costs one value a trial (an estimate if values are
+    smoothed) and no gradient: half as much as `ArmijoWolfe` with a finite-difference estimator. For methods that do not
+    need the curvature condition.
 
     Parameters
     ----------
@@ -186,11 +187,11 @@ class Armijo(LineSearch):
 
 @frozen(kw_only=True)
 class ArmijoWolfe(LineSearch):
-    """Bracketing until Armijo's condition and the weak Wolfe condition ``g(x + t d)'d >= c2 g'd`` both hold [1]_.
+    """Bracketing until Armijo's and the weak Wolfe condition hold [1]_.
 
-    Both conditions are relaxed by an allowance for noise, and the search follows the projected path, which scipy's
-    `line_search` does not. Trials inside a bracket come from quadratic interpolation, trials beyond the last one from
-    the secant of the slopes.
+    The latter is ``g(x + t d)'d >= c2 g'd``. Both conditions are relaxed by an allowance for noise, and the search
+    follows the projected path, which scipy's `line_search` does not. Trials inside a bracket come from quadratic
+    interpolation, trials beyond the last one from the secant of the slopes.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ class ArmijoWolfe(LineSearch):
 
 
 def _interpolate(low: float, change: float, slope: float, high: float, high_change: float) -> float:
-    """Minimum of the parabola with a value and slope at `low` and a value at `high`, kept off both ends."""
+    """Minimum of a parabola with value and slope at `low`, kept off both ends."""
     length = high - low
     bend = high_change - change - slope * length
     share = -0.5 * slope * length / bend if 0 < bend < math.inf else _LEAST_SHARE if bend == math.inf else _MOST_SHARE

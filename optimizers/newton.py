@@ -115,7 +115,7 @@ class Newton(Optimizer):
     def _trusted(
         self, x: Tensor, jac: Tensor, free: Tensor | None, estimate: Estimate, oracle: Oracle, radius: float
     ) -> tuple[Tensor, NewtonState]:
-        """First step of a shrinking radius whose predicted decrease is good enough, and the next radius."""
+        """Shrink the radius until the decrease is as predicted; also the next radius."""
         longest, whole = self.max_trust_radius or radius, gradient(estimate)
         shortest, slack = _EPS * max(1.0, float(torch.linalg.vector_norm(x))), _VALUE_ROUNDING * abs(estimate.fun)
         while radius > shortest:
@@ -138,7 +138,7 @@ class Newton(Optimizer):
 
     @staticmethod
     def _better(estimate: Estimate, target: Tensor) -> Tensor:
-        """Lowest sample remembered, if it is below the model's prediction at `target`; else `target`."""
+        """`target`, or the lowest sample if it is below the prediction there."""
         lowest = estimate.lowest
         if lowest is None or lowest.predicted(target - estimate.x) <= lowest.fun:
             return target
@@ -155,7 +155,7 @@ def _model_step(
 
 
 def _value(x: Tensor, oracle: Oracle) -> float:
-    """Value at a trial point, whose estimate is kept for the next step; inf if it is not finite."""
+    """Value at a trial point; inf if it is not finite."""
     try:
         return oracle.estimate(x).fun
     except NonFiniteError:

@@ -250,7 +250,7 @@ class _Answers:
 
 
 def _curvature(request: _Product) -> Array:
-    """Compute curvature in the loop's thread, because it may spend evaluations and so end the run."""
+    """Compute curvature in the loop's thread, where evaluations may end the run."""
     if request.p is None:
         return request.estimate.hess.numpy().copy()
     return request.estimate.hessp(torch.from_numpy(request.p)).numpy().copy()

@@ -14,10 +14,11 @@ __all__ = ["DualBuffer"]
 
 @frozen(kw_only=True)
 class DualBuffer(DualEstimator):
-    r"""Derivative of :math:`(L - \langle R \rangle_X)(L - \langle R \rangle_Y)` of two independent estimates (eq. 28).
+    r"""Full gradient of the residual without bias, from two independent estimates.
 
-    Unbiased for the full gradient, because the noises of the two estimates are independent. Each uses half of the
-    directions. Only for losses that are squares.
+    It is the derivative of :math:`(L - \langle R \rangle_X)(L - \langle R \rangle_Y)` (eq. 28 of [1]_). Unbiased for
+    the full gradient, because the noises of the two estimates are independent. Each uses half of the directions. Only
+    for losses that are squares.
 
     Notes
     -----

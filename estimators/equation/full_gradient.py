@@ -14,10 +14,11 @@ __all__ = ["FullGradient"]
 
 @frozen(kw_only=True)
 class FullGradient(ResidualEstimator):
-    r"""Derivative of :math:`\|L - \langle R \rangle\|^2` through both sides: Neural Radiosity's, biased [1]_ [2]_.
+    r"""Gradient of the residual through both sides, as in Neural Radiosity; biased.
 
-    The expectation of the loss contains the variance of :math:`\langle R \rangle` divided by the number of directions.
-    Networks reduce that variance by becoming darker (eq. 6 and appendix B of [2]_).
+    It is the derivative of :math:`\|L - \langle R \rangle\|^2` [1]_ [2]_. The expectation of the loss contains the
+    variance of :math:`\langle R \rangle` divided by the number of directions. Networks reduce that variance by becoming
+    darker (eq. 6 and appendix B of [2]_).
 
     Notes
     -----

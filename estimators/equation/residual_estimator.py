@@ -19,10 +19,10 @@ __all__ = ["DualEstimator", "ResidualEstimator"]
 
 @frozen(kw_only=True)
 class ResidualEstimator(Estimator):
-    """Gradient of a loss of both sides of an equation at freshly sampled points; a subclass gives the loss.
+    """Base of the gradients of a loss of both sides of an equation.
 
-    One call counts as one evaluation. `fun` is the loss at the points drawn. Its target depends on the weights, so that
-    values at two points cannot be compared.
+    The points are sampled anew in each call; subclasses define the loss. One call counts as one evaluation. `fun` is
+    the loss at the points drawn. Its target depends on the weights, so that values at two points cannot be compared.
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
@@ -69,7 +69,7 @@ class ResidualEstimator(Estimator):
 
 @frozen(kw_only=True)
 class DualEstimator(ResidualEstimator):
-    """Base of the estimators with two independent estimates of the right side, from half of the samples each."""
+    """Base of the estimators with two independent estimates of the right side."""
 
     @staticmethod
     def halves(sides: Sides) -> tuple[Tensor, Tensor]:

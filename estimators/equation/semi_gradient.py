@@ -16,10 +16,11 @@ __all__ = ["SemiGradient"]
 
 @frozen(kw_only=True)
 class SemiGradient(ResidualEstimator):
-    r"""Derivative of :math:`\|L - \mathrm{sg}(\langle R \rangle)\|^2` through the left side alone.
+    r"""Gradient of the residual through the left side alone.
 
-    The right side is a constant target, evaluated without a graph, which takes less memory and time. Light transport is
-    a contraction, so the fixed point is the solution of the rendering equation (eq. 8 and appendix A of [1]_).
+    It is the derivative of :math:`\|L - \mathrm{sg}(\langle R \rangle)\|^2`. The right side is a constant target,
+    evaluated without a graph, which takes less memory and time. Light transport is a contraction, so the fixed point is
+    the solution of the rendering equation (eq. 8 and appendix A of [1]_).
 
     References
     ----------
@@ -34,7 +35,7 @@ class SemiGradient(ResidualEstimator):
     differentiate_right: ClassVar[bool] = False
 
     def losses(self, sides: Sides) -> Tensor:
-        """Loss against the mean over the directions as a constant; against both halves if the loss is crossed."""
+        """Loss against the mean over directions, or both halves, as constants."""
         if sides.loss.crossed:
             first, second = sides.halves()
             return sides.loss.cross(sides.left, first.detach(), second.detach())

@@ -14,7 +14,9 @@ __all__ = ["WeightedDualBuffer"]
 
 @frozen(kw_only=True)
 class WeightedDualBuffer(DualEstimator):
-    """Derivative of the left side plus `weight` times that of the right side (eq. 31-32 of [1]_).
+    """Gradient between those of `SemiGradient` and `DualBuffer`.
+
+    It is the derivative of the left side plus `weight` times that of the right side (eq. 31-32 of [1]_).
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ class WeightedDualBuffer(DualEstimator):
     weight: float = field(default=0.5, validator=real(minimum=0))
 
     def losses(self, sides: Sides) -> Tensor:
-        """Loss of the semi-gradient plus the weighted product, in which the left side is a constant."""
+        """Loss of the semi-gradient plus `weight` times that of the right side."""
         first, second = self.halves(sides)
         left, mean = sides.left.detach(), (first + second).detach() / 2
         product = sides.loss.product(left, first, second, left)

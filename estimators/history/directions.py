@@ -19,7 +19,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @frozen(eq=False)
 class Directions:
-    """Unused rows, of shape (n,), of the present orthogonal basis, and the quantile of the last length."""
+    """Unused rows of the present basis, shape (n,), and quantile of the last length."""
 
     basis: NDArray[np.float64] = field(factory=lambda: np.empty((0, 0)))
     quantile: float | None = None
@@ -49,7 +49,7 @@ def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
 
 
 def log_density(t: Tensor) -> Tensor:
-    """Log of the density at the rows of `t`, (..., k, n), relative to the standard Gaussian; shape (..., k)."""
+    """Log density at `t`, (..., k, n), relative to a Gaussian's; shape (..., k)."""
     n = t.shape[-1]
     mean_length = math.sqrt(2) * math.exp(gammaln(0.5 * (n + 1)) - gammaln(0.5 * n))
     return torch.log(torch.linalg.vector_norm(t, dim=-1) / mean_length)

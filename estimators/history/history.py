@@ -1,4 +1,4 @@
-"""Base of the estimators with a history: samples of the last iterations, and a sigma that follows the run."""
+"""Base of the estimators with a history of samples and an adaptive sigma."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth |
 
 @frozen(kw_only=True)
 class HistoryEstimator(Estimator):
-    """Base of the estimators that re-weight the samples of the last iterations to the present point.
+    """Base of the estimators that re-weight earlier samples to the present point.
 
     Parameters
     ----------

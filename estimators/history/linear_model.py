@@ -72,7 +72,10 @@ def linear_model(batches: tuple[Batch, ...], seen: Reweighted, gram: Tensor) -> 
 
 
 def extended(gram: Tensor | None, batches: tuple[Batch, ...]) -> Tensor:
-    """Inner products of a window's samples; `gram` holds those before the last batch, perhaps dropped ones too."""
+    """Extend inner products of samples by the last batch of a window.
+
+    `gram` holds those of the samples before, perhaps of dropped ones too.
+    """
     new = batches[-1].values
     cross = torch.cat([batch.values @ new.T for batch in batches])
     old = len(cross) - len(new)

@@ -17,7 +17,7 @@ __all__ = ["mean_square_estimate"]
 def mean_square_estimate(
     x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool, noisy: bool = True
 ) -> Estimate:
-    """Value, gradient and Hessian of a mean square, corrected for noise, each with its standard error."""
+    """Value, gradient and Hessian of a mean square, corrected for noise."""
     sigma = state.sigma
     coefficients, products = model.coefficients, model.products
     m, excess = coefficients.shape[1], model.covariance()

@@ -1,4 +1,4 @@
-"""Minimum of a quadratic fitted to samples: the step to it, its standard error, its bias by the kernel."""
+"""Minimum of a fitted quadratic: step, standard error, bias by the kernel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def prediction_std(objective: Evaluator, x: Tensor, model: Fit) -> float:
 
 
 def to_minimum(objective: Evaluator, estimate: Estimate, model: Fit) -> Tensor | None:
-    """Step to the model's minimum; None unless its curvature exceeds the noise in every direction."""
+    """Step to the model's minimum; None unless all curvature exceeds the noise."""
     assert estimate.jac is not None
     free = objective.free(estimate.x, estimate.jac)
     if not bool(free.any()):

@@ -1,4 +1,4 @@
-"""NewtonTarget: each output of a network follows its own target, which Newton's method moves."""
+"""NewtonTarget: outputs of a network follow targets that Newton steps move."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _with_hessian(_: object, attribute: object, value: object) -> None:
 
 @frozen(kw_only=True)
 class NewtonTarget(Estimator):
-    r"""Gradient of :math:`\frac12 |x - \hat x|^2`, with a target :math:`\hat x` that Newton steps move [1]_.
+    r"""Gradient of half the squared distance to a target that Newton steps move [1]_.
 
     Use it to train a network in front of a black box (`problems.GreyBox`), with `Adam` or `GradientDescent`.
 
@@ -191,7 +191,7 @@ class NewtonTarget(Estimator):
     def estimate(
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> tuple[Estimate, NewtonTargetState]:
-        """Move the target by a step, unless it has taken all its steps, and return the offset of `x` from it."""
+        """Move the target by a step, if steps are left, and estimate the offset of `x`."""
         descent, step = self._phase(state.calls)
         moves = self._moves(descent, step)
         if moves:

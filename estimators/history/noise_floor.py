@@ -78,12 +78,12 @@ class NoiseFloor:
         return _ABOVE_NOISE if self.level > 0 else _ABOVE_ZERO
 
     def is_above(self, lowest: float, top: float) -> bool:
-        """Whether a descent from `top` (with the problem's own samples) to `lowest` ended above the noise."""
+        """Whether a descent from `top` to `lowest` ended above the noise."""
         assert self.noise is not None
         return lowest > _NOISE_MULTIPLE * self.level + _MAX_EXCESS * max(top - self.noise, self.noise)
 
     def has_signal(self, top: float, n: int, m: int) -> bool:
-        """Whether the first mean square of m residuals, `top`, exceeded the noise, which blocks may share."""
+        """Whether the first mean square, `top`, exceeded noise that blocks may share."""
         assert self.noise is not None
         return top - self.noise > _SIGNAL_ERRORS * self.noise * math.sqrt(2 * block_size(n, m) / m)
 

@@ -91,7 +91,7 @@ def linear(t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def quadratic(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Features of all p = (n + 1)(n + 2) / 2 Hermite polynomials up to degree 2, and their ridges."""
+    """Features of the (n + 1)(n + 2) / 2 polynomials up to degree 2, and their ridges."""
     features, ridge = linear(t)
     i, j = torch.triu_indices(t.shape[1], t.shape[1])
     products = t[:, i] * t[:, j]
@@ -100,7 +100,7 @@ def quadratic(t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def unpack(coefficients: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Gradient (n,) and Hessian (n, n), in units of sigma, from the coefficients of `quadratic` features."""
+    """Gradient and Hessian, in units of sigma, from coefficients of `quadratic`."""
     i, j = torch.triu_indices(n, n)
     hess = torch.zeros((n, n), dtype=coefficients.dtype)
     upper = coefficients[n + 1 :] * torch.where(i == j, math.sqrt(2), 1.0)

@@ -20,7 +20,7 @@ def moved_to(estimate: Estimate, x: Tensor, fun: float = 0.0) -> Estimate:
 
 
 def restarted(estimate: Estimate, state: HistoryState, restarts: int) -> tuple[Estimate, HistoryState]:
-    """Begin the next descent with the first sigma: alternately from the start of the run and from here.
+    """Restart with the first sigma: alternately at the start of the run and here.
 
     `restarts` is the number of restarts that the run has had from its beginning on, of which some are left.
     """

@@ -188,7 +188,7 @@ class SampleHistory(HistoryEstimator):
     def _at_the_end(
         self, objective: Evaluator, estimate: Estimate, model: Fit, state: HistoryState
     ) -> tuple[Estimate, HistoryState]:
-        """Once sigma is small: hold it, find the minimum under several seeds, and end with their spread."""
+        """Once sigma is small: find the minimum under several seeds, and end."""
         assert state.floor.noise is not None
         exceeds = math.sqrt(state.apart) > _NOISE_SHARE * prediction_std(objective, estimate.x, model)
         if not state.hold:
@@ -265,7 +265,7 @@ def _describe(x: Tensor, model: Fit, errors: Tensor, seen: Reweighted, state: Hi
 
 
 def _ended(estimate: Estimate, state: HistoryState) -> Estimate:
-    """End with error bars from the minima under several seeds, unless the values have not fallen."""
+    """End the run with error bars from the minima under several seeds."""
     assert state.floor.noise is not None
     assert state.top is not None
     if state.top - estimate.fun <= _FALL_ERRORS * math.sqrt(state.floor.noise):
@@ -282,7 +282,7 @@ def _ended(estimate: Estimate, state: HistoryState) -> Estimate:
 
 
 def _has_slope(estimate: Estimate) -> bool:
-    """Whether the slope exceeds two standard errors, so that it is followed rather than sigma raised."""
+    """Whether a component of the gradient exceeds its standard error clearly."""
     assert estimate.jac is not None
     assert estimate.standard_error is not None
     return bool((estimate.jac.abs() > _SLOPE_ERRORS * estimate.standard_error).any())

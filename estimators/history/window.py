@@ -22,9 +22,10 @@ _LEAST_LOG_DENSITY = -30.0
 
 @frozen(eq=False)
 class Batch:
-    """Samples of one iteration, drawn around `centre` with `sigma`; `values` have shape (k,) or (k, m).
+    """Samples of one iteration, drawn around `centre` with `sigma`.
 
-    `funs` of shape (k,) are the values of the objective; for residuals, the means of their squares.
+    `values` have shape (k,), or (k, m) for residuals. `funs` of shape (k,) are the values of the objective; for
+    residuals, the means of their squares.
     """
 
     centre: Tensor

@@ -26,7 +26,7 @@ _MAX_NOISE_SHARE = 0.5
 
 
 def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
-    """Contribution of each block of residuals to J r, shape (n, blocks); few residuals are a block each."""
+    """Contribution of each block of residuals to J r, shape (n, blocks)."""
     contributions = slope * residual
     n, m = contributions.shape
     size = block_size(n, m)
@@ -100,7 +100,7 @@ def error_bars(
 
 
 def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    """`parameter_covariance` for a sparse Jacobian of shape (m, n) and residuals under a new seed.
+    """`parameter_covariance` for a sparse Jacobian, with residuals under a new seed.
 
     The answer was found under another seed. Its residuals under the new one contain the noise of both, so that both
     sums of squares are too large by n parts in m, rather than too small.
@@ -137,7 +137,7 @@ def _left_over(residual: Tensor, n: int) -> float:
 
 
 def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float, *, fitted: int) -> Tensor | None:
-    """Covariance of n parameters; `fitted` is n if they were fitted to these residuals, -n if to others."""
+    """Covariance; `fitted` is n if fitted to these residuals, -n if to others."""
     n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
     few = blocks < _BLOCKS_PER_PARAMETER * n
     if int(failed) > 0 or (few and variance == 0.0):

@@ -1,4 +1,4 @@
-"""A sparse Jacobian from few joint perturbations: correlation and orthogonal matching pursuit."""
+"""Sparse Jacobian from few joint perturbations, by orthogonal matching pursuit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base of the sampled estimators whose gradient is a `SmoothedGradient` and whose curvature is sampled separately."""
+"""Base of the estimators that sample gradient and curvature separately."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ __all__ = ["SampledEstimator", "SampledState"]
 
 @frozen
 class SampledState:
-    """Number of estimates so far, and the problem's own sigma, with which a schedule without a start begins."""
+    """Number of estimates so far, and the problem's own sigma."""
 
     iteration: int
     sigma: float

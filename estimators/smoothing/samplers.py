@@ -45,10 +45,11 @@ def signed_rayleigh(rng: np.random.Generator, size: int | tuple[int, ...]) -> ND
 
 
 def two_lobed(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.float64]:
-    r"""Draws with density proportional to :math:`|t^2 - 1| e^{-t^2/2}`, by the exact inverse of eq. 21.
+    r"""Draws with density proportional to :math:`|t^2 - 1| e^{-t^2/2}`.
 
-    Half of the mass lies inside :math:`|t| = 1` and half outside. In each part :math:`|t| e^{-t^2/2} = c` is uniform
-    on :math:`(0, e^{-1/2}]`, so :math:`t^2 = -W(-c^2)` on the two real branches of Lambert's W.
+    By the exact inverse of eq. 21: half of the mass lies inside :math:`|t| = 1` and half outside. In each part
+    :math:`|t| e^{-t^2/2} = c` is uniform on :math:`(0, e^{-1/2}]`, so :math:`t^2 = -W(-c^2)` on the two real branches
+    of Lambert's W.
     """
     c = (1 - rng.random(size)) * math.exp(-0.5)
     outside = rng.random(size) < 0.5
@@ -87,7 +88,7 @@ class GaussianProposal(Proposal):
 
 
 class UniformProposal(Proposal):
-    """Uniform on a cube of half-width `UNIFORM_HALF_WIDTH`; the baseline of importance sampling."""
+    """Uniform on a cube of half-width `UNIFORM_HALF_WIDTH`, as a baseline."""
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
         """See `Proposal`."""
@@ -100,7 +101,7 @@ class UniformProposal(Proposal):
 
 
 class AggregateGradientProposal(Proposal):
-    """Average over i of the densities optimal for component i of the gradient (paper, sec. 3.5)."""
+    """Average of the optimal densities of all components of the gradient (sec. 3.5)."""
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
         """See `Proposal`."""
@@ -114,7 +115,7 @@ class AggregateGradientProposal(Proposal):
 
 
 class AggregateHessianProposal(Proposal):
-    """Average over all n^2 elements (i, j) of the densities optimal for that element of the Hessian (sec. 3.5)."""
+    """Average of the optimal densities of all elements of the Hessian (sec. 3.5)."""
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
         """See `Proposal`."""
@@ -157,7 +158,7 @@ class SharedProposal(Proposal):
 
 
 def draw_gradient_elements(rng: np.random.Generator, m: int, n: int) -> Tensor:
-    """`m` draws for each component of the gradient from its own optimal density (eq. 18), shape (n, m, n).
+    """`m` draws for each component of the gradient, shape (n, m, n) (eq. 18).
 
     Block i has ``t_i`` from `signed_rayleigh` and Gaussians elsewhere; each weight is ``-sign(t_i) GRADIENT_WEIGHT``.
     """
@@ -173,7 +174,7 @@ def hessian_pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def draw_hessian_elements(rng: np.random.Generator, m: int, n: int) -> Tensor:
-    """`m` draws for each element of the upper triangle from its own optimal density, shape (n (n + 1) / 2, m, n)."""
+    """`m` draws for each element of the upper triangle, shape (n (n + 1) / 2, m, n)."""
     rows, columns = hessian_pairs(n)
     t = rng.standard_normal((rows.size, m, n))
     element = np.arange(rows.size)

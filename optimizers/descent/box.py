@@ -21,11 +21,12 @@ _MAX_HALVINGS = 12
 def step_into_box(
     x: Tensor, step: Tensor, jac: Tensor, hessp: Callable[[Tensor], Tensor], oracle: Oracle
 ) -> tuple[Tensor, bool]:
-    """Shorten `step` along the projected path from `x` until the model decreases; also whether bounds cut it.
+    """Shorten `step` along the projected path from `x` until the model decreases.
 
-    Without active bounds the result is ``x + step``, and no product is computed. A Newton step that is cut at the
-    bounds can increase the model, and the run would repeat it forever. This is Bertsekas' search along the projected
-    path [1]_, applied to the model, so that it costs products but no values.
+    Returns the point, and whether bounds have cut the step. Without active bounds the result is ``x + step``, and no
+    product is computed. A Newton step that is cut at the bounds can increase the model, and the run would repeat it
+    forever. This is Bertsekas' search along the projected path [1]_, applied to the model, so that it costs products
+    but no values.
 
     References
     ----------

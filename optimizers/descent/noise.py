@@ -33,7 +33,7 @@ Projection = Callable[[Tensor], Tensor]
 
 
 class Noise(NamedTuple):
-    """Standard deviation of the noise in f, and the central-difference interval of each parameter."""
+    """Standard deviation of the noise in f, and the interval of each parameter."""
 
     level: float
     intervals: Tensor
@@ -157,7 +157,7 @@ def _ratio(fun: Values, x: Tensor, h: Tensor, which: Tensor, level: float, proje
 
 
 def _inside(x: Tensor, reach: Tensor, project: Projection, share: Tensor | float) -> Tensor:
-    """Points at shares -1 to 1 of the way from one end of ``x -+ reach`` to the other, ends cut by the bounds."""
+    """Points at shares -1 to 1 between the ends of ``x -+ reach``, cut by the bounds."""
     upper, lower = project(x + reach), project(x - reach)
     return 0.5 * (upper + lower) + share * (0.5 * (upper - lower))
 

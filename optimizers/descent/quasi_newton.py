@@ -1,4 +1,4 @@
-"""Curvature pairs that exceed their noise, and line searches with steepest descent as fallback."""
+"""Curvature pairs that exceed their noise, and the base of the quasi-Newton methods."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Visit(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Step s, change of gradient y, their product, and whether it is positive beyond noise and rounding."""
+    """Step s, change of gradient y, s'y, and whether s'y exceeds noise and rounding."""
 
     s: Tensor
     y: Tensor
@@ -75,7 +75,7 @@ def curvature_pair(before: Visit | None, now: Visit, free: Tensor | None) -> Pai
 
 
 class Descent(NamedTuple):
-    """End of a line search, whether it fell back to steepest descent, and whether that failed too."""
+    """End of a line search, whether the matrix is reset, and whether both failed."""
 
     x: Tensor
     reset: bool
@@ -96,7 +96,7 @@ class QuasiNewton(Optimizer):
         return Status.LINE_SEARCH if state.failed else Status.RUNNING
 
     def _descend(self, x: Tensor, jac: Tensor, estimate: Estimate, direction: Tensor | None, oracle: Oracle) -> Descent:
-        """Search along `direction`, else along steepest descent with a first trial of `initial_step` sigmas."""
+        """Search along `direction`, else along steepest descent."""
         scale, size = unit(estimate), float(torch.linalg.vector_norm(jac))
         if size == 0.0:
             return Descent(x, reset=True, failed=False)

@@ -18,7 +18,7 @@ _positive = real(above=0)
 
 
 def unit(estimate: Estimate) -> float:
-    """Unit of step lengths: the estimate's own, else its sigma, else 1 (of `x_scale`) if nothing is smoothed."""
+    """Unit of step lengths: the estimate's own, else sigma, else that of `x_scale`."""
     if estimate.unit is not None:
         return estimate.unit()
     return estimate.sigma if estimate.sigma > 0 else 1.0
@@ -32,7 +32,7 @@ def gradient(estimate: Estimate) -> Tensor:
 
 
 def free_gradient(x: Tensor, jac: Tensor, oracle: Oracle) -> tuple[Tensor, Tensor | None]:
-    """Gradient without components that push against active bounds, and the free parameters; None if all."""
+    """Gradient over the free parameters, and which they are; None if all."""
     projected = oracle.projected_gradient(x, jac)
     if projected is jac:
         return jac, None

@@ -23,7 +23,7 @@ class ExternalRun:
 
 @frozen
 class ExternalMethod(Optimizer):
-    """Base of the methods that run in a thread of their own, which runs only while the loop waits for it."""
+    """Base of the methods in a thread that runs only while the loop waits for it."""
 
     def init(self, x0: Tensor) -> Any:
         """State of a run that has not begun."""

@@ -27,16 +27,16 @@ _SAME_POINT = 1e-14
 
 @frozen(kw_only=True)
 class Search(ExternalMethod):
-    """Base of the searches by values alone; each point they ask for is an iteration of our loop."""
+    """Base of the searches by values alone; each point is an iteration of the loop."""
 
     requires: ClassVar[Order] = Order.FUN
 
     @abc.abstractmethod
     def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:
-        """Search from `x0` within bounds, which may be infinite, in units of `x_scale`; return the answer."""
+        """Search from `x0` within bounds, in units of `x_scale`, and return the answer."""
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """Give the search its value at `x`, and go to the point it asks for next; costs no evaluation."""
+        """Go to the point for which the search asks next; costs no evaluation."""
         reply = estimate.fun
         if state.thread is None:
             state.thread = AskingThread(self._target(x, oracle))

@@ -1,4 +1,4 @@
-"""Quick tasks on which constants are measured: what is minimised, by which pairing, within which budget."""
+"""Quick tasks on which constants are measured, each with its pairing and budget."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def noisy_values(*, seeded: bool) -> problems.Function:
 
 
 def wavy_residuals() -> problems.Function:
-    """Residuals with false minima, which restarts leave, and with noise of standard deviation 0.05; 0 is the answer."""
+    """Residuals with false minima and noise; 0 is the answer."""
     waves = np.random.default_rng(1).standard_normal((20, 2))
 
     def fun(x, seed):
@@ -69,7 +69,7 @@ def wavy_residuals() -> problems.Function:
 
 
 def six_values() -> problems.Function:
-    """Six parameters, as many as a quadratic is fitted for by default, with noise in value and slope."""
+    """Six parameters, the most for `SampleHistory` by default, with noise."""
 
     def fun(x, seed):
         draws = np.random.default_rng(seed).standard_normal(7)
@@ -79,7 +79,7 @@ def six_values() -> problems.Function:
 
 
 def singular_residuals() -> problems.Function:
-    """Residuals that only the sum of two parameters changes, with noise: the run ends as unsure."""
+    """Noisy residuals that depend on the sum of two parameters alone."""
 
     def fun(x, seed):
         noise = 0.05 * np.random.default_rng(seed).standard_normal(20)

@@ -91,7 +91,7 @@ _UNCHANGED: dict[tuple[Any, ...], Row] = {}
 
 
 def row_of(name: str, value: Any, task: str, seeds: list[int], fraction: float) -> Row:
-    """Runs of one value on one task; those of the present value are the same for every constant of a command."""
+    """Runs of one value on one task; those of the present value are kept."""
     if value != constant(name)[2]:
         return measure(name, value, TASKS[task], seeds, fraction)
     key = (task, *seeds, fraction)
@@ -128,7 +128,7 @@ def line(task: str, value: Any, row: Row) -> str:
 
 
 def ratios(rows: dict[str, list[Row]], i: int) -> tuple[float, float]:
-    """Geometric means over tasks of value i over the first: of mean evaluations to the answer, and to the end."""
+    """Mean ratios of evaluations to the answer and to the end, to those of the first value."""
     found: tuple[list[float], list[float]] = ([], [])
     for first, *others in rows.values():
         other = [first, *others][i]

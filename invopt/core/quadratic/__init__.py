@@ -1,4 +1,4 @@
-"""Minimisers of a quadratic model g'p + p'Hp / 2: free, damped, in a ball, on the free parameters of a box."""
+"""Minimisers of a quadratic model g'p + p'Hp / 2: Newton steps and trust regions."""
 
 from invopt.core.quadratic.ball import solve_ball
 from invopt.core.quadratic.conjugate_gradients import to_boundary, truncated_cg

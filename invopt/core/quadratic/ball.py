@@ -82,7 +82,7 @@ def _solve_diagonal(c: NDArray[np.float64], values: NDArray[np.float64], radius:
 
 
 def _on_boundary(c: NDArray[np.float64], gaps: NDArray[np.float64], floor: float, radius: float) -> NDArray[np.float64]:
-    """Solve |c / (gaps + s)| = radius for s > floor by Newton's method on 1/|p|, safeguarded by bisection."""
+    """Solve |c / (gaps + s)| = radius for s > floor by safeguarded Newton steps."""
     size = float(np.sqrt(c @ c))
     if radius * radius == 0.0:
         # The square of the radius underflows: only steepest descent can be computed.

@@ -36,7 +36,9 @@ def newton_step(jac: Tensor, hess: Tensor) -> Tensor | None:
 
 
 def damped_newton_step(jac: Tensor, hess: Tensor, damping: float) -> Tensor:
-    r"""Compute :math:`-(|H| + \lambda I)^{-1} g`, where :math:`|H|` is H with all eigenvalues made positive.
+    r"""Compute the damped Newton step :math:`-(|H| + \lambda I)^{-1} g`.
+
+    :math:`|H|` is H with all eigenvalues made positive.
 
     Parameters
     ----------
