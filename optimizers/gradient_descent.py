@@ -14,7 +14,7 @@ from .descent.steps import check_rate, gradient, rate_at, shortened, unit
 
 __all__ = ["GradientDescent"]
 
-# Length of the first step, in sigmas.
+# Length of the first step, in sigmas. Longer ones are faster as long as they do not diverge.
 # Measured: @d@optimizers.gradient_descent:_FIRST_STEP@
 _FIRST_STEP = 0.1
 

@@ -173,11 +173,6 @@ class HistoryEstimator(Estimator):
         first = problem.sigma if start is None else start
         return HistoryState(first=first, sigma=first)
 
-    @property
-    def width(self) -> AdaptiveWidth | Schedule:
-        """How sigma changes during a run."""
-        return self.sigma
-
     def cost(self, n: int) -> int:
         """Evaluations of one estimate; the Hessian and products cost nothing."""
         return 2 * self.pairs(n)

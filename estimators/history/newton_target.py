@@ -87,7 +87,7 @@ class NewtonTarget(Estimator):
     damping : float, default 0.01
         :math:`\lambda`, > 0, as a multiple of the mean eigenvalue of :math:`|H|`.
     trust_radius : float, default 1
-        Longest step of a target, > 0, in units of the smoothing width.
+        Longest step of a target, > 0, in sigmas.
     steps : int, optional
         Number of steps of a target, >= 1; then it stays, and calls cost no evaluation. By default it never stops.
         If given, `maxiter` ends the run and has a default.

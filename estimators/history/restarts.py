@@ -22,7 +22,7 @@ def moved_to(estimate: Estimate, x: Tensor, fun: float = 0.0) -> Estimate:
 def restarted(estimate: Estimate, state: HistoryState, restarts: int) -> tuple[Estimate, HistoryState]:
     """Restart with the first sigma: alternately at the start of the run and here.
 
-    `restarts` is the number of restarts that the run has had from its beginning on, of which some are left.
+    `restarts` is the number allowed for the whole run.
     """
     floor, best = state.floor.restarted(), _without_noise(state)
     if state.best is not None and state.best.fun < best.fun:

@@ -69,14 +69,14 @@ class SampledEstimator(Estimator):
         self, objective: Evaluator, x: Tensor, state: SampledState, rng: np.random.Generator
     ) -> tuple[Estimate, SampledState]:
         """Estimate at `x`, and the next state."""
-        sigma = min(self.width.at(state.iteration, state.sigma), objective.sigma_limit)
+        sigma = min(self.schedule.at(state.iteration, state.sigma), objective.sigma_limit)
         # Checked before drawing samples, which may not fit into memory.
         objective.check_budget(self.cost(objective.n))
         estimate = self._sample(objective, x, sigma, rng, SeedSource(self.seeds, rng))
         return estimate, SampledState(state.iteration + 1, state.sigma)
 
     @property
-    def width(self) -> Schedule:
+    def schedule(self) -> Schedule:
         """Schedule of sigma."""
         return self.default_schedule if self.sigma is None else self.sigma
 

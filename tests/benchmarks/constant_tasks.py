@@ -10,7 +10,7 @@ import numpy as np
 
 from invopt import estimators, optimizers, problems
 
-__all__ = ["TASKS", "Task"]
+__all__ = ["TASKS", "Task", "factors_of", "tasks_of"]
 
 
 class Task(NamedTuple):
@@ -141,6 +141,7 @@ TASKS = {
     "texture": Task(lambda: problems.Texture(size="tiny"), maxfev=60),
     "bfgs": Task(banana, estimators.FiniteDifference, optimizers.BFGS),
     "adam": Task(problems.Quadratic, estimators.FR22, optimizers.Adam, maxfev=800),
+    "adam-exact": Task(problems.Quadratic, estimators.FiniteDifference, optimizers.Adam, maxfev=2000),
     "descent": Task(problems.Quadratic, estimators.FiniteDifference, optimizers.GradientDescent, maxfev=800),
     "newton": Task(banana, estimators.FiniteDifference, lambda: optimizers.Newton(max_trust_radius=100.0), maxfev=800),
     "newton-cg": Task(_box2, estimators.SharedSamples, optimizers.NewtonCG),
@@ -155,3 +156,70 @@ TASKS = {
     "tnc": Task(banana, estimators.FiniteDifference, lambda: optimizers.Scipy("tnc")),
     "trust-exact": Task(banana, estimators.FiniteDifference, lambda: optimizers.Scipy("trust-exact"), maxfev=800),
 }
+
+# Tasks on which a constant matters, by the name of its module or its own; the longest that fits counts.
+NOISY = ("shadow", "few", "noisy", "noisy5")
+EXACT = ("box2", "noisy", "noisy5", "banana", "steps")
+VALUES = ("quad", "noisy-values", "unseeded-values")
+EXACT_VALUES = ("quad", "box2-values", "steps-values", "noisy-values")
+TASKS_OF = {
+    "estimators.gauss_newton": NOISY,
+    "estimators.gauss_newton:_SMALL_SIGMA": ("shadow", "box2", "few", "noisy", "noisy5", "banana", "steps"),
+    "estimators.gauss_newton:_FEW_PARAMETERS": EXACT,
+    "estimators.gauss_newton:_MAX_RANK_DEFICIENT": ("singular",),
+    "estimators.history.history": EXACT + EXACT_VALUES,
+    "estimators.history.history:_HELD_WINDOWS": VALUES,
+    "estimators.history.model_minimum": VALUES,
+    "estimators.history.noise_floor": NOISY,
+    "estimators.history.noise_floor:_NOISE_MULTIPLE": ("waves", *NOISY),
+    "estimators.history.noise_floor:_MAX_EXCESS": ("waves", *NOISY),
+    "estimators.history.noise_floor:SIGMA_GROWTH": NOISY + VALUES,
+    "estimators.history.noise_floor:MAX_HIDDEN": NOISY + VALUES,
+    "estimators.history.regression": EXACT + EXACT_VALUES,
+    "estimators.history.sample_history": VALUES,
+    "estimators.history.sample_history:_WINDOW_FILL": ("noisy6-values",),
+    "estimators.history.window": EXACT + EXACT_VALUES,
+    "estimators.least_squares.parameter_covariance": NOISY,
+    "estimators.shared_samples": ("newton-cg",),
+    "estimators.smoothing.curvature": ("aggregate-hvp", "aggregate-hessian"),
+    "estimators.smoothing.sampled": ("adam",),
+    "estimators.sparse_gauss_newton": ("sparse", "texture"),
+    "optimizers.adam:_RATE": ("adam-exact",),
+    "optimizers.adam:_RATE_IN_SIGMA": ("adam",),
+    "optimizers.adaptive_bfgs": ("adaptive-bfgs", "adaptive-banana"),
+    "optimizers.descent.box": ("newton-cg", "hessian-free"),
+    "optimizers.descent.quasi_newton": ("bfgs", "adaptive-bfgs"),
+    "optimizers.gradient_descent": ("descent",),
+    "optimizers.hessian_free": ("hessian-free",),
+    "optimizers.newton": ("newton",),
+    "optimizers.scipy_method": ("tnc", "trust-exact"),
+}
+# Multiples of the value: half and double, or a hundredth and a hundred times where only the order of magnitude counts.
+FACTORS = (1.0, 0.5, 2.0)
+FACTORS_OF = {
+    "estimators.history.regression:_RIDGE_LINEAR": (1.0, 0.01, 100.0),
+    "estimators.history.regression:_RIDGE_QUADRATIC": (1.0, 0.01, 100.0),
+    "estimators.history.regression:_LEAST_WEIGHT": (1.0, 0.01, 100.0),
+    "optimizers.descent.quasi_newton": (1.0, 0.01, 100.0),
+    "optimizers.newton:_TAKEN": (1.0, 0.1, 10.0),
+    "optimizers.scipy_method:_NEARBY": (1.0, 0.01, 100.0),
+    "estimators.shared_samples": (1.0, 0.95, 1.05),
+    "estimators.smoothing.curvature": (1.0, 0.95, 1.05),
+    "estimators.smoothing.sampled": (1.0, 0.97, 1.02),
+}
+
+
+def _entry(table: dict[str, Any], name: str, default: Any) -> Any:
+    return table.get(name, table.get(name.partition(":")[0], default))
+
+
+def tasks_of(name: str) -> tuple[str, ...]:
+    """Tasks on which a constant is measured by default; none if none is known."""
+    found: tuple[str, ...] = _entry(TASKS_OF, name, ())
+    return found
+
+
+def factors_of(name: str) -> tuple[float, ...]:
+    """Multiples of a constant's value that are measured by default."""
+    found: tuple[float, ...] = _entry(FACTORS_OF, name, FACTORS)
+    return found

@@ -2,8 +2,8 @@
 
 A script, not a test::
 
-    python tests/benchmarks/constants.py estimators.history.window:_LEAST_BATCH_WEIGHT --tasks box2 noisy
-    python tests/benchmarks/constants.py estimators.gauss_newton:_SMALL_SIGMA --values 0.1 0.2 0.4
+    python tests/benchmarks/constants.py estimators.history.window:_LEAST_BATCH_WEIGHT
+    python tests/benchmarks/constants.py estimators.gauss_newton:_SMALL_SIGMA --values 0.1 0.2 0.4 --tasks box2 mug
 
 A constant is named ``module:NAME``, with the module's name within invopt, or ``module:Class.attribute.field``. Seeds
 give start and run. Each row of the table is a value of the constant on a task:
@@ -33,14 +33,13 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from constant_tasks import TASKS, Task
+from constant_tasks import TASKS, Task, factors_of, tasks_of
 
 from invopt.bench.results.measures import evaluations_to, median, quantile
 from invopt.rendering import set_threads
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 
-FACTORS = (1.0, 0.5, 2.0)
 SEEDS = range(1000, 1006)
 HEADER = f"{'task':16} {'value':>10} {'solved':>8} {'median':>7} {'quartiles':>12} {'to the end':>10} {'rms':>5}"
 
@@ -171,19 +170,19 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", metavar="module:NAME")
-    parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
+    parser.add_argument("--factors", type=float, nargs="+", help="multiples of the value")
     parser.add_argument("--values", type=float, nargs="+", help="values themselves, instead of factors")
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["quad", "box2", "mug", "noisy", "steps"])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, help="by default those on which the constant matters")
     parser.add_argument("--seeds", type=_span, default=list(SEEDS), help="such as 1000-1005")
     parser.add_argument("--fraction", type=float, default=0.01, help="of the parameter error at the start")
     given = parser.parse_args()
     set_threads(1, 1)
     for name in given.names:
         value = constant(name)[2]
-        values = given.values or [scaled(value, factor) for factor in given.factors]
+        values = given.values or [scaled(value, factor) for factor in given.factors or factors_of(name)]
         if isinstance(value, int):
             values = [int(each) for each in values]
-        table(name, values, given.tasks, given.seeds, given.fraction)
+        table(name, values, given.tasks or list(tasks_of(name)), given.seeds, given.fraction)
 
 
 if __name__ == "__main__":
