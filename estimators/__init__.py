@@ -1,4 +1,4 @@
-"""Estimators: one file an algorithm."""
+"""Estimators of values and derivatives, one file for each."""
 
 if __name__ != "invopt.estimators":
     # By another name, every class here would exist a second time.

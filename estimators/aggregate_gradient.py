@@ -1,4 +1,4 @@
-"""Gradient of the Gaussian-smoothed objective from one aggregate set of samples."""
+"""AggregateGradient: gradient of the smoothed objective from one set of samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ __all__ = ["AggregateGradient"]
 
 @frozen(kw_only=True)
 class AggregateGradient(SmoothedGradient):
-    """`SmoothedGradient` with the aggregate proposal: ``2 n_samples`` evaluations whatever the number of parameters.
+    """`SmoothedGradient` with the aggregate proposal.
+
+    It costs ``2 n_samples`` evaluations for any number of parameters.
 
     References
     ----------

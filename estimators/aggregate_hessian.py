@@ -1,4 +1,4 @@
-"""Hessian of the Gaussian-smoothed objective from one aggregate set of samples."""
+"""AggregateHessian: Hessian of the smoothed objective from one set of samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ __all__ = ["AggregateHessian"]
 
 @frozen(kw_only=True)
 class AggregateHessian(SmoothedHessian):
-    """`SmoothedHessian` with the aggregate proposal: ``2 n_samples`` evaluations for `jac`, as many for `hess`.
+    """`SmoothedHessian` with the aggregate proposal.
+
+    It costs ``2 n_samples`` evaluations for `jac`, and as many for `hess`, for any number of parameters.
 
     References
     ----------

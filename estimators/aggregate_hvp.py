@@ -1,4 +1,4 @@
-"""Hessian-vector products of the Gaussian-smoothed objective from aggregate samples."""
+"""AggregateHVP: Hessian-vector products of the smoothed objective from one set of samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AggregateHVP"]
 class AggregateHVP(SmoothedHVP):
     """`SmoothedHVP` with the aggregate proposal, the paper's "OurHVPA".
 
-    ``2 n_samples`` evaluations for `jac` and ``4 n_samples`` a product, whatever the number of parameters.
+    ``2 n_samples`` evaluations for `jac` and ``4 n_samples`` a product, for any number of parameters.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The renderer's own derivative."""
+"""Autodiff: the renderer's own derivative."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ __all__ = ["Autodiff"]
 
 @frozen(kw_only=True)
 class Autodiff(Estimator):
-    """Value and gradient by the objective's own derivative: the paper's "Mitsuba" baseline.
+    """Value and gradient by the renderer's own derivative: the paper's "Mitsuba" baseline.
 
-    Through Mitsuba, one call renders once forwards and once backwards and counts as 2 evaluations, and its picture and
-    its derivative have independent noise, so that the gradient of a squared loss is unbiased where the derivative is
-    complete.
+    For scenes whose images depend smoothly on the parameters, such as textures and materials.
+
+    One call renders once forwards and once backwards, and counts as 2 evaluations. Image and derivative have
+    independent noise, so that the gradient of a squared loss is unbiased if the derivative is complete.
 
     Parameters
     ----------
     integrator : {"prb", "prb_projective"}, default "prb"
-        "prb" leaves out what edges and shadows do as they move; "prb_projective" samples them, at several times the
-        time.
+        "prb" ignores moving edges and shadows; "prb_projective" samples them and takes several times as long.
     max_depth : int, optional
-        Longest light path that is differentiated, 2 being direct light; pictures have all of theirs. By default as
-        long as the scene's. Where geometry moves, the derivative of longer paths can have such heavy tails that it is
+        Length of the longest light path that is differentiated; 2 is direct light. Images keep all paths. By default
+        that of the scene. If geometry moves, the derivative of longer paths can have such heavy tails that it is
         useless.
     n_samples : int, default 1
-        Independent estimates whose mean is taken; from 2 on there is a standard error.
+        Number of independent estimates to average; from 2 on there is a standard error.
 
     Notes
     -----
     Nothing is smoothed. On a plateau the derivative is exactly zero, or that of shading alone: the run then stays or
-    drifts, and its message says which of the two. Poses of cameras and positions of point lights have no derivative in
-    Mitsuba: that is an error before the first step. The last bits of a derivative vary from run to run: Dr.Jit's
-    threads add up its parts in any order.
+    drifts, and its message says which. Poses of cameras and positions of point lights have no derivative in Mitsuba:
+    that is an error before the first step. The last bits of a derivative vary from run to run, because Dr.Jit's threads
+    add in any order.
 
     References
     ----------
@@ -61,7 +61,7 @@ class Autodiff(Estimator):
 
     See Also
     --------
-    SharedSamples : needs values only, and sees what moves.
+    SharedSamples : needs values only, and handles moving edges.
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
@@ -72,11 +72,11 @@ class Autodiff(Estimator):
     n_samples: int = field(default=1, validator=integer(1, 10**6))
 
     def init(self, problem: Problem) -> None:
-        """Nothing is remembered."""
+        """There is no state."""
         return
 
     def cost(self, n: int) -> int:
-        """One forward and one backward pass a sample."""
+        """One forward and one backward render for each sample."""
         return JAC_COST * self.n_samples
 
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:

@@ -1,4 +1,4 @@
-"""The objective's own derivatives, where it has them in closed form."""
+"""ExactDerivative: the objective's own derivatives in closed form."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ __all__ = ["ExactDerivative"]
 
 @frozen(kw_only=True)
 class ExactDerivative(Estimator):
-    """Value, gradient and, where the problem has one, Hessian, by the objective's own derivatives.
+    """Value, gradient and, if the problem has one, Hessian, by the objective's own derivatives.
 
-    For a `problems.Function` with ``jac``, chosen automatically there, and for every problem whose derivatives are
-    exact. A value with its gradient counts as 2 evaluations, a Hessian as 1 on top, spent when it is first asked for;
-    products with it are then free.
+    For problems with exact derivatives, such as a `problems.Function` with ``jac``, for which it is the default.
+
+    A value with its gradient counts as 2 evaluations. A Hessian counts as 1 more, spent when it is first used; products
+    with it then cost nothing.
 
     Notes
     -----
-    Standard errors are 0. Where the function is noisy, value and derivatives are those of the noise under one seed.
-    Derivatives are taken as they are: `invopt.testing.problem_differentiates` compares them with differences of values.
+    Standard errors are 0. If the function is noisy, value and derivatives are those under one seed. Derivatives are not
+    checked: `invopt.testing.problem_differentiates` compares them with differences of values.
 
-    What a renderer differentiates is sampled, and not exact: `Autodiff` takes it.
+    The derivatives of a renderer are sampled, not exact: use `Autodiff`.
 
     See Also
     --------
@@ -58,24 +59,24 @@ class ExactDerivative(Estimator):
     needs: ClassVar[Capability] = Capability.FUN | Capability.JAC
 
     def provided(self, problem: Problem) -> Order:
-        """Curvature where the problem has a Hessian of its own."""
+        """Derivatives, with curvature if the problem has a Hessian."""
         curvature = Order.HESS | Order.HESSP
         return self.provides if Capability.HESS in problem.provides else self.provides & ~curvature
 
     def why_not(self, problem: Problem) -> str:
-        """Renderers have no exact derivative."""
-        return "what a renderer differentiates is sampled: use Autodiff" if problem.renders else ""
+        """Why it does not support the problem: renderers have no exact derivative."""
+        return "the derivatives of a renderer are sampled: use Autodiff" if problem.renders else ""
 
     def init(self, problem: Problem) -> None:
-        """Nothing is remembered."""
+        """There is no state."""
         return
 
     def cost(self, n: int) -> int:
-        """A value with its gradient."""
+        """Evaluations of a value with its gradient."""
         return JAC_COST
 
     def hess_cost(self, n: int) -> int:
-        """A Hessian."""
+        """Evaluations of a Hessian."""
         return HESS_COST
 
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:

@@ -1,4 +1,4 @@
-"""Central finite differences."""
+"""FiniteDifference: gradient and Hessian by central differences."""
 
 from __future__ import annotations
 
@@ -20,32 +20,38 @@ _EPS = float(np.finfo(np.float64).eps)
 
 @frozen(kw_only=True)
 class FiniteDifference(Estimator):
-    r"""Gradient and Hessian by central differences, one parameter (pair) after the other.
+    r"""Gradient and Hessian by central differences.
+
+    For smooth functions with few parameters and little noise.
 
     .. math::
         \partial_i f \approx \frac{f(x + h e_i) - f(x - h e_i)}{2 h}, \qquad
         \partial_{ij} f \approx \frac{f_{++} - f_{+-} - f_{-+} + f_{--}}{4 H^2},
 
     and on the diagonal :math:`(\bar f(H) - \bar f(h))\, 2 / (H^2 - h^2)` with :math:`\bar f(h)` the mean of the
-    values at :math:`x \pm h e_i`, which the gradient has already paid for.
+    values at :math:`x \pm h e_i`, which are known from the gradient.
 
-    `jac` costs ``2 n`` evaluations; `hess` ``2 n**2`` on top, spent when it is first asked for. Near a bound the points
-    are shifted inside by up to h (H), and the derivatives are those of the shifted point; `hess` then costs
-    ``2 n`` more.
+    `jac` costs ``2 n`` evaluations; `hess` costs ``2 n**2`` more, spent when it is first used. Near a bound the points
+    are shifted inside by up to h (H), and the derivatives are those at the shifted point; `hess` then costs another
+    ``2 n``.
 
     Parameters
     ----------
     rel_step : float, optional
-        :math:`h / \max(1, |x_i|)`, in (0, 1), x in units of `x_scale`; by default the cube root of machine precision.
-        :math:`H` has its fourth root instead.
+        :math:`h / \max(1, |x_i|)`, in (0, 1), x in units of `x_scale`; by default the cube root of machine precision
+        [1]_, and for :math:`H` its fourth root.
     abs_step : float, optional
-        :math:`h` itself, in (0, inf), in units of `x_scale`, for functions that are noisy or step-wise;
-        then :math:`H = 2 h`.
+        :math:`h` itself, in (0, inf), in units of `x_scale`, for noisy functions or functions with steps; then
+        :math:`H = 2 h`.
 
     Notes
     -----
-    Deterministic: standard errors are 0, also where the function is noisy. `fun` is the mean over the points of
-    the gradient, which differs from f(x) by order h^2.
+    Deterministic: standard errors are 0, even if the function is noisy. `fun` is the mean over the points of the
+    gradient, which differs from f(x) by order h^2.
+
+    References
+    ----------
+    .. [1] Nocedal, Wright, "Numerical Optimization", 2nd ed., 2006, sec. 8.1.
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
@@ -58,7 +64,7 @@ class FiniteDifference(Estimator):
             raise ValueError(f"give 'rel_step' or 'abs_step', not both: {shown(self.rel_step)}, {shown(self.abs_step)}")
 
     def init(self, problem: Problem) -> None:
-        """Nothing is remembered."""
+        """There is no state."""
         return
 
     def cost(self, n: int) -> int:
@@ -93,8 +99,8 @@ class FiniteDifference(Estimator):
         )
         return estimate, None
 
-    def _steps(self, x: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps h of the gradient and H of the Hessian, shape (n,), that fit into a box of this width."""
+    def _steps(self, x: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
+        """Steps h and H, shape (n,), that fit into a box of this extent."""
         size = torch.clamp(x.abs(), min=1.0)
         rel = _EPS ** (1 / 3) if self.rel_step is None else self.rel_step
         h, H = rel * size, rel**0.75 * size
@@ -104,7 +110,7 @@ class FiniteDifference(Estimator):
         if bool((x + h == x).any()):
             name = "rel_step" if self.abs_step is None else "abs_step"
             raise ValueError(f"'{name}' must be large enough to change x = {x.tolist()}: {shown(getattr(self, name))}")
-        return torch.minimum(h, width / 8), torch.minimum(H, width / 4)
+        return torch.minimum(h, extent / 8), torch.minimum(H, extent / 4)
 
     def _hessian(
         self,
@@ -141,7 +147,7 @@ def _axis_values(objective: Evaluator, x: Tensor, h: Tensor, seed: NDArray[np.in
 
 
 def _values(objective: Evaluator, points: Tensor, seed: NDArray[np.int64]) -> Tensor:
-    """Values none of which has failed: a difference has none to spare."""
+    """Evaluate points of which none may fail: a difference needs all of them."""
     values = objective.fun(points, seed=seed, keep_inf=True)
     if bool(torch.isnan(values).any()):
         raise NonFiniteError(

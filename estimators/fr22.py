@@ -22,9 +22,9 @@ __all__ = ["FR22"]
 class FR22(SampledEstimator):
     r"""Gradient by the one-dimensional kernel in every dimension at once.
 
-    Every component of the perturbation is drawn from :math:`|t| e^{-t^2/2} / 2`, optimal for the derivative in its
-    own dimension (paper, eq. 28), so one evaluation serves all components. Component i is the exact derivative of f
-    smoothed by a Gaussian in dimension i and by that wider density in the others; for n = 1, or where f is a sum of
+    Every component of the perturbation is drawn from :math:`|t| e^{-t^2/2} / 2`, which is optimal for the derivative in
+    its own dimension (paper, eq. 28), so that one evaluation serves all components. Component i is the exact derivative
+    of f smoothed by a Gaussian in dimension i and by that wider density in the others. For n = 1, or if f is a sum of
     functions of one parameter each, it equals the derivative of the Gaussian-smoothed objective.
 
     One call costs ``2 n_samples`` evaluations with antithetic pairs, ``n_samples`` without.
@@ -41,10 +41,6 @@ class FR22(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
-
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate."""
-        return self.copies * self.n_samples
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource

@@ -1,4 +1,4 @@
-"""The value alone, for methods that use nothing else."""
+"""FunctionValue: the value alone, for methods that need nothing else."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ __all__ = ["FunctionValue"]
 
 @frozen(kw_only=True)
 class FunctionValue(Estimator):
-    """One evaluation at x, for methods that use values only (`AdaptiveBFGS`, ``Scipy("nelder-mead")``).
+    """One evaluation at x, for methods that use values only.
 
-    Where the objective is inf, or an evaluation has failed, `fun` is inf: worse than every finite value.
+    Such methods are `AdaptiveBFGS`, `CMAES` and ``Scipy("nelder-mead")``.
+
+    If the objective is inf or the evaluation fails, `fun` is inf, which is worse than every finite value.
     """
 
     provides: ClassVar[Order] = Order.FUN
 
     def init(self, problem: Problem) -> None:
-        """Nothing is remembered."""
+        """There is no state."""
         return
 
     def cost(self, n: int) -> int:

@@ -1,4 +1,4 @@
-"""Gauss-Newton: the smoothed Jacobian of the residuals, from the samples of the last iterations."""
+"""GaussNewton: smoothed Jacobian of the residuals, from the samples of the last iterations."""
 
 from __future__ import annotations
 
@@ -16,93 +16,107 @@ from invopt.plugin import (
     Capability,
     Estimate,
     Evaluator,
-    Lowest,
     Order,
     Problem,
     SeedPolicy,
     SeedSource,
     Status,
     integer,
+    newton_step,
+    on_free,
 )
 
 from .history.history import HistoryEstimator, HistoryState, Sample
 from .history.linear_model import LinearModel, extended, linear_model
 from .history.mean_square_estimate import mean_square_estimate
-from .history.noise_floor import ONLY_NOISE, RAISE, NoiseFloor, newton_step
+from .history.noise_floor import MAX_HIDDEN, ONLY_NOISE, SIGMA_GROWTH, SPP_FACTOR, NoiseFloor
+from .history.restarts import best_descent, restarted
 from .history.window import helpful, reweight
 from .least_squares.parameter_covariance import error_bars
 
 __all__ = ["GaussNewton"]
 
-# Share of its first value below which a width is small, and a descent over.
-_SMALL = 0.2
-# Multiple of the noise above which the remaining residuals are reported as more than noise.
-_FAR = 3.0
-# Largest error bars that fit into a width that goes on to shrink.
-_NARROW = 3.0
-# Factor of a width at which noise hides the slope.
-_WIDER = 1.5
-# Estimates in a row that may leave a parameter undetermined, for good or by noise.
-_PATIENCE, _LONG_PATIENCE = 8, 32
-# Seeds under which noise is measured, and up to so many residuals.
-_SEEDS, _MANY_SEEDS, _FEW_RESIDUALS = 3, 4, 12
-# Up to so many parameters, two samples an iteration and those remembered determine the slope.
-_FEW = 3
+# Share of the first sigma below which a descent is over.
+# Measured: @a@estimators.gauss_newton:_SMALL_SIGMA@
+_SMALL_SIGMA = 0.2
+# Multiple of the noise above which the message of the result mentions the remaining residuals; it changes nothing else.
+_REPORTED_NOISE = 3.0
+# Standard errors to which sigma may shrink: below, jumps of single pixels look like a slope.
+# Measured: @a@estimators.gauss_newton:_LEAST_SIGMA_IN_ERRORS@
+_LEAST_SIGMA_IN_ERRORS = 3.0
+# Estimates in a row whose Jacobian may be rank-deficient before the run ends as unsure.
+# Measured: @a@estimators.gauss_newton:_MAX_RANK_DEFICIENT@
+_MAX_RANK_DEFICIENT = 8
+# Seeds under which the noise is measured, and those for at most this many residuals.
+# Measured: @a@estimators.gauss_newton:_NOISE_SEEDS@
+_NOISE_SEEDS = 3
+# Measured: @a@estimators.gauss_newton:_NOISE_SEEDS_IF_FEW@
+_NOISE_SEEDS_IF_FEW = 4
+# Measured: @a@estimators.gauss_newton:_FEW_RESIDUALS@
+_FEW_RESIDUALS = 12
+# Number of parameters up to which one pair of samples an iteration and the window determine the slope.
+# Measured: @a@estimators.gauss_newton:_FEW_PARAMETERS@
+_FEW_PARAMETERS = 3
 
 
 @frozen(kw_only=True)
 class GaussNewton(HistoryEstimator):
     r"""`fun`, `jac` and `hess` of a mean of squares from the smoothed Jacobian of its residuals.
 
-    The residuals r of all samples of the window, re-weighted as in `SampleHistory`, are fitted by a linear function
-    of x: its value is the smoothed residual :math:`\bar r = E[r(x - \tau)]`, its slope the smoothed Jacobian J. The
-    estimate is that of :math:`|\bar r|^2 / m`: gradient :math:`2 J^T \bar r / m`, Hessian :math:`2 J^T J / m`. A
-    pixel that changes tells which way it changes, so that n + 1 samples say what takes (n + 1)(n + 2) / 2 values; and
-    the minimum of the smoothed picture's error is closer to the answer than that of the smoothed error.
+    For problems that return residuals, such as the pixels of an image, with up to about 20 parameters.
+
+    A linear function of x is fitted to the residuals r of all samples of the window, re-weighted as in `SampleHistory`.
+    Its value is the smoothed residual :math:`\bar r = E[r(x - \tau)]`, its slope the smoothed Jacobian J. The estimate
+    is that of :math:`|\bar r|^2 / m`: gradient :math:`2 J^T \bar r / m`, Hessian :math:`2 J^T J / m`. Residuals have a
+    sign, so n + 1 samples replace (n + 1)(n + 2) / 2 values. The minimum of the smoothed image's error is also closer
+    to the answer than the minimum of the smoothed error.
 
     Parameters
     ----------
     sigma, window, seeds
-        As of every estimator with a history, see `HistoryEstimator`. With a schedule or a number for `sigma` there are
-        no restarts and no end at the noise: the width is then the user's.
+        As in every estimator with a history, see `HistoryEstimator`. If `sigma` is a schedule or a number, there are no
+        restarts and no end at the noise floor.
     n_samples : int, optional
-        Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters, and 2 n for more: the more
-        parameters, the less of what is remembered is still near.
+        Antithetic pairs an iteration, at least 1; by default 1 for up to 3 parameters and 2 n for more, because with
+        more parameters fewer remembered samples are still near.
     restarts : int, default 8
-        New descents after one that ended above the noise floor, >= 0: alternately from the start and from there.
+        New descents after one that ended above the noise floor, >= 0: alternately from the start of the run and from
+        the end of that descent.
     max_spp_factor : int, default 64
-        Samples per pixel may rise fourfold, and again, up to this factor, >= 1, once noise swamps the steps; below 4
-        they stay.
+        Largest factor, >= 1, by which samples per pixel are raised, in steps of 4, once the noise exceeds the steps.
+        Below 4 they are never raised.
 
     Notes
     -----
-    Few samples make J too long: :math:`E|\hat J|^2 = |J|^2 + noise`, and steps too short. The sampling covariance of
-    the fit is therefore subtracted from gradient and Hessian, which can leave the Hessian indefinite where the samples
-    know little: a method with a trust radius then steps to its bound.
+    With few samples J comes out too large: :math:`E|\hat J|^2 = |J|^2 + noise`, and steps too short. The sampling
+    covariance of the fit is therefore subtracted from gradient and Hessian. If the samples are very few, this can make
+    the Hessian indefinite: a method with a trust radius then steps to its boundary.
 
-    With ``window=1`` nothing is remembered. Where then the new samples are no more than coefficients, J is the slope of
-    least norm and the Hessian is :math:`2 J^T J / m`, never indefinite: what networks are trained with
-    (`HessianFree`), two renders an input. Behind a network give `sigma` a schedule, for an adaptive width follows the
-    steps of one descent.
+    With ``window=1`` nothing is remembered. If there are then no more samples than coefficients, J is the slope of
+    least norm and the Hessian is :math:`2 J^T J / m`, never indefinite. Networks are trained this way with
+    `HessianFree`, at two renders an input. Behind a network give `sigma` a schedule, because an adaptive sigma follows
+    the steps of one descent.
 
-    Needs common random numbers: without (``seeds="fresh"``) the noise of the pixels is all that J sees.
+    It needs common random numbers: with ``seeds="fresh"`` J sees only the noise of the pixels.
 
-    Once the width has fallen to a fifth, evaluations at one point with three seeds, four where residuals are few, tell
-    the noise of the residuals. A lowest value far above it, or above what more samples per pixel leave of it,
-    means a wrong minimum: the width goes back to its first value, the samples are kept unless they are of other noise,
-    and the next descent begins where the run began, or, the next time, where the last one ended (of the methods
-    `Newton` alone goes there). Other samples take another way down, and where two parameters have taken the same place,
-    none leaves it. If no descent comes down to the noise, the lowest of them is the answer, and the message says so.
-    Otherwise the run is at the noise floor as soon as steps are shorter than their error bars: new seed, four times the
-    samples per pixel, no history; and it ends, with `Status.NOISE_FLOOR` and an error bar for every parameter, where
-    that is used up or no longer lowers the residuals. Meanwhile no kernel gets narrower than three error bars. A
-    parameter at its bound has standard error 0: noise does not move it. Where the residuals were no more than noise
-    from the start, the end is `Status.PLATEAU`.
+    *Noise.* Once sigma has fallen to a fifth of its first value, the noise of the residuals is measured by evaluations
+    at one point under three seeds, or four if there are few residuals.
+
+    *Restarts.* If the lowest value is far above the noise, the minimum is a wrong one. Then sigma returns to its first
+    value and the next descent begins at the start of the run or, the next time, where the last descent ended (only
+    `Newton` moves there). Samples are kept unless their noise differs. If no descent reaches the noise, the lowest of
+    them is the answer, and the message says so.
+
+    *End.* Once steps are shorter than their error bars, the run is at the noise floor. It then continues with a new
+    seed, four times the samples per pixel and an empty window. It ends with `Status.NOISE_FLOOR` and an error bar for
+    every parameter once `max_spp_factor` is reached or more samples no longer lower the residuals. Until then sigma
+    stays at three error bars or more. A parameter at its bound has standard error 0, because noise does not move it. If
+    the residuals were no more than noise from the start, the status is `Status.PLATEAU`.
 
     See Also
     --------
-    SampleHistory : from values alone.
-    SparseGaussNewton : for thousands of parameters, each of which shows in few pixels.
+    SampleHistory : needs values only.
+    SparseGaussNewton : for thousands of parameters, each of which changes few residuals.
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
@@ -120,7 +134,7 @@ class GaussNewton(HistoryEstimator):
         """Antithetic pairs of one estimate."""
         if self.n_samples is not None:
             return self.n_samples
-        return 1 if n <= _FEW else 2 * n
+        return 1 if n <= _FEW_PARAMETERS else 2 * n
 
     def _evaluate(self, objective: Evaluator, points: Tensor, seed: NDArray[np.int64], state: HistoryState) -> Tensor:
         return objective.residuals(points, seed=seed, spp=state.floor.raised).double()
@@ -138,13 +152,13 @@ class GaussNewton(HistoryEstimator):
         estimate = mean_square_estimate(x, model, state, remembers=self.window > 1, noisy=noisy)
         m, n = state.batches[-1].values.shape[1], len(x)
         note = _FEWER.format(m, n) if m < n else ""
-        # In small units any gradient is small; while the width is not, it says nothing of the minimum.
+        # The gradient of residuals in small units is small: before sigma is small, that does not indicate a minimum.
         estimate = evolve(estimate, partial=adaptive and state.floor.noise is None, note=note)
         if not bool(state.batches[-1].values.any()):
-            # Nothing is left of the residuals.
+            # All residuals are 0.
             return evolve(estimate, status=Status.CONVERGED), state
         state = evolve(state, batches=helpful(state.batches, seen))
-        if stay or not adaptive or (state.sigma > _SMALL * state.first and not state.hold):
+        if stay or not adaptive or (state.sigma > _SMALL_SIGMA * state.first and not state.hold):
             return estimate, state
         return self._at_the_end(objective, estimate, model, state, rng)
 
@@ -156,7 +170,7 @@ class GaussNewton(HistoryEstimator):
         state: HistoryState,
         rng: np.random.Generator,
     ) -> tuple[Estimate, HistoryState]:
-        """The width is small: go back to a wide one, or see what the noise allows."""
+        """Once sigma is small: restart, or test whether the descent has reached the noise."""
         floor, lowest, top = state.floor, state.lowest, state.top
         assert lowest is not None
         assert top is not None
@@ -167,10 +181,10 @@ class GaussNewton(HistoryEstimator):
                 return estimate, state
         if floor.factor == 1 and floor.is_above(lowest.fun, top):
             return self._too_high(estimate, state)
-        if not model.determined:
+        if not model.overdetermined:
             return estimate, state
         if int(torch.linalg.matrix_rank(model.products[1:, 1:], hermitian=True)) < objective.n:
-            return self._undetermined(estimate, state, _FREE, _PATIENCE)
+            return self._rank_deficient(estimate, state, _FREE, _MAX_RANK_DEFICIENT)
         if floor.noise == 0.0:
             return estimate, state
         return self._at_the_noise(objective, estimate, model, state, rng)
@@ -178,16 +192,16 @@ class GaussNewton(HistoryEstimator):
     def _with_noise(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> HistoryState:
-        """With the noise at `x` measured, unless a value was not finite; it is 0 where seeds do not vary."""
+        """Measure the noise at `x`, unless a value is not finite; it is 0 with fixed seeds."""
         if self.seeds is SeedPolicy.FIXED:
             return evolve(state, floor=state.floor.measured(0.0))
         few = state.batches[-1].values.shape[1] <= _FEW_RESIDUALS
-        seeds = SeedSource(self.seeds, rng).repeat(_MANY_SEEDS if few else _SEEDS)
+        seeds = SeedSource(self.seeds, rng).repeat(_NOISE_SEEDS_IF_FEW if few else _NOISE_SEEDS)
         residuals = self._evaluate(objective, x.expand(len(seeds), -1), seeds, state)
         noise = float(residuals.var(0).mean())
         if not math.isfinite(noise):
             return state
-        # As they would be with the problem's own samples per pixel.
+        # Scaled to the problem's own samples per pixel.
         deviations = (residuals - residuals.mean(0)) * math.sqrt(state.floor.factor)
         return evolve(state, floor=state.floor.measured(noise), deviations=deviations)
 
@@ -199,51 +213,50 @@ class GaussNewton(HistoryEstimator):
         state: HistoryState,
         rng: np.random.Generator,
     ) -> tuple[Estimate, HistoryState]:
-        """Once the step is shorter than its error bars: ask for less noise, find that it is not noise, or end."""
+        """Once the step is within its error bars: raise the samples, restart, or end."""
         coefficients = model.coefficients
         residual, slope = coefficients[0], coefficients[1:] / state.sigma
         excess = model.covariance()[1:] / state.sigma**2
         jac, hess = slope @ residual - excess[:, 0] * state.sigma, slope @ slope.T - excess[:, 1:]
-        # Noise does not move what is pressed against a bound.
+        # Noise does not move a parameter that is pressed against a bound.
         free = objective.free(estimate.x, jac)
-        error, bar = torch.zeros_like(estimate.x), torch.zeros_like(estimate.x)
+        error, reported = torch.zeros_like(estimate.x), torch.zeros_like(estimate.x)
         if bool(free.any()):
             assert state.deviations is not None
             deviations = state.deviations / math.sqrt(state.floor.factor)
             found = error_bars(slope[free], residual, excess[free][:, 1:][:, free], state.floor.level, deviations)
             if found is None:
-                # A wider kernel tells a slope from noise that no seed repeats.
-                state = evolve(state, hold=True, sigma=min(_WIDER * state.sigma, state.first))
-                return self._undetermined(estimate, state, _HIDDEN, _LONG_PATIENCE)
-            error[free], bar[free] = found
-        estimate = evolve(estimate, x_standard_error=bar, lowest=None)
-        # Within a narrower kernel single pixels jump, and their jumps look like a slope.
-        state = evolve(state, hold=state.sigma < _NARROW * float(error.max()), undetermined=0)
-        step = newton_step(objective, estimate.x, jac, hess)
+                # With a larger sigma a slope stands out of noise that differs from point to point.
+                state = evolve(state, hold=True, sigma=min(SIGMA_GROWTH * state.sigma, state.first))
+                return self._rank_deficient(estimate, state, _HIDDEN, MAX_HIDDEN)
+            error[free], reported[free] = found
+        estimate = evolve(estimate, x_standard_error=reported, lowest=None)
+        state = evolve(state, hold=state.sigma < _LEAST_SIGMA_IN_ERRORS * float(error.max()), undetermined=0)
+        step = on_free(newton_step, jac, hess, free)
         if step is None or bool((step.abs() > error).any()):
             return estimate, state
-        # Without more samples to ask for, a narrower kernel is all that can still blur less.
+        # If samples per pixel cannot be raised, only a smaller sigma can still reduce the bias.
         if state.floor.spp is None and not state.hold and state.sigma > self._least(state):
             return estimate, state
-        return self._ask_for_less(objective, estimate, float(residual.square().mean()), state, rng)
+        return self._raise_samples(objective, estimate, float(residual.square().mean()), state, rng)
 
     @staticmethod
-    def _undetermined(
+    def _rank_deficient(
         estimate: Estimate, state: HistoryState, note: str, patience: int
     ) -> tuple[Estimate, HistoryState]:
-        """The residuals show no slope in some direction: the end, once it is not chance."""
+        """End the run as unsure once the Jacobian has been rank-deficient too often in a row."""
         if state.undetermined < patience:
             return estimate, evolve(state, undetermined=state.undetermined + 1)
         return evolve(estimate, status=Status.UNSURE, note=note), state
 
-    def _ask_for_less(
+    def _raise_samples(
         self, objective: Evaluator, estimate: Estimate, value: float, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        """More samples per pixel, where they are allowed and still pay; `value` is the residuals' mean square."""
+        """Raise the samples per pixel if that still lowers `value`, a mean square; else end."""
         floor, top = state.floor, state.top
         assert top is not None
         if floor.is_above(value, top):
-            # That more samples lower the noise is measured where it matters.
+            # The noise at this many samples per pixel, and here, may differ from what was extrapolated.
             state = self._with_noise(objective, estimate.x, state, rng)
             floor = state.floor
             if floor.is_above(value, top):
@@ -251,7 +264,7 @@ class GaussNewton(HistoryEstimator):
         if not (floor.can_raise(value, self.max_spp_factor) and self._affords(objective, floor)):
             if not floor.has_signal(top, objective.n, state.batches[-1].values.shape[1]):
                 return evolve(estimate, x_standard_error=None, status=Status.PLATEAU, note=ONLY_NOISE), state
-            note = _LEFT_OVER.format(value / floor.level) if value > _FAR * floor.level else ""
+            note = _LEFT_OVER.format(value / floor.level) if value > _REPORTED_NOISE * floor.level else ""
             return evolve(estimate, status=Status.NOISE_FLOOR, note=note), state
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
 
@@ -260,49 +273,19 @@ class GaussNewton(HistoryEstimator):
         return self.sigma.least * state.first
 
     def _too_high(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-        """A descent that ended above the noise."""
+        """Restart, or return to the best descent if no restart is left."""
         state = evolve(state, hold=False)
-        return self._again(estimate, state) if state.floor.restarts > 0 else self._best(estimate, state)
+        return restarted(estimate, state, self.restarts) if state.floor.restarts > 0 else best_descent(estimate, state)
 
     def _affords(self, objective: Evaluator, floor: NoiseFloor) -> bool:
-        """Whether the budget holds a new window, as many samples as there are coefficients, at the next level."""
+        """Whether the budget suffices for a new window with more samples per pixel."""
         n = objective.n
         estimates = -(-(n + 2) // self.cost(n)) + 1
-        price = estimates * self.cost(n) * floor.factor * RAISE
+        price = estimates * self.cost(n) * floor.factor * SPP_FACTOR
         return objective.nfev + price <= objective.affordable
-
-    def _again(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-        """The next descent, at the first width: from where the run began, else from here."""
-        floor, best = state.floor.restarted(), _clean(state)
-        if state.best is not None and state.best.fun < best.fun:
-            best = state.best
-        if (self.restarts - floor.restarts) % 2 == 1:
-            assert state.origin is not None
-            estimate = evolve(estimate, lowest=Lowest(state.origin, 0.0, lambda step: math.inf))
-        # Samples of other noise are not of the same kind.
-        kept = state.batches if state.floor.factor == 1 else ()
-        state = evolve(state, sigma=state.first, floor=floor, wide=True, step=None, lowest=None, best=best)
-        return estimate, evolve(state, batches=kept)
-
-    @staticmethod
-    def _best(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-        """No descent came down to the noise: the lowest of them is the answer, and not for noise alone."""
-        estimate, here = evolve(estimate, note=state.floor.too_high), _clean(state)
-        if state.best is None or here.fun <= state.best.fun:
-            return estimate, state
-        # Once; from there on the width goes on to shrink.
-        lowest = Sample(state.best.x, state.best.fun + state.floor.level)
-        estimate = evolve(estimate, lowest=Lowest(*lowest, lambda step: math.inf))
-        return estimate, evolve(state, lowest=lowest, best=None, wide=True)
 
 
 _FEWER = "{} residuals do not determine {} parameters: this is one of many answers"
 _FREE = "the residuals do not determine all parameters: some can change together, or alone, without changing any"
-_HIDDEN = "noise that no seed repeats hides how the residuals depend on some parameter"
-_LEFT_OVER = "what is left of the residuals is still {:.0f} times the noise"
-
-
-def _clean(state: HistoryState) -> Sample:
-    """The lowest sample without the noise, of which descents have not all the same."""
-    assert state.lowest is not None
-    return Sample(state.lowest.x, state.lowest.fun - state.floor.level)
+_HIDDEN = "noise that differs from point to point hides how the residuals depend on some parameter"
+_LEFT_OVER = "the residuals are still {:.0f} times the noise"

@@ -1,4 +1,4 @@
-"""One set of samples for value, gradient, Hessian and every Hessian-vector product."""
+"""SharedSamples: one set of samples for value and all derivatives."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ _PROPOSALS: dict[str, Proposal] = {
 class SharedSamples(SampledEstimator):
     r"""`fun`, `jac`, `hess` and any number of products from one set of samples.
 
+    For values only and more parameters than `SampleHistory` takes; unbiased, and without memory.
+
     With the analytic kernel weights (paper, eq. 17 and 20) every derivative is a weighted sum of the same values, so
-    the inner steps of a truncated Newton method cost no evaluation. The mean of the other samples' values is
-    subtracted from each value first: the kernels of `hess` integrate to zero, so the mean of the estimate stays what
-    it is, and the noise of a constant offset goes. All quantities are unbiased for those of
+    that the inner steps of a truncated Newton method cost no evaluation. The mean of the other samples' values is first
+    subtracted from each value. The kernels of `hess` integrate to zero, so this does not change the mean of the
+    estimate but removes the noise of a constant offset. All quantities are unbiased for those of
     :math:`E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`.
 
     One call costs ``2 n_samples`` evaluations with antithetic pairs, ``n_samples`` without; `hess` and products cost
@@ -43,16 +45,16 @@ class SharedSamples(SampledEstimator):
     Parameters
     ----------
     n_samples : int, default 3
-        Samples, antithetic pairs where `antithetic`; at least 2, since each is compared with the others.
+        Number of samples, or of antithetic pairs if `antithetic`; at least 2, because each is compared with the others.
     proposal : {"shared", "gaussian", "aggregate"}, default "shared"
-        "shared": half Gaussian, half aggregate gradient. "aggregate" alone has infinite variance of `fun` and
-        `hess` for n = 1.
+        "shared": half Gaussian, half aggregate gradient. With "aggregate" alone the variance of `fun` and `hess` is
+        infinite for n = 1.
 
     Notes
     -----
-    Standard errors treat the samples as independent, though each is compared with the mean of the others: with two or
-    three samples those of `hess` come out some 10 to 15 % too small, those of `jac` without antithetic pairs up to a
-    third; from ten samples on that is a few per cent.
+    Standard errors treat the samples as independent, although each is compared with the mean of the others. With two or
+    three samples those of `hess` are about 10 to 15 % too small, those of `jac` without antithetic pairs up to a third;
+    from ten samples on this is a few per cent.
 
     References
     ----------
@@ -61,14 +63,11 @@ class SharedSamples(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
+    # Measured: @m@estimators.shared_samples:SharedSamples.default_schedule.factor@
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     n_samples: int = field(default=3, validator=integer(2))
     proposal: str = field(default="shared", validator=one_of(*_PROPOSALS))
-
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate; products and the Hessian are free."""
-        return self.copies * self.n_samples
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
@@ -84,7 +83,7 @@ class SharedSamples(SampledEstimator):
         rise = weight * (even - level) * others
         slope = weight * (odd if self.antithetic else (odd - level) * others)
         fun = mean(level + rise)
-        # Each contribution moves with the others' mean, which by itself would count every deviation twice.
+        # Each contribution contains the mean of the others, so that deviations would otherwise count twice.
         fun = Measurement(fun.value, fun.standard_error / others)
         return self._record(
             x,
@@ -108,7 +107,7 @@ def _product(t: Tensor, rise: Tensor, p: Tensor, sigma: float) -> Measurement:
 
 
 def _finite(t: Tensor, weight: Tensor, parts: Parts) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Drop samples with a value that is not finite; at least two must be left to compare."""
+    """Drop samples whose value is not finite; at least two must remain."""
     if math.isfinite(float(parts.even.sum())):
         return t, weight, parts.odd, parts.even
     keep = torch.isfinite(parts.even)

@@ -1,4 +1,4 @@
-"""Gradient of the Gaussian-smoothed objective."""
+"""SmoothedGradient: gradient of the Gaussian-smoothed objective."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ GRADIENT_PROPOSALS: dict[str, Proposal | None] = {
 
 @frozen
 class GradientSampler:
-    """Draws of one gradient estimate; the same draws can be used around several centres.
+    """Draws of one gradient estimate, which can be used at several points.
 
     Parameters
     ----------
     t : Tensor, shape (k, n)
         Perturbations in units of sigma; with the optimal proposal, n blocks of m.
     proposal : Proposal or None
-        Where they come from; None for the optimal proposal of each component.
+        Their density; None for the optimal proposal of each component.
     sigma : float
-        Width.
+        Standard deviation of the kernel.
     seed : ndarray of int64
-        Renderer seeds of all evaluations around one centre.
+        Renderer seeds of all evaluations around one point.
     antithetic : bool
         Whether mirrored points are evaluated too.
     """
@@ -77,16 +77,15 @@ class SmoothedGradient(SampledEstimator):
     Parameters
     ----------
     proposal : {"optimal", "aggregate", "uniform"}, default "optimal"
-        "optimal": each component has samples of its own from its own kernel (eq. 18);
-        ``2 n_samples n`` evaluations. "aggregate": all components share samples from the average kernel (sec. 3.5);
-        ``2 n_samples``. "uniform": all share samples from a cube of half-width 6 sigma; ``2 n_samples``.
-        Without antithetic pairs half of that.
+        "optimal": each component has its own samples from its own kernel (eq. 18); ``2 n_samples n`` evaluations.
+        "aggregate": all components share samples from the average kernel (sec. 3.5); ``2 n_samples``. "uniform": all
+        share samples from a cube of half-width 6 sigma; ``2 n_samples``. Without antithetic pairs half of that.
 
     Notes
     -----
     Needs only values of f, which may be discontinuous. The variance grows with the number of parameters (aggregate),
-    and as ``1 / sigma**2`` where f is noisy. Blind on plateaus wider than a few sigma.
-    `fun` is the mean over the samples: f smoothed by the proposal rather than by the Gaussian.
+    and as ``1 / sigma**2`` if f is noisy. On plateaus wider than a few sigma the gradient is 0. `fun` is the mean over
+    the samples: f smoothed by the proposal rather than by the Gaussian.
 
     References
     ----------
@@ -103,7 +102,7 @@ class SmoothedGradient(SampledEstimator):
         return self.copies * self.n_samples * (n if self.proposal == "optimal" else 1)
 
     def draw(self, n: int, sigma: float, rng: np.random.Generator, seeds: SeedSource) -> GradientSampler:
-        """Draw what one estimate evaluates."""
+        """Draw the perturbations and seeds of one estimate."""
         proposal = GRADIENT_PROPOSALS[self.proposal]
         m = self.n_samples
         t = draw_gradient_elements(rng, m, n).view(-1, n) if proposal is None else proposal.draw(rng, m, n)

@@ -1,4 +1,4 @@
-"""Hessian of the Gaussian-smoothed objective."""
+"""SmoothedHessian: Hessian of the Gaussian-smoothed objective."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Evaluator, Exponential, Measurement, Order, Schedule, SeedSource, one_of
+from invopt.plugin import Estimate, Evaluator, Measurement, Order, SeedSource, one_of
 
-from .smoothed_gradient import SmoothedGradient
 from .smoothing import kernels
+from .smoothing.curvature import CurvatureEstimator
 from .smoothing.monte_carlo import evaluate, mean
-from .smoothing.sampled import SampledEstimator
 from .smoothing.samplers import (
     GRADIENT_WEIGHT,
     HESSIAN_WEIGHT,
@@ -36,24 +35,24 @@ _PROPOSALS: dict[str, Proposal | None] = {
 
 
 @frozen(kw_only=True)
-class SmoothedHessian(SampledEstimator):
+class SmoothedHessian(CurvatureEstimator):
     r"""Gradient and full Hessian of the objective smoothed by a Gaussian, importance-sampled.
 
     Unbiased for :math:`\nabla^2 E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`. The paper's "OurH" with the optimal
-    proposal. `jac` is a `SmoothedGradient` with the same proposal, from samples of its own.
+    proposal. `jac` is that of `SmoothedGradient` with the same proposal, from separate samples.
 
     Parameters
     ----------
     proposal : {"optimal", "aggregate", "uniform"}, default "optimal"
-        "optimal": each of the n (n + 1) / 2 elements has samples of its own from its own kernel: eq. 21 on the
-        diagonal, inverted exactly by Lambert's W, and a product of two of eq. 18 off it;
+        "optimal": each of the n (n + 1) / 2 elements has its own samples from its own kernel: eq. 21 on the diagonal,
+        inverted exactly by Lambert's W, and a product of two of eq. 18 elsewhere;
         ``2 n_samples n (n + 1) / 2`` evaluations. "aggregate" (sec. 3.5) and "uniform": all elements share
         ``2 n_samples``. Without antithetic pairs half of that.
 
     Notes
     -----
-    The kernel of the Hessian integrates to zero, so a constant added to f adds noise but no bias; `SharedSamples`
-    removes it.
+    The kernel of the Hessian integrates to zero: a constant added to f adds noise but no bias. `SharedSamples` removes
+    that noise.
 
     References
     ----------
@@ -62,22 +61,12 @@ class SmoothedHessian(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=one_of(*_PROPOSALS))
-
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate of `fun` and `jac`."""
-        return self._gradient().cost(n)
 
     def hess_cost(self, n: int) -> int:
         """Evaluations of the Hessian."""
         return self.copies * self.n_samples * (n * (n + 1) // 2 if self.proposal == "optimal" else 1)
-
-    def _gradient(self) -> SmoothedGradient:
-        return SmoothedGradient(
-            n_samples=self.n_samples, antithetic=self.antithetic, proposal=self.proposal, seeds=self.seeds
-        )
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
@@ -91,7 +80,7 @@ class SmoothedHessian(SampledEstimator):
             mean(parts.even),
             mean(contributions),
             hessian=lambda: self._hessian(elements(), objective.n),
-            # Where elements share samples they are correlated, and the errors of a product are not those of its terms.
+            # Elements that share samples are correlated, so that errors of products do not follow from their own.
             product=None if self.proposal == "optimal" else lambda p: mean(elements() @ p),
         )
 
@@ -101,7 +90,7 @@ class SmoothedHessian(SampledEstimator):
     def _elements(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
     ) -> Tensor:
-        """Contributions to the Hessian, shape (m, n, n), or (m, n (n + 1) / 2) where each element has its own."""
+        """Contributions to the Hessian: (m, n, n), or (m, n (n + 1) / 2) if "optimal"."""
         n, m = objective.n, self.n_samples
         proposal = _PROPOSALS[self.proposal]
         t = draw_hessian_elements(rng, m, n).view(-1, n) if proposal is None else proposal.draw(rng, m, n)
@@ -114,7 +103,7 @@ class SmoothedHessian(SampledEstimator):
 
 
 def _element_contributions(t: Tensor, even: Tensor) -> Tensor:
-    """Contributions of shape (m, n (n + 1) / 2) from draws of shape (n (n + 1) / 2, m, n), each element its own."""
+    """Contributions (m, n (n + 1) / 2) from separate draws for each element."""
     rows, columns = (torch.from_numpy(index) for index in hessian_pairs(t.shape[2]))
     element = torch.arange(rows.numel())
     first, second = t[element, :, rows], t[element, :, columns]

@@ -1,4 +1,4 @@
-"""Hessian-vector products of the Gaussian-smoothed objective, as differences of gradients."""
+"""SmoothedHVP: Hessian-vector products as differences of smoothed gradients."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from torch import Tensor
 from invopt.plugin import (
     Estimate,
     Evaluator,
-    Exponential,
     Measurement,
     Order,
-    Schedule,
     SeedPolicy,
     SeedSource,
     boolean,
@@ -23,15 +21,15 @@ from invopt.plugin import (
     real,
 )
 
-from .smoothed_gradient import GRADIENT_PROPOSALS, SmoothedGradient
+from .smoothed_gradient import GRADIENT_PROPOSALS
+from .smoothing.curvature import CurvatureEstimator
 from .smoothing.monte_carlo import mean
-from .smoothing.sampled import SampledEstimator
 
 __all__ = ["SmoothedHVP"]
 
 
 @frozen(kw_only=True)
-class SmoothedHVP(SampledEstimator):
+class SmoothedHVP(CurvatureEstimator):
     r"""Gradient, and products of the Hessian with any vector, of the smoothed objective.
 
     A product is the central difference of two gradient estimates (paper, eq. 8 and 23), with
@@ -48,12 +46,12 @@ class SmoothedHVP(SampledEstimator):
     rel_step : float, default 1/3
         :math:`\varepsilon / \sigma`, in (0, 10]: sigma / 3 in the authors' runs.
     common_samples : bool, default True
-        Whether the two gradients of a difference use the same perturbations. Independent ones give the same mean and
-        far more noise.
+        Whether the two gradients of a difference use the same perturbations. With independent ones the mean is the same
+        and the noise far larger.
 
     Notes
     -----
-    `jac` costs what `SmoothedGradient` costs, a product twice that: ``4 n_samples n`` evaluations (optimal) or
+    `jac` costs as much as with `SmoothedGradient`, a product twice that: ``4 n_samples n`` evaluations (optimal) or
     ``4 n_samples`` (aggregate), half of it without antithetic pairs. A product is unbiased for the difference quotient,
     which differs from the Hessian of the smoothed objective by terms of order :math:`\varepsilon^2`.
 
@@ -64,24 +62,14 @@ class SmoothedHVP(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
-    default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     proposal: str = field(default="optimal", validator=one_of(*GRADIENT_PROPOSALS))
     rel_step: float = field(default=1 / 3, validator=real(above=0, maximum=10))
     common_samples: bool = field(default=True, validator=boolean)
 
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate of `fun` and `jac`."""
-        return self._gradient().cost(n)
-
     def hessp_cost(self, n: int) -> int:
         """Evaluations of one product."""
         return 2 * self.cost(n)
-
-    def _gradient(self) -> SmoothedGradient:
-        return SmoothedGradient(
-            n_samples=self.n_samples, antithetic=self.antithetic, proposal=self.proposal, seeds=self.seeds
-        )
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource

@@ -1,4 +1,4 @@
-"""Gauss-Newton for many parameters, each of which shows in few residuals."""
+"""SparseGaussNewton: many parameters, each of which changes few residuals."""
 
 from __future__ import annotations
 
@@ -32,24 +32,29 @@ from .least_squares.sparse_jacobian import explained, identify
 
 __all__ = ["SparseGaussNewton"]
 
-# Share of the changes that a sparse Jacobian must predict for perturbations it was not made from.
-_LOCAL = 0.5
-# Perturbations kept back to find out.
-_HELD_BACK = 4
-# Residuals on which that is checked.
-_CHECKED = 2048
+# Share of the changes under held-out perturbations that a sparse Jacobian must predict: more than half.
+_LEAST_EXPLAINED = 0.5
+# Number of these perturbations.
+# Measured: @c@estimators.sparse_gauss_newton:_HELD_OUT@
+_HELD_OUT = 4
+# Residuals on which the Jacobian is checked; a share of 0.5 of these many has a standard error of about 0.01.
+_CHECKED_RESIDUALS = 2048
 # Levenberg's damping, relative to the mean of the diagonal of J'J.
+# Measured: @c@estimators.sparse_gauss_newton:_DAMPING@
 _DAMPING = 1e-5
-_RAISE = 2
-# Parameters up to which error bars are worth a dense inverse.
-_MOST_ERROR_BARS = 2048
-# The residuals no longer fall where their mean square is above this share of the one before.
-_PAYS = 0.9
+# Factor of the samples per pixel from one estimate to the next.
+# Measured: @c@estimators.sparse_gauss_newton:_SPP_GROWTH@
+_SPP_GROWTH = 2
+# Most parameters for error bars, which take a dense inverse: 34 MB.
+_MAX_DENSE = 2048
+# Ratio of the residuals' mean square to the one before from which it no longer falls.
+# Measured: @c@estimators.sparse_gauss_newton:_NO_LONGER_FALLING@
+_NO_LONGER_FALLING = 0.9
 
 
 @frozen(eq=False, kw_only=True)
 class _State:
-    """The Jacobian, samples per pixel, and the residuals' mean square before and at first."""
+    """Jacobian, samples per pixel, and the residuals' last and first mean square."""
 
     sigma: float
     spp: int | None
@@ -62,42 +67,43 @@ class _State:
 
 @frozen(kw_only=True)
 class SparseGaussNewton(Estimator):
-    r"""`fun`, `jac` and products of a mean of squares whose residuals depend on few parameters each.
+    r"""`fun`, `jac` and products of a mean of squares with a sparse Jacobian.
+
+    For textures and other problems with thousands of parameters that each change few residuals.
 
     The first estimate perturbs all parameters at once, `n_samples` times, by :math:`\pm` `sigma` with random signs and
-    one seed, and finds a sparse Jacobian J in the changes of the residuals: compressed sensing, for which the number of
-    perturbations grows with the entries a row and only the logarithm of n. Every later estimate is one evaluation: the
-    residuals at x with a new seed and more samples per pixel, J being kept. Gradient :math:`2 J^T r / m`, products
-    :math:`2 J^T J p / m`.
+    one seed. It identifies a sparse Jacobian J from the changes of the residuals by compressed sensing: the number of
+    perturbations needed grows with the entries a row and the logarithm of n. Every later estimate is one evaluation,
+    the residuals at x with a new seed and more samples per pixel; J is kept. The gradient is :math:`2 J^T r / m`,
+    products are :math:`2 J^T J p / m`.
 
     Parameters
     ----------
     sigma : float, optional
         Size of the perturbations, in units of `x_scale`, > 0; by default the problem's `sigma`.
     n_samples : int, default 28
-        Joint perturbations, at least 8; one evaluation each.
+        Number of joint perturbations, at least 8; one evaluation each.
     neighbours : int, default 4
-        Parameters that a residual may depend on, at least 1.
+        Largest number of parameters that a residual depends on, at least 1.
     max_spp_factor : int, default 64
-        Samples per pixel double with every iteration up to this factor, >= 1.
+        Largest factor of the samples per pixel, >= 1; they double with every iteration up to it.
     seeds : SeedPolicy or str, default "per_pair"
-        The perturbations share one, and every later estimate has another; "per_iteration" is the same. "fresh" is
-        refused, for perturbations are compared.
+        All perturbations share one seed, and every later estimate has a new one; "per_iteration" is the same. "fresh"
+        is an error, because perturbations are compared with each other.
 
     Notes
     -----
-    Residuals must be all but linear over the perturbations, as pictures are in their textures. J is checked against
-    perturbations that it was not made from; where it predicts less than half of what they change, locality does not
-    hold, and the message of the result says so.
+    Residuals must be nearly linear over the perturbations, as images are in their textures. J is checked on held-out
+    perturbations. If it predicts less than half of their changes, the message of the result says so.
 
-    The run ends once, at the most samples per pixel, the residuals no longer fall: with `Status.NOISE_FLOOR`, or, where
-    they have not fallen since the start or locality does not hold, with `Status.UNSURE` and without error bars. With
-    ``seeds="fixed"`` there is no noise: standard errors are 0, and the tolerances end the run.
+    The run ends once the residuals no longer fall with the largest number of samples per pixel. The status is
+    `Status.NOISE_FLOOR`; or `Status.UNSURE`, without error bars, if the residuals have not fallen since the start or J
+    failed the check. With ``seeds="fixed"`` there is no noise: standard errors are 0, and the tolerances end the run.
 
     See Also
     --------
     GaussNewton : for few parameters.
-    Autodiff : where the renderer's own derivative is right.
+    Autodiff : the renderer's own derivative, if it is complete.
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESSP
@@ -114,15 +120,15 @@ class SparseGaussNewton(Estimator):
             real(above=0)(self, self.__attrs_attrs__.sigma, self.sigma)
         compared = self.seeds is not SeedPolicy.FRESH
         require("seeds", compared, "per_pair, per_iteration or fixed: perturbations are compared", self.seeds.value)
-        if self.neighbours > self.n_samples - _HELD_BACK - 1:
-            raise ValueError(f"'neighbours' must be at most n_samples - {_HELD_BACK + 1}: {self.neighbours!r}")
+        if self.neighbours > self.n_samples - _HELD_OUT - 1:
+            raise ValueError(f"'neighbours' must be at most n_samples - {_HELD_OUT + 1}: {self.neighbours!r}")
 
     def init(self, problem: Problem) -> _State:
         """State before the first estimate."""
         return _State(sigma=problem.sigma if self.sigma is None else self.sigma, spp=problem.samples)
 
     def cost(self, n: int) -> int:
-        """Evaluations of the first estimate; each later one is a single evaluation."""
+        """Evaluations of the first estimate; each later estimate is one evaluation."""
         return self.n_samples + 1
 
     def estimate(
@@ -134,7 +140,7 @@ class SparseGaussNewton(Estimator):
             state, residual = self._identify(objective, x, state, rng)
         else:
             if state.spp is not None:
-                state = evolve(state, factor=min(state.factor * _RAISE, self.max_spp_factor))
+                state = evolve(state, factor=min(state.factor * _SPP_GROWTH, self.max_spp_factor))
             spp = None if state.spp is None else state.spp * state.factor
             seed = SeedSource(self.seeds, rng).draw(1)
             residual = objective.residuals(x[None], seed=seed, spp=spp)[0].double()
@@ -146,7 +152,7 @@ class SparseGaussNewton(Estimator):
     def _identify(
         self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
     ) -> tuple[_State, Tensor]:
-        """Find the Jacobian, and the residuals at `x`."""
+        """Identify the Jacobian, and evaluate the residuals at `x`."""
         k, n = self.n_samples, objective.n
         objective.check_budget(k + 1)
         signs = torch.from_numpy(rng.choice([-1.0, 1.0], (k, n)))
@@ -154,17 +160,17 @@ class SparseGaussNewton(Estimator):
         points = objective.project(torch.cat([x[None], x + sigma * signs]))
         residuals = objective.residuals(points, seed=SeedSource(self.seeds, rng).compare(k + 1)).double().numpy()
         keep = np.isfinite(residuals).all(1)
-        if not keep[0] or keep.sum() <= _HELD_BACK + self.neighbours + 1:
+        if not keep[0] or keep.sum() <= _HELD_OUT + self.neighbours + 1:
             raise NonFiniteError(
-                "too few of the perturbed samples are finite, or that at x is not; bound the parameters"
+                "too few of the perturbed samples are finite, or the one at x is not; bound the parameters"
             )
         points, residuals = points[torch.from_numpy(keep)], residuals[keep]
         steps, changes = (points[1:] - points[:1]).numpy(), residuals[1:] - residuals[:1]
-        # Evenly spread residuals will tell.
-        some = changes[:, :: max(1, changes.shape[1] // _CHECKED)]
-        trial = identify(steps[_HELD_BACK:], some[_HELD_BACK:], self.neighbours)
-        share = explained(trial, steps[:_HELD_BACK], some[:_HELD_BACK])
-        note = "" if share >= _LOCAL else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
+        # Evenly spaced residuals suffice for the check.
+        some = changes[:, :: max(1, changes.shape[1] // _CHECKED_RESIDUALS)]
+        trial = identify(steps[_HELD_OUT:], some[_HELD_OUT:], self.neighbours)
+        share = explained(trial, steps[:_HELD_OUT], some[:_HELD_OUT])
+        note = "" if share >= _LEAST_EXPLAINED else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
         jacobian = identify(steps, changes, self.neighbours)
         return evolve(state, jacobian=jacobian, note=note), torch.from_numpy(residuals[0])
 
@@ -178,7 +184,7 @@ class SparseGaussNewton(Estimator):
             return Measurement(torch.from_numpy(2 * turned / m), torch.zeros_like(p))
 
         contributions = jacobian.multiply(residual.numpy()[:, None])
-        # Residuals as independent noise: what is left of them at the answer.
+        # Residuals are taken as independent noise, which they are at the answer.
         error = 2 * np.sqrt(np.asarray(contributions.power(2).sum(0)).ravel()) / m
         estimate = Estimate(
             x=x,
@@ -188,7 +194,7 @@ class SparseGaussNewton(Estimator):
             product=product,
             nfev=0,
             note=state.note,
-            # A Jacobian that predicts less than half of what it should says nothing of a minimum either.
+            # A Jacobian that fails its check does not indicate a minimum either.
             blind=bool(state.note) or not jacobian.count_nonzero(),
         )
         return self._judged(estimate, residual, state)
@@ -198,11 +204,11 @@ class SparseGaussNewton(Estimator):
         return self.seeds is not SeedPolicy.FIXED
 
     def _judged(self, estimate: Estimate, residual: Tensor, state: _State) -> Estimate:
-        """The end, with error bars where it deserves them, once the residuals no longer fall."""
-        if state.before is None or estimate.fun <= _PAYS * state.before:
+        """End the run once the residuals no longer fall."""
+        if state.before is None or estimate.fun <= _NO_LONGER_FALLING * state.before:
             return estimate
-        # The residuals of a step that went wrong do not fall either.
-        rose = state.first is not None and estimate.fun > _PAYS * state.first
+        # After a wrong step the residuals do not fall either.
+        rose = state.first is not None and estimate.fun > _NO_LONGER_FALLING * state.first
         if rose or state.note:
             return evolve(estimate, note=state.note or _ROSE, status=Status.UNSURE)
         if not self._noisy:
@@ -213,13 +219,13 @@ class SparseGaussNewton(Estimator):
 
 _ROSE = "the residuals did not fall: they are not linear over the steps"
 _NOT_LOCAL = (
-    "a Jacobian with few entries a row predicts only {:.0f} % of what perturbations change: more than {} parameters "
-    "act on a residual, or not linearly"
+    "a Jacobian with few entries a row predicts only {:.0f} % of the changes under perturbations: more than {} "
+    "parameters act on a residual, or they do not act linearly"
 )
 
 
 def _error_bars(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    if jacobian.shape[1] > _MOST_ERROR_BARS:
+    if jacobian.shape[1] > _MAX_DENSE:
         return None
     covariance = sparse_parameter_covariance(jacobian, residual)
     return None if covariance is None else covariance.diagonal().clamp(min=0).sqrt()

@@ -1,4 +1,4 @@
-"""Simultaneous perturbation stochastic approximation."""
+"""SPSA: simultaneous perturbation stochastic approximation."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class SPSA(SampledEstimator):
     .. math:: \hat g_i = \frac{f(x + \sigma \Delta) - f(x - \sigma \Delta)}{2 \sigma \Delta_i},
 
     averaged over `n_samples` directions; without antithetic pairs the one-measurement form
-    :math:`f(x + \sigma \Delta) / (\sigma \Delta_i)` (Spall 1997). In the mean, component i is the central difference
-    of half-width sigma of f averaged over the other components' :math:`\pm \sigma`.
+    :math:`f(x + \sigma \Delta) / (\sigma \Delta_i)` [2]_. The mean of component i is the central difference with step
+    sigma of f, averaged over :math:`\pm \sigma` in the other components.
 
     One call costs ``2 n_samples`` evaluations, ``n_samples`` without antithetic pairs. `sigma` is the length of a
     perturbation in each coordinate, Spall's c.
@@ -38,10 +38,6 @@ class SPSA(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
-
-    def cost(self, n: int) -> int:
-        """Evaluations of one estimate."""
-        return self.copies * self.n_samples
 
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource

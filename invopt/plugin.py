@@ -17,6 +17,10 @@ Estimators
     `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma.
 Optimizers
     An `Optimizer` turns an estimate into a step. Its `Oracle` makes further evaluations, its `Status` ends a run.
+Quadratic models
+    `solve_ball` minimises one inside a ball, `truncated_cg` does so approximately from Hessian-vector products, and
+    `to_boundary` extends a step to the boundary. `newton_step` is the minimum of a convex one, `damped_newton_step` a
+    step that indefinite ones have too, and `on_free` keeps parameters at a bound fixed.
 Fields and arguments
     `real`, `integer`, `boolean`, `one_of` and `instance` validate attrs fields; `require` and the functions ``as_...``
     validate arguments. All messages name the field, the rule and the value.
@@ -36,6 +40,7 @@ from invopt.core.machine.turn import one_at_a_time
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Link, Problem
+from invopt.core.quadratic import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
 from invopt.core.registry import find, resolve
 from invopt.core.residual_equation import ResidualLoss, Sides
 from invopt.core.result import OptimizeResult, Status
@@ -107,6 +112,7 @@ __all__ = [
     "by_name",
     "check_scale",
     "check_start",
+    "damped_newton_step",
     "digest",
     "eighths",
     "find",
@@ -114,6 +120,8 @@ __all__ = [
     "instance",
     "integer",
     "minimize_on",
+    "newton_step",
+    "on_free",
     "one_at_a_time",
     "one_of",
     "plain",
@@ -121,5 +129,8 @@ __all__ = [
     "require",
     "resolve",
     "shown",
+    "solve_ball",
+    "to_boundary",
+    "truncated_cg",
     "with_fields",
 ]

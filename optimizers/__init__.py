@@ -1,4 +1,4 @@
-"""Optimizers: one file a method."""
+"""Optimization methods, one file for each."""
 
 if __name__ != "invopt.optimizers":
     # By another name, every class here would exist a second time.

@@ -1,4 +1,4 @@
-"""Adam."""
+"""Adam: steps along a running mean of the gradient."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from invopt.plugin import Estimate, Optimizer, Oracle, Schedule, as_real, real, 
 from .descent.steps import check_rate, gradient, rate_at
 
 __all__ = ["Adam"]
+
+
+# Default learning rates: of the weights of a network, Kingma and Ba's own ...
+_NETWORK_RATE = 0.001
+# ... as a share of sigma ...
+# Measured: @m@optimizers.adam:_RATE_IN_SIGMA@
+_RATE_IN_SIGMA = 0.1
+# ... and, if nothing is smoothed, in units of `x_scale`.
+# Measured: @m@optimizers.adam:_RATE@
+_RATE = 0.01
 
 
 class AdamState(NamedTuple):
@@ -35,18 +45,18 @@ def _pair(value: Any) -> tuple[float, float]:
 
 @frozen(kw_only=True)
 class Adam(Optimizer):
-    r"""Steps along a running mean of the gradient, each parameter scaled by its running root mean square [1]_.
+    r"""Steps along a running mean of the gradient, scaled by its root mean square [1]_.
 
     Parameters
     ----------
     lr : float, Schedule or None, default None
-        Typical step of each parameter, > 0, in units of `x_scale`. None: a tenth of the smoothing width, or 0.01
-        where nothing is smoothed, or 0.001 for the weights of a network; a schedule without a `start` multiplies that.
+        Typical step of each parameter, > 0, in units of `x_scale`. None: a tenth of sigma, 0.01 if nothing is smoothed,
+        or 0.001 [1]_ for the weights of a network. A schedule without a `start` multiplies that.
     betas : (float, float), default (0.9, 0.999)
         Decay of the mean and of the mean square, in [0, 1).
     eps : float, default 1e-8
-        Added to the root mean square, >= 0. Gradients well below it are damped: the one place where the scale of the
-        objective matters.
+        Added to the root mean square, >= 0. Gradients well below it are damped, so that the scale of the objective
+        matters only there.
 
     Raises
     ------
@@ -55,7 +65,8 @@ class Adam(Optimizer):
 
     Notes
     -----
-    The bias corrections are algorithm 1 of [1]_. Where the mean square is 0 the step is 0.
+    The bias corrections, and the defaults of `betas` and `eps`, are those of algorithm 1 of [1]_. If the mean square
+    is 0, so is the step.
 
     References
     ----------
@@ -72,7 +83,7 @@ class Adam(Optimizer):
     eps: float = field(default=1e-8, validator=real(minimum=0))
 
     def init(self, x0: Tensor) -> Any:
-        """No moments yet."""
+        """State without moments."""
         return AdamState(torch.zeros_like(x0), torch.zeros_like(x0), 0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
@@ -80,12 +91,12 @@ class Adam(Optimizer):
         jac, (first, second) = gradient(estimate), self.betas
         taken = state.taken + 1
         mean = torch.lerp(state.mean, jac, 1 - first)
-        # In place from here on, in what belongs to this step: of a network, each pass over memory takes long.
+        # From here on in place, on tensors of this step only: for networks each pass over memory takes long.
         square = jac.square()
         torch.lerp(state.square, square, 1 - second, out=square)
         size = (square / (1 - second**taken)).sqrt_().add_(self.eps)
         if self.eps == 0:
-            # A parameter that never had a gradient would divide 0 by 0.
+            # A parameter that never had a gradient would give 0 / 0.
             size.masked_fill_(size == 0, 1.0)
         lr = rate_at(self.lr, state.taken, _default_rate(estimate))
         step = torch.div(mean, size, out=size).mul_(lr / (1 - first**taken))
@@ -94,5 +105,5 @@ class Adam(Optimizer):
 
 def _default_rate(estimate: Estimate) -> float:
     if estimate.unit is not None:
-        return 0.001
-    return 0.1 * estimate.sigma if estimate.sigma > 0 else 0.01
+        return _NETWORK_RATE
+    return _RATE_IN_SIGMA * estimate.sigma if estimate.sigma > 0 else _RATE

@@ -1,4 +1,4 @@
-"""BFGS on noisy values alone, with finite-difference intervals that follow the noise."""
+"""AdaptiveBFGS: BFGS on noisy values, with differences that adapt to the noise."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ from .line_search import ArmijoWolfe, Trial
 __all__ = ["AdaptiveBFGS"]
 
 _SEARCH = ArmijoWolfe()
-# Expected decrease, as a share of the noise, below which backtracking has nothing to find.
-_DROWNED = 0.1
+# Expected decrease, as a share of the noise, below which backtracking ends.
+# Measured: @d@optimizers.adaptive_bfgs:_LEAST_DECREASE@
+_LEAST_DECREASE = 0.1
+# Values of noise by which a decrease must exceed 0: one of each value, as in the relaxed line search
+# of Berahas, Byrd and Nocedal.
+_NOISE_OF_DIFFERENCE = 2.0
+# Standard errors within which a component of the gradient is noise; by chance, 1 in 400 is beyond.
+_GRADIENT_ERRORS = 3.0
 
 
 class AdaptiveState(NamedTuple):
-    """What is known of the noise, the last visit, the inverse Hessian, and the verdict."""
+    """Noise, last visit, inverse Hessian, and verdict."""
 
     noise: Noise | None
     last: Visit | None
@@ -34,7 +40,7 @@ class AdaptiveState(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """Differences at a point: value, free gradient, mask of free parameters, visit, errors, best of the stencil."""
+    """Differences at a point, and the best point of their stencil."""
 
     value: float
     jac: Tensor
@@ -48,16 +54,17 @@ class _Look(NamedTuple):
 
 @frozen(kw_only=True)
 class AdaptiveBFGS(Optimizer):
-    r"""Quasi-Newton method for noisy values without gradients: FDLM of Berahas, Byrd and Nocedal [1]_.
+    r"""Quasi-Newton method for noisy values without gradients [1]_.
 
-    It measures the standard deviation of the noise, :math:`\epsilon_f`, by ECnoise [2]_, chooses finite-difference
-    intervals that balance noise against curvature, and searches along lines with conditions relaxed by
-    :math:`2 \epsilon_f`. Where a line search fails it measures both anew at the present point.
+    The FDLM method of Berahas, Byrd and Nocedal. It measures the standard deviation of the noise, :math:`\epsilon_f`,
+    by ECnoise [2]_. It chooses finite-difference intervals that balance noise against truncation errors, and its line
+    search relaxes the conditions by :math:`2 \epsilon_f`. If a line search fails, both are measured again at the
+    present point.
 
     Parameters
     ----------
     initial_step : float, default 1
-        Length of the first trial, > 0, in units of `x_scale`, and of the first after a reset.
+        Length of the first trial, > 0, in units of `x_scale`, also after a reset.
     max_step : float, default 100
         Longest step, > 0, in units of `x_scale`.
 
@@ -68,20 +75,23 @@ class AdaptiveBFGS(Optimizer):
 
     See Also
     --------
-    BFGS : where the estimator's derivatives are good.
+    BFGS : if the estimator's derivatives are accurate.
 
     Notes
     -----
-    A step costs 1 + 2n values, and 3 a trial of the line search; measuring costs 7 to 35 values, and 4 a parameter
-    and trial interval. All values of a step share a seed, so the noise measured is what is left of it.
+    A step costs 1 + 2n values, and 3 for each trial of the line search. Measuring the noise costs 7 to 35 values, and
+    finding intervals 4 for each parameter and trial. All values of a step share a seed; noise that they share cancels
+    and is not measured.
 
-    Differences from the paper: central differences only, an interval for each parameter, chosen by the ratio test of
-    [3]_ (the paper assumes a bound on the third derivative); the full BFGS matrix, since differences cost 2n values
-    anyway; s'y must exceed two standard errors. Recovery after a failed search: measure anew, forget the matrix, and
-    try steepest descent; then the best point of the stencil, if lower by more than :math:`2 \epsilon_f`; the paper
-    perturbs x instead. If nothing is lower, the run ends: PLATEAU if all values are equal; FINISHED if the gradient is
-    within three standard errors of 0 in each parameter, or the decrease that the quasi-Newton model promises within
-    the noise; LINE_SEARCH otherwise. The noise is measured anew before any of these verdicts.
+    Differences from the paper: only central differences; an interval for each parameter, by the ratio test of [3]_ (the
+    paper assumes a bound on the third derivative); the full BFGS matrix, because differences cost 2n values anyway; s'y
+    must exceed two standard errors. After a failed search, noise and intervals are measured again, the matrix is reset,
+    and steepest descent is tried; then the best point of the stencil, if it is lower by more than
+    :math:`2 \epsilon_f`. The paper perturbs x instead.
+
+    If nothing is lower, the run ends: with PLATEAU if all values are equal; with FINISHED if each component of the
+    gradient is within three standard errors of 0, or the decrease predicted by the quasi-Newton model is within the
+    noise; else with LINE_SEARCH. The noise is measured again before each of these verdicts.
 
     References
     ----------
@@ -104,11 +114,11 @@ class AdaptiveBFGS(Optimizer):
     max_step: float = field(default=100.0, validator=real(above=0))
 
     def init(self, x0: Tensor) -> Any:
-        """Nothing known yet."""
+        """State before the first step."""
         return AdaptiveState(None, None, None, Status.RUNNING)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step from values asked of the oracle; the estimate is not used."""
+        """One step from values of the oracle; the estimate is not used."""
         hess_inv = None
         if state.noise is not None:
             look = _look(x, state.noise, oracle)
@@ -119,18 +129,18 @@ class AdaptiveBFGS(Optimizer):
         noise = _measure(x, oracle)
         look = _look(x, noise, oracle)
         new = self._search(x, look, noise, self._steepest(look), oracle)
-        if new is None and look.best_value < look.value - 2 * noise.level:
+        if new is None and look.best_value < look.value - _NOISE_OF_DIFFERENCE * noise.level:
             new = look.best
         if new is not None:
             return new, AdaptiveState(noise, look.visit, None, Status.RUNNING)
-        converged = _is_noise(look) or _promises_nothing(hess_inv, look, noise)
+        converged = _is_noise(look) or _is_at_minimum(hess_inv, look, noise)
         verdict = Status.FINISHED if converged else Status.LINE_SEARCH
         if look.flat:
             verdict = Status.PLATEAU
         return x, AdaptiveState(noise, look.visit, None, verdict)
 
     def status(self, state: Any) -> Status:
-        """The verdict after recovery has failed; see the notes of the class."""
+        """Verdict once recovery has failed; see the notes of the class."""
         verdict: Status = state.verdict
         return verdict
 
@@ -143,7 +153,7 @@ class AdaptiveBFGS(Optimizer):
         return look.jac * (-self.initial_step / size) if size > 0 else None
 
     def _search(self, x: Tensor, look: _Look, noise: Noise, direction: Tensor | None, oracle: Oracle) -> Tensor | None:
-        """Lower point along a direction, or None; a gradient within its own error has no direction."""
+        """Lower point along a direction, or None; also if the gradient is within its own error."""
         if direction is None:
             direction = self._steepest(look)
         if direction is None or _is_noise(look):
@@ -157,13 +167,13 @@ class AdaptiveBFGS(Optimizer):
 
 
 class _DifferencedLine:
-    """Line whose values and slopes are values of the oracle, each with the measured noise."""
+    """Line with values of the oracle and slopes by their differences."""
 
     def __init__(self, x: Tensor, direction: Tensor, look: _Look, noise: Noise, oracle: Oracle) -> None:
         self._x, self._direction, self._look = x, direction, look
         self._oracle, self._noise = oracle, noise.level
         self.slope = float(torch.dot(look.jac, direction))
-        # Interval in t over which f bends as much as over the parameters' own intervals.
+        # Interval in t that corresponds to the parameters' own intervals.
         self._interval = 1.0 / float(torch.linalg.vector_norm(direction / noise.intervals))
 
     def point(self, t: float) -> Tensor:
@@ -171,13 +181,13 @@ class _DifferencedLine:
         return self._oracle.project(self._x + t * self._direction)
 
     def trial(self, t: float) -> Trial:
-        """Value at `t`, relative to 0; backtracking ends where noise drowns what it looks for."""
+        """Value at `t`, relative to 0; infinite once the expected decrease is far below the noise."""
         point = self.point(t)
         expected = float(torch.dot(self._look.jac, point - self._x))
-        if t < 1.0 and -expected < _DROWNED * self._noise:
-            # Any value would do there, and a vanishing step would pass for convergence.
+        if t < 1.0 and -expected < _LEAST_DECREASE * self._noise:
+            # Noise would decide, and a very short step would look like convergence.
             return Trial(math.inf, expected, 0.0)
-        return Trial(self._oracle.value(point) - self._look.value, expected, 2 * self._noise)
+        return Trial(self._oracle.value(point) - self._look.value, expected, _NOISE_OF_DIFFERENCE * self._noise)
 
     def derivative(self, t: float) -> float:
         """Slope at `t` by a central difference, plus two standard errors."""
@@ -188,7 +198,7 @@ class _DifferencedLine:
 
 
 def _measure(x: Tensor, oracle: Oracle) -> Noise:
-    # Any direction serves that is no axis and no diagonal, and a fixed one keeps the step a pure function.
+    # Any direction that is neither an axis nor a diagonal; a fixed one keeps the step a pure function.
     direction = torch.cos(torch.arange(1, x.numel() + 1, dtype=x.dtype))
     level = noise_level(oracle.fun, x, direction / torch.linalg.vector_norm(direction), oracle.project)
     return Noise(level, difference_intervals(oracle.fun, x, level, oracle.project))
@@ -197,7 +207,7 @@ def _measure(x: Tensor, oracle: Oracle) -> Noise:
 def _look(x: Tensor, noise: Noise, oracle: Oracle) -> _Look:
     value = oracle.value(x)
     jac, error, points, values = central_differences(oracle.fun, x, value, noise, oracle.project)
-    # A value that is not finite says nothing of the slope.
+    # A value that is not finite does not determine a slope.
     jac = torch.nan_to_num(jac, nan=0.0, posinf=0.0, neginf=0.0)
     projected, free = free_gradient(x, jac, oracle)
     best = int(torch.argmin(values))
@@ -213,10 +223,10 @@ def _direction(hess_inv: Tensor | None, look: _Look) -> Tensor | None:
 
 
 def _is_noise(look: _Look) -> bool:
-    """Whether no component of the gradient stands out of its own error."""
-    return bool((look.jac.abs() <= 3 * look.error).all())
+    """Whether each component of the gradient is within its own error."""
+    return bool((look.jac.abs() <= _GRADIENT_ERRORS * look.error).all())
 
 
-def _promises_nothing(hess_inv: Tensor | None, look: _Look, noise: Noise) -> bool:
-    """Whether the model's minimum is lower by no more than two values' noise."""
-    return hess_inv is not None and 0.5 * float(look.jac @ hess_inv @ look.jac) <= 2 * noise.level
+def _is_at_minimum(hess_inv: Tensor | None, look: _Look, noise: Noise) -> bool:
+    """Whether the decrease predicted by the model is within the noise of two values."""
+    return hess_inv is not None and 0.5 * float(look.jac @ hess_inv @ look.jac) <= _NOISE_OF_DIFFERENCE * noise.level

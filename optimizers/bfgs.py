@@ -1,4 +1,4 @@
-"""BFGS."""
+"""BFGS: the quasi-Newton method with an inverse Hessian."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
+from invopt.plugin import Estimate, Oracle, real
 
-from .descent.quasi_newton import Pair, Visit, curvature_pair, descend, visit
+from .descent.quasi_newton import Pair, QuasiNewton, Visit, curvature_pair, visit
 from .descent.steps import free_gradient, gradient
 from .line_search import ArmijoWolfe, LineSearch, check_search
 
@@ -18,7 +18,7 @@ __all__ = ["BFGS", "update_inverse"]
 
 
 class BFGSState(NamedTuple):
-    """Last visit, inverse Hessian (None before the first pair), and whether the line search failed."""
+    """Last visit, inverse Hessian (None at first), and whether the search failed."""
 
     last: Visit | None
     hess_inv: Tensor | None
@@ -26,7 +26,7 @@ class BFGSState(NamedTuple):
 
 
 def update_inverse(hess_inv: Tensor | None, pair: Pair) -> Tensor:
-    """Inverse Hessian after a pair (eq. 6.17 of Nocedal and Wright); from None, scaled by it first (eq. 6.20)."""
+    """Update an inverse Hessian by a pair (Nocedal and Wright, eq. 6.17 and 6.20)."""
     s, y, sy, _ = pair
     if hess_inv is None:
         hess_inv = torch.eye(s.numel(), dtype=s.dtype) * (sy / float(torch.dot(y, y)))
@@ -36,18 +36,17 @@ def update_inverse(hess_inv: Tensor | None, pair: Pair) -> Tensor:
 
 
 @frozen(kw_only=True)
-class BFGS(Optimizer):
+class BFGS(QuasiNewton):
     """Quasi-Newton method of Broyden, Fletcher, Goldfarb and Shanno, with a line search [1]_.
 
     Parameters
     ----------
     line_search : LineSearch, default ArmijoWolfe()
-        How far to go; `Armijo` spares the gradients at trials.
+        Line search; `Armijo` needs no gradients at trials.
     initial_step : float, default 1
-        Length of the first trial, > 0, in sigmas (in units of `x_scale` where nothing is smoothed), and of the first
-        after a reset.
+        Length of the first trial, > 0, in sigmas (in units of `x_scale` if nothing is smoothed), also after a reset.
     max_step : float, default 100
-        Longest step, > 0, in the same unit: a guard against pairs that noise has made.
+        Longest step, > 0, in the same unit; it limits the effect of pairs that noise has made wrong.
 
     Raises
     ------
@@ -60,11 +59,11 @@ class BFGS(Optimizer):
 
     Notes
     -----
-    Noise: a pair (s, y) is used only where s'y exceeds two standard errors of it, and the line search allows two
-    standard errors of the values. Where the search fails, the matrix is forgotten and steepest descent tried; where
-    that fails too the step is 0 and the status LINE_SEARCH. Where nothing is smoothed, each step asks for the value
-    at `x`, since values of different steps have different seeds. Parameters pressed against a bound are held there,
-    and the search follows the projected path. Independent of the scale of the objective. O(n^2) memory.
+    A pair (s, y) is used only if s'y exceeds two of its standard errors, and the line search allows for two standard
+    errors of the values. If the search fails, the matrix is reset and steepest descent is tried; if that fails too, the
+    step is 0 and the status LINE_SEARCH. If nothing is smoothed, each step evaluates the value at `x` again, because
+    values of different steps have different seeds. Parameters pressed against a bound are held there, and the search
+    follows the projected path. The method does not depend on the scale of the objective. It takes O(n^2) memory.
 
     References
     ----------
@@ -81,11 +80,11 @@ class BFGS(Optimizer):
     max_step: float = field(default=100.0, validator=real(above=0))
 
     def init(self, x0: Tensor) -> Any:
-        """Nothing known yet."""
+        """State before the first step."""
         return BFGSState(None, None, failed=False)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a value and, a trial, a value and with `ArmijoWolfe` an estimate."""
+        """One step; costs a value, and for each trial a value and, with `ArmijoWolfe`, an estimate."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         now, hess_inv = visit(x, estimate), state.hess_inv
         pair = curvature_pair(state.last, now, free)
@@ -94,18 +93,5 @@ class BFGS(Optimizer):
         direction = None if hess_inv is None else -(hess_inv @ jac)
         if direction is not None and free is not None:
             direction = torch.where(free, direction, 0.0)
-        new = descend(
-            x,
-            jac,
-            estimate,
-            direction,
-            oracle,
-            self.line_search,
-            initial_step=self.initial_step,
-            max_step=self.max_step,
-        )
+        new = self._descend(x, jac, estimate, direction, oracle)
         return new.x, BFGSState(now, None if new.reset else hess_inv, new.failed)
-
-    def status(self, state: Any) -> Status:
-        """LINE_SEARCH once even steepest descent finds no lower point."""
-        return Status.LINE_SEARCH if state.failed else Status.RUNNING

@@ -1,4 +1,4 @@
-"""pycma's CMA-ES."""
+"""CMAES: pycma's CMA-ES."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ __all__ = ["CMAES"]
 
 @frozen(kw_only=True)
 class CMAES(Search):
-    """Covariance matrix adaptation evolution strategy, by the package ``cma`` with its defaults.
+    """Covariance matrix adaptation evolution strategy of the package ``cma``.
+
+    It runs with the defaults of the package.
 
     Parameters
     ----------
     sigma0 : float, default 1
-        First standard deviation, in units of `x_scale`, > 0: about a quarter of the way to go.
+        First standard deviation, in units of `x_scale`, > 0: about a quarter of the distance to the optimum.
 
     Raises
     ------
     ModuleNotFoundError
-        If ``cma`` is not installed: it comes with the extra ``bench``.
+        If ``cma`` is not installed; the extra ``bench`` contains it.
 
     Notes
     -----
-    The package has no one-dimensional form: a single parameter gets a second one beside it that has no effect.
+    The package does not support one dimension: a single parameter gets a second one without effect.
 
     References
     ----------
@@ -54,7 +56,7 @@ class CMAES(Search):
         n, rng = x0.size, np.random.default_rng(seed)
         pad = max(2 - n, 0)
         options: dict[str, Any] = {
-            # Its own seeding would be that of all of numpy.
+            # The package would seed all of numpy.
             "seed": math.nan,
             "randn": lambda *shape: rng.standard_normal(shape),
             "bounds": [_limits(low, pad), _limits(high, pad)],
@@ -70,7 +72,7 @@ class CMAES(Search):
 
 
 def _limits(limit: Array, pad: int) -> list[float | None] | None:
-    """Bounds as the package wants them: None where there is none."""
+    """Bounds in the format of the package: None for an infinite one."""
     if not np.isfinite(limit).any():
         return None
     return [value if math.isfinite(value) else None for value in limit.tolist()] + [None] * pad

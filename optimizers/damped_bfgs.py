@@ -1,4 +1,4 @@
-"""BFGS with Powell's damping."""
+"""DampedBFGS: BFGS with Powell's damping."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from attrs import field, frozen
 from scipy.linalg import cho_solve
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, real
+from invopt.plugin import Estimate, Oracle, on_free, real
 
-from .descent.quasi_newton import Pair, Visit, curvature_pair, descend, visit
+from .descent.quasi_newton import Pair, QuasiNewton, Visit, curvature_pair, visit
 from .descent.steps import free_gradient, gradient
 from .line_search import Armijo, LineSearch, check_search
 
@@ -20,7 +20,7 @@ __all__ = ["DampedBFGS"]
 
 
 class DampedState(NamedTuple):
-    """Last visit, Hessian approximation (None before the first pair), and whether the line search failed."""
+    """Last visit, Hessian (None at first), and whether the search failed."""
 
     last: Visit | None
     hess: Tensor | None
@@ -28,23 +28,22 @@ class DampedState(NamedTuple):
 
 
 @frozen(kw_only=True)
-class DampedBFGS(Optimizer):
-    r"""BFGS that keeps its matrix positive definite by damping every pair, rather than skipping some [1]_.
+class DampedBFGS(QuasiNewton):
+    r"""BFGS that damps pairs to keep its matrix positive definite [1]_.
 
     The change of gradient y is replaced by :math:`\theta y + (1 - \theta) B s`, with the largest :math:`\theta \le 1`
-    that leaves a curvature of at least `damping` times that of the present matrix B.
+    for which the curvature is at least `damping` times that of the present matrix B.
 
     Parameters
     ----------
     damping : float, default 0.2
-        Least share of the curvature s'Bs that an update may leave, in (0, 1); Powell's is 0.2.
+        Least curvature after an update, as a share of s'Bs, in (0, 1); Powell's value is 0.2.
     line_search : LineSearch, default Armijo()
-        How far to go; damping makes the Wolfe condition unnecessary.
+        Line search; damping makes the Wolfe condition unnecessary.
     initial_step : float, default 1
-        Length of the first trial, > 0, in sigmas (in units of `x_scale` where nothing is smoothed), and of the first
-        after a reset.
+        Length of the first trial, > 0, in sigmas (in units of `x_scale` if nothing is smoothed), also after a reset.
     max_step : float, default 100
-        Longest step, > 0, in the same unit: a guard against pairs that noise has made.
+        Longest step, > 0, in the same unit; it limits the effect of pairs that noise has made wrong.
 
     Raises
     ------
@@ -53,12 +52,12 @@ class DampedBFGS(Optimizer):
 
     See Also
     --------
-    BFGS : the same treatment of failure and bounds.
+    BFGS : treats failure and bounds in the same way.
 
     Notes
     -----
-    The first matrix is a multiple of the identity: y'y / s'y where that curvature is beyond noise, else what makes
-    the step taken a Newton step. Damping is the only treatment of noise in pairs. A linear solve a step, O(n^3).
+    The first matrix is a multiple of the identity: y'y / s'y if that curvature exceeds its noise, else the one with
+    which the last step is a Newton step. Noise in pairs is treated by damping alone. A linear solve a step, O(n^3).
 
     References
     ----------
@@ -77,30 +76,21 @@ class DampedBFGS(Optimizer):
     max_step: float = field(default=100.0, validator=real(above=0))
 
     def init(self, x0: Tensor) -> Any:
-        """Nothing known yet."""
+        """State before the first step."""
         return DampedState(None, None, failed=False)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a value, and a value a trial."""
+        """One step; costs a value, and one for each trial."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         now, hess = visit(x, estimate), state.hess
         pair = curvature_pair(state.last, now, free)
         if pair is not None:
             hess = self._updated(hess, pair, state.last.jac)
-        new = descend(
-            x,
-            jac,
-            estimate,
-            None if hess is None else _newton(hess, jac, free),
-            oracle,
-            self.line_search,
-            initial_step=self.initial_step,
-            max_step=self.max_step,
-        )
+        new = self._descend(x, jac, estimate, None if hess is None else on_free(_newton_step, jac, hess, free), oracle)
         return new.x, DampedState(now, None if new.reset else hess, new.failed)
 
     def _updated(self, hess: Tensor | None, pair: Pair, before: Tensor) -> Tensor:
-        """Matrix after a pair, damped."""
+        """Update the matrix by a pair, damped."""
         s, y, sy, significant = pair
         if hess is None:
             if significant:
@@ -118,21 +108,14 @@ class DampedBFGS(Optimizer):
             sy = float(torch.dot(s, y))
         return hess - torch.outer(Bs, Bs / sBs) + torch.outer(y, y / sy)
 
-    def status(self, state: Any) -> Status:
-        """LINE_SEARCH once even steepest descent finds no lower point."""
-        return Status.LINE_SEARCH if state.failed else Status.RUNNING
 
+def _newton_step(jac: Tensor, hess: Tensor) -> Tensor | None:
+    """Newton step; None if rounding has made the matrix indefinite.
 
-def _newton(hess: Tensor, jac: Tensor, free: Tensor | None) -> Tensor | None:
-    """Minimiser of the model over the free parameters; None if rounding has cost the matrix its definiteness."""
-    matrix, right = (hess, jac) if free is None else (hess[free][:, free], jac[free])
+    numpy, not `plugin.newton_step`: torch hands even a 2x2 triangular solve to its thread pool, which takes
+    milliseconds; and the two differ in their last bits.
+    """
     try:
-        # numpy, not torch: torch hands even a 2x2 triangular solve to its thread pool, which takes milliseconds.
-        solved = torch.from_numpy(cho_solve((np.linalg.cholesky(matrix.numpy()), True), right.numpy()))
+        return -torch.from_numpy(cho_solve((np.linalg.cholesky(hess.numpy()), True), jac.numpy()))
     except (np.linalg.LinAlgError, ValueError):
         return None
-    if free is None:
-        return -solved
-    direction = torch.zeros_like(jac)
-    direction[free] = -solved
-    return direction

@@ -1,4 +1,4 @@
-"""scipy's differential evolution."""
+"""DifferentialEvolution: scipy's differential evolution."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from .external.search import Array, Search
 __all__ = ["DifferentialEvolution"]
 
 
+# Generations: the budget of the run ends it first.
+_UNLIMITED = 1_000_000
+
+
 @frozen(kw_only=True)
 class DifferentialEvolution(Search):
     """`scipy.optimize.differential_evolution`: a population in a box, without its final polish.
@@ -22,13 +26,13 @@ class DifferentialEvolution(Search):
     Parameters
     ----------
     popsize : int, default 15
-        Members of the population for each parameter.
+        Members of the population for each parameter, >= 1; scipy's default.
     width : float, default 4
-        Half the width of the box around the start, in units of `x_scale`, for parameters without bounds.
+        Half the side of the box around the start, in units of `x_scale`, > 0, for parameters without bounds.
 
     Notes
     -----
-    The population is as large as ``popsize * n``: with hundreds of parameters a budget may not even pay for the first.
+    The population has ``popsize * n`` members: with hundreds of parameters a budget may not suffice for the first one.
 
     References
     ----------
@@ -44,7 +48,7 @@ class DifferentialEvolution(Search):
             np.where(np.isfinite(low), low, x0 - self.width), np.where(np.isfinite(high), high, x0 + self.width)
         )
         found = scipy.optimize.differential_evolution(
-            fun, box, x0=x0, popsize=self.popsize, polish=False, maxiter=1_000_000, rng=np.random.default_rng(seed)
+            fun, box, x0=x0, popsize=self.popsize, polish=False, maxiter=_UNLIMITED, rng=np.random.default_rng(seed)
         )
         answer: Array = found.x
         return answer

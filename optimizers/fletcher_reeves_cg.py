@@ -1,4 +1,4 @@
-"""The paper's conjugate gradients: one Hessian-vector product a step, directions conjugate across steps."""
+"""FletcherReevesCG: the paper's conjugate gradients, with one product a step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, one_of, real, require
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import step_into_box
 
 __all__ = ["FletcherReevesCG"]
 
 
 class ConjugateState(NamedTuple):
-    """Last direction v, the residual r after it, r'r before it, and steps since the restart."""
+    """Last direction v, residual r after it, r'r before it, steps since the restart."""
 
     direction: Tensor
     residual: Tensor
@@ -28,27 +28,27 @@ class ConjugateState(NamedTuple):
 
 @frozen(kw_only=True)
 class FletcherReevesCG(Optimizer):
-    r"""Non-linear conjugate gradients with curvature from Hessian-vector products: eq. 4-7 of [1]_.
+    r"""Non-linear conjugate gradients with Hessian-vector products (eq. 4-7 of [1]_).
 
     Along the direction v the step is :math:`\alpha = -g^T v / v^T H v` (eq. 5); the next direction is
-    :math:`v' = r' + \beta v,\ \beta = r'^T r' / r^T r` (Fletcher and Reeves [2]_), r being the negative gradient.
+    :math:`v' = r' + \beta v,\ \beta = r'^T r' / r^T r` (Fletcher and Reeves [2]_), where r is the negative gradient.
 
     Parameters
     ----------
     restart : int, default 10
-        Steps after which the direction is reset to steepest descent, >= 1 (the authors: 1-30).
+        Number of steps after which the direction is reset to steepest descent, >= 1 (the authors use 1-30).
     line_search_steps : int, default 1
-        Newton-Raphson steps along one direction, 1-10. The first uses the estimate at hand; each further one spends a
-        fresh estimate at the point reached, and a product.
+        Newton-Raphson steps along one direction, 1-10. The first uses the present estimate; each further one costs an
+        estimate at the point reached, and a product.
     trust_radius : float, default 1
-        Longest step, > 0, in sigmas (in units of `x_scale` where nothing is smoothed).
+        Longest step, > 0, in sigmas (in units of `x_scale` if nothing is smoothed).
     nonpositive_curvature : {"boundary", "unit"}, default "boundary"
-        What to do where v'Hv <= 0. "boundary": go downhill along v to the trust radius. "unit": set it to 1, as the
-        authors do; the step then depends on the scale of the objective, up to the trust radius, and is next to
-        nothing on a plateau of small values.
+        What to do if v'Hv <= 0. "boundary": go downhill along v to the trust radius. "unit": set it to 1, as the
+        authors do; the step then depends on the scale of the objective, up to the trust radius, and is very short on a
+        plateau of small values.
     residual : {"recompute", "recursive"}, default "recompute"
-        "recompute": r is the negative of the new gradient, so noise does not add up. "recursive": the recursion
-        r - alpha H v between eq. 7 and 8, anchored at restarts; both agree on an exact quadratic.
+        "recompute": r is the negative of the new gradient, so that noise does not accumulate. "recursive": the
+        recursion r - alpha H v between eq. 7 and 8, reset at restarts. Both agree on an exact quadratic.
 
     Raises
     ------
@@ -57,13 +57,13 @@ class FletcherReevesCG(Optimizer):
 
     See Also
     --------
-    NewtonCG : several products a step, on one model; better where products are free.
+    NewtonCG : several products a step, on one model; better if products cost nothing.
 
     Notes
     -----
-    Beyond the paper: a direction that is not downhill by the present gradient (noise can do that) is replaced by
-    steepest descent, as is one whose length is not finite; parameters pressed against a bound are held there, and a
-    step cut by the box is followed by a restart.
+    Differences from the paper: a direction that is not downhill by the present gradient, because of noise, or whose
+    length is not finite, is replaced by steepest descent; parameters pressed against a bound are held there; and a step
+    cut by bounds is followed by a restart.
 
     References
     ----------
@@ -89,11 +89,11 @@ class FletcherReevesCG(Optimizer):
         require("line_search_steps", self.line_search_steps <= 10, "<= 10", self.line_search_steps)
 
     def init(self, x0: Tensor) -> Any:
-        """No direction yet."""
+        """State without a direction."""
         return None
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a product, and an estimate and a product for each further line search step."""
+        """One step; costs a product, and more for further line search steps."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         if not bool(jac.any()):
             return x, None
@@ -115,9 +115,9 @@ class FletcherReevesCG(Optimizer):
             residual = torch.sub(residual, product, alpha=moved)
             if abs(t) >= limit or moved == 0.0:
                 break
-        # The last estimate's model serves the box, where the box cuts the step.
+        # If bounds cut the step, the model of the last estimate shortens it.
         new, cut = step_into_box(x, t * direction, jac, here.hessp, oracle)
-        # What the box has cut is no step along v: nothing after it would be conjugate.
+        # A step that is cut by bounds is not along v, so that no later direction would be conjugate to it.
         return new, None if cut else ConjugateState(direction, residual, square, age + 1)
 
     def _direction(self, jac: Tensor, free: Tensor | None, state: ConjugateState | None) -> tuple[Tensor, Tensor, int]:
@@ -138,5 +138,5 @@ class FletcherReevesCG(Optimizer):
             return -slope / curvature
         if self.nonpositive_curvature == "unit":
             return -slope
-        # Beyond the trust radius whatever has been moved already; the caller cuts it there.
+        # Beyond the trust radius from any point inside; the caller cuts it there.
         return math.copysign(2 * limit, -slope) if slope != 0 else 0.0

@@ -1,4 +1,4 @@
-"""Gradient descent."""
+"""GradientDescent: steps against the gradient."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .descent.steps import check_rate, gradient, rate_at, shortened, unit
 
 __all__ = ["GradientDescent"]
 
+# Length of the first step, in sigmas. Longer ones are faster as long as they do not diverge.
+# Measured: @d@optimizers.gradient_descent:_FIRST_STEP@
 _FIRST_STEP = 0.1
 
 
@@ -24,10 +26,10 @@ class GradientDescent(Optimizer):
     Parameters
     ----------
     lr : float or Schedule, optional
-        Step per unit of gradient, > 0, in units of `x_scale`. By default such that the first step is a tenth of a
-        sigma (of a unit of `x_scale` where nothing is smoothed) long; a schedule without a `start` starts there too.
+        Step per unit of gradient, > 0, in units of `x_scale`. By default the first step is a tenth of a sigma long (of
+        a unit of `x_scale` if nothing is smoothed); a schedule without a `start` starts there too.
     max_step : float, optional
-        Longest step, in sigmas (in units of `x_scale` where nothing is smoothed); None: no limit.
+        Longest step, in sigmas (in units of `x_scale` if nothing is smoothed); None: no limit.
 
     Raises
     ------
@@ -53,7 +55,7 @@ class GradientDescent(Optimizer):
     max_step: float | None = field(default=None, validator=validators.optional(real(above=0)))
 
     def init(self, x0: Tensor) -> Any:
-        """Number of steps taken, and the rate of the first; none yet."""
+        """State without steps: their number, and the rate of the first one."""
         return 0, None
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:

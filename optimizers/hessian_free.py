@@ -1,4 +1,4 @@
-"""Truncated Newton with Levenberg's damping, for networks."""
+"""HessianFree: truncated Newton with Levenberg's damping, for networks."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from attrs import field, frozen
 from torch import Tensor
 
 from invopt.exceptions import NonFiniteError
-from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real, truncated_cg
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import step_into_box, truncated_cg
 
 __all__ = ["HessianFree"]
 
-# Where the model predicts the decrease well, and where badly; how the damping then changes (Martens, sec. 4.1).
-_GOOD, _BAD, _FACTOR = 0.75, 0.25, 1.5
-# A step that leads upwards is tried again with a damping this much higher, this many times.
-_RAISE, _TRIALS = 4.0, 4
+# Ratios of the decrease to the predicted one above which the damping falls and below which it rises, and its factor
+# (Martens, sec. 4.1).
+_GOOD, _POOR, _DAMPING_FACTOR = 0.75, 0.25, 1.5
+# Factor of the damping for another trial after a step that leads upwards.
+# Measured: @d@optimizers.hessian_free:_RETRY_FACTOR@
+_RETRY_FACTOR = 4.0
+# Most trials.
+# Measured: @d@optimizers.hessian_free:_TRIALS@
+_TRIALS = 4
 
 
 class HessianFreeState(NamedTuple):
-    """The damping, as a multiple of the gradient's size over a sigma; and the steps taken."""
+    """Damping, as a multiple of the gradient's norm over sigma, and the number of steps taken."""
 
     damping: float
     taken: int
@@ -32,23 +37,26 @@ class HessianFreeState(NamedTuple):
 
 @frozen(kw_only=True)
 class HessianFree(Optimizer):
-    r"""Conjugate gradients on :math:`g^T p + \frac12 p^T (H + \lambda I) p`, the damping adapted as it goes [1]_.
+    r"""Truncated Newton method with adaptive damping, for training networks [1]_.
+
+    Conjugate gradients minimise :math:`g^T p + \frac12 p^T (H + \lambda I) p`, with sampled Hessian-vector products.
 
     Parameters
     ----------
     damping : float, default 1
-        First :math:`\lambda`, > 0, as a multiple of the one with which a step along the gradient is a sigma long (where
-        nothing is smoothed, a unit of `x_scale`); behind a network, one that moves its outputs by a sigma.
+        First :math:`\lambda`, > 0, as a multiple of the one with which a step along the gradient is one sigma long (one
+        unit of `x_scale` if nothing is smoothed); behind a network, of the one that moves its outputs by one sigma.
     every : int, default 10
-        Steps from one check of the damping to the next, >= 1. A check costs another estimate, from the very samples of
-        the step's own, and a product.
+        Number of steps between checks of the damping, >= 1. A check costs another estimate, from the same samples as
+        that of the step, and a product.
     trust_radius : float, default 1
-        Longest step, > 0, in the same sigmas.
+        Longest step, > 0, in the same unit.
     forcing : float, default 0.1
-        The inner iteration ends once the model's gradient is below this fraction of the gradient, in (0, 1).
+        The inner iteration ends once the norm of the model's gradient is below this fraction of that of the gradient,
+        in (0, 1).
     maxinner : int, default 20
-        Most Hessian-vector products an inner iteration asks for, >= 1; never more than n. Sampled curvature wants few,
-        such as 3: later ones follow its noise.
+        Largest number of Hessian-vector products in an inner iteration, >= 1; never more than n. With sampled curvature
+        few are best, such as 3, because later ones follow the noise.
 
     Raises
     ------
@@ -61,11 +69,11 @@ class HessianFree(Optimizer):
 
     Notes
     -----
-    Lambda is a multiple of the gradient's length, so that it follows the scale of the objective and vanishes at a
-    minimum [2]_; what is adapted is the multiple. A check compares the decrease with what the model without damping
-    predicts: above 3/4 of it the multiple falls by a third, below 1/4 it rises by a half (Levenberg's rule, with the
+    Lambda is a multiple of the gradient's norm, so that it follows the scale of the objective and vanishes at a
+    minimum [2]_; the multiple is adapted. A check compares the decrease with the one predicted by the model without
+    damping: above 3/4 of it the multiple falls by a third, below 1/4 it rises by a half (Levenberg's rule, with the
     constants of [1]_). A step that leads upwards is tried again with four times the damping, up to three times, and
-    then not taken. Between checks steps are taken on trust. Memory is a few vectors of n; the Hessian may be
+    then not taken. Between checks, steps are taken unchecked. Memory is a few vectors of n. The Hessian may be
     indefinite.
 
     References
@@ -89,11 +97,11 @@ class HessianFree(Optimizer):
     maxinner: int = field(default=20, validator=integer(1))
 
     def init(self, x0: Tensor) -> Any:
-        """The first damping."""
+        """State with the first damping."""
         return HessianFreeState(self.damping, 0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs up to `maxinner` products, and an estimate where the damping is checked."""
+        """One step; costs up to `maxinner` products, and an estimate if the damping is checked."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         size = float(torch.linalg.vector_norm(jac))
         if size == 0.0:
@@ -109,12 +117,18 @@ class HessianFree(Optimizer):
             new = self._proposed(x, jac, hessp, damping, radius, oracle)
             return new, HessianFreeState(state.damping, state.taken + 1)
         for trial in range(_TRIALS):
-            new = self._proposed(x, jac, hessp, damping * _RAISE**trial, radius, oracle)
+            new = self._proposed(x, jac, hessp, damping * _RETRY_FACTOR**trial, radius, oracle)
             ratio = _ratio(new - x, jac, hessp, estimate, new, oracle)
             if ratio > 0:
                 break
-        # Noise can make the best of steps look bad: what the next ones pay for it is one factor, however many trials.
-        factor = 1 / _FACTOR if ratio > _GOOD and trial == 0 else _FACTOR if ratio < _BAD or trial > 0 else 1.0
+        # Noise can make good steps look bad, so that the damping rises by one factor only, however many trials failed.
+        factor = (
+            1 / _DAMPING_FACTOR
+            if ratio > _GOOD and trial == 0
+            else _DAMPING_FACTOR
+            if ratio < _POOR or trial > 0
+            else 1.0
+        )
         return new if ratio > 0 else x, HessianFreeState(state.damping * factor, state.taken + 1)
 
     def _proposed(
@@ -132,7 +146,7 @@ class HessianFree(Optimizer):
 def _ratio(
     step: Tensor, jac: Tensor, hessp: Callable[[Tensor], Tensor], estimate: Estimate, new: Tensor, oracle: Oracle
 ) -> float:
-    """Decrease over what the model without damping predicts; not positive for a step upwards, or of no length."""
+    """Ratio of the decrease to the prediction; not positive for a step upwards."""
     predicted = float(torch.dot(jac, step)) + 0.5 * float(torch.dot(step, hessp(step)))
     if not predicted < 0:
         return 0.0

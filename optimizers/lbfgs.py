@@ -1,4 +1,4 @@
-"""Limited-memory BFGS."""
+"""LBFGS: BFGS with limited memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Status, integer, real
+from invopt.plugin import Estimate, Oracle, integer, real
 
-from .descent.quasi_newton import Visit, are_of, curvature_pair, descend, visit
+from .descent.quasi_newton import QuasiNewton, Visit, are_of, curvature_pair, visit
 from .descent.steps import free_gradient, gradient
 from .line_search import ArmijoWolfe, LineSearch, check_search
 
@@ -26,20 +26,19 @@ class LBFGSState(NamedTuple):
 
 
 @frozen(kw_only=True)
-class LBFGS(Optimizer):
-    """BFGS that keeps the last few curvature pairs in place of a matrix [1]_.
+class LBFGS(QuasiNewton):
+    """BFGS that keeps the last curvature pairs instead of a matrix, for many parameters [1]_.
 
     Parameters
     ----------
     maxcor : int, default 10
-        Pairs kept, >= 1.
+        Number of pairs kept, >= 1.
     line_search : LineSearch, default ArmijoWolfe()
-        How far to go; `Armijo` spares the gradients at trials.
+        Line search; `Armijo` needs no gradients at trials.
     initial_step : float, default 1
-        Length of the first trial, > 0, in sigmas (in units of `x_scale` where nothing is smoothed), and of the first
-        after a reset.
+        Length of the first trial, > 0, in sigmas (in units of `x_scale` if nothing is smoothed), also after a reset.
     max_step : float, default 100
-        Longest step, > 0, in the same unit: a guard against pairs that noise has made.
+        Longest step, > 0, in the same unit; it limits the effect of pairs that noise has made wrong.
 
     Raises
     ------
@@ -48,7 +47,7 @@ class LBFGS(Optimizer):
 
     See Also
     --------
-    BFGS : the same treatment of noise, failure and bounds.
+    BFGS : treats noise, failure and bounds in the same way.
 
     References
     ----------
@@ -66,37 +65,24 @@ class LBFGS(Optimizer):
     max_step: float = field(default=100.0, validator=real(above=0))
 
     def init(self, x0: Tensor) -> Any:
-        """Nothing known yet."""
+        """State before the first step."""
         return LBFGSState(None, (), failed=False)
 
     def recognises(self, state: Any, x0: Tensor) -> bool:
-        """Whether what is remembered is a visit and pairs of this size."""
+        """Whether a state holds a visit and pairs of this size."""
         paired = all(isinstance(pair, tuple) and len(pair) == 2 for pair in state.pairs)
         whole = all(isinstance(side, Tensor) for pair in state.pairs for side in pair) if paired else False
         return whole and isinstance(state.last, Visit | None) and are_of(state, x0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a value and, a trial, a value and with `ArmijoWolfe` an estimate."""
+        """One step; costs a value, and for each trial a value and, with `ArmijoWolfe`, an estimate."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         now, pairs = visit(x, estimate), state.pairs
         pair = curvature_pair(state.last, now, free)
         if pair is not None and pair.significant:
             pairs = (*pairs, (pair.s, pair.y))[-self.maxcor :]
-        new = descend(
-            x,
-            jac,
-            estimate,
-            _two_loops(jac, pairs, free),
-            oracle,
-            self.line_search,
-            initial_step=self.initial_step,
-            max_step=self.max_step,
-        )
+        new = self._descend(x, jac, estimate, _two_loops(jac, pairs, free), oracle)
         return new.x, LBFGSState(now, () if new.reset else pairs, new.failed)
-
-    def status(self, state: Any) -> Status:
-        """LINE_SEARCH once even steepest descent finds no lower point."""
-        return Status.LINE_SEARCH if state.failed else Status.RUNNING
 
 
 def _two_loops(jac: Tensor, pairs: tuple[tuple[Tensor, Tensor], ...], free: Tensor | None) -> Tensor | None:

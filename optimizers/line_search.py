@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["Armijo", "ArmijoWolfe", "EstimatedLine", "Line", "LineSearch", "Trial", "check_search"]
 
 _EPS = torch.finfo(torch.float64).eps
+# Roundings of a value that a difference of two may contain: two of each.
+_ROUNDINGS = 4
+# Standard errors of a value or slope that a condition is relaxed by; by chance, 1 in 20 is beyond.
+_NOISE_ERRORS = 2
+# Interpolated steps are kept within these shares of the bracket, and extrapolated ones within these multiples of the
+# last step: safeguards against steps too close to an end (Nocedal and Wright, sec. 3.5).
+_LEAST_SHARE, _MOST_SHARE, _LEAST_GROWTH, _MOST_GROWTH = 0.1, 0.5, 2, 10
 
 
 class Trial(NamedTuple):
-    """What was found at a step length: change of f, the change its slope promised, and what noise may add."""
+    """Change of f at a step length, predicted change, and allowance for noise."""
 
     change: float
     expected: float
@@ -32,7 +39,7 @@ class Trial(NamedTuple):
 
 
 class Line(Protocol):
-    """Objective along a direction, by step length."""
+    """Objective along a direction, as a function of the step length."""
 
     slope: float
 
@@ -40,27 +47,27 @@ class Line(Protocol):
         """Value at `t`, relative to 0."""
 
     def derivative(self, t: float) -> float:
-        """Slope at `t`, at the upper end of its uncertainty."""
+        """Slope at `t`, at the upper end of its confidence interval."""
 
 
 class EstimatedLine:
     """Line through `x`, projected into the bounds, with slopes from the run's estimator.
 
-    Where nothing is smoothed, values are asked of the oracle: within a step all share one seed, so that their
-    difference is free of the noise they share, and the estimator's own `fun` may be a mean over its stencil. Where
-    something is smoothed, the smoothed value is what descends, so values are the estimates' `fun`, and two standard
-    errors of their difference are allowed for.
+    If nothing is smoothed, values come from the oracle: within a step all share one seed, so that shared noise cancels
+    in their difference, and the estimator's own `fun` may be a mean over its stencil. If something is smoothed, the
+    smoothed value is minimised, so that values are the estimates' `fun`, with an allowance for two standard errors of
+    their difference.
 
     Parameters
     ----------
     x, direction : Tensor, shape (n,)
         The line.
     jac : Tensor, shape (n,)
-        Gradient at `x` without what pushes against active bounds.
+        Gradient at `x` without components that push against active bounds.
     estimate : Estimate
         Estimate at `x`.
     oracle : Oracle
-        Where evaluations are spent.
+        Evaluates.
     """
 
     def __init__(self, x: Tensor, direction: Tensor, jac: Tensor, estimate: Estimate, oracle: Oracle) -> None:
@@ -71,7 +78,7 @@ class EstimatedLine:
         self.slope = float(torch.dot(jac, direction))
 
     def along(self, direction: Tensor) -> EstimatedLine:
-        """Another line through the same point, without asking for its value again."""
+        """Another line through the same point, without evaluating it again."""
         line = EstimatedLine(self._x, direction, self._jac, self._estimate, self._oracle)
         line._value = self._value
         return line
@@ -88,15 +95,15 @@ class EstimatedLine:
             there = self._estimate_at(t)
             if there is None:
                 return Trial(math.inf, expected, 0.0)
-            noise = 2 * math.hypot(base.fun_standard_error, there.fun_standard_error)
+            noise = _NOISE_ERRORS * math.hypot(base.fun_standard_error, there.fun_standard_error)
             return Trial(there.fun - base.fun, expected, noise)
         if self._value is None:
             self._value = self._oracle.value(self._x)
-        noise = 2 * math.sqrt(2) * base.fun_standard_error + 4 * _EPS * abs(self._value)
+        noise = _NOISE_ERRORS * math.sqrt(2) * base.fun_standard_error + _ROUNDINGS * _EPS * abs(self._value)
         return Trial(self._oracle.value(point) - self._value, expected, noise)
 
     def derivative(self, t: float) -> float:
-        """Slope at `t` plus two standard errors; only what bounds leave of the direction counts."""
+        """Slope at `t` plus two standard errors, along the direction inside the bounds."""
         there = self._estimate_at(t)
         if there is None:
             return math.inf
@@ -105,10 +112,10 @@ class EstimatedLine:
         slope = float(torch.dot(gradient(there), direction))
         if there.standard_error is None:
             return slope
-        return slope + 2 * float(torch.linalg.vector_norm(there.standard_error * direction))
+        return slope + _NOISE_ERRORS * float(torch.linalg.vector_norm(there.standard_error * direction))
 
     def _estimate_at(self, t: float) -> Estimate | None:
-        """Estimate at `t`, asked for once; None where too much of it is not finite."""
+        """Estimate at `t`, evaluated once; None if too much of it is not finite."""
         if t not in self._there:
             try:
                 self._there[t] = self._oracle.estimate(self.point(t))
@@ -124,9 +131,9 @@ class LineSearch(abc.ABC):
     Parameters
     ----------
     c1 : float, default 1e-4
-        Share of the promised decrease that is enough, in (0, 1/2).
+        Share of the predicted decrease that is sufficient, in (0, 1/2).
     maxls : int, default 20
-        Most trials, >= 1.
+        Largest number of trials, >= 1.
     """
 
     c1: float = field(default=1e-4, validator=real(above=0, below=0.5))
@@ -134,32 +141,33 @@ class LineSearch(abc.ABC):
 
     @abc.abstractmethod
     def search(self, line: Line, limit: float) -> float | None:
-        """Step length, at most `limit`, tried first at 1; None if no trial was low enough."""
+        """Step length up to `limit`, starting with 1; None if no trial was low enough."""
 
     def _low_enough(self, trial: Trial) -> bool:
-        # A projected path may leave nothing of the direction: that must not pass for a step.
+        # Projection can reduce the step to nothing, which must not count as a step.
         return trial.expected < 0 and trial.change <= self.c1 * trial.expected + trial.noise
 
 
 def check_search(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Field must be a line search."""
+    """Check that a field is a line search."""
     if not isinstance(value, LineSearch):
         raise TypeError(f"'{attribute.name}' must be a LineSearch, such as Armijo(): {shown(value)}")
 
 
 @frozen(kw_only=True)
 class Armijo(LineSearch):
-    """Backtracking until ``f(x + t d) <= f(x) + c1 t g'd + noise`` [1]_, by quadratic interpolation.
+    """Backtracking by quadratic interpolation until Armijo's condition holds [1]_.
 
-    Costs one value a trial (an estimate where values are smoothed) and no gradient: half the price of `ArmijoWolfe`
-    with a finite-difference estimator, for methods that do without the curvature condition.
+    The condition is ``f(x + t d) <= f(x) + c1 t g'd + noise``. Costs one value a trial (an estimate if values are
+    smoothed) and no gradient: half as much as `ArmijoWolfe` with a finite-difference estimator. For methods that do not
+    need the curvature condition.
 
     Parameters
     ----------
     c1 : float, default 1e-4
-        Share of the promised decrease that is enough, in (0, 1/2).
+        Share of the predicted decrease that is sufficient, in (0, 1/2); 1e-4 as in [1]_, sec. 3.1.
     maxls : int, default 20
-        Most trials, >= 1.
+        Largest number of trials, >= 1.
 
     References
     ----------
@@ -167,7 +175,7 @@ class Armijo(LineSearch):
     """
 
     def search(self, line: Line, limit: float) -> float | None:
-        """Step length, at most `limit`, tried first at 1; None if no trial was low enough."""
+        """Step length up to `limit`, starting with 1; None if no trial was low enough."""
         t = min(1.0, limit)
         for _ in range(self.maxls):
             trial = line.trial(t)
@@ -179,24 +187,25 @@ class Armijo(LineSearch):
 
 @frozen(kw_only=True)
 class ArmijoWolfe(LineSearch):
-    """Bracketing until Armijo's condition and the weak Wolfe condition ``g(x + t d)'d >= c2 g'd`` both hold [1]_.
+    """Bracketing until Armijo's and the weak Wolfe condition hold [1]_.
 
-    scipy's `line_search` knows neither noise nor bounds and warns where it fails; this one relaxes both conditions by
-    what noise may add and follows the projected path. Trials between two ends come from quadratic interpolation,
-    beyond the last from the secant of the slopes.
+    The latter is ``g(x + t d)'d >= c2 g'd``. Both conditions are relaxed by an allowance for noise, and the search
+    follows the projected path, which scipy's `line_search` does not. Trials inside a bracket come from quadratic
+    interpolation, trials beyond the last one from the secant of the slopes.
 
     Parameters
     ----------
     c1 : float, default 1e-4
-        Share of the promised decrease that is enough, in (0, 1/2).
+        Share of the predicted decrease that is sufficient, in (0, 1/2); 1e-4 as in [2]_, sec. 3.1.
     maxls : int, default 20
-        Most trials, >= 1. When they are spent, a step that met Armijo's condition alone is taken.
+        Largest number of trials, >= 1. After the last one, a step that meets only Armijo's condition is taken.
     c2 : float, default 0.9
-        Share of the slope that may be left, in (c1, 1).
+        Share of the slope that may remain, in (c1, 1); 0.9 as for quasi-Newton methods in [2]_, sec. 3.1.
 
     References
     ----------
     .. [1] Lewis, Overton, "Nonsmooth optimization via quasi-Newton methods", Math. Program. 141, 2013, algorithm 2.6.
+    .. [2] Nocedal, Wright, "Numerical Optimization", 2nd ed., 2006.
     """
 
     c2: float = field(default=0.9, validator=real(above=0, below=1))
@@ -205,7 +214,7 @@ class ArmijoWolfe(LineSearch):
         require("c2", self.c2 > self.c1, f"> c1 = {self.c1:g}", self.c2)
 
     def search(self, line: Line, limit: float) -> float | None:
-        """Step length, at most `limit`, tried first at 1; None if no trial was low enough."""
+        """Step length up to `limit`, starting with 1; None if no trial was low enough."""
         low, change, slope, high = 0.0, 0.0, line.slope, math.inf
         t = min(1.0, limit)
         for _ in range(self.maxls):
@@ -224,15 +233,15 @@ class ArmijoWolfe(LineSearch):
 
 
 def _interpolate(low: float, change: float, slope: float, high: float, high_change: float) -> float:
-    """Minimum of the parabola with a value and slope at `low` and a value at `high`, kept off both ends."""
-    width = high - low
-    bend = high_change - change - slope * width
-    share = -0.5 * slope * width / bend if 0 < bend < math.inf else 0.1 if bend == math.inf else 0.5
-    return low + width * min(max(share, 0.1), 0.5)
+    """Minimum of a parabola with value and slope at `low`, kept off both ends."""
+    length = high - low
+    bend = high_change - change - slope * length
+    share = -0.5 * slope * length / bend if 0 < bend < math.inf else _LEAST_SHARE if bend == math.inf else _MOST_SHARE
+    return low + length * min(max(share, _LEAST_SHARE), _MOST_SHARE)
 
 
 def _secant(low: float, slope: float, t: float, there: float) -> float:
-    """Where the line through two slopes crosses 0, between twice and ten times `t`."""
+    """Zero of the line through two slopes, kept between twice and ten times `t`."""
     rise = there - slope
     zero = t - there * (t - low) / rise if rise > 0 else math.inf
-    return min(max(zero, 2 * t), 10 * t)
+    return min(max(zero, _LEAST_GROWTH * t), _MOST_GROWTH * t)

@@ -1,8 +1,9 @@
-"""Newton's method inside a trust radius."""
+"""Newton: exact minimiser of the quadratic model inside a trust radius."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,26 +12,28 @@ from attrs import field, frozen, validators
 from torch import Tensor
 
 from invopt.exceptions import NonFiniteError
-from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, real, require
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, on_free, real, require, solve_ball
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import solve_ball, step_into_box
 
 __all__ = ["Newton"]
 
-# Shares of the predicted decrease: a step is taken above the first; the radius shrinks below the second and grows above
-# the third (Nocedal and Wright, algorithm 4.1).
-_TAKEN, _POOR, _GOOD = 1e-4, 0.25, 0.75
-_SHRINK, _GROW = 0.25, 2.0
-# A step of this share of the radius counts as one to its bound.
-_NEARLY = 0.99
+# Ratios of the decrease to the predicted one below which the radius shrinks and above which it grows, and its factors
+# (Nocedal and Wright, algorithm 4.1) ...
+_POOR, _GOOD, _SHRINK, _GROW = 0.25, 0.75, 0.25, 2.0
+# ... and above which a step is taken: eta in [0, 1/4) there.
+# Measured: @d@optimizers.newton:_TAKEN@
+_TAKEN = 1e-4
+# Share of the radius from which a step counts as one to the boundary: the solver reaches it to 1e-13.
+_AT_BOUNDARY = 0.99
 _EPS = float(np.finfo(np.float64).eps)
-# Differences of values below this multiple of their size are rounding.
-_ROUNDING = 10 * _EPS
+# Differences of values below this multiple of their size are rounding: that of some ten operations.
+_VALUE_ROUNDING = 10 * _EPS
 
 
 class NewtonState(NamedTuple):
-    """Radius that follows the run, and whether no lower point was found."""
+    """Present trust radius, and whether no lower point was found."""
 
     radius: float
     failed: bool = False
@@ -40,31 +43,34 @@ class NewtonState(NamedTuple):
 class Newton(Optimizer):
     r"""Steps to the minimum of the quadratic model inside a ball (eq. 3 of [1]_, bounded).
 
+    For up to some hundred parameters, with an estimator that provides a Hessian.
+
     Parameters
     ----------
     trust_radius : float, default 1
-        Longest step, > 0, in sigmas (in units of `x_scale` where nothing is smoothed).
+        Longest step, > 0, in sigmas (in units of `x_scale` if nothing is smoothed).
     max_trust_radius : float, optional
-        For exact values: where nothing is smoothed, the radius follows how well the model predicts [2]_, from
-        `trust_radius` on up to this, which is no less. Every trial costs an estimate; that of the step taken is used
-        again. By default the radius is fixed.
+        For exact values: if nothing is smoothed, the radius adapts to the quality of the model's predictions [2]_. It
+        starts at `trust_radius` and never exceeds this, which must not be smaller. Every trial costs an estimate; that
+        of the step taken is reused. By default the radius is fixed.
 
     Raises
     ------
     TypeError, ValueError
-        If a radius is not a positive number, or the longest is below the first.
+        If a radius is not a positive number, or the largest is below the first.
 
     See Also
     --------
-    NewtonCG : needs products only; for many parameters.
+    NewtonCG : needs products only, for many parameters.
 
     Notes
     -----
-    Where the Hessian is not positive definite, or the Newton step is too long, the step is the exact minimiser of the
-    model over the ball, which lies on its boundary and uses negative curvature; a saddle with a gradient of exactly 0
-    is not left. The radius is fixed by default: the samples' own width says how far the model holds, and no ratio of
-    noisy values has to be trusted. Where an estimate remembers a sample lower than what the model promises, the step
-    goes there, however far. Parameters pressed against a bound are held there. One eigendecomposition a step, O(n^3).
+    If the Hessian is not positive definite, or the Newton step is too long, the step is the exact minimiser of the
+    model over the ball. It lies on the boundary and uses negative curvature. A saddle with a gradient of exactly 0 is
+    not left. The radius is fixed by default, because sigma says how far the model is valid and ratios of noisy values
+    are not reliable. If an estimate remembers a sample that is lower than the model's prediction for the step, the step
+    goes to that sample, however far it is. Parameters pressed against a bound are held there. A step takes one
+    eigendecomposition, O(n^3).
 
     References
     ----------
@@ -89,7 +95,7 @@ class Newton(Optimizer):
         require("max_trust_radius", longest is None or longest >= self.trust_radius, least, longest)
 
     def init(self, x0: Tensor) -> Any:
-        """The first radius, where it is to change."""
+        """First radius, if it adapts; else None."""
         return None if self.max_trust_radius is None else NewtonState(self.trust_radius)
 
     def status(self, state: Any) -> Status:
@@ -97,7 +103,7 @@ class Newton(Optimizer):
         return Status.LINE_SEARCH if state is not None and state.failed else Status.RUNNING
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs no evaluation beyond the estimate's Hessian, unless the radius follows the run."""
+        """One step; costs no evaluation beyond the estimate's Hessian, unless the radius adapts."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         if not bool(jac.any()):
             return x, state
@@ -109,9 +115,9 @@ class Newton(Optimizer):
     def _trusted(
         self, x: Tensor, jac: Tensor, free: Tensor | None, estimate: Estimate, oracle: Oracle, radius: float
     ) -> tuple[Tensor, NewtonState]:
-        """The step of a radius whose model predicts well enough, and the next radius."""
+        """Shrink the radius until the decrease is as predicted; also the next radius."""
         longest, whole = self.max_trust_radius or radius, gradient(estimate)
-        shortest, slack = _EPS * max(1.0, float(torch.linalg.vector_norm(x))), _ROUNDING * abs(estimate.fun)
+        shortest, slack = _EPS * max(1.0, float(torch.linalg.vector_norm(x))), _VALUE_ROUNDING * abs(estimate.fun)
         while radius > shortest:
             target = _model_step(x, jac, free, estimate, oracle, radius)
             step = target - x
@@ -120,11 +126,11 @@ class Newton(Optimizer):
             if length == 0.0:
                 break
             share = _share(_value(target, oracle) - estimate.fun, predicted, slack)
-            # Once a step has failed, shorter ones must not pass for rounding.
+            # After a failed step, the rounding allowance must not accept shorter ones.
             slack = 0.0
             if not share >= _POOR:
                 radius = _SHRINK * length
-            elif share > _GOOD and length >= _NEARLY * radius:
+            elif share > _GOOD and length >= _AT_BOUNDARY * radius:
                 radius = min(_GROW * radius, longest)
             if share > _TAKEN:
                 return target, NewtonState(radius)
@@ -132,9 +138,9 @@ class Newton(Optimizer):
 
     @staticmethod
     def _better(estimate: Estimate, target: Tensor) -> Tensor:
-        """The lowest sample remembered, if it lies below what the model promises at `target`."""
+        """`target`, or the lowest sample if it is below the prediction there."""
         lowest = estimate.lowest
-        if lowest is None or lowest.promised(target - estimate.x) <= lowest.fun:
+        if lowest is None or lowest.predicted(target - estimate.x) <= lowest.fun:
             return target
         return lowest.x
 
@@ -142,18 +148,14 @@ class Newton(Optimizer):
 def _model_step(
     x: Tensor, jac: Tensor, free: Tensor | None, estimate: Estimate, oracle: Oracle, radius: float
 ) -> Tensor:
-    """Where the model leads."""
+    """Point to which the model leads."""
     hess = estimate.hess
-    if free is None:
-        step = solve_ball(jac, hess, radius)
-    else:
-        step = torch.zeros_like(jac)
-        step[free] = solve_ball(jac[free], hess[free][:, free], radius)
+    step = on_free(partial(solve_ball, radius=radius), jac, hess, free)
     return step_into_box(x, step, jac, lambda p: hess @ p, oracle)[0]
 
 
 def _value(x: Tensor, oracle: Oracle) -> float:
-    """Value at a trial, of which the estimate is kept for the next step; inf where it is not finite."""
+    """Value at a trial point; inf if it is not finite."""
     try:
         return oracle.estimate(x).fun
     except NonFiniteError:
@@ -161,6 +163,6 @@ def _value(x: Tensor, oracle: Oracle) -> float:
 
 
 def _share(change: float, predicted: float, slack: float) -> float:
-    """Change as a share of the predicted one, 1 where both are below what rounding does."""
+    """Ratio of the change to the predicted one; 1 if both are within rounding."""
     expected = predicted - slack
     return (change - slack) / expected if expected < 0 else -math.inf

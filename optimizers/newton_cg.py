@@ -1,4 +1,4 @@
-"""Truncated Newton: conjugate gradients on the model inside a trust radius."""
+"""NewtonCG: truncated Newton with conjugate gradients inside a trust radius."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real
+from invopt.plugin import Estimate, Optimizer, Oracle, Order, integer, real, truncated_cg
 
+from .descent.box import step_into_box
 from .descent.steps import free_gradient, gradient, unit
-from .descent.trust_region import step_into_box, truncated_cg
 
 __all__ = ["NewtonCG"]
+
+
+# Eisenstat and Walker, eq. (2.6), with alpha = 2.
+_GAMMA = 0.9
 
 
 @frozen(kw_only=True)
 class NewtonCG(Optimizer):
     r"""Truncated Newton method: Steihaug's conjugate gradients inside a ball [1]_.
 
+    For many parameters, if Hessian-vector products are cheap.
+
     Parameters
     ----------
     trust_radius : float, default 1
-        Longest step, > 0, in sigmas (in units of `x_scale` where nothing is smoothed).
+        Longest step, > 0, in sigmas (in units of `x_scale` if nothing is smoothed).
     forcing : float, default 0.1
-        Largest forcing term eta, in (0, 1): the inner iteration ends once the model's gradient is below eta times the
-        gradient.
+        Largest forcing term eta, in (0, 1): the inner iteration ends once the norm of the model's gradient is below eta
+        times that of the gradient.
     maxinner : int, default 50
-        Most Hessian-vector products a step asks for, >= 1; never more than ``n``, the number of parameters.
+        Largest number of Hessian-vector products in a step, >= 1; never more than ``n``, the number of parameters.
 
     Raises
     ------
@@ -37,14 +43,15 @@ class NewtonCG(Optimizer):
 
     See Also
     --------
-    Newton : the same model solved exactly.
+    Newton : minimises the same model exactly.
     FletcherReevesCG : one product a step, conjugate across steps.
 
     Notes
     -----
     The forcing term is the second choice of Eisenstat and Walker [2]_, ``min(forcing, 0.9 (|g| / |g_previous|)^2)``:
-    fast at the end, and independent of the scale of the objective. Curvature that is not positive sends the step to
-    the boundary. The radius is fixed, as in `Newton`. Nothing of size n^2 is formed.
+    convergence is fast near a minimum, and independent of the scale of the objective. If the curvature along a
+    direction is not positive, the step goes to the boundary. The radius is fixed, as in `Newton`. Nothing of size n^2
+    is formed.
 
     References
     ----------
@@ -66,11 +73,11 @@ class NewtonCG(Optimizer):
     maxinner: int = field(default=50, validator=integer(1))
 
     def init(self, x0: Tensor) -> Any:
-        """Length of the last gradient: none yet."""
+        """Norm of the last gradient: 0 before the first."""
         return 0.0
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs up to `maxinner` products, and a few more where bounds cut it."""
+        """One step; costs up to `maxinner` products, and a few more if bounds cut it."""
         jac, free = free_gradient(x, gradient(estimate), oracle)
         size = float(torch.linalg.vector_norm(jac))
         if size == 0.0:
@@ -84,7 +91,7 @@ class NewtonCG(Optimizer):
             jac,
             hessp,
             self.trust_radius * unit(estimate),
-            forcing=self.forcing if state == 0.0 else min(self.forcing, 0.9 * min(size / state, 1.0) ** 2),
+            forcing=self.forcing if state == 0.0 else min(self.forcing, _GAMMA * min(size / state, 1.0) ** 2),
             maxiter=min(self.maxinner, x.numel()),
         )
         return step_into_box(x, step, jac, hessp, oracle)[0], size

@@ -1,4 +1,4 @@
-"""Any method of scipy.optimize.minimize, driven by our estimators."""
+"""Scipy: any method of scipy.optimize.minimize, on estimates."""
 
 from __future__ import annotations
 
@@ -40,20 +40,23 @@ _REQUIRES = {
     "trust-exact": _JAC | Order.HESS,
 }
 _BOUNDED = {"nelder-mead", "powell", "cobyla", "cobyqa", "l-bfgs-b", "tnc", "slsqp", "trust-constr"}
-# scipy's status codes differ by method; these mean that no lower point was found.
+# scipy's status codes, which differ by method, for a line search without a lower point ...
 _NO_LOWER_POINT = {"cg": 2, "bfgs": 2, "newton-cg": 2, "l-bfgs-b": 2, "tnc": 4, "slsqp": 8}
+# ... and for values that are not finite.
 _NOT_A_NUMBER = {"cg": 3, "bfgs": 3, "newton-cg": 3}
-# Estimates kept for questions about points asked before: a trust-region method goes back to one after rejected steps.
-_REMEMBERED = 16
-# Some methods (tnc) probe next to a point; as a step of ours that would pass for convergence by `xtol`, so probes
-# nearer than this, in units of `x_scale`, are answered within the iteration.
+# Number of estimates kept: a trust-region method returns to an earlier point after rejected steps.
+# Measured: @d@optimizers.scipy_method:_KEPT_ESTIMATES@
+_KEPT_ESTIMATES = 16
+# Distance, in units of `x_scale`, up to which a point is answered within the iteration: some methods (tnc) evaluate
+# points next to x, and a step that short would look like convergence.
+# Measured: @d@optimizers.scipy_method:_NEARBY@
 _NEARBY = 1e-6
 
 Array = NDArray[np.float64]
 
 
 class _Product(NamedTuple):
-    """Question for curvature: the Hessian of an estimate, times p unless p is None."""
+    """Request for the Hessian of an estimate, times p unless p is None."""
 
     estimate: Estimate
     p: Array | None
@@ -80,8 +83,8 @@ def _options(value: Any) -> dict[str, Any]:
 class Scipy(ExternalMethod):
     """A method of `scipy.optimize.minimize`, run on estimates.
 
-    Each point at which scipy asks for a value or a derivative is an iteration of our loop; one estimate there serves
-    value, gradient, Hessian and products.
+    Each point that scipy evaluates is an iteration of the loop; one estimate there gives value, gradient, Hessian and
+    products.
 
     Parameters
     ----------
@@ -90,12 +93,12 @@ class Scipy(ExternalMethod):
         ``"l-bfgs-b"``, ``"tnc"``, ``"slsqp"`` gradients; ``"newton-cg"``, ``"trust-ncg"``, ``"trust-krylov"``,
         ``"trust-constr"`` products as well; ``"dogleg"``, ``"trust-exact"`` Hessians.
     options : dict, optional
-        The method's own options. Their tolerances and limits hold besides those of the run, whichever ends first.
+        The method's own options. Their tolerances and limits apply in addition to those of the run.
     tol : float, optional
-        scipy's `tol`, which stands for those tolerances of the method that `options` leave open.
+        scipy's `tol`, which sets those tolerances of the method that are not in `options`.
     differences : bool, default False
-        Have scipy take differences of values, as it does when it is given no gradient; only for methods that need
-        gradients and no products. Then values are all the method requires.
+        Let scipy use differences of values, as it does without a gradient; only for methods that need gradients and no
+        products. The method then requires values only.
 
     Attributes
     ----------
@@ -109,11 +112,10 @@ class Scipy(ExternalMethod):
 
     Notes
     -----
-    Bounds are passed on to the methods that take them; for the others the loop projects. scipy's methods assume
-    exact values: noise makes their line searches fail early, which ends the run with LINE_SEARCH. scipy runs in a
-    thread that never runs while anything else does, and that ends with the run; its state, alone among the
-    optimizers, is not a value and cannot be stored. When scipy ends, its answer is visited once more if it is not the
-    last point asked.
+    Bounds are passed on to the methods that support them; for the others the loop projects. scipy's methods assume
+    exact values: with noise their line searches fail early, which ends the run with LINE_SEARCH. scipy runs in a thread
+    of its own, which runs only while everything else waits, and ends with the run. Its state cannot be stored, so that
+    such runs have no checkpoints. If scipy's answer is not the last point evaluated, it is evaluated once more.
 
     References
     ----------
@@ -149,7 +151,7 @@ class Scipy(ExternalMethod):
         return self.name == "trust-constr"
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """Answer scipy until it asks about another point; costs what products cost."""
+        """Answer scipy until it asks for another point; costs the evaluations of products."""
         run: ExternalRun = state
         reply: Any = None
         if run.thread is None:
@@ -160,7 +162,7 @@ class Scipy(ExternalMethod):
             try:
                 request = self._send(run.thread, reply)
             except (np.linalg.LinAlgError, ArithmeticError):
-                # Noise has made a matrix that scipy cannot use; there is no answer but the present point.
+                # Noise has made a matrix that scipy cannot factorise: the answer is the present point.
                 run.verdict = Status.LINE_SEARCH
                 return x, run
             if run.thread.done:
@@ -194,7 +196,7 @@ class Scipy(ExternalMethod):
         return target
 
     def _send(self, thread: AskingThread, reply: Any) -> Any:
-        # Only scipy runs inside this block, so that its warnings about noise go, and nobody else's.
+        # Only scipy runs inside this block, so that only its warnings are suppressed.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -203,7 +205,7 @@ class Scipy(ExternalMethod):
                 if isinstance(error, np.linalg.LinAlgError):
                     raise
                 if reply is not None and isinstance(error, ValueError):
-                    # Options are refused before the first question: this is about numbers, overflown or not finite.
+                    # Bad options are an error before the first request: this one is about numbers that are not finite.
                     raise np.linalg.LinAlgError(str(error)) from error
                 raise ValueError(
                     f"scipy's {shown(self.name)} refused 'options' {shown(self.options)}: {error}"
@@ -218,7 +220,7 @@ class Scipy(ExternalMethod):
 
 
 class _Answers:
-    """Callables that scipy gets: one question to the owner for each new point."""
+    """Callables for scipy: one request for each new point."""
 
     def __init__(self, ask: Callable[[Any], Any]) -> None:
         self._ask = ask
@@ -227,7 +229,7 @@ class _Answers:
     def _estimate(self, x: Array) -> Estimate:
         key = x.tobytes()
         if key not in self._known:
-            if len(self._known) >= _REMEMBERED:
+            if len(self._known) >= _KEPT_ESTIMATES:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self._ask(np.array(x, dtype=np.float64))
         return self._known[key]
@@ -248,14 +250,14 @@ class _Answers:
 
 
 def _curvature(request: _Product) -> Array:
-    """Answer on the owner's side, since it may spend evaluations and so end the run."""
+    """Compute curvature in the loop's thread, where evaluations may end the run."""
     if request.p is None:
         return request.estimate.hess.numpy().copy()
     return request.estimate.hessp(torch.from_numpy(request.p)).numpy().copy()
 
 
 def _bounds(x: Tensor, oracle: Oracle) -> scipy.optimize.Bounds | None:
-    """Bounds of the run, which the oracle gives away by projecting what is infinitely far."""
+    """Bounds of the run, found by projecting points at infinity."""
     far = torch.full_like(x, torch.inf)
     low, high = oracle.project(-far).numpy().copy(), oracle.project(far).numpy().copy()
     return scipy.optimize.Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
@@ -266,7 +268,7 @@ class _EnoughError(Exception):
 
 
 def _check_options(name: str, options: dict[str, Any]) -> None:
-    """Refuse options that scipy does not know: it says so before its first evaluation."""
+    """Raise for options that scipy does not know, by a trial run up to its first evaluation."""
 
     def stop(*_: Any) -> Any:
         raise _EnoughError
@@ -280,7 +282,7 @@ def _check_options(name: str, options: dict[str, Any]) -> None:
         except _EnoughError:
             pass
         except (TypeError, ValueError) as error:
-            # Whatever else is wrong may be right for another number of parameters; the run will tell.
+            # Other errors may depend on the number of parameters; the run will show them.
             complaint = str(error) if "unexpected keyword" in str(error) else ""
     unknown = [str(w.message) for w in caught if issubclass(w.category, scipy.optimize.OptimizeWarning)]
     complaint = next((text for text in unknown if "nknown solver option" in text), complaint)

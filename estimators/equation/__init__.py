@@ -1,1 +1,1 @@
-"""Estimators that read both sides of an equation, for training."""
+"""Estimators of gradients of an equation's residual, for training."""

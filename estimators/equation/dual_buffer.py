@@ -1,4 +1,4 @@
-"""DualBuffer: the full gradient without its bias."""
+"""DualBuffer: the full gradient without bias."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ __all__ = ["DualBuffer"]
 
 @frozen(kw_only=True)
 class DualBuffer(DualEstimator):
-    r"""Derivative of :math:`(L - \langle R \rangle_X)(L - \langle R \rangle_Y)` of two independent estimates (eq. 28).
+    r"""Full gradient of the residual without bias, from two independent estimates.
 
-    Unbiased for the full gradient, for the noises of the two do not multiply. Half of the directions go into each. For
-    losses that are squares only.
+    It is the derivative of :math:`(L - \langle R \rangle_X)(L - \langle R \rangle_Y)` (eq. 28 of [1]_). Unbiased for
+    the full gradient, because the noises of the two estimates are independent. Each uses half of the directions. Only
+    for losses that are squares.
 
     Notes
     -----
-    Unbiased, it still converges slowly: a constant error of a field is contracted by
-    :math:`1 - 2\eta(1 - \rho)^2` a step of gradient descent, where the semi-gradient has :math:`1 - 2\eta(1 - \rho)`.
+    It converges slowly: a constant error of a field is contracted by
+    :math:`1 - 2\eta(1 - \rho)^2` per step of gradient descent; with the semi-gradient by :math:`1 - 2\eta(1 - \rho)`.
 
     References
     ----------

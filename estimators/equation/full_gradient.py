@@ -14,17 +14,17 @@ __all__ = ["FullGradient"]
 
 @frozen(kw_only=True)
 class FullGradient(ResidualEstimator):
-    r"""Derivative of :math:`\|L - \langle R \rangle\|^2` through both sides: Neural Radiosity's, biased [1]_ [2]_.
+    r"""Gradient of the residual through both sides, as in Neural Radiosity; biased.
 
-    The square of the noise of the right side is minimised along with the residual: its expectation has the variance of
-    :math:`\langle R \rangle`, divided by the number of directions, added to it, which networks lower by turning dark
-    (eq. 6 and appendix B of [2]_).
+    It is the derivative of :math:`\|L - \langle R \rangle\|^2` [1]_ [2]_. The expectation of the loss contains the
+    variance of :math:`\langle R \rangle` divided by the number of directions. Networks reduce that variance by becoming
+    darker (eq. 6 and appendix B of [2]_).
 
     Notes
     -----
     Inside a diffuse sphere of emission E and albedo :math:`\rho`, with M uniform directions, its fixed point for a
     constant reflected radiance c is :math:`E(a\rho - v) / (a^2 + v)`, :math:`a = 1 - \rho`,
-    :math:`v = \rho^2 / (3M)`; the truth is :math:`E\rho / a`.
+    :math:`v = \rho^2 / (3M)`; the correct value is :math:`E\rho / a`.
 
     References
     ----------
@@ -33,7 +33,7 @@ class FullGradient(ResidualEstimator):
 
     See Also
     --------
-    SemiGradient : ignores the derivative of the right side, and is right.
+    SemiGradient : ignores the derivative of the right side; its fixed point is correct.
     """
 
     def losses(self, sides: Sides) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the estimators share that read both sides of an equation."""
+"""Base of the estimators of gradients of an equation's residual."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["DualEstimator", "ResidualEstimator"]
 
 @frozen(kw_only=True)
 class ResidualEstimator(Estimator):
-    """Gradient of a loss of both sides of an equation at freshly sampled points; a subclass says of which loss.
+    """Base of the gradients of a loss of both sides of an equation.
 
-    One call counts as one evaluation. `fun` is the loss of the points drawn; its target moves with the weights, so that
-    values at two points cannot be compared.
+    The points are sampled anew in each call; subclasses define the loss. One call counts as one evaluation. `fun` is
+    the loss at the points drawn. Its target depends on the weights, so that values at two points cannot be compared.
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC
     needs: ClassVar[Capability] = Capability.FUN | Capability.SIDES
     comparable: ClassVar[bool] = False
-    # Whether the derivative of the right side is needed at all.
+    # Whether the derivative of the right side is needed.
     differentiate_right: ClassVar[bool] = True
 
     def init(self, problem: Problem) -> int:
@@ -55,7 +55,7 @@ class ResidualEstimator(Estimator):
             fun=value,
             fun_standard_error=float(values.detach().std()) / count**0.5 if count > 1 else math.inf,
             jac=jac,
-            # One batch does not tell, and a tensor of n infinities would only cost memory.
+            # Unknown from one batch; `expand` saves the memory of n infinities.
             standard_error=torch.full((), math.inf, dtype=jac.dtype, device=jac.device).expand_as(jac),
             nfev=1,
             metrics=sides.metrics,
@@ -64,12 +64,12 @@ class ResidualEstimator(Estimator):
 
     @abc.abstractmethod
     def losses(self, sides: Sides) -> Tensor:
-        """Loss of each point, shape (k,), whose derivative is the estimator's."""
+        """Loss of each point, shape (k,), whose derivative is estimated."""
 
 
 @frozen(kw_only=True)
 class DualEstimator(ResidualEstimator):
-    """One that halves the samples of the right side into two independent estimates of it."""
+    """Base of the estimators with two independent estimates of the right side."""
 
     @staticmethod
     def halves(sides: Sides) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,7 @@ class DualEstimator(ResidualEstimator):
             raise IncompatibleError("a dual buffer needs two directions at least: raise 'n_directions' to 2 or more")
         if not sides.loss.quadratic:
             raise IncompatibleError(
-                f"a dual buffer is a product of two residuals, and {type(sides.loss).__name__} is no square: "
+                f"a dual buffer is a product of two residuals, and {type(sides.loss).__name__} is not a square: "
                 f"take loss='relative-l2', or another estimator"
             )
         return sides.halves()
@@ -86,7 +86,7 @@ class DualEstimator(ResidualEstimator):
 
 def _not_finite(state: int, value: float) -> str:
     if state == 0:
-        return f"the loss of the first estimate is {value}: look at x0, and at what the problem is made of"
+        return f"the loss of the first estimate is {value}: check x0 and the scene"
     return (
         f"the loss of estimate {state} is {value}: lower the learning rate; the weights before, whose loss was finite, "
         f"are `x` of this error's `result`, where a new run can start: minimize(..., x0=error.result.x)"

@@ -16,10 +16,11 @@ __all__ = ["SemiGradient"]
 
 @frozen(kw_only=True)
 class SemiGradient(ResidualEstimator):
-    r"""Derivative of :math:`\|L - \mathrm{sg}(\langle R \rangle)\|^2`: the left side moves, the right is its target.
+    r"""Gradient of the residual through the left side alone.
 
-    The right side is evaluated without a graph: less memory, less time. Light transport being a contraction, the fixed
-    point is the solution of the rendering equation (eq. 8 and appendix A of [1]_).
+    It is the derivative of :math:`\|L - \mathrm{sg}(\langle R \rangle)\|^2`. The right side is a constant target,
+    evaluated without a graph, which takes less memory and time. Light transport is a contraction, so the fixed point is
+    the solution of the rendering equation (eq. 8 and appendix A of [1]_).
 
     References
     ----------
@@ -28,13 +29,13 @@ class SemiGradient(ResidualEstimator):
     See Also
     --------
     FullGradient : through both sides, biased.
-    WeightedDualBuffer : anything between this and the unbiased full gradient.
+    WeightedDualBuffer : between this and the unbiased full gradient.
     """
 
     differentiate_right: ClassVar[bool] = False
 
     def losses(self, sides: Sides) -> Tensor:
-        """Loss of the mean over the directions, taken as a constant; of its halves, where each weighs the other."""
+        """Loss against the mean over directions, or both halves, as constants."""
         if sides.loss.crossed:
             first, second = sides.halves()
             return sides.loss.cross(sides.left, first.detach(), second.detach())

@@ -14,12 +14,14 @@ __all__ = ["WeightedDualBuffer"]
 
 @frozen(kw_only=True)
 class WeightedDualBuffer(DualEstimator):
-    """The derivative of the left side, and `weight` times that of the right side (eq. 31-32 of [1]_).
+    """Gradient between those of `SemiGradient` and `DualBuffer`.
+
+    It is the derivative of the left side plus `weight` times that of the right side (eq. 31-32 of [1]_).
 
     Parameters
     ----------
     weight : float, default 0.5
-        Share of the right side's derivative, >= 0: 1 is the gradient of `DualBuffer`, 0 that of `SemiGradient`.
+        Factor of the right side's derivative, >= 0: 1 is the gradient of `DualBuffer`, 0 that of `SemiGradient`.
 
     References
     ----------
@@ -29,7 +31,7 @@ class WeightedDualBuffer(DualEstimator):
     weight: float = field(default=0.5, validator=real(minimum=0))
 
     def losses(self, sides: Sides) -> Tensor:
-        """Semi-gradient's loss plus the weighted product, in which the left side is a constant."""
+        """Loss of the semi-gradient plus `weight` times that of the right side."""
         first, second = self.halves(sides)
         left, mean = sides.left.detach(), (first + second).detach() / 2
         product = sides.loss.product(left, first, second, left)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 __all__ = ["Directions", "draw", "log_density"]
 
-# Steps of this size, modulo 1, fill the unit interval evenly however many there are.
+# Steps of the golden ratio, modulo 1, are the additive sequence of lowest discrepancy (Weyl; Knuth, TAOCP 3, sec. 6.4).
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @frozen(eq=False)
 class Directions:
-    """What is left of the present orthogonal basis, rows of shape (n,), and the quantile of the last length."""
+    """Unused rows of the present basis, shape (n,), and quantile of the last length."""
 
     basis: NDArray[np.float64] = field(factory=lambda: np.empty((0, 0)))
     quantile: float | None = None
@@ -28,9 +28,9 @@ class Directions:
 def draw(rng: np.random.Generator, m: int, n: int, state: Directions) -> tuple[Tensor, Directions]:
     r"""Draw `m` perturbations of shape (m, n), each of density :math:`|t| N(t) / E|t|`.
 
-    The density is the isotropic counterpart of the aggregate proposal of the paper's sec. 3.5, and the same for n = 1.
-    Directions are the rows of random orthogonal matrices, used up one by one, and lengths the quantiles of a sequence
-    that fills (0, 1) evenly: every draw by itself has the density stated, and together they leave fewer gaps.
+    The density is the isotropic counterpart of the aggregate proposal of the paper's sec. 3.5; for n = 1 they are the
+    same. Directions are the rows of random orthogonal matrices, one after the other. Lengths are quantiles from a
+    low-discrepancy sequence. Each draw alone has exactly this density; together they leave fewer gaps.
     """
     last = rng.random() if state.quantile is None else state.quantile
     quantiles = (last + _GOLDEN * np.arange(1, m + 1)) % 1.0
@@ -43,13 +43,13 @@ def draw(rng: np.random.Generator, m: int, n: int, state: Directions) -> tuple[T
 
 
 def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-    """Random basis of shape (n, n); which way each vector points is left to the sign of its length."""
+    """Random orthogonal basis of shape (n, n); the sign of each vector comes with its length."""
     basis: NDArray[np.float64] = np.linalg.qr(rng.standard_normal((n, n)))[0].T
     return basis
 
 
 def log_density(t: Tensor) -> Tensor:
-    """Logarithm of the density at the rows of `t`, (..., k, n), over the standard Gaussian's, shape (..., k)."""
+    """Log density at `t`, (..., k, n), relative to a Gaussian's; shape (..., k)."""
     n = t.shape[-1]
     mean_length = math.sqrt(2) * math.exp(gammaln(0.5 * (n + 1)) - gammaln(0.5 * n))
     return torch.log(torch.linalg.vector_norm(t, dim=-1) / mean_length)

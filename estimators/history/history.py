@@ -1,4 +1,4 @@
-"""Base of the estimators that remember: samples of the last iterations, and a width that follows the run."""
+"""Base of the estimators with a history of samples and an adaptive sigma."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ from .window import Batch
 __all__ = ["HistoryEstimator", "HistoryState", "Sample"]
 
 # Once a sample has fallen by this share of the first ones, a small spread does not indicate a plateau.
-_DESCENDED = 0.1
-# Multiple of the window while the width stays as it is, and noise is what has to be averaged.
-_LONGER = 4
-# Estimates in a row that may stay; then what little the samples differ is taken for a slope.
-_PATIENCE = 18
-
-
-# Share of their mean by which values differ for rounding alone.
-_ROUNDING = 1e-14
+# Measured: @ab@estimators.history.history:_DESCENT@
+_DESCENT = 0.1
+# Multiple of the window while sigma is held, because noise then has to be averaged.
+# Measured: @b@estimators.history.history:_HELD_WINDOWS@
+_HELD_WINDOWS = 4
+# Estimates in a row that may stay at a point; after that, a small spread of the samples is taken for a slope.
+# Measured: @ab@estimators.history.history:_MAX_STAYS@
+_MAX_STAYS = 18
+# Share of their mean by which values differ because of rounding: 45 times the machine precision of float64.
+_ROUNDING_SPREAD = 1e-14
 
 
 class Sample(NamedTuple):
@@ -58,27 +59,27 @@ class HistoryState:
     Attributes
     ----------
     first, sigma : float
-        First and present width.
+        First and present sigma.
     iteration : int
-        Estimates so far.
+        Number of estimates so far.
     x : Tensor or None
-        Where the last estimate was.
+        Point of the last estimate.
     step : Tensor or None
-        The step before.
+        Step before the last one.
     strides : int
-        Steps to the bound in a row.
+        Number of steps in a row that were as long as the bound allows.
     stay : bool
-        Whether the last estimate saw nothing and asked to stay.
+        Whether the samples of the last estimate did not differ, so that the run stays.
     stays : int
-        How many in a row did.
+        Number of such estimates in a row.
     batches : tuple of Batch
-        The window.
+        Samples in the window.
     gram : Tensor or None
-        Inner products of the residuals of its samples, where they are needed.
+        Inner products of the residuals of these samples, if they are needed.
     directions : Directions
-        How far the sequence of perturbations has come.
+        State of the sequence of perturbations.
     seed : int or None
-        Seed that the window shares.
+        Seed that all samples of the window share.
     top : float or None
         Mean of the first samples' values.
     lowest : Sample or None
@@ -86,25 +87,25 @@ class HistoryState:
     floor : NoiseFloor
         What is known of the noise.
     wide : bool
-        Whether the width was set anew, and is not to follow the last step.
+        Whether sigma was set anew, so that it does not follow the last step.
     origin : Tensor or None
-        Where the first estimate was.
+        Point of the first estimate.
     best : Sample or None
-        Lowest sample of the descents before this one.
+        Lowest sample of all earlier descents.
     hold : bool
-        Whether the width stays as it is, noise being all that a smaller one would show.
+        Whether sigma is held, because a smaller one would show noise only.
     minima : tuple of Tensor
-        Minima found under the seeds before.
+        Minima found under earlier seeds.
     probes : int
-        How often noise was measured.
+        Number of times that noise was measured.
     probed : float
-        Width when it last was.
+        Sigma at the last of these times.
     deviations : Tensor or None
         Residuals under several seeds at one point, less their mean, shape (seeds, m).
     undetermined : int
-        Estimates in a row under which residuals did not depend on all parameters.
+        Number of estimates in a row whose model was rank-deficient.
     apart : float
-        Mean square of what values so far apart did not share of it.
+        Half the variance, between seeds, of the difference of values one sigma apart: noise that they do not share.
     """
 
     first: float
@@ -140,20 +141,20 @@ def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth |
 
 @frozen(kw_only=True)
 class HistoryEstimator(Estimator):
-    """Samples of the last iterations, re-weighted to the present point.
+    """Base of the estimators that re-weight earlier samples to the present point.
 
     Parameters
     ----------
     sigma : AdaptiveWidth, Schedule or float, optional
-        Width of the smoothing kernel, in units of the problem's `x_scale`; by default one that follows the run from
-        the problem's own `sigma` on.
+        Standard deviation of the smoothing kernel, in units of the problem's `x_scale`. By default it starts at the
+        problem's own `sigma` and adapts to the steps of the run.
     n_samples : int, default 2
         Antithetic pairs an iteration, at least 1; each costs two evaluations.
     window : int, default 8
         Iterations whose samples are kept, at least 1.
     seeds : SeedPolicy or str, default "per_pair"
-        With "per_pair" the whole window shares one seed, so that noise drops out of all differences within it. With
-        "fixed" there is no noise to measure: the run is that of a function without any.
+        With "per_pair" the whole window shares one seed, so that shared noise cancels in all differences within it.
+        With "fixed" no noise is measured: the function is taken as deterministic.
     """
 
     unbiased: ClassVar[bool] = False
@@ -172,13 +173,8 @@ class HistoryEstimator(Estimator):
         first = problem.sigma if start is None else start
         return HistoryState(first=first, sigma=first)
 
-    @property
-    def width(self) -> AdaptiveWidth | Schedule:
-        """How the width goes."""
-        return self.sigma
-
     def cost(self, n: int) -> int:
-        """Evaluations of one estimate; the Hessian and products are free."""
+        """Evaluations of one estimate; the Hessian and products cost nothing."""
         return 2 * self.pairs(n)
 
     def pairs(self, n: int) -> int:
@@ -188,7 +184,7 @@ class HistoryEstimator(Estimator):
     def estimate(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        """Estimate at `x` from new samples and those remembered."""
+        """Estimate at `x` from new samples and remembered ones."""
         objective.check_budget(self.cost(objective.n))
         before = objective.nfev
         origin = x.clone() if state.origin is None else state.origin
@@ -210,24 +206,24 @@ class HistoryEstimator(Estimator):
     def _model(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        """Estimate from the window, and what to remember."""
+        """Estimate from the window, and the next state."""
 
     def _follow(self, x: Tensor, state: HistoryState) -> HistoryState:
-        """Adjust the width to the step that led here."""
-        width = self.sigma
-        if isinstance(width, Schedule):
-            return evolve(state, sigma=width.at(state.iteration, state.first))
+        """Adapt sigma to the last step."""
+        rule = self.sigma
+        if isinstance(rule, Schedule):
+            return evolve(state, sigma=rule.at(state.iteration, state.first))
         if state.x is None or state.wide:
             return evolve(state, wide=False)
         if state.stay:
-            return evolve(state, sigma=width.after_staying(state.sigma, state.first))
+            return evolve(state, sigma=rule.after_staying(state.sigma, state.first))
         step = x - state.x
         back = state.step is not None and float(step @ state.step) < 0
         if state.hold:
             return evolve(state, step=step)
         length = float(torch.linalg.vector_norm(step))
-        sigma = width.after_step(state.sigma, state.first, length, back=back, strides=state.strides)
-        strides = state.strides + 1 if width.is_stride(state.sigma, length, back=back) else 0
+        sigma = rule.after_step(state.sigma, state.first, length, back=back, strides=state.strides)
+        strides = state.strides + 1 if rule.is_stride(state.sigma, length, back=back) else 0
         return evolve(state, sigma=sigma, step=step, strides=strides)
 
     def _sample(self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator) -> HistoryState:
@@ -238,10 +234,10 @@ class HistoryEstimator(Estimator):
         if self.seeds is SeedPolicy.PER_PAIR and seed is None:
             seed = int(source.compare(1)[0])
         elif seed is not None and self.window == 1:
-            # Nothing is compared with what was sampled before, and noise that is new each time averages out.
+            # Without earlier samples to compare with, a new seed each time lets the noise average out.
             seed = source.following(seed)
         seeds = source.draw(m, 2) if seed is None else np.full(2 * m, seed)
-        # What is fitted is what was evaluated: of a point outside the bounds, the one at them.
+        # Points outside the bounds are projected before they are evaluated and fitted.
         points = objective.project(torch.cat([x - state.sigma * t, x + state.sigma * t]))
         points, values = _finite(points, self._evaluate(objective, points, seeds, state))
         batch = Batch(x.clone(), state.sigma, points, values)
@@ -251,7 +247,7 @@ class HistoryEstimator(Estimator):
             lowest = state.lowest
         return evolve(
             state,
-            batches=(*state.batches, batch)[-self.window * (_LONGER if state.hold else 1) :],
+            batches=(*state.batches, batch)[-self.window * (_HELD_WINDOWS if state.hold else 1) :],
             directions=directions,
             seed=seed,
             top=float(batch.funs.mean()) if state.top is None else state.top,
@@ -259,26 +255,26 @@ class HistoryEstimator(Estimator):
         )
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
-        """Whether the samples hardly differ, and not for having arrived."""
+        """Whether the samples do not differ, although the run has not descended yet."""
         if not isinstance(self.sigma, AdaptiveWidth):
             return False
         mean = float(weights @ funs)
         spread = float(weights @ (funs - mean).square()) ** 0.5
-        if state.stays >= _PATIENCE and spread > _ROUNDING * abs(mean):
+        if state.stays >= _MAX_STAYS and spread > _ROUNDING_SPREAD * abs(mean):
             return False
         assert state.top is not None
         assert state.lowest is not None
         small = spread <= self.sigma.gate * abs(mean)
-        return small and state.lowest.fun >= state.top - _DESCENDED * abs(state.top)
+        return small and state.lowest.fun >= state.top - _DESCENT * abs(state.top)
 
     @staticmethod
     def _stayed(state: HistoryState, stay: bool) -> HistoryState:
-        """Remember whether the estimate asked to stay; once patience is over, it stays over."""
-        return evolve(state, stay=stay, stays=state.stays + 1 if stay or state.stays >= _PATIENCE else 0)
+        """Count estimates that stay; once there were too many in a row, the count is kept."""
+        return evolve(state, stay=stay, stays=state.stays + 1 if stay or state.stays >= _MAX_STAYS else 0)
 
 
 def _finite(points: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Drop samples that are not finite, nor their squares."""
+    """Drop samples that are not finite or whose squares are not."""
     keep = torch.isfinite(values if values.ndim == 1 else torch.linalg.vector_norm(values, dim=1).square())
     if bool(keep.all()):
         return points, values

@@ -1,4 +1,4 @@
-"""Residuals as a linear function of the offset, from the inner products of their samples."""
+"""Linear model of residuals, fitted through the inner products of their samples."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["LinearModel", "extended", "linear_model"]
 
 @frozen(eq=False, slots=False)
 class LinearModel:
-    """Least squares of the residuals on 1 and the n offsets, in units of the width.
+    """Least-squares fit of the residuals to 1 and the n offsets, in units of sigma.
 
-    There can be hundreds of thousands of residuals; what a step needs are products of the coefficients, and those
-    follow from the products of the samples.
+    There can be hundreds of thousands of residuals. A step needs only inner products of the coefficients, which follow
+    from inner products of the samples.
 
     Attributes
     ----------
     batches : tuple of Batch
         The samples, k in all.
     influence : Tensor, shape (1 + n, k)
-        What each sample adds to each coefficient.
+        Weight of each sample in each coefficient.
     products : Tensor, shape (1 + n, 1 + n)
         Inner products of the coefficients.
     rests : Tensor, shape (k, 1 + n)
-        Inner products of what the model leaves of each sample with the coefficients.
+        Inner products of the fit's residual at each sample with the coefficients.
     noise : Tensor, shape (k,)
-        Squares of what it leaves, summed.
-    determined : bool
+        Squared norms of these residuals of the fit.
+    overdetermined : bool
         Whether there are more samples than coefficients.
     """
 
@@ -42,7 +42,7 @@ class LinearModel:
     products: Tensor
     rests: Tensor
     noise: Tensor
-    determined: bool
+    overdetermined: bool
 
     def covariance(self) -> Tensor:
         """Covariance of the coefficients, shape (1 + n, 1 + n), summed over the residuals."""
@@ -50,15 +50,15 @@ class LinearModel:
 
     @cached_property
     def coefficients(self) -> Tensor:
-        """The coefficients themselves, shape (1 + n, m): smoothed residuals, and their slopes times the width."""
+        """Coefficients of shape (1 + n, m): smoothed residuals, and their slopes times sigma."""
         parts = torch.split(self.influence, [len(batch.points) for batch in self.batches], 1)
         return sum((part @ batch.values for part, batch in zip(parts, self.batches, strict=True)), torch.zeros(()))
 
 
 def linear_model(batches: tuple[Batch, ...], seen: Reweighted, gram: Tensor) -> LinearModel:
-    """Fit to the samples of a window, whose inner products are `gram`."""
+    """Fit a linear model to the samples of a window, whose inner products are `gram`."""
     features, ridge = linear(seen.t)
-    influence, left, determined = influences(features, ridge, seen.weights)
+    influence, left, overdetermined = influences(features, ridge, seen.weights)
     rest = (torch.eye(len(features), dtype=features.dtype) - features @ influence) / left[:, None]
     across = rest @ gram
     return LinearModel(
@@ -67,12 +67,15 @@ def linear_model(batches: tuple[Batch, ...], seen: Reweighted, gram: Tensor) -> 
         products=influence @ gram @ influence.T,
         rests=across @ influence.T,
         noise=(across * rest).sum(1).clamp(min=0.0),
-        determined=determined,
+        overdetermined=overdetermined,
     )
 
 
 def extended(gram: Tensor | None, batches: tuple[Batch, ...]) -> Tensor:
-    """Inner products of all samples of a window, from those of all but its last batch, and maybe of some dropped."""
+    """Extend inner products of samples by the last batch of a window.
+
+    `gram` holds those of the samples before, perhaps of dropped ones too.
+    """
     new = batches[-1].values
     cross = torch.cat([batch.values @ new.T for batch in batches])
     old = len(cross) - len(new)

@@ -17,20 +17,20 @@ __all__ = ["mean_square_estimate"]
 def mean_square_estimate(
     x: Tensor, model: LinearModel, state: HistoryState, *, remembers: bool, noisy: bool = True
 ) -> Estimate:
-    """Value, gradient and Hessian without what noise adds to them, each with its standard error."""
+    """Value, gradient and Hessian of a mean square, corrected for noise."""
     sigma = state.sigma
     coefficients, products = model.coefficients, model.products
     m, excess = coefficients.shape[1], model.covariance()
-    # By sample: what its deviation does to the value, and to the gradient through the slope and through the value.
+    # Effect of each sample's deviation on the value, and on the gradient through slope and value.
     along, across = model.rests[:, 0], model.rests[:, 1:]
     moved = model.influence[1:] * along + model.influence[0] * across.T
-    # Noise that the window shares is not in the spread of its samples; at the answer, noise is what residuals are.
+    # Noise that the window shares is not in the spread of its samples; at the answer the residuals are that noise.
     shared = gradient_blocks(coefficients[1:], coefficients[0]).square().sum(1) if noisy else 0.0
     jac = 2 * (products[1:, 0] - excess[1:, 0]) / (m * sigma)
     unknown = torch.full_like(x, torch.inf)
     funs = torch.cat([batch.funs for batch in state.batches])
 
-    def promised(step: Tensor) -> float:
+    def predicted(step: Tensor) -> float:
         t = torch.cat([step.new_ones(1), step / sigma])
         return float(t @ products @ t) / m
 
@@ -39,18 +39,18 @@ def mean_square_estimate(
         fun=max(0.0, float(products[0, 0] - excess[0, 0]) / m),
         fun_standard_error=2 * float(torch.linalg.vector_norm(model.influence[0] * along)) / m,
         jac=torch.zeros_like(jac) if state.stay else jac,
-        standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.determined else unknown,
-        hessian=lambda: _hessian(model, jac, sigma, known=model.determined or not remembers),
+        standard_error=2 * (moved.square().sum(1) + shared).sqrt() / (m * sigma) if model.overdetermined else unknown,
+        hessian=lambda: _hessian(model, jac, sigma, known=model.overdetermined or not remembers),
         nfev=0,
         sigma=sigma,
         spread=float(funs.std(correction=0)),
-        lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, promised),
+        lowest=None if state.stay or state.lowest is None else Lowest(*state.lowest, predicted),
     )
 
 
 def _hessian(model: LinearModel, jac: Tensor, sigma: float, *, known: bool) -> Measurement:
     if not known:
-        # Nothing is known of the curvature: downhill, as far as the method dares.
+        # The curvature is unknown: negative, so that a step leads downhill to the trust radius.
         flat = -torch.eye(len(jac), dtype=jac.dtype) * float(jac.abs().max()) / sigma
         return Measurement(flat, torch.full_like(flat, torch.inf))
     scale = model.coefficients.shape[1] * sigma**2

@@ -1,4 +1,4 @@
-"""NewtonTarget: every output of a network is drawn to a target of its own, which Newton's method moves."""
+"""NewtonTarget: outputs of a network follow targets that Newton steps move."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from invopt.plugin import (
     Problem,
     SeedPolicy,
     SeedSource,
+    damped_newton_step,
     integer,
     real,
     require,
@@ -30,25 +31,25 @@ from ..gauss_newton import GaussNewton
 
 __all__ = ["NewtonTarget"]
 
-# Seeds under which two ends are compared, where seeds vary.
-_SEEDS = 2
+# Seeds under which the ends of two descents are compared: two are the fewest that average noise.
+_COMPARED_SEEDS = 2
 
 
 class NewtonTargetState(NamedTuple):
-    """Where a target is.
+    """State of a target.
 
     Attributes
     ----------
     fresh, inner : object
         First and present state of the estimator that moves it.
     seen : Estimate or None
-        The last estimate, without derivatives.
+        Last estimate, without derivatives.
     target : Tensor or None
-        What was found there.
+        Present target.
     rival : Tensor or None
-        What the descent before has found.
+        Final target of the descent before.
     calls : int
-        Calls so far.
+        Number of calls so far.
     """
 
     fresh: object
@@ -67,34 +68,35 @@ def _with_hessian(_: object, attribute: object, value: object) -> None:
 
 @frozen(kw_only=True)
 class NewtonTarget(Estimator):
-    r"""Gradient of :math:`\frac12 |x - \hat x|^2`, where :math:`\hat x` is a target on its own way to the minimum [1]_.
+    r"""Gradient of half the squared distance to a target that Newton steps move [1]_.
 
-    The target starts where the first call is. From there on derivatives are those at the target: with gradient g and
+    Use it to train a network in front of a black box (`problems.GreyBox`), with `Adam` or `GradientDescent`.
+
+    The target starts at the point of the first call. Derivatives are estimated at the target: with gradient g and
     Hessian H of another estimator, in units of `x_scale`, :math:`\hat x` moves by :math:`-(|H| + \lambda I)^{-1} g`,
-    shortened to the trust radius; :math:`|H|` is H with all eigenvalues positive. `jac` is :math:`x - \hat x`.
+    shortened to the trust radius; :math:`|H|` is H with all eigenvalues made positive. `jac` is :math:`x - \hat x`.
 
-    Behind a network (`problems.GreyBox`) each input has a target of its own. The network learns to say what the
-    targets say, while they are still moving: every output counts by its distance, however steep the objective is in
-    it, and a target loses nothing of what it has found when the network changes. With the plain gradient the steep
-    outputs, and their noise, take the features that all outputs share.
+    Each input of the network has its own target, and the network learns to output the targets while they move. Each
+    output counts by its distance from the target, however steep the objective is in it, and a target keeps its progress
+    when the network changes. With the plain gradient the steep outputs, and their noise, dominate the shared features.
 
     Parameters
     ----------
     estimator : Estimator, optional
-        Where g and H come from; it must provide a Hessian. By default `GaussNewton`.
+        Estimates g and H; it must provide a Hessian. By default `GaussNewton`.
     damping : float, default 0.01
         :math:`\lambda`, > 0, as a multiple of the mean eigenvalue of :math:`|H|`.
     trust_radius : float, default 1
-        Longest step of a target, > 0, in units of the smoothing width.
+        Longest step of a target, > 0, in sigmas.
     steps : int, optional
-        Steps a target takes, >= 1; then it stays, and calls cost no evaluation. By default there is no end to them.
-        Such a run is ended by `maxiter`, which then has a default.
+        Number of steps of a target, >= 1; then it stays, and calls cost no evaluation. By default it never stops.
+        If given, `maxiter` ends the run and has a default.
     restarts : int, default 0
-        How often a target that has stayed for `rest` calls sets out again, >= 0, from where the call then is, for as
-        many `steps`; the lower of the two ends stays. Where some targets are in wrong minima, a network that learns
-        from many, most of them right, knows better.
+        Number of restarts of each target, >= 0. After `rest` calls without steps, a target restarts from the point of
+        the call, for `steps` steps; the lower one of the two ends is kept. If some targets are in wrong minima, a
+        network that has learned from many targets, most of them right, gives them a better start.
     rest : int, default 8
-        Calls without evaluations before each of them, >= 0.
+        Calls without evaluations before each restart, >= 0.
 
     Raises
     ------
@@ -103,17 +105,17 @@ class NewtonTarget(Estimator):
 
     Notes
     -----
-    `jac` is not the gradient of the objective: it is that of a proxy with the same minimum. `fun` is the value at the
-    target. For `Adam` and `GradientDescent` behind a network; for few parameters alone `Newton` takes the step itself.
-    Each input has its own memory, for `GaussNewton` the residuals of all samples of its window.
+    `jac` is not the gradient of the objective but that of a proxy with the same minimum. `fun` is the value at the
+    target. For few parameters without a network, `Newton` takes the same step directly. Each input has its own memory:
+    for `GaussNewton` the residuals of all samples of its window.
 
-    One call costs what `estimator` does, Hessian included, and nothing once the target stays; the last step after a
-    restart costs four evaluations more, of both ends under the same two seeds; two where seeds are "fixed".
+    One call costs as many evaluations as one of `estimator`, Hessian included, and none once the target stays. The last
+    step after a restart costs four more, at both ends under the same two seeds; two if seeds are "fixed".
 
     References
     ----------
-    .. [1] Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022: there the
-       step of any solver, here the one of Newton's method.
+    .. [1] Holl, Koltun, Thuerey, "Scale-invariant Learning by Physics Inversion", NeurIPS 2022: there with
+       the step of any solver, here with a Newton step.
 
     Examples
     --------
@@ -143,27 +145,27 @@ class NewtonTarget(Estimator):
 
     @property
     def endless(self) -> bool:  # type: ignore[override]
-        """Whether there are calls without evaluations."""
+        """Whether some calls cost no evaluation."""
         return self.steps is not None
 
     @property
     def needs(self) -> Capability:  # type: ignore[override]
-        """What the estimator does."""
+        """Capabilities that the estimator needs."""
         return self.estimator.needs
 
     def why_not(self, problem: Problem) -> str:
-        """A Hessian is needed of every problem."""
+        """Why the estimator provides no Hessian for the problem, if so."""
         if Order.HESS not in self.estimator.provided(problem):
             return f"{type(self.estimator).__name__} provides no Hessian for it: give NewtonTarget another 'estimator'"
         return self.estimator.why_not(problem)
 
     def init(self, problem: Problem) -> NewtonTargetState:
-        """No target yet."""
+        """State without a target."""
         fresh = self.estimator.init(problem)
         return NewtonTargetState(fresh, fresh)
 
     def cost(self, n: int) -> int:
-        """Evaluations of a step of the target, at most."""
+        """Largest number of evaluations of a step of the target."""
         return self.estimator.cost(n) + self.estimator.hess_cost(n) + (2 * self._repeats if self.restarts > 0 else 0)
 
     def next_cost(self, n: int, state: NewtonTargetState) -> int:
@@ -177,10 +179,10 @@ class NewtonTarget(Estimator):
     @property
     def _repeats(self) -> int:
         """Evaluations at each of two ends."""
-        return 1 if self.seeds is SeedPolicy.FIXED else _SEEDS
+        return 1 if self.seeds is SeedPolicy.FIXED else _COMPARED_SEEDS
 
     def _phase(self, calls: int) -> tuple[int, int]:
-        """Descents before this one, and steps taken in it."""
+        """Number of descents before this one, and of steps taken in it."""
         return (0, 0) if self.steps is None else divmod(calls, self.steps + self.rest)
 
     def _moves(self, descent: int, step: int) -> bool:
@@ -189,7 +191,7 @@ class NewtonTarget(Estimator):
     def estimate(
         self, objective: Evaluator, x: Tensor, state: NewtonTargetState, rng: np.random.Generator
     ) -> tuple[Estimate, NewtonTargetState]:
-        """Offset of `x` from the target, which takes a step first, unless it has taken all."""
+        """Move the target by a step, if steps are left, and estimate the offset of `x`."""
         descent, step = self._phase(state.calls)
         moves = self._moves(descent, step)
         if moves:
@@ -205,7 +207,7 @@ class NewtonTarget(Estimator):
         estimate = evolve(
             seen,
             x=x,
-            # What is not measured anew is no sign that the value has settled.
+            # A value that is not measured anew must not look as if it had converged.
             fun_standard_error=seen.fun_standard_error if moves else math.inf,
             jac=jac,
             standard_error=torch.full_like(jac, torch.inf),
@@ -220,7 +222,7 @@ class NewtonTarget(Estimator):
         x = x.clone() if state.target is None else state.target
         found, inner = self.estimator.estimate(objective, x, state.inner, rng)
         assert found.jac is not None
-        step = _damped_newton(found.jac, found.hess, self.damping)
+        step = damped_newton_step(found.jac, found.hess, self.damping)
         length, longest = float(torch.linalg.vector_norm(step)), self.trust_radius * found.sigma
         if 0 < longest < length:
             step = step * (longest / length)
@@ -238,7 +240,7 @@ class NewtonTarget(Estimator):
 
 
 def _lower(objective: Evaluator, state: NewtonTargetState, seeds: NDArray[np.int64]) -> NewtonTargetState:
-    """The better end of the last two descents; half of the seeds are for each."""
+    """Keep the lower end of the last two descents; half of the seeds are for each."""
     assert state.seen is not None
     assert state.target is not None
     assert state.rival is not None
@@ -246,13 +248,3 @@ def _lower(objective: Evaluator, state: NewtonTargetState, seeds: NDArray[np.int
     values = objective.fun(ends.repeat_interleave(len(seeds) // 2, 0), seed=seeds).reshape(2, -1).mean(1)
     seen = evolve(state.seen, nfev=state.seen.nfev + objective.nfev - before)
     return state._replace(seen=seen, target=ends[int(values.nan_to_num(torch.inf).argmin())], rival=None)
-
-
-def _damped_newton(jac: Tensor, hess: Tensor, damping: float) -> Tensor:
-    """The step -(|H| + lambda I)^-1 g; minus g where there is no curvature at all."""
-    values, vectors = torch.linalg.eigh((hess + hess.T) / 2)
-    values = values.abs()
-    values = values + damping * values.mean()
-    along = vectors.T @ jac
-    step: Tensor = -vectors @ (along / values if bool((values > 0).all()) else along)
-    return step

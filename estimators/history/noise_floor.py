@@ -1,53 +1,58 @@
-"""When a descent has come down to the noise, and what is done there."""
+"""What is known of the noise of residuals, and whether a descent has reached it."""
 
 from __future__ import annotations
 
 import math
 
-import torch
 from attrs import evolve, frozen
-from torch import Tensor
-
-from invopt.plugin import Evaluator
 
 from ..least_squares.parameter_covariance import block_size
 
-__all__ = ["ONLY_NOISE", "RAISE", "NoiseFloor", "newton_step"]
+__all__ = ["MAX_HIDDEN", "ONLY_NOISE", "SIGMA_GROWTH", "SPP_FACTOR", "NoiseFloor"]
 
-# A descent ends above the floor where its lowest value exceeds this multiple of the noise ...
-_ABOVE = 1.5
-# ... by more than this share of what it started with above the noise, or of the noise where that is more.
-_LEFT = 0.15
-# Four times the samples should quarter the residuals' mean square; above this ratio other errors prevail.
-_PAYS = 0.6
-RAISE = 4
-ONLY_NOISE = "values differ, but by no more than noise"
+# A descent ended above the noise if its lowest value exceeds this multiple of the noise ...
+# Measured: @a@estimators.history.noise_floor:_NOISE_MULTIPLE@
+_NOISE_MULTIPLE = 1.5
+# ... by more than this share of the first values' excess over the noise, or of the noise if that is larger.
+# Measured: @a@estimators.history.noise_floor:_MAX_EXCESS@
+_MAX_EXCESS = 0.15
+# Factor by which samples per pixel are raised: 4 halves the standard deviation of the noise.
+# Measured: @a@estimators.history.noise_floor:SPP_FACTOR@
+SPP_FACTOR = 4
+# Such a raise should quarter the residuals' mean square; above this ratio other errors prevail.
+# Measured: @a@estimators.history.noise_floor:_MAX_RATIO_OF_RAISE@
+_MAX_RATIO_OF_RAISE = 0.6
+# Standard errors of a mean square above which it is more than noise; by chance, 3 in 100,000.
+_SIGNAL_ERRORS = 4.0
+# Factor of sigma if noise hides the slope or the curvature.
+# Measured: @a@estimators.history.noise_floor:SIGMA_GROWTH@
+SIGMA_GROWTH = 1.5
+# Estimates in a row in which noise may hide the slope or the curvature before the run ends as unsure.
+# Measured: @a@estimators.history.noise_floor:MAX_HIDDEN@
+MAX_HIDDEN = 32
+ONLY_NOISE = "the values differ by no more than the noise"
 _ABOVE_NOISE = (
-    "the residuals stay far above their noise: there may be a lower minimum elsewhere, or none that matches the target"
+    "the residuals stay far above their noise: another minimum may exist, or the model cannot match the target"
 )
-_ABOVE_ZERO = (
-    "residuals remain that no noise explains: there may be a lower minimum elsewhere, or none that matches the target"
-)
-# Standard errors of a mean square that noise alone does not come to.
-_CERTAIN = 4.0
+_ABOVE_ZERO = "residuals remain that no noise explains: another minimum may exist, or the model cannot match the target"
 
 
 @frozen(kw_only=True, eq=False)
 class NoiseFloor:
-    """What is known of the noise.
+    """What is known of the noise of residuals.
 
     Attributes
     ----------
     spp : int or None
-        The problem's own samples per pixel; None where there are none to raise.
+        The problem's own samples per pixel; None if it has none.
     restarts : int
-        How often the width may still go back.
+        Restarts left.
     factor : int
-        By how much the samples per pixel have been raised.
+        Factor by which the samples per pixel have been raised.
     noise : float or None
-        Mean square of the residuals' noise with the problem's own samples per pixel, once measured.
+        Mean square of the residuals' noise with the problem's own samples per pixel; None until it is measured.
     before : float or None
-        Mean square of the residuals at the answer, before the last raise.
+        Mean square of the residuals at the answer before the last raise.
     """
 
     spp: int | None
@@ -58,55 +63,44 @@ class NoiseFloor:
 
     @property
     def raised(self) -> int | None:
-        """Samples per pixel to ask for; None for the problem's own."""
+        """Samples per pixel to render with; None for the problem's own."""
         return None if self.spp is None or self.factor == 1 else self.spp * self.factor
 
     @property
     def level(self) -> float:
-        """Mean square of the noise with as many samples per pixel as there now are."""
+        """Mean square of the noise with the present samples per pixel."""
         assert self.noise is not None
         return self.noise / self.factor
 
     @property
     def too_high(self) -> str:
-        """What to say of a run whose descents have all ended above the noise."""
+        """Message of a run whose descents have all ended above the noise."""
         return _ABOVE_NOISE if self.level > 0 else _ABOVE_ZERO
 
     def is_above(self, lowest: float, top: float) -> bool:
-        """Whether a descent from `top`, with the problem's own samples, to `lowest` ended above the noise."""
+        """Whether a descent from `top` to `lowest` ended above the noise."""
         assert self.noise is not None
-        return lowest > _ABOVE * self.level + _LEFT * max(top - self.noise, self.noise)
+        return lowest > _NOISE_MULTIPLE * self.level + _MAX_EXCESS * max(top - self.noise, self.noise)
 
     def has_signal(self, top: float, n: int, m: int) -> bool:
-        """Whether a mean square of m residuals, at the start, was more than noise, which those of a block may share."""
+        """Whether the first mean square, `top`, exceeded noise that blocks may share."""
         assert self.noise is not None
-        return top - self.noise > _CERTAIN * self.noise * math.sqrt(2 * block_size(n, m) / m)
+        return top - self.noise > _SIGNAL_ERRORS * self.noise * math.sqrt(2 * block_size(n, m) / m)
 
     def can_raise(self, value: float, limit: int) -> bool:
-        """Whether more samples per pixel are allowed, and still lowered the residuals when last raised."""
-        if self.spp is None or self.factor * RAISE > limit:
+        """Whether samples per pixel may be raised, and the last raise lowered the residuals."""
+        if self.spp is None or self.factor * SPP_FACTOR > limit:
             return False
-        return self.before is None or value < _PAYS * self.before
+        return self.before is None or value < _MAX_RATIO_OF_RAISE * self.before
 
     def measured(self, level: float) -> NoiseFloor:
-        """With the noise found at the present samples per pixel."""
+        """Copy with a noise measured at the present samples per pixel."""
         return evolve(self, noise=level * self.factor)
 
     def restarted(self) -> NoiseFloor:
-        """With one descent less to go, and the problem's own samples per pixel."""
+        """Copy with one restart less, and the problem's own samples per pixel."""
         return evolve(self, restarts=self.restarts - 1, factor=1, before=None)
 
     def after_raise(self, value: float) -> NoiseFloor:
-        """The next level, `value` being the residuals' mean square at this one."""
-        return evolve(self, factor=self.factor * RAISE, before=value)
-
-
-def newton_step(objective: Evaluator, x: Tensor, jac: Tensor, hess: Tensor) -> Tensor | None:
-    """Step to a quadratic's minimum, without parameters pressed against a bound; None if it has no minimum."""
-    free = objective.free(x, jac)
-    factor, failed = torch.linalg.cholesky_ex(hess[free][:, free])
-    if int(failed) > 0:
-        return None
-    step = torch.zeros_like(jac)
-    step[free] = torch.cholesky_solve(-jac[free][:, None], factor)[:, 0]
-    return step
+        """Copy with raised samples per pixel; `value` is the residuals' mean square before."""
+        return evolve(self, factor=self.factor * SPP_FACTOR, before=value)

@@ -2,10 +2,10 @@ r"""Smoothed derivatives by weighted least squares on Hermite polynomials.
 
 Under :math:`N(x, \sigma^2 I)` the polynomials :math:`1, t_i, (t_i^2 - 1) / \sqrt 2, t_i t_j` are orthonormal, and the
 coefficients of f among them are, by Stein's identity, its smoothed value, :math:`\sigma` times its smoothed gradient
-and :math:`\sigma^2` times its smoothed Hessian (diagonal elements over :math:`\sqrt 2`). A sum weighted by importance
-estimates each coefficient by itself; least squares with the same weights estimates them together, and so takes out of
-each what the samples, few as they are, mix into it of the others. Both converge to the same limit. On a polynomial that
-the basis holds, least squares is exact from as many samples as there are coefficients.
+and :math:`\sigma^2` times its smoothed Hessian (diagonal elements over :math:`\sqrt 2`). Importance sampling estimates
+each coefficient separately. Least squares with the same weights estimates them jointly, which removes the errors that
+few samples cause in one coefficient through the others. Both converge to the same limit. On a polynomial of the basis,
+least squares is exact as soon as there are as many samples as coefficients.
 """
 
 from __future__ import annotations
@@ -18,27 +18,34 @@ from torch import Tensor
 
 __all__ = ["Fit", "Influences", "fit", "influences", "linear", "quadratic", "unpack"]
 
-# Ridges, relative to the weights' sum of 1: what the samples do not determine comes out as zero.
-_RIDGE_LINEAR, _RIDGE_QUADRATIC = 1e-8, 1e-6
-# One minus the leverage of a sample that alone decides a coefficient is 0, and so is its residual.
-_LEAST_LEFT = 1e-2
+# Ridges, relative to the sum of the weights, 1: coefficients that the samples do not determine become 0.
+# Measured: @r@estimators.history.regression:_RIDGE_LINEAR@
+_RIDGE_LINEAR = 1e-8
+# Measured: @b2@estimators.history.regression:_RIDGE_QUADRATIC@
+_RIDGE_QUADRATIC = 1e-6
+# Added to all ridges, so that the matrix can be inverted: a multiple of machine precision.
+_RIDGE_ROUNDING = 1e-12
+# Lower limit of one minus a leverage, because both that and the residual of a sample are 0 if it alone determines a
+# coefficient. Measured: @ab@estimators.history.regression:_LEAST_SLACK@
+_LEAST_SLACK = 1e-2
 # Weight below which a sample does not count.
-_NOTHING = 1e-6
+# Measured: @r@estimators.history.regression:_LEAST_WEIGHT@
+_LEAST_WEIGHT = 1e-6
 
 
 class Fit(NamedTuple):
-    """Coefficients and what their uncertainty is made of.
+    """Coefficients of a fit, and what their covariance is computed from.
 
     Attributes
     ----------
     coefficients : Tensor, shape (p,) or (p, m)
         Least-squares coefficients.
     influence : Tensor, shape (p, k)
-        What each sample adds to each coefficient, per unit of its value.
+        Derivative of each coefficient by the value of each sample.
     rest : Tensor, shape (k,) or (k, m)
-        Residuals, each over the square root of one minus its leverage [1]_.
-    determined : bool
-        Whether there are more samples than coefficients, so that residuals say anything.
+        Residuals, each divided by the square root of one minus its leverage [1]_.
+    overdetermined : bool
+        Whether there are more samples than coefficients, so that the residuals are informative.
 
     References
     ----------
@@ -49,7 +56,7 @@ class Fit(NamedTuple):
     coefficients: Tensor
     influence: Tensor
     rest: Tensor
-    determined: bool
+    overdetermined: bool
 
     def covariance(self) -> Tensor:
         """Covariance of the coefficients, shape (p, p), summed over m."""
@@ -58,25 +65,25 @@ class Fit(NamedTuple):
 
 
 class Influences(NamedTuple):
-    """What least squares makes of values, whatever they are.
+    """Weighted least squares as a linear map, for any values.
 
     Attributes
     ----------
     influence : Tensor, shape (p, k)
-        Coefficients per unit of each sample's value.
+        Derivative of each coefficient by the value of each sample.
     left : Tensor, shape (k,)
         Square roots of one minus each sample's leverage.
-    determined : bool
+    overdetermined : bool
         Whether there are more samples than coefficients.
     """
 
     influence: Tensor
     left: Tensor
-    determined: bool
+    overdetermined: bool
 
 
 def linear(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Features 1 and t_i at the rows of `t`, and the ridge of each: shapes (k, 1 + n) and (1 + n,)."""
+    """Features 1 and t_i at the rows of `t`, and their ridges: shapes (k, 1 + n) and (1 + n,)."""
     k, n = t.shape
     ridge = torch.full((n + 1,), _RIDGE_LINEAR, dtype=t.dtype)
     ridge[0] = 0.0
@@ -84,7 +91,7 @@ def linear(t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def quadratic(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Features of all Hermite polynomials up to degree 2, p = (n + 1)(n + 2) / 2, and the ridge of each."""
+    """Features of the (n + 1)(n + 2) / 2 polynomials up to degree 2, and their ridges."""
     features, ridge = linear(t)
     i, j = torch.triu_indices(t.shape[1], t.shape[1])
     products = t[:, i] * t[:, j]
@@ -93,7 +100,7 @@ def quadratic(t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def unpack(coefficients: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Gradient (n,) and Hessian (n, n), in units of the width, from coefficients among `quadratic` features."""
+    """Gradient and Hessian, in units of sigma, from coefficients of `quadratic`."""
     i, j = torch.triu_indices(n, n)
     hess = torch.zeros((n, n), dtype=coefficients.dtype)
     upper = coefficients[n + 1 :] * torch.where(i == j, math.sqrt(2), 1.0)
@@ -102,33 +109,33 @@ def unpack(coefficients: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 
 def influences(features: Tensor, ridge: Tensor, weights: Tensor) -> Influences:
-    """Least squares with weights; parameters as of `fit`."""
+    """Solve weighted least squares for any values; parameters as in `fit`."""
     weighted = features.T * weights
-    gram = weighted @ features + torch.diag(ridge + 1e-12)
+    gram = weighted @ features + torch.diag(ridge + _RIDGE_ROUNDING)
     influence = torch.linalg.solve(gram, weighted)
-    left = (1.0 - (features * influence.T).sum(1)).clamp(min=_LEAST_LEFT).sqrt()
-    return Influences(influence, left, int((weights > _NOTHING).sum()) > features.shape[1])
+    left = (1.0 - (features * influence.T).sum(1)).clamp(min=_LEAST_SLACK).sqrt()
+    return Influences(influence, left, int((weights > _LEAST_WEIGHT).sum()) > features.shape[1])
 
 
 def fit(features: Tensor, ridge: Tensor, weights: Tensor, values: Tensor) -> Fit:
-    """Least squares with weights.
+    """Fit values by weighted least squares.
 
     Parameters
     ----------
     features : Tensor, shape (k, p)
-        Features of the samples, the first of which is 1.
+        Features of the samples; the first is 1.
     ridge : Tensor, shape (p,)
         Penalty on the square of each coefficient, >= 0.
     weights : Tensor, shape (k,)
         Weights, summing to 1.
     values : Tensor, shape (k,) or (k, m)
-        What is fitted.
+        Values to fit.
     """
-    influence, left, determined = influences(features, ridge, weights)
-    # What all values share would drown what they differ in, in rounding.
+    influence, left, overdetermined = influences(features, ridge, weights)
+    # A large common offset would lose the differences to rounding.
     centre = weights @ values
     values = values - centre
     coefficients = influence @ values
     rest = (values - features @ coefficients) / left.reshape(-1, *[1] * (values.ndim - 1))
     coefficients[0] += centre
-    return Fit(coefficients, influence, rest, determined)
+    return Fit(coefficients, influence, rest, overdetermined)

@@ -1,4 +1,4 @@
-"""Value, gradient and Hessian from the samples of the last iterations."""
+"""SampleHistory: value, gradient and Hessian from the samples of the last iterations."""
 
 from __future__ import annotations
 
@@ -26,53 +26,64 @@ from invopt.plugin import (
 )
 
 from .history import HistoryEstimator, HistoryState
-from .model_minimum import kernel_shift, to_minimum, uncertainty, varies
-from .noise_floor import ONLY_NOISE
+from .model_minimum import kernel_shift, prediction_std, to_minimum, uncertainty
+from .noise_floor import MAX_HIDDEN, ONLY_NOISE, SIGMA_GROWTH
 from .regression import Fit, fit, quadratic, unpack
+from .restarts import moved_to
 from .window import Reweighted, helpful, reweight
 
 __all__ = ["SampleHistory"]
 
+# Most parameters: a window of twice as many samples as a quadratic has coefficients then holds 2,785 samples.
 _MOST_PARAMETERS = 50
-# Share of its first value at which a width is small.
-_SMALL = 0.06
-# Noise counts from this share of what values differ within the width.
-_SWAMPS = 0.1
-# A model's minimum within this share of the width is settled.
-_SETTLED = 0.3
-# Factor of a width at which noise hides the curvature, or moves the minimum.
-_WIDER = 1.5
-# Samples for each coefficient from which a minimum is believed.
-_ENOUGH = 1.5
-# Share of the first width up to which.
-_WIDEST = 0.25
-# Factor of the width at which noise was measured, from which it is measured again: two values may agree by chance.
-_AGAIN = 0.25
+# Share of the first sigma at which noise is measured first.
+# Measured: @b@estimators.history.sample_history:_NOISE_SIGMA@
+_NOISE_SIGMA = 0.06
+# Share of the standard deviation of the values under the kernel from which noise counts.
+# Measured: @b@estimators.history.sample_history:_NOISE_SHARE@
+_NOISE_SHARE = 0.1
+# Step to the model's minimum, in sigmas, up to which that minimum is accepted.
+# Measured: @b@estimators.history.sample_history:_SETTLED_STEP@
+_SETTLED_STEP = 0.3
+# Samples for each coefficient from which a minimum is accepted.
+# Measured: @b@estimators.history.sample_history:_SAMPLES_PER_COEFFICIENT@
+_SAMPLES_PER_COEFFICIENT = 1.5
+# Share of the first sigma up to which sigma grows if noise hides the curvature or moves the minimum.
+# Measured: @b@estimators.history.sample_history:_MAX_HELD_SIGMA@
+_MAX_HELD_SIGMA = 0.25
+# Factor of sigma from which noise is measured again: the values of one measurement can agree by chance.
+# Measured: @b@estimators.history.sample_history:_REMEASURING@
+_REMEASURING = 0.25
 # Samples of a full window for each coefficient.
-_FILLED = 2.1
-# Standard deviations of the noise by which values must have fallen for a minimum to be one.
-_CERTAIN = 3.0
-# Estimates in a row in which no minimum may be seen.
-_PATIENCE = 32
-# Seeds under which the minimum is found, for its spread to say how precise it is.
-_REPEATS = 4
+# Measured: @b3@estimators.history.sample_history:_WINDOW_FILL@
+_WINDOW_FILL = 2.1
+# Standard deviations of the noise by which the values must have fallen; by chance, 1 in 700.
+# Measured: @b@estimators.history.sample_history:_FALL_ERRORS@
+_FALL_ERRORS = 3.0
+# Seeds under which the minimum is found; the spread of these minima gives the error bars.
+# Measured: @b@estimators.history.sample_history:_MINIMA@
+_MINIMA = 4
+# Standard errors from which a slope is followed; by chance, 1 in 20.
+_SLOPE_ERRORS = 2.0
 
 
 @frozen(kw_only=True)
 class SampleHistory(HistoryEstimator):
     r"""`fun`, `jac` and `hess` from the samples of the last iterations, few of which are new.
 
-    All samples of the window are re-weighted to the present point and width by the balance heuristic over the densities
-    that they were drawn from, and a quadratic is fitted to them in the basis of Hermite polynomials, whose coefficients
-    are the derivatives of :math:`E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`.
+    For problems that return values only, with few parameters: up to 6 by default, at most 50.
+
+    All samples of the window are re-weighted to the present point and sigma by the balance heuristic over the densities
+    they were drawn from. A quadratic is then fitted to them in the basis of Hermite polynomials, whose coefficients are
+    the derivatives of :math:`E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`.
 
     Parameters
     ----------
     sigma, window, seeds
-        As of every estimator with a history, see `HistoryEstimator`.
+        As in every estimator with a history, see `HistoryEstimator`.
     n_samples : int, optional
-        Antithetic pairs an iteration, at least 1; by default 2 for up to 4 parameters, and for more as many as make the
-        window hold twice as many samples as there are coefficients.
+        Antithetic pairs an iteration, at least 1; by default 2 for up to 4 parameters, and for more so many that a full
+        window holds twice as many samples as there are coefficients.
 
     Raises
     ------
@@ -81,29 +92,31 @@ class SampleHistory(HistoryEstimator):
 
     Notes
     -----
-    Consistent, not unbiased: as the samples of a window grow in number K the error falls as :math:`1 / \sqrt K`, and
-    the bias, which normalising the weights by their own sum brings, as 1 / K. On a quadratic there is no error at all
-    once there are as many samples as coefficients. With fewer the coefficients are those of least norm: curvature that
-    no sample shows is 0.
+    Consistent, not unbiased: with K samples in the window the error falls as :math:`1 / \sqrt K`, and the bias, which
+    comes from normalising the weights by their sum, as 1 / K. On a quadratic there is no error once there are as many
+    samples as coefficients. With fewer samples the coefficients are those of least norm: curvature that no sample shows
+    is 0.
 
-    The standard errors are those of least squares with unequal variances; they take the samples for independent, and
-    noise that a whole window shares by its seed is not in them. They are infinite while the samples are no more than
-    the coefficients.
+    The standard errors are those of least squares with unequal variances. They treat the samples as independent and do
+    not contain noise that the whole window shares through its seed. They are infinite while there are no more samples
+    than coefficients.
 
-    Under one seed a noisy function has a minimum of its own, which no width tells from the true one. Once the width has
-    fallen to 6 %, two evaluations at each of two points a width apart, with two seeds, say how much noise there is, and
-    four more whenever it has fallen to a quarter of that. As soon as what two such points do not share of it is a tenth
-    of what values differ within the width, the width stays, and the minimum is found again under three more seeds, each
-    with an empty window. The answer is the mean of the four; the error bars are its standard errors (three degrees of
-    freedom) with what the width blurs, as far as a third derivative stands out of the noise; the run ends with
-    `Status.NOISE_FLOOR`. Where values have fallen by no more than noise, it ends with `Status.PLATEAU` and without
-    bars. A width at which noise hides the curvature grows again; if noise goes on to hide it in some direction, as in a
-    bent valley or where a parameter does nothing, the end is `Status.UNSURE`, without bars. Without noise, or with
-    noise that all points share under a seed, the width goes on to shrink, and the tolerances end the run.
+    *Noise.* Under one seed a noisy function has its own minimum, which differs from the true one. Once sigma has fallen
+    to 6 % of its first value, noise is measured by two evaluations, with two seeds, at each of two points one sigma
+    apart; and again whenever sigma has fallen to a quarter. If the noise that two such points do not share exceeds a
+    tenth of the standard deviation of the values under the kernel, sigma is held.
+
+    *End.* The minimum is then found again under three more seeds, each with an empty window. The answer is the mean of
+    the four minima, and the run ends with `Status.NOISE_FLOOR`. The error bars are the standard errors of that mean
+    (three degrees of freedom) and the bias of smoothing, if a third derivative stands out of the noise. If the values
+    have fallen by no more than noise, the status is `Status.PLATEAU`. Sigma grows again while noise hides the
+    curvature; if noise hides it for 32 estimates, as in a bent valley or if a parameter has no effect, the status is
+    `Status.UNSURE`. Neither has error bars. Without noise, or if all points share their noise, sigma goes on to shrink
+    and the tolerances end the run.
 
     See Also
     --------
-    GaussNewton : where residuals are known, fewer evaluations.
+    GaussNewton : if residuals are known; needs fewer evaluations.
     SharedSamples : unbiased, without memory.
     """
 
@@ -116,7 +129,7 @@ class SampleHistory(HistoryEstimator):
         if self.n_samples is not None:
             return self.n_samples
         coefficients = (n + 1) * (n + 2) // 2
-        return max(2, math.ceil(_FILLED * coefficients / (2 * self.window)))
+        return max(2, math.ceil(_WINDOW_FILL * coefficients / (2 * self.window)))
 
     def init(self, problem: Problem) -> HistoryState:
         """State before the first estimate."""
@@ -137,24 +150,24 @@ class SampleHistory(HistoryEstimator):
         errors = _errors(model, seen)
         state = self._stayed(state, self._is_plateau(seen.weights, seen.funs, state))
         state = evolve(state, batches=helpful(state.batches, seen))
-        # What one seed says is not what the others do.
+        # The value under one seed differs from those under others.
         partial = state.hold or (adaptive and state.floor.noise is None)
         estimate = evolve(_describe(x, model, errors, seen, state), partial=partial)
-        if not adaptive or (not state.hold and sigma > _SMALL * state.first):
+        if not adaptive or (not state.hold and sigma > _NOISE_SIGMA * state.first):
             return estimate, state
         if not state.stay and bool((seen.funs == seen.funs[0]).all()):
-            # Lower than the start, and flat: the bottom of a step.
+            # All samples are equal, and lower than the start: the bottom of a step.
             return evolve(estimate, status=Status.CONVERGED), state
-        if not state.hold and sigma <= _AGAIN * state.probed:
+        if not state.hold and sigma <= _REMEASURING * state.probed:
             state = self._with_noise(objective, state, rng)
-        if not model.determined or state.floor.noise is None:
+        if not model.overdetermined or state.floor.noise is None:
             return estimate, state
         return self._at_the_end(objective, estimate, model, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
-        """With the noise measured, once more if it was before, unless a value was not finite.
+        """Measure the noise, or average it with earlier measurements, unless a value is not finite.
 
-        Where seeds do not vary, there is none.
+        With fixed seeds the noise is 0.
         """
         if self.seeds is SeedPolicy.FIXED:
             return evolve(state, floor=evolve(state.floor, noise=0.0), probed=state.sigma)
@@ -162,7 +175,7 @@ class SampleHistory(HistoryEstimator):
         x, times = state.lowest.x, state.probes
         aside = state.sigma * torch.nn.functional.normalize(torch.from_numpy(rng.standard_normal(objective.n)), dim=0)
         points = objective.project(torch.stack([x, x + aside, x - aside]))
-        # Of two points aside, the one that the bounds leave there.
+        # The first of two opposite points, unless the bounds have moved it to x.
         points = points[[0, 1 if not torch.equal(points[1], x) else 2]]
         seeds = SeedSource(self.seeds, rng).repeat(2, 2)
         values = self._evaluate(objective, points.repeat_interleave(2, 0), seeds, state).reshape(2, 2)
@@ -175,39 +188,41 @@ class SampleHistory(HistoryEstimator):
     def _at_the_end(
         self, objective: Evaluator, estimate: Estimate, model: Fit, state: HistoryState
     ) -> tuple[Estimate, HistoryState]:
-        """The width is small: find the minimum under another seed, or say how far the minima lie apart."""
+        """Once sigma is small: find the minimum under several seeds, and end."""
         assert state.floor.noise is not None
-        swamped = math.sqrt(state.apart) > _SWAMPS * varies(objective, estimate.x, model)
+        exceeds = math.sqrt(state.apart) > _NOISE_SHARE * prediction_std(objective, estimate.x, model)
         if not state.hold:
-            return estimate, evolve(state, hold=swamped)
-        if len(state.minima) == _REPEATS:
+            return estimate, evolve(state, hold=exceeds)
+        if len(state.minima) == _MINIMA:
             return _ended(estimate, state), state
         n = objective.n
-        if sum(len(batch.points) for batch in state.batches) < _ENOUGH * (n + 1) * (n + 2) / 2:
+        if sum(len(batch.points) for batch in state.batches) < _SAMPLES_PER_COEFFICIENT * (n + 1) * (n + 2) / 2:
             return estimate, state
         step = to_minimum(objective, estimate, model)
-        if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED * state.sigma:
-            return self._not_yet(estimate, state, swamped=swamped, curved=step is not None)
-        blur = state.sigma * kernel_shift(objective, estimate, reweight(state.batches, estimate.x, state.sigma))
+        if step is None or float(torch.linalg.vector_norm(step)) > _SETTLED_STEP * state.sigma:
+            return self._not_yet(estimate, state, noisy=exceeds, curved=step is not None)
+        shift = state.sigma * kernel_shift(objective, estimate, reweight(state.batches, estimate.x, state.sigma))
         own = state.sigma * uncertainty(objective, estimate, model)
         state = evolve(state, undetermined=0)
-        found = (*state.minima, torch.stack([objective.project(estimate.x + step), blur, own]))
-        if len(found) < _REPEATS:
+        found = (*state.minima, torch.stack([objective.project(estimate.x + step), shift, own]))
+        if len(found) < _MINIMA:
             return estimate, evolve(state, minima=found, seed=None, batches=(), lowest=None)
         mean = torch.stack(found).mean(0)[0]
-        return evolve(estimate, lowest=Lowest(mean, 0.0, lambda step: math.inf)), evolve(state, minima=found)
+        return moved_to(estimate, mean), evolve(state, minima=found)
 
     @staticmethod
     def _not_yet(
-        estimate: Estimate, state: HistoryState, *, swamped: bool, curved: bool
+        estimate: Estimate, state: HistoryState, *, noisy: bool, curved: bool
     ) -> tuple[Estimate, HistoryState]:
-        """No minimum is seen: go on, look further, or find that noise hides it."""
-        if not curved and state.undetermined >= _PATIENCE:
+        """If no minimum is found: continue, raise sigma, or end because noise hides it."""
+        if not curved and state.undetermined >= MAX_HIDDEN:
             return evolve(estimate, status=Status.UNSURE, note=_HIDDEN), state
         state = evolve(state, undetermined=0 if curved else state.undetermined + 1)
-        if not swamped or (curved and _has_slope(estimate)):
+        if not noisy or (curved and _has_slope(estimate)):
             return estimate, state
-        return estimate, evolve(state, sigma=min(_WIDER * state.sigma, max(_WIDEST * state.first, state.sigma)))
+        return estimate, evolve(
+            state, sigma=min(SIGMA_GROWTH * state.sigma, max(_MAX_HELD_SIGMA * state.first, state.sigma))
+        )
 
 
 _HIDDEN = "noise hides the curvature in some direction: the values do not determine all parameters"
@@ -215,10 +230,10 @@ _HIDDEN = "noise hides the curvature in some direction: the values do not determ
 
 def _errors(model: Fit, seen: Reweighted) -> Tensor:
     """Standard errors of the coefficients."""
-    if model.determined:
+    if model.overdetermined:
         return model.covariance().diagonal().clamp(min=0).sqrt()
     errors = torch.full_like(model.coefficients, torch.inf)
-    # The mean can be told from fewer.
+    # The mean needs fewer samples.
     errors[0] = (seen.weights.square() @ (seen.funs - seen.weights @ seen.funs).square()).sqrt()
     return errors
 
@@ -226,14 +241,14 @@ def _errors(model: Fit, seen: Reweighted) -> Tensor:
 def _describe(x: Tensor, model: Fit, errors: Tensor, seen: Reweighted, state: HistoryState) -> Estimate:
     n, sigma = len(x), state.sigma
     (jac, hess), (jac_error, hess_error) = unpack(model.coefficients, n), unpack(errors, n)
-    # What smoothing has added to the value where the curvature is this.
+    # Smoothing adds this to the value, by the curvature.
     blur = 0.5 * max(float(hess.trace()), 0.0)
 
-    def promised(step: Tensor) -> float:
+    def predicted(step: Tensor) -> float:
         t = step / sigma
         return float(model.coefficients[0] + jac @ t + 0.5 * (t @ hess @ t)) - blur
 
-    # Under noise the lowest sample is the luckiest.
+    # Under noise the lowest sample is mostly the one with the lowest noise.
     lowest = None if state.stay or state.hold else state.lowest
     return Estimate(
         x=x,
@@ -245,29 +260,29 @@ def _describe(x: Tensor, model: Fit, errors: Tensor, seen: Reweighted, state: Hi
         nfev=0,
         sigma=sigma,
         spread=float(seen.funs.std(correction=0)),
-        lowest=None if lowest is None else Lowest(*lowest, promised),
+        lowest=None if lowest is None else Lowest(*lowest, predicted),
     )
 
 
 def _ended(estimate: Estimate, state: HistoryState) -> Estimate:
-    """The end: how far the minima under several seeds lie apart, unless they are but noise."""
+    """End the run with error bars from the minima under several seeds."""
     assert state.floor.noise is not None
     assert state.top is not None
-    if state.top - estimate.fun <= _CERTAIN * math.sqrt(state.floor.noise):
+    if state.top - estimate.fun <= _FALL_ERRORS * math.sqrt(state.floor.noise):
         return evolve(estimate, status=Status.PLATEAU, note=ONLY_NOISE)
-    minima, blurs, own = torch.stack(state.minima).unbind(1)
-    # Of the square of a mean, its own noise is no part.
-    blurred = (blurs.mean(0).square() - blurs.var(0) / _REPEATS).clamp(min=0)
-    # A method that does not go to their mean is off by the way to it.
+    minima, shifts, own = torch.stack(state.minima).unbind(1)
+    # The square of a mean is too large by the variance of that mean.
+    blurred = (shifts.mean(0).square() - shifts.var(0) / _MINIMA).clamp(min=0)
+    # Methods other than Newton do not go to the mean of the minima.
     missed = (estimate.x - minima.mean(0)).square()
-    # Four can agree by chance, but not better than each knows itself.
-    variance = torch.maximum(minima.var(0), own.square().mean(0)) / _REPEATS
+    # Four minima can agree by chance, but each has a standard error of its own.
+    variance = torch.maximum(minima.var(0), own.square().mean(0)) / _MINIMA
     error = (variance + missed + blurred).sqrt()
     return evolve(estimate, x_standard_error=error, status=Status.NOISE_FLOOR)
 
 
 def _has_slope(estimate: Estimate) -> bool:
-    """Whether a slope stands out of the noise, to be followed and not to be blurred."""
+    """Whether a component of the gradient exceeds its standard error clearly."""
     assert estimate.jac is not None
     assert estimate.standard_error is not None
-    return bool((estimate.jac.abs() > 2 * estimate.standard_error).any())
+    return bool((estimate.jac.abs() > _SLOPE_ERRORS * estimate.standard_error).any())

@@ -1,4 +1,4 @@
-"""Samples of the last iterations, re-weighted to where the run now is."""
+"""Samples of the last iterations, re-weighted to the present point."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from . import directions
 
 __all__ = ["Batch", "Reweighted", "helpful", "reweight"]
 
-# Share of all weight below which a batch no longer helps.
-_NOTHING = 1e-4
+# Share of all weight below which a batch is dropped.
+# Measured: @ab@estimators.history.window:_LEAST_BATCH_WEIGHT@
+_LEAST_BATCH_WEIGHT = 1e-4
+# Smallest log density of a sample: at the centre of its own batch the density is 0 and its weight would be infinite.
+# e^-30 is 1e-13, next to 0 beside the other batches.
+_LEAST_LOG_DENSITY = -30.0
 
 
 @frozen(eq=False)
 class Batch:
-    """Samples of one iteration: drawn around `centre` with width `sigma`, at `points`, with `values` (k,) or (k, m).
+    """Samples of one iteration, drawn around `centre` with `sigma`.
 
-    `funs` of shape (k,) are the objective's values, of residuals the means of their squares.
+    `values` have shape (k,), or (k, m) for residuals. `funs` of shape (k,) are the values of the objective; for
+    residuals, the means of their squares.
     """
 
     centre: Tensor
@@ -38,12 +43,12 @@ class Batch:
 
 
 class Reweighted(NamedTuple):
-    """Samples as seen from a point.
+    """Samples of a window, relative to a point.
 
     Attributes
     ----------
     t : Tensor, shape (k, n)
-        Offsets from the point, in units of the width.
+        Offsets from the point, in units of sigma.
     weights : Tensor, shape (k,)
         Non-negative, summing to 1.
     funs : Tensor, shape (k,)
@@ -56,19 +61,19 @@ class Reweighted(NamedTuple):
 
 
 def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
-    r"""Weights that turn all samples into one sample of :math:`N(x, \sigma^2 I)`.
+    r"""Weight all samples of a window as samples of :math:`N(x, \sigma^2 I)`.
 
-    The balance heuristic [1]_: a sample counts by the Gaussian's density there over the mean density of all batches,
-    whichever it came from; then all weights are divided by their sum.
+    By the balance heuristic [1]_: the weight of a sample is the Gaussian's density over the mean density of all
+    batches, whichever batch it is from. The weights are then divided by their sum.
 
     Parameters
     ----------
     batches : tuple of Batch
         At least one.
     x : Tensor, shape (n,)
-        Where.
+        Centre of the Gaussian.
     sigma : float
-        Width of the Gaussian, > 0.
+        Its standard deviation, > 0.
 
     References
     ----------
@@ -83,24 +88,23 @@ def reweight(batches: tuple[Batch, ...], x: Tensor, sigma: float) -> Reweighted:
 
 
 def helpful(batches: tuple[Batch, ...], seen: Reweighted) -> tuple[Batch, ...]:
-    """The window without its oldest batches, as far as they have no weight any more."""
+    """Drop the oldest batches whose weight has become negligible."""
     shares = [float(part.sum()) for part in torch.split(seen.weights, [len(batch.points) for batch in batches])]
-    first = next((i for i, share in enumerate(shares) if share > _NOTHING), len(batches) - 1)
+    first = next((i for i, share in enumerate(shares) if share > _LEAST_BATCH_WEIGHT), len(batches) - 1)
     return batches[first:]
 
 
 def _log_mixture(batches: tuple[Batch, ...], points: Tensor) -> Tensor:
-    """Log of the density of all samples of a window at `points`, shape (k,), but for a constant that all share."""
+    """Log of the density of all samples of a window at `points`, shape (k,), up to a constant."""
     dtype, n = points.dtype, points.shape[1]
     centres = torch.stack([batch.centre for batch in batches])
-    widths = torch.tensor([batch.sigma for batch in batches], dtype=dtype)
+    sigmas = torch.tensor([batch.sigma for batch in batches], dtype=dtype)
     counts = torch.tensor([float(len(batch.points)) for batch in batches], dtype=dtype)
-    t = (points[None] - centres[:, None]) / widths[:, None, None]
-    # A sample at a centre itself has density 0 there; a floor keeps its weight finite.
-    densities = directions.log_density(t).clamp(min=-30.0) + _log_gaussian(t)
-    return torch.logsumexp(densities + (torch.log(counts) - n * torch.log(widths))[:, None], 0)
+    t = (points[None] - centres[:, None]) / sigmas[:, None, None]
+    densities = directions.log_density(t).clamp(min=_LEAST_LOG_DENSITY) + _log_gaussian(t)
+    return torch.logsumexp(densities + (torch.log(counts) - n * torch.log(sigmas))[:, None], 0)
 
 
 def _log_gaussian(t: Tensor) -> Tensor:
-    """Of offsets in units of the width, but for a constant."""
+    """Log of the Gaussian density at offsets in units of sigma, up to a constant."""
     return -0.5 * t.square().sum(-1)

@@ -1,1 +1,1 @@
-"""Jacobians of residuals, and what they say of the parameters' errors."""
+"""Jacobians of residuals, and the standard errors of parameters that follow from them."""

@@ -1,4 +1,4 @@
-"""Error bars of the minimiser of a sum of squares, from what is left of its residuals."""
+"""Covariance of the minimiser of a sum of squares, from its residuals at the minimum."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from torch import Tensor
 
 __all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
 
-# Residuals next to each other that may share noise: the channels of a pixel and of its neighbours.
-_BLOCK = 12
-# Blocks for each parameter: at the minimum their contributions sum to 0, so that few of them look like none.
-_BLOCKS = 10
-# Ratio from which a variance between seeds, of two degrees of freedom, is more than expected (5 % by chance).
-_MORE = 3.0
-# Share of a Jacobian's square that may be noise.
-_DOUBT = 0.5
+# Neighbouring residuals that may share noise: 3 channels of a pixel and its neighbours.
+# Measured: @p@estimators.least_squares.parameter_covariance:_NOISE_BLOCK@
+_NOISE_BLOCK = 12
+# Least number of blocks for each parameter: at the minimum the contributions of n blocks or fewer can all be 0.
+# Measured: @p@estimators.least_squares.parameter_covariance:_BLOCKS_PER_PARAMETER@
+_BLOCKS_PER_PARAMETER = 10
+# Ratio from which a variance between three seeds exceeds the expected one: with two degrees of freedom, exp(-3) = 5 %
+# are above it by chance.
+_CLEARLY_MORE = 3.0
+# Share of the squared Jacobian up to which it may be noise.
+# Measured: @p@estimators.least_squares.parameter_covariance:_MAX_NOISE_SHARE@
+_MAX_NOISE_SHARE = 0.5
 
 
 def gradient_blocks(slope: Tensor, residual: Tensor) -> Tensor:
-    """What each block of residuals contributes to J r, shape (n, blocks); of few residuals each is a block."""
+    """Contribution of each block of residuals to J r, shape (n, blocks)."""
     contributions = slope * residual
     n, m = contributions.shape
     size = block_size(n, m)
@@ -35,27 +39,27 @@ def parameter_covariance(
 ) -> Tensor | None:
     r"""Covariance of the minimiser of a sum of squares.
 
-    :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, b being the number of blocks: :math:`g_b` is the
-    gradient that a block of the residuals contributes, whatever their variances are, and correlated within a block or
-    not, as the channels of a pixel are.
+    :math:`b / (b - n) (J J^T)^{-1} (\sum_b g_b g_b^T) (J J^T)^{-1}`, where b is the number of blocks of residuals and
+    :math:`g_b` the contribution of a block to the gradient. It holds for residuals of any variances, also if those
+    within a block are correlated, such as the channels of a pixel.
 
     Parameters
     ----------
     slope : Tensor, shape (n, m)
         Jacobian, transposed.
     residual : Tensor, shape (m,)
-        Residuals at the minimum: noise, and whatever else is left.
+        Residuals at the minimum: noise and model error.
     excess : Tensor, shape (n, n), optional
-        What noise of the slope adds to :math:`J J^T`.
+        Expected contribution of noise to :math:`J J^T`.
     noise : float, default 0
-        Variance of a residual, from elsewhere. Where residuals are fewer than 10 n, all are taken to have one variance
-        :math:`s^2`, this or what is left over m - n of them where that is more, and the covariance is
-        :math:`s^2 (J J^T)^{-1}`: what few leave at the minimum does not tell one variance from another.
+        Variance of a residual, measured elsewhere. With fewer than 10 n residuals, all are taken to have the same
+        variance :math:`s^2`, because few residuals do not determine different ones. It is the larger of this one and
+        the sum of squares over m - n, and the covariance is :math:`s^2 (J J^T)^{-1}`.
 
     Returns
     -------
     Tensor, shape (n, n), or None
-        None where the Jacobian does not determine the parameters, or nothing determines the noise.
+        None if the Jacobian is rank-deficient, or the variance unknown.
     """
     gram, blocks = slope @ slope.T, gradient_blocks(slope, residual)
     if int(torch.linalg.matrix_rank(gram, hermitian=True)) < len(gram):
@@ -68,22 +72,23 @@ def parameter_covariance(
 def error_bars(
     slope: Tensor, residual: Tensor, excess: Tensor, noise: float, deviations: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Standard errors of the minimiser, shape (n,): under the present seed, and all told.
+    """Standard errors of the minimiser, shape (n,): under the present seed, and in all.
 
-    What noise and parameters do alike, as a gain does that changes with the seed, nothing that is left at the minimum
-    tells of. It is in the second, by what seeds change of the residuals, where that is clearly more.
+    Noise that acts like a change of a parameter, such as a gain that depends on the seed, leaves no trace in the
+    residuals at the minimum. The second result contains it: if the residuals' variation between seeds moves the
+    minimiser clearly more than the first says, that variation replaces it.
 
     Parameters
     ----------
     slope, residual, excess, noise
-        As of `parameter_covariance`.
+        As in `parameter_covariance`.
     deviations : Tensor, shape (k, m)
         Residuals under k seeds, less their mean.
 
     Returns
     -------
     tuple or None
-        None where the Jacobian does not determine the parameters, or does not stand out of its noise.
+        None if the Jacobian is rank-deficient, or within its noise.
     """
     covariance = parameter_covariance(slope, residual, excess, noise)
     if covariance is None or not _stands_out(slope, excess):
@@ -91,14 +96,14 @@ def error_bars(
     variance = covariance.diagonal().clamp(min=0)
     moved = torch.linalg.solve(slope @ slope.T - excess, slope @ deviations.T)
     between = moved.square().sum(1) / (len(deviations) - 1)
-    return variance.sqrt(), torch.where(between > _MORE * variance, between, variance).sqrt()
+    return variance.sqrt(), torch.where(between > _CLEARLY_MORE * variance, between, variance).sqrt()
 
 
 def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    """`parameter_covariance` for a sparse Jacobian, of shape (m, n), under a seed to which nothing was fitted.
+    """`parameter_covariance` for a sparse Jacobian, with residuals under a new seed.
 
-    The residuals are those of an answer that was found under another seed: they hold its noise as well as their own,
-    so that both sums of squares are too large by n parts in m, and not too small.
+    The answer was found under another seed. Its residuals under the new one contain the noise of both, so that both
+    sums of squares are too large by n parts in m, rather than too small.
     """
     m, n = jacobian.shape
     size = block_size(n, m)
@@ -109,32 +114,32 @@ def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tenso
 
 
 def block_size(n: int, m: int) -> int:
-    """How many residuals in a row make a block, of m for n parameters."""
-    return max(1, min(_BLOCK, m // (_BLOCKS * n)))
+    """Number of consecutive residuals in a block, for m residuals and n parameters."""
+    return max(1, min(_NOISE_BLOCK, m // (_BLOCKS_PER_PARAMETER * n)))
 
 
 def _stands_out(slope: Tensor, excess: Tensor) -> bool:
-    r"""Whether :math:`J J^T` stands out of what noise of J may have added to it.
+    r"""Whether :math:`J J^T` clearly exceeds the contribution of noise.
 
-    On average that is `excess`, but of m residuals more or less by a share of :math:`\sqrt{2 / m}`.
+    Its mean is `excess`; with m residuals it varies by a share of :math:`\sqrt{2 / m}`.
     """
     factor, failed = torch.linalg.cholesky_ex(slope @ slope.T - excess)
     if int(failed) > 0:
         return False
     half = torch.linalg.solve_triangular(factor, excess, upper=False)
     relative = torch.linalg.solve_triangular(factor, half.T, upper=False)
-    return float(torch.linalg.matrix_norm(relative, 2)) * math.sqrt(2 / slope.shape[1]) < _DOUBT
+    return float(torch.linalg.matrix_norm(relative, 2)) * math.sqrt(2 / slope.shape[1]) < _MAX_NOISE_SHARE
 
 
 def _left_over(residual: Tensor, n: int) -> float:
-    """Variance of a residual by what n parameters leave of them."""
+    """Variance of a residual, from the residuals of a fit of n parameters."""
     return float(residual.square().sum()) / (len(residual) - n) if len(residual) > n else 0.0
 
 
 def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float, *, fitted: int) -> Tensor | None:
-    """Covariance of n parameters; of them, `fitted` were fitted to these residuals, or -n to others."""
+    """Covariance; `fitted` is n if fitted to these residuals, -n if to others."""
     n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
-    few = blocks < _BLOCKS * n
+    few = blocks < _BLOCKS_PER_PARAMETER * n
     if int(failed) > 0 or (few and variance == 0.0):
         return None
     inverse: Tensor = torch.cholesky_inverse(factor)

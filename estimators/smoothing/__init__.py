@@ -1,1 +1,1 @@
-"""Kernels, samplers and averages of the smoothed estimators."""
+"""Kernels, proposal densities and averages of the estimators of smoothed derivatives."""

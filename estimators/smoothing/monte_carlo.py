@@ -1,4 +1,4 @@
-"""What all sampled estimators share: evaluating perturbed points, and means with their standard errors."""
+"""Evaluations at perturbed points, and means with their standard errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Parts", "evaluate", "mean"]
 class Parts(NamedTuple):
     """Values at perturbed points, split by symmetry: ``f(x - tau) = even + odd``.
 
-    Without antithetic pairs both parts are the value itself: an odd kernel then has the even part as mere noise.
+    Without antithetic pairs both parts are the value itself; the even part then only adds noise to an odd kernel.
     """
 
     odd: Tensor
@@ -33,13 +33,13 @@ def evaluate(objective: Evaluator, x: Tensor, tau: Tensor, seed: NDArray[np.int6
     Parameters
     ----------
     objective : Evaluator
-        Where evaluations are counted.
+        Evaluates and counts.
     x : Tensor, shape (n,)
         Centre.
     tau : Tensor, shape (m, n)
         Perturbations.
     seed : ndarray of int64, shape (m,) or (2 m,)
-        Renderer seeds; with antithetic pairs those of the mirrored points follow.
+        Renderer seeds; with antithetic pairs, those of the mirrored points come second.
     antithetic : bool
         Whether to evaluate the mirrored points too.
     """
@@ -53,7 +53,7 @@ def evaluate(objective: Evaluator, x: Tensor, tau: Tensor, seed: NDArray[np.int6
 
 
 def mean(contributions: Tensor) -> Measurement:
-    """Mean over the first axis; contributions that are not finite are dropped and the others count for more.
+    """Mean over the first axis, of those contributions that are finite.
 
     The standard error is that of independent contributions; inf for a single one.
     """

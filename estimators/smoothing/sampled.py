@@ -1,4 +1,4 @@
-"""Base of the sampled estimators: width, number of samples, antithetic pairs."""
+"""Base of the sampled estimators: sigma, number of samples, antithetic pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["SampledEstimator", "SampledState"]
 
 @frozen
 class SampledState:
-    """Position in the schedule of sigma, and the problem's own sigma that it falls back to."""
+    """Number of estimates so far, and the problem's own sigma."""
 
     iteration: int
     sigma: float
@@ -39,21 +39,22 @@ class SampledState:
 
 @frozen(kw_only=True)
 class SampledEstimator(Estimator):
-    """Samples of the objective around x, weighted.
+    """Base of the estimators that weight samples of the objective around x.
 
     Parameters
     ----------
     sigma : float or Schedule, optional
         Standard deviation of the smoothing kernel in units of the problem's `x_scale`, in (0, inf). A number stays
-        constant. By default an exponential schedule starts from the problem's own `sigma`.
+        constant. By default an exponential schedule starts at the problem's own `sigma`.
     n_samples : int, default 2
-        Samples of each sampled quantity, antithetic pairs where `antithetic`. At least 1; a single one has no
-        standard error.
+        Samples of each sampled quantity, or antithetic pairs if `antithetic`; at least 1. A single one has no standard
+        error.
     antithetic : bool, default True
-        Evaluate mirrored points too: twice the evaluations, and the even part of f no longer adds noise to `jac`.
+        Evaluate mirrored points too: twice the evaluations, but the even part of f adds no noise to `jac`.
     """
 
-    # First-order methods take many small steps; those with curvature arrive in few.
+    # First-order methods take many small steps, so that sigma falls slowly; estimators of curvature override this.
+    # Measured: @m@estimators.smoothing.sampled:SampledEstimator.default_schedule.factor@
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.97)
 
     sigma: Schedule | None = field(default=None, converter=as_schedule)
@@ -67,33 +68,37 @@ class SampledEstimator(Estimator):
     def estimate(
         self, objective: Evaluator, x: Tensor, state: SampledState, rng: np.random.Generator
     ) -> tuple[Estimate, SampledState]:
-        """Estimate at `x`, and the state one step further down the schedule."""
-        sigma = min(self.width.at(state.iteration, state.sigma), objective.sigma_limit)
-        # Before drawing what could not be evaluated, and may not fit into memory.
+        """Estimate at `x`, and the next state."""
+        sigma = min(self.schedule.at(state.iteration, state.sigma), objective.sigma_limit)
+        # Checked before drawing samples, which may not fit into memory.
         objective.check_budget(self.cost(objective.n))
         estimate = self._sample(objective, x, sigma, rng, SeedSource(self.seeds, rng))
         return estimate, SampledState(state.iteration + 1, state.sigma)
 
     @property
-    def width(self) -> Schedule:
-        """Schedule of the width."""
+    def schedule(self) -> Schedule:
+        """Schedule of sigma."""
         return self.default_schedule if self.sigma is None else self.sigma
 
     @property
     def copies(self) -> int:
-        """Evaluations a sample costs."""
+        """Evaluations of one sample."""
         return 2 if self.antithetic else 1
+
+    def cost(self, n: int) -> int:
+        """Evaluations of one estimate of `fun` and `jac`."""
+        return self.copies * self.n_samples
 
     @abc.abstractmethod
     def _sample(
         self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator, seeds: SeedSource
     ) -> Estimate:
-        """Estimate at `x` with the given width."""
+        """Estimate at `x` with the given sigma."""
 
     def _record(
         self, x: Tensor, sigma: float, parts: Parts, fun: Measurement, jac: Measurement, **curvature: object
     ) -> Estimate:
-        """Make an `Estimate` of what was measured."""
+        """Make an `Estimate` of the measurements."""
         values = parts.values
         return Estimate(
             x=x,

@@ -1,4 +1,4 @@
-r"""Proposal densities: how perturbations are drawn, and how likely each was.
+r"""Proposal densities: draws of perturbations, and their densities.
 
 A perturbation is :math:`\tau = \sigma t`. A proposal draws `t` and gives its density as a ratio to the standard
 Gaussian's, :math:`p(t) / \mathcal N(t)`.
@@ -30,11 +30,11 @@ __all__ = [
     "two_lobed",
 ]
 
-# N(t) / p of the kernel |t| N(t), normalised: the weight every sample of eq. 18 gets, up to its sign.
+# Weight N(t) |t| / p(t) of a sample of eq. 18, up to its sign: the integral of |t| N(t).
 GRADIENT_WEIGHT = math.sqrt(2 / math.pi)
-# Likewise for |t^2 - 1| N(t), eq. 21.
+# Likewise for eq. 21: the integral of |t^2 - 1| N(t).
 HESSIAN_WEIGHT = 4 * math.exp(-0.5) / math.sqrt(2 * math.pi)
-# A uniform proposal cuts the kernels off; beyond 6 sigma lies less than 1e-7 of the mass of each.
+# A uniform proposal cuts off the kernels; beyond 6 sigma lies less than 1e-7 of the mass of each.
 UNIFORM_HALF_WIDTH = 6.0
 
 
@@ -45,15 +45,16 @@ def signed_rayleigh(rng: np.random.Generator, size: int | tuple[int, ...]) -> ND
 
 
 def two_lobed(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.float64]:
-    r"""Draws with density proportional to :math:`|t^2 - 1| e^{-t^2/2}`, by the exact inverse of eq. 21.
+    r"""Draws with density proportional to :math:`|t^2 - 1| e^{-t^2/2}`.
 
-    Inside and outside of :math:`|t| = 1` lie half of the mass each, and there :math:`|t| e^{-t^2/2} = c` is uniform
-    on :math:`(0, e^{-1/2}]`, so :math:`t^2 = -W(-c^2)` on the two real branches of Lambert's W.
+    By the exact inverse of eq. 21: half of the mass lies inside :math:`|t| = 1` and half outside. In each part
+    :math:`|t| e^{-t^2/2} = c` is uniform on :math:`(0, e^{-1/2}]`, so :math:`t^2 = -W(-c^2)` on the two real branches
+    of Lambert's W.
     """
     c = (1 - rng.random(size)) * math.exp(-0.5)
     outside = rng.random(size) < 0.5
     squared = np.where(outside, -lambertw(-c * c, -1).real, -lambertw(-c * c, 0).real)
-    # At the branch point -1/e itself, where W is -1, scipy's is nan.
+    # At the branch point -1/e, where W is -1, scipy returns nan.
     draws: NDArray[np.float64] = _signs(rng, size) * np.sqrt(np.nan_to_num(squared, nan=1.0))
     return draws
 
@@ -63,7 +64,7 @@ def _signs(rng: np.random.Generator, size: int | tuple[int, ...]) -> NDArray[np.
 
 
 class Proposal(abc.ABC):
-    """A density on perturbations, the same for all elements of the derivative."""
+    """Density of perturbations, the same for all elements of the derivative."""
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
@@ -71,7 +72,7 @@ class Proposal(abc.ABC):
 
     @abc.abstractmethod
     def density(self, t: Tensor) -> Tensor:
-        """Density at the rows of `t` over the standard Gaussian's, shape (m,)."""
+        """Density at the rows of `t` relative to the standard Gaussian's, shape (m,)."""
 
 
 class GaussianProposal(Proposal):
@@ -87,7 +88,7 @@ class GaussianProposal(Proposal):
 
 
 class UniformProposal(Proposal):
-    """Uniform on a cube of half-width `UNIFORM_HALF_WIDTH`: what importance sampling is compared with."""
+    """Uniform on a cube of half-width `UNIFORM_HALF_WIDTH`, as a baseline."""
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
         """See `Proposal`."""
@@ -100,7 +101,7 @@ class UniformProposal(Proposal):
 
 
 class AggregateGradientProposal(Proposal):
-    """Average over i of the densities optimal for component i of the gradient (paper, sec. 3.5)."""
+    """Average of the optimal densities of all components of the gradient (sec. 3.5)."""
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
         """See `Proposal`."""
@@ -114,7 +115,7 @@ class AggregateGradientProposal(Proposal):
 
 
 class AggregateHessianProposal(Proposal):
-    """Average over all n^2 elements (i, j) of the densities optimal for that element of the Hessian (sec. 3.5)."""
+    """Average of the optimal densities of all elements of the Hessian (sec. 3.5)."""
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
         """See `Proposal`."""
@@ -138,10 +139,10 @@ class AggregateHessianProposal(Proposal):
 
 
 class SharedProposal(Proposal):
-    """Half Gaussian, half aggregate gradient: one set for `fun`, `jac` and `hess` alike.
+    """Half Gaussian, half aggregate gradient: one set of samples for `fun`, `jac` and `hess`.
 
-    The aggregate idea over all orders. The Gaussian half keeps every weight below 2: the aggregate gradient density
-    alone vanishes at 0, where the kernels of `fun` and `hess` do not, and their variance would be infinite for n = 1.
+    The Gaussian half keeps every weight below 2. The aggregate gradient density alone vanishes at 0, but the kernels of
+    `fun` and `hess` do not, so that their variance would be infinite for n = 1.
     """
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
@@ -157,7 +158,7 @@ class SharedProposal(Proposal):
 
 
 def draw_gradient_elements(rng: np.random.Generator, m: int, n: int) -> Tensor:
-    """`m` draws for each component of the gradient from its own optimal density (eq. 18), shape (n, m, n).
+    """`m` draws for each component of the gradient, shape (n, m, n) (eq. 18).
 
     Block i has ``t_i`` from `signed_rayleigh` and Gaussians elsewhere; each weight is ``-sign(t_i) GRADIENT_WEIGHT``.
     """
@@ -173,7 +174,7 @@ def hessian_pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def draw_hessian_elements(rng: np.random.Generator, m: int, n: int) -> Tensor:
-    """`m` draws for each element of the upper triangle from its own optimal density, shape (n (n + 1) / 2, m, n)."""
+    """`m` draws for each element of the upper triangle, shape (n (n + 1) / 2, m, n)."""
     rows, columns = hessian_pairs(n)
     t = rng.standard_normal((rows.size, m, n))
     element = np.arange(rows.size)

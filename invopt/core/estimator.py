@@ -71,13 +71,13 @@ class Lowest(NamedTuple):
         The point.
     fun : float
         The value there.
-    promised : callable
-        ``promised(step)``: the value, not smoothed, that the estimator's model predicts after a step of shape (n,).
+    predicted : callable
+        ``predicted(step)``: the value, not smoothed, that the estimator's model predicts after a step of shape (n,).
     """
 
     x: Tensor
     fun: float
-    promised: Callable[[Tensor], float]
+    predicted: Callable[[Tensor], float]
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -120,7 +120,7 @@ class Estimate:
     metrics : mapping of str to float, default {}
         Further numbers for the progress bar, by name.
     lowest : Lowest, optional
-        The lowest sample remembered; a method may prefer it to a step that promises less.
+        Lowest sample remembered; a method may prefer it to a step for which a higher value is predicted.
     x_standard_error : Tensor, shape (n,), optional
         Standard error of each parameter, if `x` is the answer.
     status : Status, default "RUNNING"

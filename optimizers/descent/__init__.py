@@ -1,1 +1,1 @@
-"""Steps, curvature and noise: what the descent methods share."""
+"""Steps, curvature pairs and noise levels of the descent methods."""

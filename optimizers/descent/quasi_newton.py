@@ -1,4 +1,4 @@
-"""What the quasi-Newton methods share: curvature pairs that noise cannot fake, and descent with a way back."""
+"""Curvature pairs that exceed their noise, and the base of the quasi-Newton methods."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from invopt.plugin import Estimate, Oracle
+from invopt.plugin import Estimate, Optimizer, Oracle, Status
 
 from ..line_search import EstimatedLine, LineSearch
 from .steps import gradient, unit
 
-__all__ = ["Descent", "Pair", "Visit", "curvature_pair", "descend"]
+__all__ = ["Pair", "QuasiNewton", "Visit", "are_of", "curvature_pair", "visit"]
 
-# Curvature below this share of |s||y| is rounding.
+# Share of |s||y| below which s'y is taken for rounding: 500,000 times machine precision.
+# Measured: @d@optimizers.descent.quasi_newton:_LEAST_CURVATURE@
 _LEAST_CURVATURE = 1e-10
 
 
 class Visit(NamedTuple):
-    """A point, its whole gradient and the variance of that."""
+    """Visited point, its gradient and the variance of that gradient."""
 
     x: Tensor
     jac: Tensor
@@ -28,7 +29,7 @@ class Visit(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Step s, change of gradient y, their product, and whether it is positive beyond noise and rounding."""
+    """Step s, change of gradient y, s'y, and whether s'y exceeds noise and rounding."""
 
     s: Tensor
     y: Tensor
@@ -37,7 +38,7 @@ class Pair(NamedTuple):
 
 
 def visit(x: Tensor, estimate: Estimate) -> Visit:
-    """What to remember of an estimate; a standard error that is 0 or unknown (inf) counts as none."""
+    """Make a visit of an estimate; a standard error that is 0 or unknown (inf) counts as none."""
     error = estimate.standard_error
     if error is None or not bool(error.any()):
         return Visit(x, gradient(estimate), None)
@@ -45,7 +46,7 @@ def visit(x: Tensor, estimate: Estimate) -> Visit:
 
 
 def are_of(state: Any, x0: Tensor) -> bool:
-    """Whether visits are whole, and all tensors of a state vectors or matrices of this size and type."""
+    """Whether visits are complete, and all tensors of a state have the size and type of `x0`."""
     if isinstance(state, Tensor):
         return state.dtype == x0.dtype and 1 <= state.ndim <= 2 and set(state.shape) == set(x0.shape)
     if isinstance(state, Visit) and any(part is None for part in (state.x, state.jac)):
@@ -54,9 +55,9 @@ def are_of(state: Any, x0: Tensor) -> bool:
 
 
 def curvature_pair(before: Visit | None, now: Visit, free: Tensor | None) -> Pair | None:
-    """Pair between two visits, on the free parameters; None where nothing moved.
+    """Pair between two visits, on the free parameters; None if nothing moved.
 
-    It is significant where s'y exceeds two standard errors of it, by those of both gradients.
+    It is significant if s'y exceeds two of its standard errors, computed from those of both gradients.
     """
     if before is None:
         return None
@@ -74,38 +75,42 @@ def curvature_pair(before: Visit | None, now: Visit, free: Tensor | None) -> Pai
 
 
 class Descent(NamedTuple):
-    """Where a line search ended, whether it had to fall back on steepest descent, and whether that failed too."""
+    """End of a line search, whether the matrix is reset, and whether both failed."""
 
     x: Tensor
     reset: bool
     failed: bool
 
 
-def descend(
-    x: Tensor,
-    jac: Tensor,
-    estimate: Estimate,
-    direction: Tensor | None,
-    oracle: Oracle,
-    search: LineSearch,
-    *,
-    initial_step: float,
-    max_step: float,
-) -> Descent:
-    """Search along `direction`, then along steepest descent with a first trial of `initial_step` sigmas."""
-    scale, size = unit(estimate), float(torch.linalg.vector_norm(jac))
-    if size == 0.0:
-        return Descent(x, reset=True, failed=False)
-    line = EstimatedLine(x, jac * (-initial_step * scale / size), jac, estimate, oracle)
-    if direction is not None:
-        length = float(torch.linalg.vector_norm(direction))
-        along = line.along(direction)
-        if along.slope < 0 and math.isfinite(length):
-            t = search.search(along, max_step * scale / length)
-            if t is not None:
-                return Descent(along.point(t), reset=False, failed=False)
-            line = along.along(jac * (-initial_step * scale / size))
-    t = search.search(line, max_step / initial_step)
-    if t is None:
-        return Descent(x, reset=True, failed=True)
-    return Descent(line.point(t), reset=True, failed=False)
+class QuasiNewton(Optimizer):
+    """Base of the quasi-Newton methods with a line search; subclasses define these fields."""
+
+    __slots__ = ()
+
+    line_search: LineSearch
+    initial_step: float
+    max_step: float
+
+    def status(self, state: Any) -> Status:
+        """LINE_SEARCH once even steepest descent finds no lower point."""
+        return Status.LINE_SEARCH if state.failed else Status.RUNNING
+
+    def _descend(self, x: Tensor, jac: Tensor, estimate: Estimate, direction: Tensor | None, oracle: Oracle) -> Descent:
+        """Search along `direction`, else along steepest descent."""
+        scale, size = unit(estimate), float(torch.linalg.vector_norm(jac))
+        if size == 0.0:
+            return Descent(x, reset=True, failed=False)
+        first = self.initial_step
+        line = EstimatedLine(x, jac * (-first * scale / size), jac, estimate, oracle)
+        if direction is not None:
+            length = float(torch.linalg.vector_norm(direction))
+            along = line.along(direction)
+            if along.slope < 0 and math.isfinite(length):
+                t = self.line_search.search(along, self.max_step * scale / length)
+                if t is not None:
+                    return Descent(along.point(t), reset=False, failed=False)
+                line = along.along(jac * (-first * scale / size))
+        t = self.line_search.search(line, self.max_step / first)
+        if t is None:
+            return Descent(x, reset=True, failed=True)
+        return Descent(line.point(t), reset=True, failed=False)

@@ -1,4 +1,4 @@
-"""What several methods share: units, gradients in the box, learning rates."""
+"""Units of steps, gradients inside bounds, and learning rates."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _positive = real(above=0)
 
 
 def unit(estimate: Estimate) -> float:
-    """Unit of step lengths: what is worth a smoothing width, or that of `x_scale` where nothing is smoothed."""
+    """Unit of step lengths: the estimate's own, else sigma, else that of `x_scale`."""
     if estimate.unit is not None:
         return estimate.unit()
     return estimate.sigma if estimate.sigma > 0 else 1.0
 
 
 def gradient(estimate: Estimate) -> Tensor:
-    """Gradient of an estimate that has one."""
+    """Gradient of an estimate, which must have one."""
     if estimate.jac is None:
         raise TypeError("this estimate has no gradient")
     return estimate.jac
 
 
 def free_gradient(x: Tensor, jac: Tensor, oracle: Oracle) -> tuple[Tensor, Tensor | None]:
-    """Gradient without what pushes against active bounds, and the mask of free parameters; None if all are."""
+    """Gradient over the free parameters, and which they are; None if all."""
     projected = oracle.projected_gradient(x, jac)
     if projected is jac:
         return jac, None
@@ -41,7 +41,7 @@ def free_gradient(x: Tensor, jac: Tensor, oracle: Oracle) -> tuple[Tensor, Tenso
 
 
 def shortened(step: Tensor, limit: float) -> Tensor:
-    """`step`, scaled down to the length `limit` if it is longer."""
+    """Scale `step` down to the length `limit` if it is longer."""
     length = float(torch.linalg.vector_norm(step))
     return step if length <= limit else step * (limit / length)
 
@@ -54,6 +54,6 @@ def rate_at(lr: float | Schedule | None, iteration: int, default: float) -> floa
 
 
 def check_rate(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Field must be a schedule or a positive number."""
+    """Check that a field is a schedule or a positive number."""
     if not isinstance(value, Schedule):
         _positive(instance, attribute, value)

@@ -1,4 +1,4 @@
-"""Base of the methods that other libraries run: they ask, where ours are asked."""
+"""Base of the methods of other libraries, which call the objective themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ExternalMethod", "ExternalRun"]
 
 
 class ExternalRun:
-    """A method in its thread, and what passes between the two; the one state that is changed in place."""
+    """State of a method in its thread; the only state that is changed in place."""
 
     def __init__(self) -> None:
         self.thread: AskingThread | None = None
@@ -23,18 +23,18 @@ class ExternalRun:
 
 @frozen
 class ExternalMethod(Optimizer):
-    """A method that runs in a thread of its own, which goes on only while the loop waits for it."""
+    """Base of the methods in a thread that runs only while the loop waits for it."""
 
     def init(self, x0: Tensor) -> Any:
-        """Prepare a run that has not begun."""
+        """State of a run that has not begun."""
         return ExternalRun()
 
     def status(self, state: Any) -> Status:
-        """FINISHED when the method has converged, or why it has not."""
+        """FINISHED once the method has converged, or the reason why it has not."""
         verdict: Status = state.verdict
         return verdict
 
     def close(self, state: Any) -> None:
-        """Unwind the method's thread."""
+        """End the method's thread."""
         if state.thread is not None:
             state.thread.close()

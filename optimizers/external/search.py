@@ -1,4 +1,4 @@
-"""Base of the searches that other libraries run: they ask for one value after the other."""
+"""Base of the searches of other libraries, which ask for one value after the other."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ __all__ = ["Array", "Search"]
 
 Array: TypeAlias = NDArray[np.float64]
 
-_ROUNDING = 1e-14
+# Relative difference up to which two points are the same: 45 times the machine precision of float64.
+_SAME_POINT = 1e-14
 
 
 @frozen(kw_only=True)
 class Search(ExternalMethod):
-    """A search by values alone, each point it asks for being an iteration of our loop; a subclass gives `search`."""
+    """Base of the searches by values alone; each point is an iteration of the loop."""
 
     requires: ClassVar[Order] = Order.FUN
 
     @abc.abstractmethod
     def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:
-        """Search from `x0` within bounds, which may be infinite, in units of `x_scale`; returns the answer."""
+        """Search from `x0` within bounds, in units of `x_scale`, and return the answer."""
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """Hand over the value at `x` and go where the search wants to know the next one; costs no evaluation."""
+        """Go to the point for which the search asks next; costs no evaluation."""
         reply = estimate.fun
         if state.thread is None:
             state.thread = AskingThread(self._target(x, oracle))
         while True:
-            # Only the search runs inside this block, so that its warnings go, and nobody else's.
+            # Only the search runs inside this block, so that only its warnings are suppressed.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 request = state.thread.send(reply)
@@ -48,9 +49,9 @@ class Search(ExternalMethod):
                 state.verdict = Status.FINISHED
                 return oracle.project(torch.from_numpy(state.thread.result)), state
             asked = oracle.project(torch.from_numpy(request).to(x))
-            # A point that comes back from another library's units, off by rounding, is the same one: as a step it would
-            # pass for convergence.
-            if not torch.allclose(asked, x, rtol=_ROUNDING, atol=_ROUNDING):
+            # A point that differs by rounding, after a change of units, is the same point. A step that short would look
+            # like convergence.
+            if not torch.allclose(asked, x, rtol=_SAME_POINT, atol=_SAME_POINT):
                 return asked, state
             reply = estimate.fun
 

@@ -208,7 +208,7 @@ def test_products_of_samples_give_what_the_residuals_themselves_give():
     torch.testing.assert_close(model.products, direct.coefficients @ direct.coefficients.T)
     torch.testing.assert_close(model.rests, direct.rest @ direct.coefficients.T)
     torch.testing.assert_close(model.covariance(), direct.covariance())
-    assert model.determined == direct.determined
+    assert model.overdetermined == direct.overdetermined
 
 
 def made_values(window):

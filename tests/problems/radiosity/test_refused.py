@@ -155,9 +155,9 @@ def test_bad_parts():
         invopt.minimize(small(), workers=2)
     with pytest.raises(IncompatibleError, match="'n_directions' to 2"):
         invopt.minimize(small(n_directions=1), estimators.DualBuffer(), rng=0, maxiter=1)
-    with pytest.raises(IncompatibleError, match="MAE is no square"):
+    with pytest.raises(IncompatibleError, match="MAE is not a square"):
         invopt.minimize(small(loss="mae"), estimators.DualBuffer(), rng=0, maxiter=1)
-    with pytest.raises(IncompatibleError, match="SymmetricL2 is no square"):
+    with pytest.raises(IncompatibleError, match="SymmetricL2 is not a square"):
         invopt.minimize(small(loss="symmetric-l2"), estimators.WeightedDualBuffer(), rng=0, maxiter=1)
 
 

@@ -1,8 +1,6 @@
-"""The trust-region subproblem: optimality, the hard case, two solvers that agree."""
+"""Quadratic models: optimality conditions in a ball, the hard case, agreement of all solvers."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invopt.optimizers.descent.trust_region import solve_ball, step_into_box, to_boundary, truncated_cg
+from invopt.plugin import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -113,32 +111,42 @@ def test_boundary_is_reached_from_anywhere_inside(seed, radius, share):
     assert float((reached - step) @ direction) >= -1e-9 * radius
 
 
-BOX = SimpleNamespace(project=lambda x: torch.clamp(x, -1.0, 1.0))
-
-
-def test_a_step_into_the_box_that_lowers_the_model_is_not_shortened():
-    """A parabola with its minimum at 2/3 is lower at the bound 1 than at 0."""
-    x, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    reached, cut = step_into_box(x, 2 * one, -one, lambda p: 1.5 * p, BOX)
-    assert (reached.tolist(), cut) == ([1.0], True)
-
-
-@given(seed=seeds, n=st.integers(2, 5))
-def test_a_newton_step_into_the_box_lowers_the_model(seed, n):
-    g, H, rng = random_model(seed, n, definite=True)
-    x = torch.from_numpy(rng.uniform(-1, 1, n))
-    step = -torch.linalg.solve(H, g)
-    reached, cut = step_into_box(x, step, g, lambda p: H @ p, BOX)
-    whole = BOX.project(x + step)
-    assert cut == (not torch.equal(whole, x + step))
-    # The full step, if it lowers the model by a sufficient share of the slope's prediction.
-    if model(g, H, whole - x) < min(1e-3 * float(g @ (whole - x)), 0.0):
-        assert torch.equal(reached, whole)
-    elif not torch.equal(reached, x):
-        assert model(g, H, reached - x) < model(g, H, whole - x)
-
-
 @pytest.mark.parametrize("unit", [1e300, 1e-300, 2.0**900])
 def test_units_do_not_matter(unit):
     g, H = torch.tensor([3.0, -1.0], dtype=torch.float64), torch.tensor([[2.0, 0.5], [0.5, -1.0]], dtype=torch.float64)
     torch.testing.assert_close(solve_ball(unit * g, unit * H, 0.7), solve_ball(g, H, 0.7), rtol=1e-12, atol=0)
+
+
+@given(seed=seeds, n=st.integers(1, 6))
+def test_newton_step_is_where_the_gradient_vanishes(seed, n):
+    g, H, _ = random_model(seed, n, definite=True)
+    torch.testing.assert_close(H @ newton_step(g, H), -g, rtol=1e-9, atol=1e-9)
+
+
+def test_a_model_without_a_minimum_has_no_newton_step():
+    g = torch.ones(2, dtype=torch.float64)
+    assert newton_step(g, torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))) is None
+
+
+@given(seed=seeds, n=st.integers(1, 6), damping=st.floats(1e-3, 1))
+def test_damped_newton_step_uses_the_sizes_of_all_eigenvalues(seed, n, damping):
+    g, H, _ = random_model(seed, n)
+    values, vectors = torch.linalg.eigh(H)
+    positive = vectors @ torch.diag(values.abs()) @ vectors.T
+    damped = positive + damping * values.abs().mean() * torch.eye(n, dtype=torch.float64)
+    torch.testing.assert_close(damped @ damped_newton_step(g, H, damping), -g, rtol=1e-8, atol=1e-8)
+
+
+def test_damped_newton_step_without_curvature_is_minus_the_gradient():
+    g = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    assert damped_newton_step(g, torch.zeros(2, 2, dtype=torch.float64), 0.1).tolist() == [-3.0, -4.0]
+
+
+def test_parameters_that_are_not_free_do_not_move():
+    g, H, _ = random_model(0, 4, definite=True)
+    free = torch.tensor([True, False, True, False])
+    step = on_free(newton_step, g, H, free)
+    assert step[~free].tolist() == [0.0, 0.0]
+    torch.testing.assert_close((g + H @ step)[free], torch.zeros(2, dtype=torch.float64))
+    torch.testing.assert_close(on_free(newton_step, g, H, None), newton_step(g, H))
+    assert on_free(newton_step, g, -H, free) is None
