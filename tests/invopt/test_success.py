@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import invopt
-from invopt import Status, problems
+from invopt import Status, estimators, problems
 
 
 def sphere(x):
@@ -99,3 +99,35 @@ def test_residuals_far_above_the_noise_are_a_mismatch_and_those_at_it_are_not():
     at = invopt.minimize(fitted(0.0), rng=0, maxfev=600)
     assert at.status is Status.NOISE_FLOOR
     assert at.fun == pytest.approx(0.02**2, rel=0.2)
+
+
+@pytest.mark.parametrize("noise", [1e-12, 1e-9, 1e-6])
+def test_few_samples_of_a_plateau_with_little_noise_are_no_minimum(noise):
+    """Two samples give a gradient below the tolerance, and their values have fallen by chance."""
+    for seed in range(6):
+        rng = np.random.default_rng(1000 + seed)
+        result = invopt.minimize(
+            lambda x, rng=rng: 1.0 + noise * rng.standard_normal(),
+            estimators.SharedSamples(n_samples=2),
+            "newton-cg",
+            x0=[0.3, 0.4],
+            rng=seed,
+            maxfev=200,
+        )
+        assert result.status in {Status.UNSURE, Status.PLATEAU, Status.MAXFEV}
+
+
+def test_a_noisy_minimum_that_samples_have_come_down_to_is_one():
+    """The noise is small enough for the tolerance, and the decrease is far above it."""
+    rng = np.random.default_rng(3)
+    result = invopt.minimize(
+        lambda x: sphere(x) + 1e-6 * rng.standard_normal(),
+        estimators.SharedSamples(sigma=0.3, n_samples=8),
+        "newton-cg",
+        x0=[2.0, -1.0],
+        rng=0,
+        maxfev=2000,
+        gtol=1e-2,
+    )
+    assert result.status is Status.CONVERGED
+    assert abs(result.fun) < 1e-3

@@ -19,10 +19,11 @@ __all__ = ["descent", "verdict"]
 _DECREASE_LEFT = 1e-3
 # Multiple of the noise variance above which residuals can be more than noise.
 _FAR_ABOVE_NOISE = 3.0
-# False-alarm rate of the test for residuals above the noise, one-sided.
+# False-alarm rate of the tests for residuals above the noise, and for a decrease, one-sided.
 _FALSE_ALARM = 5e-4
 # Rounds that the test needs: with two, Student's t has one degree of freedom, and its critical value is 637.
 _ROUNDS_FOR_TEST = 3
+_BY_TOLERANCE = {Status.CONVERGED, Status.XTOL, Status.FTOL}
 
 
 def verdict(
@@ -64,6 +65,8 @@ def verdict(
         return Status.PLATEAU, ""
     if ending.exact_rule and noise is True:
         return Status.UNSURE, _NOISY
+    if noise is True and _has_seen_only_noise(base, points, ending):
+        return Status.UNSURE, _NO_DECREASE
     if status is Status.NOISE_FLOOR and noise is False and not ending.noise_seen:
         return Status.UNSURE, _NO_NOISE
     if _is_far_above_noise(base):
@@ -73,8 +76,26 @@ def verdict(
 
 def descent(points: list[Measured], to: Measured, ending: Ending) -> float:
     """Return the decrease of the value from the start to a point; 0 if the start was not measured."""
-    start = next((point.first for point in points if bool((point.x == ending.start).all())), math.nan)
-    return max(start - to.first, 0.0) if math.isfinite(start) else 0.0
+    decrease = _at_start(points, ending) - to.first
+    return max(decrease, 0.0) if math.isfinite(decrease) else 0.0
+
+
+def _at_start(points: list[Measured], ending: Ending) -> float:
+    """Return the value measured at the start; nan if there is none."""
+    return next((point.first for point in points if bool((point.x == ending.start).all())), math.nan)
+
+
+def _has_seen_only_noise(base: Measured, points: list[Measured], ending: Ending) -> bool:
+    """Return whether a sampled gradient vanishes, but values do not show that the run has descended.
+
+    On a plateau with little noise, a few samples give a small gradient, and a value that is low by chance.
+    """
+    if ending.status not in _BY_TOLERANCE or ending.last.estimate.sigma == 0:
+        return False
+    rounds = len(base.known)
+    # Of the difference between one value and the mean of `rounds`, by Student's t.
+    error = base.standard_error * math.sqrt(rounds + 1)
+    return not _at_start(points, ending) - base.mean > -float(stdtrit(rounds - 1, _FALSE_ALARM)) * error
 
 
 def _refutes(chosen: Measured, base: Measured, points: list[Measured], probes: list[Measured], ending: Ending) -> bool:
@@ -113,4 +134,5 @@ def _is_far_above_noise(point: Measured) -> bool:
 _LOWER = "another point that was evaluated is lower than where the method ended, and is returned: start again from it"
 _UNMEASURED = "too few evaluations were left to measure the value where the method ended: raise `maxfev`"
 _NOISY = "values at one point differ, and the stopping rule is for exact values"
+_NO_DECREASE = "values at the start and at the end differ by no more than their noise"
 _NO_NOISE = "no noise was found when values were measured again"
