@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.plugin import (
-    AdaptiveWidth,
+    AdaptiveSigma,
     Capability,
     Estimate,
     Evaluator,
@@ -147,7 +147,7 @@ class GaussNewton(HistoryEstimator):
         model = linear_model(state.batches, seen, gram)
         stay = self._is_plateau(seen.weights, seen.funs, state)
         state = evolve(self._stayed(state, stay), gram=gram)
-        adaptive = isinstance(self.sigma, AdaptiveWidth)
+        adaptive = isinstance(self.sigma, AdaptiveSigma)
         noisy = self.seeds is not SeedPolicy.FIXED
         estimate = mean_square_estimate(x, model, state, remembers=self.window > 1, noisy=noisy)
         m, n = state.batches[-1].values.shape[1], len(x)
@@ -269,7 +269,7 @@ class GaussNewton(HistoryEstimator):
         return estimate, evolve(state, floor=floor.after_raise(value), seed=None, batches=(), lowest=None)
 
     def _least(self, state: HistoryState) -> float:
-        assert isinstance(self.sigma, AdaptiveWidth)
+        assert isinstance(self.sigma, AdaptiveSigma)
         return self.sigma.least * state.first
 
     def _too_high(self, estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:

@@ -30,7 +30,6 @@ Special problems
 """
 
 from invopt.core.adaptive_sigma import AdaptiveSigma
-from invopt.core.adaptive_sigma import AdaptiveWidth as AdaptiveWidth
 from invopt.core.estimator import Estimate, Estimator, Lowest, Measurement, Order
 from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
 from invopt.core.formatting import shown
@@ -73,7 +72,6 @@ __all__ = [
     "HESS_COST",
     "JAC_COST",
     "AdaptiveSigma",
-    "AdaptiveWidth",
     "Adjoint",
     "AskingThread",
     "Capability",

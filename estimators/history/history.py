@@ -14,7 +14,7 @@ from torch import Tensor
 
 from invopt.exceptions import NonFiniteError
 from invopt.plugin import (
-    AdaptiveWidth,
+    AdaptiveSigma,
     Estimate,
     Estimator,
     Evaluator,
@@ -135,8 +135,8 @@ class HistoryState:
     apart: float = 0.0
 
 
-def _as_width(value: AdaptiveWidth | Schedule | float | None) -> AdaptiveWidth | Schedule:
-    return value if isinstance(value, AdaptiveWidth) else as_schedule(value) or AdaptiveWidth()
+def _as_width(value: AdaptiveSigma | Schedule | float | None) -> AdaptiveSigma | Schedule:
+    return value if isinstance(value, AdaptiveSigma) else as_schedule(value) or AdaptiveSigma()
 
 
 @frozen(kw_only=True)
@@ -145,7 +145,7 @@ class HistoryEstimator(Estimator):
 
     Parameters
     ----------
-    sigma : AdaptiveWidth, Schedule or float, optional
+    sigma : AdaptiveSigma, Schedule or float, optional
         Standard deviation of the smoothing kernel, in units of the problem's `x_scale`. By default it starts at the
         problem's own `sigma` and adapts to the steps of the run.
     n_samples : int, default 2
@@ -159,10 +159,10 @@ class HistoryEstimator(Estimator):
 
     unbiased: ClassVar[bool] = False
 
-    sigma: AdaptiveWidth | Schedule = field(
-        factory=AdaptiveWidth,
+    sigma: AdaptiveSigma | Schedule = field(
+        factory=AdaptiveSigma,
         converter=_as_width,
-        validator=validators.instance_of((AdaptiveWidth, Schedule)),
+        validator=validators.instance_of((AdaptiveSigma, Schedule)),
     )
     n_samples: int = field(default=2, validator=integer(1))
     window: int = field(default=8, validator=integer(1))
@@ -256,7 +256,7 @@ class HistoryEstimator(Estimator):
 
     def _is_plateau(self, weights: Tensor, funs: Tensor, state: HistoryState) -> bool:
         """Whether the samples do not differ, although the run has not descended yet."""
-        if not isinstance(self.sigma, AdaptiveWidth):
+        if not isinstance(self.sigma, AdaptiveSigma):
             return False
         mean = float(weights @ funs)
         spread = float(weights @ (funs - mean).square()) ** 0.5

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.plugin import (
-    AdaptiveWidth,
+    AdaptiveSigma,
     Estimate,
     Evaluator,
     Lowest,
@@ -143,7 +143,7 @@ class SampleHistory(HistoryEstimator):
     def _model(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        sigma, adaptive = state.sigma, isinstance(self.sigma, AdaptiveWidth)
+        sigma, adaptive = state.sigma, isinstance(self.sigma, AdaptiveSigma)
         seen = reweight(state.batches, x, sigma)
         features, ridge = quadratic(seen.t)
         model = fit(features, ridge, seen.weights, seen.funs)

@@ -16,12 +16,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from invopt.core.entry_points import from_packages
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry import find
+from invopt.core.registry.entry_points import from_packages
 from invopt.core.schedules import Exponential, Linear
 from invopt.run.default_parts import choose
 

@@ -36,8 +36,9 @@ import numpy as np
 from constant_tasks import TASKS, Task, factors_of, tasks_of
 
 from invopt.bench.results.measures import evaluations_to, median, quantile
+from invopt.plugin import minimize_on
 from invopt.rendering import set_threads
-from invopt.run.loop import run_loop
+from invopt.run.arguments.options import Options
 from invopt.run.prepare import prepare
 
 SEEDS = range(1000, 1006)
@@ -102,12 +103,11 @@ def row_of(name: str, value: Any, task: str, seeds: list[int], fraction: float) 
 def measure(name: str, value: Any, task: Task, seeds: list[int], fraction: float) -> Row:
     """Runs of one value on one task, all on one open objective."""
     problem, counts, ends, scores = task.problem(), [], [], []
-    with set_to(name, value), prepare(problem).open() as objective:
+    with set_to(name, value), prepare(problem, Options()).open() as objective:
         for seed in seeds:
             parts = [None if part is None else part() for part in (task.estimator, task.method)]
             start = problem.starts(np.random.default_rng(seed), 1)[0]
-            run = prepare(problem, *parts, x0=start, rng=seed, maxfev=task.maxfev, progress=False)
-            result = run_loop(run, objective)
+            result = minimize_on(objective, problem, *parts, x0=start, rng=seed, maxfev=task.maxfev, progress=False)
             counts.append(evaluations_to(result, fraction))
             ends.append(float(result.nfev))
             bars = result.x_standard_error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from invopt import AdaptiveWidth, Capability, Problem, Status, minimize, problems
+from invopt import AdaptiveSigma, Capability, Problem, Status, minimize, problems
 from invopt.estimators import GaussNewton
 from invopt.exceptions import NonFiniteError
 from invopt.optimizers import Newton
@@ -82,7 +82,7 @@ def test_a_wrong_minimum_far_above_the_noise_is_said():
 
     problem = problems.Function(fun=residuals, x0=[0.0], sigma=0.2, residuals=True, seeded=True)
     # Steps that grow would pass it.
-    narrow = GaussNewton(sigma=AdaptiveWidth(strides=1000))
+    narrow = GaussNewton(sigma=AdaptiveSigma(strides=1000))
     found = minimize(problem, narrow, rng=0, maxfev=1000)
     assert abs(found.x[0] - 5) > 0.5
     assert not found.success

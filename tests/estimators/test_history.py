@@ -7,7 +7,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from invopt import AdaptiveWidth, Capability, minimize, problems
+from invopt import AdaptiveSigma, Capability, minimize, problems
 from invopt.estimators import GaussNewton, SampleHistory
 from invopt.estimators.history.directions import Directions, draw, log_density
 from invopt.estimators.history.linear_model import extended, linear_model
@@ -133,7 +133,7 @@ def test_the_window_shares_one_seed():
 
 
 def test_width_follows_the_steps():
-    width = AdaptiveWidth(shrink=0.5, stretch=1.2, grow=1.5, most=2.0, least=0.1)
+    width = AdaptiveSigma(shrink=0.5, stretch=1.2, grow=1.5, most=2.0, least=0.1)
     assert width.after_step(1.0, 1.0, 0.5, back=False) == 0.5
     assert width.after_step(1.0, 1.0, 1.0, back=False) == 1.2
     assert width.after_step(1.0, 1.0, 1.0, back=True) == 0.5
@@ -167,7 +167,7 @@ def test_where_nothing_changes_the_start_is_the_answer(residuals):
 )
 def test_bad_widths_name_their_field(name, value):
     with pytest.raises(ValueError, match=f"'{name}' must be"):
-        AdaptiveWidth(**{name: value})
+        AdaptiveSigma(**{name: value})
 
 
 def test_pairs_grow_with_the_parameters():

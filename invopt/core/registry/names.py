@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
-from invopt.core.entry_points import entries, from_packages, load
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
+from invopt.core.registry.entry_points import entries, from_packages, load
 from invopt.core.validators import by_name, canonical
 
 __all__ = ["BASES", "find", "kebab", "names", "resolve"]
