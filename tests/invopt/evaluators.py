@@ -31,14 +31,21 @@ def children():
 def _stays(child):
     try:
         command, parent = " ".join(child.cmdline()), child.ppid()
-        # The server of programs, and those that it has not yet taken note of.
-        if "python_server" in command or "python_server" in " ".join(psutil.Process(parent).cmdline()):
-            return True
     except psutil.NoSuchProcess:
+        return True
+    # The server of programs, and its processes that have ended and are not yet reaped.
+    if "python_server" in command or "python_server" in _command(parent):
         return True
     # A forked worker has the command of the process that it was forked from.
     forks = "workers.fork_server" in command and parent == os.getpid()
     return forks or any(name in command for name in ("resource_tracker", "forkserver"))
+
+
+def _command(pid):
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def preloaded():
