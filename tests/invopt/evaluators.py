@@ -33,9 +33,19 @@ def _stays(child):
         command, parent = " ".join(child.cmdline()), child.ppid()
     except psutil.NoSuchProcess:
         return True
+    # The server of programs, and its processes that have ended and are not yet reaped.
+    if "python_server" in command or "python_server" in _command(parent):
+        return True
     # A forked worker has the command of the process that it was forked from.
     forks = "processes.fork_server" in command and parent == os.getpid()
-    return forks or any(name in command for name in ("resource_tracker", "forkserver", "python_server"))
+    return forks or any(name in command for name in ("resource_tracker", "forkserver"))
+
+
+def _command(pid):
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def preloaded():
