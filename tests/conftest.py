@@ -2,9 +2,12 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
+
+from invopt.rendering import backend
 
 # Programs that tests start import this checkout, as the tests do, in whichever environment they run.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
@@ -26,6 +29,24 @@ def one_thread_of_torch():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def threads_of_the_renderer():
+    """Each test leaves their number as it was: with one alone, Mitsuba waits for ever for a file of the next test."""
+    before = _renderer_threads()
+    yield
+    after = _renderer_threads()
+    if after != before and None not in (before, after):
+        backend.set_threads(before)
+        pytest.fail(f"the test has left the renderer {after} threads in place of {before}")
+
+
+def _renderer_threads():
+    """The present number; before a backend is active, the number asked for, or as many as there are cores."""
+    if backend.active() is None:
+        return backend._threads or os.cpu_count()
+    return sys.modules["drjit"].thread_count()
 
 
 @pytest.fixture(scope="session")
