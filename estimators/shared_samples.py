@@ -63,7 +63,8 @@ class SharedSamples(SampledEstimator):
     """
 
     provides: ClassVar[Order] = Order.FUN | Order.JAC | Order.HESS | Order.HESSP
-    # Measured: @m@estimators.shared_samples:SharedSamples.default_schedule.factor@
+    # Measured (tests/benchmarks/constants.py): with 0.855 and 0.945, 23 % fewer and 86 % more evaluations to the
+    # answer.
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
 
     n_samples: int = field(default=3, validator=integer(2))

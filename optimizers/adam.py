@@ -18,10 +18,12 @@ __all__ = ["Adam"]
 # Default learning rates: of the weights of a network, Kingma and Ba's own ...
 _NETWORK_RATE = 0.001
 # ... as a share of sigma ...
-# Measured: @m@optimizers.adam:_RATE_IN_SIGMA@
+# Measured (tests/benchmarks/constants.py): with 0.05 and 0.2, 56 % more and 26 % fewer evaluations to the answer; 1 and
+# 6 runs solved rather than 4 of 6.
 _RATE_IN_SIGMA = 0.1
 # ... and, if nothing is smoothed, in units of `x_scale`.
-# Measured: @m@optimizers.adam:_RATE@
+# Measured (tests/benchmarks/constants.py): with 0.005 and 0.02, 113 % more and 49 % fewer evaluations to the answer; 3
+# and 6 runs solved rather than 6 of 6.
 _RATE = 0.01
 
 

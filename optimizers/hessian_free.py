@@ -21,10 +21,11 @@ __all__ = ["HessianFree"]
 # (Martens, sec. 4.1).
 _GOOD, _POOR, _DAMPING_FACTOR = 0.75, 0.25, 1.5
 # Factor of the damping for another trial after a step that leads upwards.
-# Measured: @d@optimizers.hessian_free:_RETRY_FACTOR@
+# Measured (tests/benchmarks/constants.py): with 2 and 8, 2 % fewer and 5 % fewer evaluations to the answer; 6 and 5
+# runs solved rather than 6 of 6.
 _RETRY_FACTOR = 4.0
 # Most trials.
-# Measured: @d@optimizers.hessian_free:_TRIALS@
+# Measured (tests/benchmarks/constants.py): with 2 and 8, 11 % fewer and 19 % more evaluations to the answer.
 _TRIALS = 4
 
 

@@ -23,7 +23,7 @@ __all__ = ["Newton"]
 # (Nocedal and Wright, algorithm 4.1) ...
 _POOR, _GOOD, _SHRINK, _GROW = 0.25, 0.75, 0.25, 2.0
 # ... and above which a step is taken: eta in [0, 1/4) there.
-# Measured: @d@optimizers.newton:_TAKEN@
+# Measured (tests/benchmarks/constants.py): no influence within 2 % with 1e-05 and 0.001.
 _TAKEN = 1e-4
 # Share of the radius from which a step counts as one to the boundary: the solver reaches it to 1e-13.
 _AT_BOUNDARY = 0.99

@@ -88,6 +88,6 @@ def _not_finite(state: int, value: float) -> str:
     if state == 0:
         return f"the loss of the first estimate is {value}: check x0 and the scene"
     return (
-        f"the loss of estimate {state} is {value}: lower the learning rate; the weights before, whose loss was finite, "
-        f"are `x` of this error's `result`, where a new run can start: minimize(..., x0=error.result.x)"
+        f"the loss of estimate {state} is {value}: lower the learning rate; the last weights with a finite loss are "
+        f"`x` of this error's `result`, and a new run can start there: minimize(..., x0=error.result.x)"
     )

@@ -13,7 +13,8 @@ from . import directions
 __all__ = ["Batch", "Reweighted", "helpful", "reweight"]
 
 # Share of all weight below which a batch is dropped.
-# Measured: @ab@estimators.history.window:_LEAST_BATCH_WEIGHT@
+# Measured (tests/benchmarks/constants.py): with 5e-05 and 0.0002, as many and 1 % more evaluations; 53 and 54 runs
+# solved rather than 54 of 54.
 _LEAST_BATCH_WEIGHT = 1e-4
 # Smallest log density of a sample: at the centre of its own batch the density is 0 and its weight would be infinite.
 # e^-30 is 1e-13, next to 0 beside the other batches.

@@ -12,16 +12,16 @@ from torch import Tensor
 __all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
 
 # Neighbouring residuals that may share noise: 3 channels of a pixel and its neighbours.
-# Measured: @p@estimators.least_squares.parameter_covariance:_NOISE_BLOCK@
+# Measured (tests/benchmarks/constants.py): no influence within 2 % with 6 and 24.
 _NOISE_BLOCK = 12
 # Least number of blocks for each parameter: at the minimum the contributions of n blocks or fewer can all be 0.
-# Measured: @p@estimators.least_squares.parameter_covariance:_BLOCKS_PER_PARAMETER@
+# Measured (tests/benchmarks/constants.py): no influence within 2 % with 5 and 20.
 _BLOCKS_PER_PARAMETER = 10
 # Ratio from which a variance between three seeds exceeds the expected one: with two degrees of freedom, exp(-3) = 5 %
 # are above it by chance.
 _CLEARLY_MORE = 3.0
 # Share of the squared Jacobian up to which it may be noise.
-# Measured: @p@estimators.least_squares.parameter_covariance:_MAX_NOISE_SHARE@
+# Measured (tests/benchmarks/constants.py): no influence within 2 % with 0.25 and 1.
 _MAX_NOISE_SHARE = 0.5
 
 

@@ -18,7 +18,8 @@ class CurvatureEstimator(SampledEstimator):
     __slots__ = ()
 
     # Methods with curvature need few steps, so that sigma falls faster than for first-order methods.
-    # Measured: @m@estimators.smoothing.curvature:CurvatureEstimator.default_schedule.factor@
+    # Measured (tests/benchmarks/constants.py): with 0.855 and 0.945, 21 % fewer and 60 % more evaluations to the
+    # answer; 9 and 12 runs solved rather than 11 of 12.
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.9)
     proposal: str
 

@@ -54,7 +54,8 @@ class SampledEstimator(Estimator):
     """
 
     # First-order methods take many small steps, so that sigma falls slowly; estimators of curvature override this.
-    # Measured: @m@estimators.smoothing.sampled:SampledEstimator.default_schedule.factor@
+    # Measured (tests/benchmarks/constants.py): with 0.94 and 0.99, 47 % more and 13 % fewer evaluations to the answer;
+    # 2 and 6 runs solved rather than 4 of 6.
     default_schedule: ClassVar[Schedule] = Exponential(factor=0.97)
 
     sigma: Schedule | None = field(default=None, converter=as_schedule)

@@ -14,7 +14,7 @@ __all__ = ["step_into_box"]
 # Share of the linear decrease that a step cut by the box must keep (Nocedal and Wright, sec. 3.1).
 _SUFFICIENT_DECREASE = 1e-4
 # Most halvings: a step of 1/4096 is then taken as it is.
-# Measured: @d@optimizers.descent.box:_MAX_HALVINGS@
+# Measured (tests/benchmarks/constants.py): no influence within 2 % with 6 and 24.
 _MAX_HALVINGS = 12
 
 

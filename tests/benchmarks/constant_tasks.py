@@ -65,7 +65,7 @@ def wavy_residuals() -> problems.Function:
     def fun(x, seed):
         return np.sin(waves @ x) + 0.05 * np.random.default_rng(seed).standard_normal(20)
 
-    return problems.Function(fun=fun, x0=[4.0, -3.0], x_opt=[0.0, 0.0], residuals=True, seeded=True)
+    return problems.Function(fun=fun, x0=[2.0, -1.5], x_opt=[0.0, 0.0], residuals=True, seeded=True)
 
 
 def six_values() -> problems.Function:
@@ -171,8 +171,8 @@ TASKS_OF = {
     "estimators.history.history:_HELD_WINDOWS": VALUES,
     "estimators.history.model_minimum": VALUES,
     "estimators.history.noise_floor": NOISY,
-    "estimators.history.noise_floor:_NOISE_MULTIPLE": ("waves", *NOISY),
-    "estimators.history.noise_floor:_MAX_EXCESS": ("waves", *NOISY),
+    "estimators.history.noise_floor:_NOISE_MULTIPLE": ("waves", "box2", "mug"),
+    "estimators.history.noise_floor:_MAX_EXCESS": ("waves", "box2", "mug"),
     "estimators.history.noise_floor:SIGMA_GROWTH": NOISY + VALUES,
     "estimators.history.noise_floor:MAX_HIDDEN": NOISY + VALUES,
     "estimators.history.regression": EXACT + EXACT_VALUES,

@@ -195,7 +195,7 @@ def test_bad_views(options, error, message):
 def test_a_start_that_is_not_finite():
     with pytest.raises(ValueError, match="'x0' must be finite"):
         invopt.minimize(small(), x0=np.full(1747, np.nan), rng=0, maxiter=1)
-    with pytest.raises(invopt.NonFiniteError, match="first estimate is (nan|inf): look at x0"):
+    with pytest.raises(invopt.NonFiniteError, match="first estimate is (nan|inf): check x0"):
         invopt.minimize(small(), x0=np.full(1747, 1e30), rng=0, maxiter=1)
 
 

@@ -85,7 +85,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path):
 def test_a_loss_that_is_no_number_ends_the_run_with_what_was_good(tmp_path):
     path = tmp_path / "run.safetensors"
     method = optimizers.Adam(lr=invopt.StepDecay(1e30, every=1000))
-    with pytest.raises(NonFiniteError, match="lower the learning rate; the weights before") as caught:
+    with pytest.raises(NonFiniteError, match="lower the learning rate; the last weights") as caught:
         invopt.minimize(small(), method=method, rng=0, maxiter=50, checkpoint=path)
     result = caught.value.result
     assert np.isfinite(result.x).all()
