@@ -1,4 +1,7 @@
-"""AggregateHVP: Hessian-vector products of the smoothed objective from one set of samples."""
+"""AggregateHVP: Hessian-vector products of the smoothed objective.
+
+They come from one set of samples.
+"""
 
 from __future__ import annotations
 

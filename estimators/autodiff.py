@@ -29,9 +29,10 @@ __all__ = ["Autodiff"]
 
 @frozen(kw_only=True)
 class Autodiff(Estimator):
-    """Value and gradient by the renderer's own derivative: the paper's "Mitsuba" baseline.
+    """Value and gradient by the renderer's own derivative.
 
-    For scenes whose images depend smoothly on the parameters, such as textures and materials.
+    This is the paper's "Mitsuba" baseline. For scenes whose images depend smoothly on the parameters, such as textures
+    and materials.
 
     One call renders once forwards and once backwards, and counts as 2 evaluations. Image and derivative have
     independent noise, so that the gradient of a squared loss is unbiased if the derivative is complete.

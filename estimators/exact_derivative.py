@@ -27,7 +27,9 @@ __all__ = ["ExactDerivative"]
 
 @frozen(kw_only=True)
 class ExactDerivative(Estimator):
-    """Value, gradient and, if the problem has one, Hessian, by the objective's own derivatives.
+    """Value, gradient and Hessian by the objective's own derivatives.
+
+    The Hessian is provided only if the problem has one.
 
     For problems with exact derivatives, such as a `problems.Function` with ``jac``, for which it is the default.
 

@@ -1,4 +1,7 @@
-"""GaussNewton: smoothed Jacobian of the residuals, from the samples of the last iterations."""
+"""GaussNewton: smoothed Jacobian of the residuals.
+
+It comes from the samples of the last iterations.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,9 @@ _FEW_PARAMETERS = 3
 
 @frozen(kw_only=True)
 class GaussNewton(HistoryEstimator):
-    r"""`fun`, `jac` and `hess` of a mean of squares from the smoothed Jacobian of its residuals.
+    r"""`fun`, `jac` and `hess` of a mean of squares from its smoothed Jacobian.
+
+    The Jacobian is that of the residuals.
 
     For problems that return residuals, such as the pixels of an image, with up to about 20 parameters.
 
@@ -194,7 +199,7 @@ class GaussNewton(HistoryEstimator):
     def _with_noise(
         self, objective: Evaluator, x: Tensor, state: HistoryState, rng: np.random.Generator
     ) -> HistoryState:
-        """Measure the noise at `x`, unless a value is not finite; it is 0 with fixed seeds."""
+        """Measure the noise at `x`, 0 with fixed seeds, unless a value is not finite."""
         if self.seeds is SeedPolicy.FIXED:
             return evolve(state, floor=state.floor.measured(0.0))
         few = state.batches[-1].values.shape[1] <= _FEW_RESIDUALS
@@ -246,7 +251,7 @@ class GaussNewton(HistoryEstimator):
     def _rank_deficient(
         estimate: Estimate, state: HistoryState, note: str, patience: int
     ) -> tuple[Estimate, HistoryState]:
-        """End the run as unsure once the Jacobian has been rank-deficient too often in a row."""
+        """End the run as unsure if the Jacobian is rank-deficient too often in a row."""
         if state.undetermined < patience:
             return estimate, evolve(state, undetermined=state.undetermined + 1)
         return evolve(estimate, status=Status.UNSURE, note=note), state
@@ -254,7 +259,7 @@ class GaussNewton(HistoryEstimator):
     def _raise_samples(
         self, objective: Evaluator, estimate: Estimate, value: float, state: HistoryState, rng: np.random.Generator
     ) -> tuple[Estimate, HistoryState]:
-        """Raise the samples per pixel if that still lowers `value`, a mean square; else end."""
+        """Raise samples per pixel if that still lowers `value`, a mean square; else end."""
         floor, top = state.floor, state.top
         assert top is not None
         if floor.is_above(value, top):

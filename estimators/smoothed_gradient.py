@@ -56,7 +56,7 @@ class GradientSampler:
     antithetic: bool
 
     def evaluate(self, objective: Evaluator, x: Tensor) -> tuple[Tensor, Parts]:
-        """Contributions of shape (m, n) to the gradient at `x`, and the values behind them."""
+        """Contributions of shape (m, n) to the gradient at `x`, and their values."""
         parts = evaluate(objective, x, self.sigma * self.t, self.seed, antithetic=self.antithetic)
         if self.proposal is None:
             n = x.numel()
@@ -69,7 +69,9 @@ class GradientSampler:
 
 @frozen(kw_only=True)
 class SmoothedGradient(SampledEstimator):
-    r"""Gradient of the objective smoothed by a Gaussian in all dimensions, importance-sampled.
+    r"""Gradient of the smoothed objective, importance-sampled.
+
+    The objective is smoothed by a Gaussian in all dimensions.
 
     Unbiased for :math:`\nabla E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`; biased for :math:`\nabla f(x)` in general,
     exact in the mean if f is quadratic. The paper's "OurG" with the optimal proposal.

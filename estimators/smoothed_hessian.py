@@ -36,7 +36,9 @@ _PROPOSALS: dict[str, Proposal | None] = {
 
 @frozen(kw_only=True)
 class SmoothedHessian(CurvatureEstimator):
-    r"""Gradient and full Hessian of the objective smoothed by a Gaussian, importance-sampled.
+    r"""Gradient and full Hessian of the smoothed objective, importance-sampled.
+
+    The objective is smoothed by a Gaussian.
 
     Unbiased for :math:`\nabla^2 E[f(x - \tau)],\ \tau \sim N(0, \sigma^2 I)`. The paper's "OurH" with the optimal
     proposal. `jac` is that of `SmoothedGradient` with the same proposal, from separate samples.

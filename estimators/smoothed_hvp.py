@@ -30,7 +30,9 @@ __all__ = ["SmoothedHVP"]
 
 @frozen(kw_only=True)
 class SmoothedHVP(CurvatureEstimator):
-    r"""Gradient, and products of the Hessian with any vector, of the smoothed objective.
+    r"""Gradient and Hessian-vector products of the smoothed objective.
+
+    The products are with any vector.
 
     A product is the central difference of two gradient estimates (paper, eq. 8 and 23), with
     :math:`u = v / |v|` and :math:`\varepsilon` a fraction of sigma:

@@ -45,15 +45,24 @@ class InvoptError(Exception):
 
 
 class IncompatibleError(InvoptError, TypeError):
-    """Problem, estimator and method do not fit together; raised before the first evaluation."""
+    """Problem, estimator and method do not fit together.
+
+    Raised before the first evaluation.
+    """
 
 
 class EvaluationError(InvoptError, RuntimeError):
-    """The objective raised an error, took too long or returned a wrong shape; or a worker was lost."""
+    """The objective failed, or a worker was lost.
+
+    The objective raised an error, took too long or returned a wrong shape.
+    """
 
 
 class WrongValueError(EvaluationError):
-    """The objective returned a wrong shape or type; unlike an exception, this never counts as a failed evaluation."""
+    """The objective returned a wrong shape or type.
+
+    Unlike an exception, this never counts as a failed evaluation.
+    """
 
 
 class EvaluationTimeoutError(EvaluationError, TimeoutError):
@@ -69,27 +78,45 @@ class BackendError(InvoptError, RuntimeError):
 
 
 class CheckpointError(InvoptError, ValueError):
-    """A checkpoint cannot be written or read, or belongs to another run; the message names the difference."""
+    """A checkpoint cannot be written or read, or belongs to another run.
+
+    The message names the difference.
+    """
 
 
 class JournalError(InvoptError, ValueError):
-    """A file is not a journal, or is newer, damaged or locked; or a run cannot be kept in it."""
+    """A file is not a usable journal, or a run cannot be kept in it.
+
+    The file is not a journal, or is newer, damaged or locked.
+    """
 
 
 class JournalWarning(UserWarning):
-    """A journal or a checkpoint could not be written completely; the result is not affected."""
+    """A journal or a checkpoint could not be written completely.
+
+    The result is not affected.
+    """
 
 
 class IdentityError(InvoptError, TypeError):
-    """A part of a run that is kept in a file cannot be identified by its content; the message names the part."""
+    """A part of a run that is kept in a file cannot be identified by its content.
+
+    The message names the part.
+    """
 
 
 class EntryPointError(InvoptError, ImportError):
-    """A part that another package registers cannot be used; the message names the package and the reason."""
+    """A part that another package registers cannot be used.
+
+    The message names the package and the reason.
+    """
 
 
 class SceneError(InvoptError, ValueError):
-    """A scene, a target picture or a declared parameter does not fit; the message says which and why."""
+    """A scene, a target picture or a declared parameter does not fit.
+
+    The message says which and why.
+    """
 
 
 class UnknownNameError(InvoptError, ValueError):
@@ -97,7 +124,10 @@ class UnknownNameError(InvoptError, ValueError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the names nearest to `name`, or with the first of all names if none is near."""
+    """Return a sentence with the names nearest to `name`.
+
+    If none is near, the sentence has the first of all names.
+    """
     known = sorted(known)
     near = difflib.get_close_matches(name.lower(), known, n=_NEAREST, cutoff=_SIMILARITY)
     if near:

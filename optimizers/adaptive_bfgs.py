@@ -153,7 +153,10 @@ class AdaptiveBFGS(Optimizer):
         return look.jac * (-self.initial_step / size) if size > 0 else None
 
     def _search(self, x: Tensor, look: _Look, noise: Noise, direction: Tensor | None, oracle: Oracle) -> Tensor | None:
-        """Lower point along a direction, or None; also if the gradient is within its own error."""
+        """Lower point along a direction, or None.
+
+        Also None if the gradient is within its own error.
+        """
         if direction is None:
             direction = self._steepest(look)
         if direction is None or _is_noise(look):
@@ -181,7 +184,10 @@ class _DifferencedLine:
         return self._oracle.project(self._x + t * self._direction)
 
     def trial(self, t: float) -> Trial:
-        """Value at `t`, relative to 0; infinite once the expected decrease is far below the noise."""
+        """Value at `t`, relative to 0.
+
+        Infinite once the expected decrease is far below the noise.
+        """
         point = self.point(t)
         expected = float(torch.dot(self._look.jac, point - self._x))
         if t < 1.0 and -expected < _LEAST_DECREASE * self._noise:

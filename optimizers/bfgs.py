@@ -37,7 +37,9 @@ def update_inverse(hess_inv: Tensor | None, pair: Pair) -> Tensor:
 
 @frozen(kw_only=True)
 class BFGS(QuasiNewton):
-    """Quasi-Newton method of Broyden, Fletcher, Goldfarb and Shanno, with a line search [1]_.
+    """Quasi-Newton method BFGS with a line search [1]_.
+
+    The method of Broyden, Fletcher, Goldfarb and Shanno.
 
     Parameters
     ----------
@@ -84,7 +86,10 @@ class BFGS(QuasiNewton):
         return BFGSState(None, None, failed=False)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a value, and for each trial a value and, with `ArmijoWolfe`, an estimate."""
+        """Make one step.
+
+        It costs a value, and for each trial a value and, with `ArmijoWolfe`, an estimate.
+        """
         jac, free = free_gradient(x, gradient(estimate), oracle)
         now, hess_inv = visit(x, estimate), state.hess_inv
         pair = curvature_pair(state.last, now, free)

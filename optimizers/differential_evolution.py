@@ -21,7 +21,9 @@ _UNLIMITED = 1_000_000
 
 @frozen(kw_only=True)
 class DifferentialEvolution(Search):
-    """`scipy.optimize.differential_evolution`: a population in a box, without its final polish.
+    """`scipy.optimize.differential_evolution`, without its final polish.
+
+    It evolves a population in a box.
 
     Parameters
     ----------

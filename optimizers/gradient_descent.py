@@ -22,7 +22,9 @@ _FIRST_STEP = 0.1
 
 @frozen(kw_only=True)
 class GradientDescent(Optimizer):
-    r"""Steps against the gradient, :math:`\theta^{t+1} = \theta^t - \gamma g(\theta^t)` [1]_.
+    r"""Steps against the gradient [1]_.
+
+    The step is :math:`\theta^{t+1} = \theta^t - \gamma g(\theta^t)`.
 
     Parameters
     ----------

@@ -30,7 +30,10 @@ _TRIALS = 4
 
 
 class HessianFreeState(NamedTuple):
-    """Damping, as a multiple of the gradient's norm over sigma, and the number of steps taken."""
+    """Damping and number of steps taken.
+
+    The damping is a multiple of the gradient's norm over sigma.
+    """
 
     damping: float
     taken: int
@@ -102,7 +105,10 @@ class HessianFree(Optimizer):
         return HessianFreeState(self.damping, 0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs up to `maxinner` products, and an estimate if the damping is checked."""
+        """Make one step.
+
+        It costs up to `maxinner` products, and an estimate if the damping is checked.
+        """
         jac, free = free_gradient(x, gradient(estimate), oracle)
         size = float(torch.linalg.vector_norm(jac))
         if size == 0.0:

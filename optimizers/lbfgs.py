@@ -18,7 +18,10 @@ __all__ = ["LBFGS"]
 
 
 class LBFGSState(NamedTuple):
-    """Last visit, the pairs (s, y) kept, oldest first, and whether the line search failed."""
+    """Last visit, kept pairs (s, y), and whether the line search failed.
+
+    The pairs are oldest first.
+    """
 
     last: Visit | None
     pairs: tuple[tuple[Tensor, Tensor], ...]
@@ -27,7 +30,9 @@ class LBFGSState(NamedTuple):
 
 @frozen(kw_only=True)
 class LBFGS(QuasiNewton):
-    """BFGS that keeps the last curvature pairs instead of a matrix, for many parameters [1]_.
+    """BFGS for many parameters that keeps the last curvature pairs [1]_.
+
+    It keeps them instead of a matrix.
 
     Parameters
     ----------
@@ -75,7 +80,10 @@ class LBFGS(QuasiNewton):
         return whole and isinstance(state.last, Visit | None) and are_of(state, x0)
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs a value, and for each trial a value and, with `ArmijoWolfe`, an estimate."""
+        """Make one step.
+
+        It costs a value, and for each trial a value and, with `ArmijoWolfe`, an estimate.
+        """
         jac, free = free_gradient(x, gradient(estimate), oracle)
         now, pairs = visit(x, estimate), state.pairs
         pair = curvature_pair(state.last, now, free)
@@ -86,7 +94,10 @@ class LBFGS(QuasiNewton):
 
 
 def _two_loops(jac: Tensor, pairs: tuple[tuple[Tensor, Tensor], ...], free: Tensor | None) -> Tensor | None:
-    """Direction by the two-loop recursion on the free parameters; None without a usable pair."""
+    """Direction by the two-loop recursion on the free parameters.
+
+    None without a usable pair.
+    """
     if free is not None:
         pairs = tuple((torch.where(free, s, 0.0), torch.where(free, y, 0.0)) for s, y in pairs)
     usable = [(s, y, sy) for s, y in pairs if (sy := float(torch.dot(s, y))) > 0 and torch.dot(y, y) > 0]

@@ -1,4 +1,7 @@
-"""Line searches that allow for noise: Armijo backtracking and Armijo-Wolfe bracketing."""
+"""Line searches that allow for noise.
+
+They are Armijo backtracking and Armijo-Wolfe bracketing.
+"""
 
 from __future__ import annotations
 
@@ -51,12 +54,12 @@ class Line(Protocol):
 
 
 class EstimatedLine:
-    """Line through `x`, projected into the bounds, with slopes from the run's estimator.
+    """Line through `x`, projected into the bounds.
 
-    If nothing is smoothed, values come from the oracle: within a step all share one seed, so that shared noise cancels
-    in their difference, and the estimator's own `fun` may be a mean over its stencil. If something is smoothed, the
-    smoothed value is minimised, so that values are the estimates' `fun`, with an allowance for two standard errors of
-    their difference.
+    Its slopes are from the run's estimator. If nothing is smoothed, values come from the oracle: within a step all
+    share one seed, so that shared noise cancels in their difference, and the estimator's own `fun` may be a mean over
+    its stencil. If something is smoothed, the smoothed value is minimised, so that values are the estimates' `fun`,
+    with an allowance for two standard errors of their difference.
 
     Parameters
     ----------

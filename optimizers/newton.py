@@ -41,7 +41,9 @@ class NewtonState(NamedTuple):
 
 @frozen(kw_only=True)
 class Newton(Optimizer):
-    r"""Steps to the minimum of the quadratic model inside a ball (eq. 3 of [1]_, bounded).
+    r"""Steps to the minimum of the quadratic model inside a ball [1]_.
+
+    This is eq. 3 of [1]_, bounded.
 
     For up to some hundred parameters, with an estimator that provides a Hessian.
 
@@ -103,7 +105,10 @@ class Newton(Optimizer):
         return Status.LINE_SEARCH if state is not None and state.failed else Status.RUNNING
 
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """One step; costs no evaluation beyond the estimate's Hessian, unless the radius adapts."""
+        """Make one step.
+
+        It costs no evaluation beyond the estimate's Hessian, unless the radius adapts.
+        """
         jac, free = free_gradient(x, gradient(estimate), oracle)
         if not bool(jac.any()):
             return x, state

@@ -268,7 +268,10 @@ class _EnoughError(Exception):
 
 
 def _check_options(name: str, options: dict[str, Any]) -> None:
-    """Raise for options that scipy does not know, by a trial run up to its first evaluation."""
+    """Raise for options that scipy does not know.
+
+    They are found by a trial run up to its first evaluation.
+    """
 
     def stop(*_: Any) -> Any:
         raise _EnoughError

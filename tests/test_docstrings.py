@@ -7,6 +7,7 @@ import inspect
 import operator
 import pkgutil
 import re
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -17,6 +18,8 @@ import invopt
 MODULES = sorted(found.name for found in pkgutil.walk_packages(invopt.__path__, "invopt."))
 OPERATORS = {ast.Div: operator.truediv, ast.Pow: operator.pow, ast.USub: operator.neg}
 MISSING = object()
+ROOT = Path(__file__).parents[1]
+MOST_CHARACTERS = 80
 
 
 def documented():
@@ -144,3 +147,25 @@ class Wrong:
 
 def test_what_is_wrong_is_found():
     assert [complaint.split()[0] for complaint in complaints(Wrong)] == ["a", "b", "c", "d", "f"]
+
+
+def long_first_lines(path):
+    """First lines of the docstrings of a file that are too long, with the name of what they document."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = (ast.get_docstring(node) or "").split("\n")[0]
+            if len(first) > MOST_CHARACTERS:
+                yield f"{path.name}: {getattr(node, 'name', 'module')}: {first}"
+
+
+@pytest.mark.parametrize("top", ["invopt", "problems", "estimators", "optimizers"])
+def test_first_lines_are_short(top):
+    paths = list((ROOT / top).rglob("*.py"))
+    assert paths
+    assert not [found for path in paths for found in long_first_lines(path)]
+
+
+def test_long_first_lines_are_found(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(f'"""{"a" * 80}"""\n\ndef f():\n    """{"b" * 81}\n\n    More.\n    """\n')
+    assert list(long_first_lines(path)) == [f"module.py: f: {'b' * 81}"]

@@ -1,4 +1,7 @@
-"""Isotropic perturbations: orthogonal directions, stratified lengths, exact densities."""
+"""Isotropic perturbations and their exact densities.
+
+Directions are orthogonal, lengths stratified.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def draw(rng: np.random.Generator, m: int, n: int, state: Directions) -> tuple[T
 
 
 def _orthogonal(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-    """Random orthogonal basis of shape (n, n); the sign of each vector comes with its length."""
+    """Random orthogonal basis of shape (n, n).
+
+    The sign of each vector comes with its length.
+    """
     basis: NDArray[np.float64] = np.linalg.qr(rng.standard_normal((n, n)))[0].T
     return basis
 

@@ -50,7 +50,10 @@ class LinearModel:
 
     @cached_property
     def coefficients(self) -> Tensor:
-        """Coefficients of shape (1 + n, m): smoothed residuals, and their slopes times sigma."""
+        """Coefficients of shape (1 + n, m) of the linear model.
+
+        They are smoothed residuals, and their slopes times sigma.
+        """
         parts = torch.split(self.influence, [len(batch.points) for batch in self.batches], 1)
         return sum((part @ batch.values for part, batch in zip(parts, self.batches, strict=True)), torch.zeros(()))
 

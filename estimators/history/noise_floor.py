@@ -90,7 +90,10 @@ class NoiseFloor:
         return top - self.noise > _SIGNAL_ERRORS * self.noise * math.sqrt(2 * block_size(n, m) / m)
 
     def can_raise(self, value: float, limit: int) -> bool:
-        """Whether samples per pixel may be raised, and the last raise lowered the residuals."""
+        """Whether samples per pixel may be raised again.
+
+        They may within the limit, if the last raise lowered the residuals.
+        """
         if self.spp is None or self.factor * SPP_FACTOR > limit:
             return False
         return self.before is None or value < _MAX_RATIO_OF_RAISE * self.before
@@ -104,5 +107,8 @@ class NoiseFloor:
         return evolve(self, restarts=self.restarts - 1, factor=1, before=None)
 
     def after_raise(self, value: float) -> NoiseFloor:
-        """Copy with raised samples per pixel; `value` is the residuals' mean square before."""
+        """Copy with raised samples per pixel.
+
+        `value` is the residuals' mean square before the raise.
+        """
         return evolve(self, factor=self.factor * SPP_FACTOR, before=value)

@@ -83,7 +83,10 @@ class Influences(NamedTuple):
 
 
 def linear(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Features 1 and t_i at the rows of `t`, and their ridges: shapes (k, 1 + n) and (1 + n,)."""
+    """Features 1 and t_i at the rows of `t`, and their ridges.
+
+    Their shapes are (k, 1 + n) and (1 + n,).
+    """
     k, n = t.shape
     ridge = torch.full((n + 1,), _RIDGE_LINEAR, dtype=t.dtype)
     ridge[0] = 0.0

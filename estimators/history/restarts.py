@@ -37,7 +37,10 @@ def restarted(estimate: Estimate, state: HistoryState, restarts: int) -> tuple[E
 
 
 def best_descent(estimate: Estimate, state: HistoryState) -> tuple[Estimate, HistoryState]:
-    """Go to the lowest descent of all: none has reached the noise, and no restart is left."""
+    """Go to the lowest descent of all.
+
+    None has reached the noise, and no restart is left.
+    """
     estimate, here = evolve(estimate, note=state.floor.too_high), _without_noise(state)
     if state.best is None or here.fun <= state.best.fun:
         return estimate, state

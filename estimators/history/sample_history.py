@@ -1,4 +1,7 @@
-"""SampleHistory: value, gradient and Hessian from the samples of the last iterations."""
+"""SampleHistory: value, gradient and Hessian from recent samples.
+
+The samples are those of the last iterations.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,9 @@ _SLOPE_ERRORS = 2.0
 
 @frozen(kw_only=True)
 class SampleHistory(HistoryEstimator):
-    r"""`fun`, `jac` and `hess` from the samples of the last iterations, few of which are new.
+    r"""`fun`, `jac` and `hess` from the samples of the last iterations.
+
+    Few of the samples are new.
 
     For problems that return values only, with few parameters: up to 6 by default, at most 50.
 
@@ -169,9 +174,9 @@ class SampleHistory(HistoryEstimator):
         return self._at_the_end(objective, estimate, model, state)
 
     def _with_noise(self, objective: Evaluator, state: HistoryState, rng: np.random.Generator) -> HistoryState:
-        """Measure the noise, or average it with earlier measurements, unless a value is not finite.
+        """Measure the noise, or average it with earlier measurements.
 
-        With fixed seeds the noise is 0.
+        Neither is done if a value is not finite. With fixed seeds the noise is 0.
         """
         if self.seeds is SeedPolicy.FIXED:
             return evolve(state, floor=evolve(state.floor, noise=0.0), probed=state.sigma)

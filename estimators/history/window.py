@@ -96,7 +96,10 @@ def helpful(batches: tuple[Batch, ...], seen: Reweighted) -> tuple[Batch, ...]:
 
 
 def _log_mixture(batches: tuple[Batch, ...], points: Tensor) -> Tensor:
-    """Log of the density of all samples of a window at `points`, shape (k,), up to a constant."""
+    """Log density of all samples of a window at `points`, of shape (k,).
+
+    It is known up to a constant.
+    """
     dtype, n = points.dtype, points.shape[1]
     centres = torch.stack([batch.centre for batch in batches])
     sigmas = torch.tensor([batch.sigma for batch in batches], dtype=dtype)

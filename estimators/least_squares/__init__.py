@@ -1,1 +1,1 @@
-"""Jacobians of residuals, and the standard errors of parameters that follow from them."""
+"""Jacobians of residuals, and the parameters' standard errors from them."""

@@ -1,4 +1,7 @@
-"""Covariance of the minimiser of a sum of squares, from its residuals at the minimum."""
+"""Covariance of the minimiser of a sum of squares.
+
+It comes from the residuals at the minimum.
+"""
 
 from __future__ import annotations
 
@@ -72,11 +75,12 @@ def parameter_covariance(
 def error_bars(
     slope: Tensor, residual: Tensor, excess: Tensor, noise: float, deviations: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Standard errors of the minimiser, shape (n,): under the present seed, and in all.
+    """Standard errors of the minimiser, of shape (n,).
 
-    Noise that acts like a change of a parameter, such as a gain that depends on the seed, leaves no trace in the
-    residuals at the minimum. The second result contains it: if the residuals' variation between seeds moves the
-    minimiser clearly more than the first says, that variation replaces it.
+    The first are those under the present seed, the second those in all. Noise that acts like a change of a parameter,
+    such as a gain that depends on the seed, leaves no trace in the residuals at the minimum. The second result contains
+    it: if the residuals' variation between seeds moves the minimiser clearly more than the first says, that variation
+    replaces it.
 
     Parameters
     ----------

@@ -70,7 +70,10 @@ def _pursue(perturbations: Tensor, changes: Tensor, entries: int) -> tuple[Tenso
 
 
 def explained(jacobian: csr_matrix, perturbations: Array, changes: Array) -> float:
-    """Share of the squared changes that the Jacobian predicts: 1 if all, 0 or less if none."""
+    """Share of the squared changes that the Jacobian predicts.
+
+    1 if all, 0 or less if none.
+    """
     total = float(np.square(changes).sum())
     if total == 0.0:
         return 0.0

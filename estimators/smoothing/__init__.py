@@ -1,1 +1,1 @@
-"""Kernels, proposal densities and averages of the estimators of smoothed derivatives."""
+"""Kernels, proposal densities and averages for smoothed-derivative estimators."""

@@ -13,7 +13,10 @@ __all__ = ["CurvatureEstimator"]
 
 
 class CurvatureEstimator(SampledEstimator):
-    """Base of `SmoothedHessian` and `SmoothedHVP`; subclasses define the field `proposal`."""
+    """Base of `SmoothedHessian` and `SmoothedHVP`.
+
+    Subclasses define the field `proposal`.
+    """
 
     __slots__ = ()
 

@@ -26,5 +26,8 @@ def hessian(t: Tensor) -> Tensor:
 
 
 def hessian_product(t: Tensor, p: Tensor) -> Tensor:
-    """Kernel of the Hessian times `p` of shape (n,), without forming matrices: shape (k, n)."""
+    """Kernel of the Hessian times `p` of shape (n,), of shape (k, n).
+
+    No matrices are formed.
+    """
     return t * (t @ p).unsqueeze(1) - p

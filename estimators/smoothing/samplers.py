@@ -139,10 +139,11 @@ class AggregateHessianProposal(Proposal):
 
 
 class SharedProposal(Proposal):
-    """Half Gaussian, half aggregate gradient: one set of samples for `fun`, `jac` and `hess`.
+    """Proposal that is half Gaussian, half aggregate gradient.
 
-    The Gaussian half keeps every weight below 2. The aggregate gradient density alone vanishes at 0, but the kernels of
-    `fun` and `hess` do not, so that their variance would be infinite for n = 1.
+    One set of samples serves `fun`, `jac` and `hess`. The Gaussian half keeps every weight below 2. The aggregate
+    gradient density alone vanishes at 0, but the kernels of `fun` and `hess` do not, so that their variance would be
+    infinite for n = 1.
     """
 
     def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:

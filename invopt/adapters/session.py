@@ -35,9 +35,10 @@ _DERIVED = Capability.JAC | Capability.HESS | Capability.SIDES
 
 
 class Session:
-    """A run whose caller evaluates the points: ``ask``, evaluate, ``tell``, until ``done``.
+    """Run whose caller evaluates the points.
 
-    Apart from that it is the same run as of `minimize`.
+    The caller asks with ``ask``, evaluates, and answers with ``tell``, until ``done``. Apart from that it is the same
+    run as of `minimize`.
 
     Parameters
     ----------
@@ -129,7 +130,10 @@ class Session:
         return self._loop.result()
 
     def ask(self) -> Request:
-        """Return the points that are not answered yet; the same ones until one is answered."""
+        """Return the unanswered points.
+
+        They are the same ones until one is answered.
+        """
         request = self._request
         if request is None:
             raise RuntimeError(f"the session has ended: {self.result.message}")
@@ -142,7 +146,9 @@ class Session:
     def tell(self, number: int | np.integer[Any], value: ArrayLike | None, /) -> None: ...
 
     def tell(self, values: Any, value: Any = _ALL, /) -> None:
-        """Answer a request: ``tell(values)`` for all points of `ask`, ``tell(id, value)`` for one.
+        """Answer a request.
+
+        ``tell(values)`` answers all points of `ask`, ``tell(id, value)`` one.
 
         Parameters
         ----------
@@ -250,7 +256,10 @@ def _run(loop: Loop) -> OptimizeResult:
 
 
 def _undescribed(options: Options, residuals: bool | None) -> Any:
-    """Return a problem that has only a start; `residuals`: whether the owner tells residuals."""
+    """Return a problem that has only a start.
+
+    `residuals` says whether the owner tells residuals.
+    """
     if options.x0 is None:
         raise TypeError("'x0' is needed where 'problem' is None: Session(x0=[...])")
     kept = next((name for name in ("journal", "checkpoint") if getattr(options, name) is not None), None)

@@ -16,7 +16,9 @@ Array = NDArray[np.float64]
 
 
 def as_answer(name: str, value: Any, *, residuals: bool, m: int | None) -> Array | None:
-    """Return one answer as an array, of shape () or (m,); None if the evaluation failed.
+    """Return one answer as an array of shape () or (m,).
+
+    None if the evaluation failed.
 
     Parameters
     ----------

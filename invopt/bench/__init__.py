@@ -1,4 +1,4 @@
-"""The benchmark matrix: every problem with every method, their measures, and the tables made of them."""
+"""Benchmark matrix of every problem with every method, its measures and tables."""
 
 from invopt.bench.presets import Preset
 

@@ -1,4 +1,7 @@
-"""AdaptiveSigma: a sigma that shrinks as steps get shorter and grows where samples do not differ."""
+"""AdaptiveSigma, a sigma that follows the steps and the samples.
+
+It shrinks as steps get shorter and grows where samples do not differ.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Estimator: estimates derivatives from evaluations. Estimate: the result, with its uncertainty and cost."""
+"""Estimator of derivatives from evaluations, and its result, Estimate.
+
+An Estimate comes with its uncertainty and cost.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,11 @@ __all__ = ["Estimate", "Estimator", "Lowest", "Measurement", "Order", "Point"]
 
 
 class Order(enum.Flag):
-    """Quantities that an estimate holds: an estimator provides some, an optimizer requires some.
+    """Quantities that an estimate holds.
 
-    They are named after the order of derivative: FUN, the value; JAC, the gradient; HESS, the whole Hessian; HESSP,
-    products of the Hessian with vectors, without the whole of it.
+    An estimator provides some, an optimizer requires some. They are named after the order of derivative: FUN, the
+    value; JAC, the gradient; HESS, the whole Hessian; HESSP, products of the Hessian with vectors, without the whole of
+    it.
     """
 
     FUN = enum.auto()
@@ -56,7 +60,10 @@ class Measurement:
 
     @property
     def standard_error(self) -> Tensor:
-        """Standard error of each component: 0 if deterministic, inf if there are too few samples to estimate it."""
+        """Standard error of each component.
+
+        0 if deterministic, inf if there are too few samples to estimate it.
+        """
         if callable(self._error):
             self._error = self._error()
         return self._error
@@ -184,7 +191,9 @@ class Point(NamedTuple):
 
 @frozen(kw_only=True)
 class Estimator(abc.ABC):
-    """Frozen configuration of a derivative estimator; whatever changes lives in a state object.
+    """Frozen configuration of a derivative estimator.
+
+    Whatever changes lives in a state object.
 
     Parameters
     ----------
@@ -217,11 +226,17 @@ class Estimator(abc.ABC):
     seeds: SeedPolicy = field(default=SeedPolicy.PER_PAIR, converter=as_seed_policy)
 
     def provided(self, problem: Problem) -> Order:
-        """Quantities that an estimate of a problem holds: `provides`, unless they depend on the problem."""
+        """Quantities that an estimate of a problem holds.
+
+        They are `provides`, unless they depend on the problem.
+        """
         return self.provides
 
     def why_not(self, problem: Problem) -> str:
-        """Why this estimator cannot work on a problem that offers what it needs, and which can; empty if it can."""
+        """Reason why this estimator cannot work on a problem that offers what it needs.
+
+        It names estimators that can; it is empty if this one can.
+        """
         return ""
 
     @abc.abstractmethod
@@ -233,7 +248,10 @@ class Estimator(abc.ABC):
         """Estimate at `x` of shape (n,), and the next state."""
 
     def recognises(self, state: Any) -> bool:
-        """Whether a state from a checkpoint, which has the form of a new one, has valid values."""
+        """Whether a state from a checkpoint has valid values.
+
+        The state has the form of a new one.
+        """
         return True
 
     @abc.abstractmethod

@@ -1,4 +1,7 @@
-"""Evaluator: the objective as estimators and methods see it, with every evaluation counted."""
+"""Evaluator: the objective as estimators and methods see it.
+
+It counts every evaluation.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ HESS_COST = 1
 
 
 class Evaluator(abc.ABC):
-    """Objective with points in units of `x_scale` and inside the bounds; every evaluation is counted.
+    """Objective with points in units of `x_scale` and inside the bounds.
+
+    Every evaluation is counted.
 
     Attributes
     ----------
@@ -48,7 +53,7 @@ class Evaluator(abc.ABC):
     @property
     @abc.abstractmethod
     def affordable(self) -> float:
-        """Evaluations that the run may spend in total, without those reserved for the answer."""
+        """Evaluations that the run may spend, without those reserved for the answer."""
 
     @abc.abstractmethod
     def check_budget(self, k: int) -> None:
@@ -66,22 +71,34 @@ class Evaluator(abc.ABC):
 
     @abc.abstractmethod
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) at the rows of `x`, one evaluation for each; nan for a failed evaluation."""
+        """Residuals of shape (k, m) at the rows of `x`.
+
+        One evaluation for each row; nan for a failed evaluation.
+        """
 
     @abc.abstractmethod
     def levelled(self, values: Tensor) -> Tensor:
-        """Replace infinite values by the largest finite one of the run, so that slopes lead away from them."""
+        """Replace infinite values by the largest finite one of the run.
+
+        Slopes then lead away from them.
+        """
 
     @abc.abstractmethod
     def values_and_jacs(
         self, x: Tensor, *, seed: NDArray[np.int64], adjoint: Adjoint = ADJOINT
     ) -> tuple[Tensor, Tensor]:
-        """Values (k,) and the objective's own derivatives (k, n) at one point, one for each seed."""
+        """Values (k,) and the objective's own derivatives (k, n) at one point.
+
+        One of each for each seed.
+        """
 
     @property
     @abc.abstractmethod
     def blind_spots(self) -> str:
-        """Known omissions of the objective's derivative, as a sentence; empty if there are none."""
+        """Known omissions of the objective's derivative, as a sentence.
+
+        Empty if there are none.
+        """
 
     @abc.abstractmethod
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
@@ -89,7 +106,10 @@ class Evaluator(abc.ABC):
 
     @abc.abstractmethod
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at `x` of shape (n,), in the problem's units; counts as one evaluation."""
+        """Both sides of the equation at `x` of shape (n,), in the problem's units.
+
+        Counts as one evaluation.
+        """
 
     # Points.
 
@@ -100,7 +120,10 @@ class Evaluator(abc.ABC):
     @property
     @abc.abstractmethod
     def sigma_limit(self) -> float:
-        """Largest sigma that the bounds leave room for: half the shortest side of the box; inf without bounds."""
+        """Largest sigma that the bounds leave room for.
+
+        It is half the shortest side of the box; inf without bounds.
+        """
 
     @abc.abstractmethod
     def extent(self, x: Tensor) -> Tensor:
@@ -108,7 +131,10 @@ class Evaluator(abc.ABC):
 
     @abc.abstractmethod
     def inside(self, x: Tensor, margin: Tensor) -> Tensor:
-        """Nearest point at least `margin` away from the bounds in every parameter, which the box must allow."""
+        """Nearest point at least `margin` away from the bounds in every parameter.
+
+        The box must allow such a margin.
+        """
 
     @abc.abstractmethod
     def projected_gradient(self, x: Tensor, jac: Tensor) -> Tensor:
@@ -116,7 +142,10 @@ class Evaluator(abc.ABC):
 
     @abc.abstractmethod
     def free(self, x: Tensor, jac: Tensor) -> Tensor:
-        """Whether each parameter is free: not held at an active bound by the gradient; shape (n,)."""
+        """Whether each parameter is free, of shape (n,).
+
+        A free parameter is not held at an active bound by the gradient.
+        """
 
     @abc.abstractmethod
     def unscale(self, x: Tensor) -> Tensor:
@@ -128,5 +157,8 @@ class Evaluator(abc.ABC):
 
 
 def price_of(spp: int | None, samples: int | None) -> int:
-    """Return the evaluations that one with `spp` samples per pixel counts as, `samples` being the usual number."""
+    """Return how many evaluations one with `spp` samples per pixel counts as.
+
+    `samples` is the usual number of samples per pixel.
+    """
     return 1 if spp is None or samples is None else math.ceil(spp / samples)

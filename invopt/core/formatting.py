@@ -8,7 +8,10 @@ __all__ = ["digits", "shown"]
 
 
 def shown(value: object) -> str:
-    """Return ``repr(value)``, or a description where that fails: a huge integer, a deep list, a broken class."""
+    """Return ``repr(value)``, or a description where that fails.
+
+    It fails for a huge integer, a deep list or a broken class.
+    """
     try:
         return repr(value)
     except Exception:  # noqa: BLE001 - whatever a class of the user's raises
@@ -18,5 +21,8 @@ def shown(value: object) -> str:
 
 
 def digits(value: int) -> int:
-    """Number of decimal digits of an integer that may be too long to print; exact to within one."""
+    """Number of decimal digits of an integer, exact to within one.
+
+    The integer may be too long to print.
+    """
     return int(abs(value).bit_length() * math.log10(2)) + 1

@@ -1,4 +1,7 @@
-"""Objective: the open, live side of a problem, and the one way to ask it for evaluations."""
+"""Objective: the open, live side of a problem.
+
+It is also the one way to ask a problem for evaluations.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Capability(enum.Flag):
 
 @frozen
 class Adjoint:
-    """How a renderer differentiates: its integrator, and the longest light path that is differentiated.
+    """How a renderer differentiates: integrator and longest light path.
 
     Attributes
     ----------
@@ -97,7 +100,10 @@ class Objective(abc.ABC):
         """
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
+        """Residuals of shape (k, m) whose mean square is `fun`.
+
+        Needs the RESIDUALS capability.
+        """
         raise TypeError(f"{type(self).__name__} has no residuals")
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
@@ -133,7 +139,9 @@ class Objective(abc.ABC):
         adjoint: Adjoint = ADJOINT,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Evaluate chunks of points: the one way in which a run asks for values, residuals and derivatives.
+        """Evaluate chunks of points.
+
+        It is the one way in which a run asks for values, residuals and derivatives.
 
         Parameters
         ----------
@@ -163,7 +171,9 @@ class Objective(abc.ABC):
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
+        """Both sides of the equation at points drawn with `seed`.
+
+        Needs the SIDES capability.
 
         Parameters
         ----------
@@ -192,7 +202,10 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no target that can be replaced")
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture at `x` of shape (n,), of the shape of `reference`; None where there are no pictures."""
+        """Picture at `x` of shape (n,), of the shape of `reference`.
+
+        None where there are no pictures.
+        """
         return None
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
@@ -213,7 +226,10 @@ class Objective(abc.ABC):
 
 
 def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
-    """Call method `name` for the points of a chunk; a value and its derivative form one row."""
+    """Call method `name` for the points of a chunk.
+
+    A value and its derivative form one row.
+    """
     method = getattr(objective, name)
     if name.endswith("hess"):
         rows = zip(chunk.rows, chunk.seeds.tolist(), strict=True)

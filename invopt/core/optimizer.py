@@ -63,14 +63,18 @@ class Oracle:
         return self._last
 
     def repeat(self, x: Tensor) -> Estimate:
-        """Estimate at another point with the same perturbations and seeds, and the same minibatch.
+        """Estimate at another point with the same random numbers.
 
-        Noise that both estimates share then cancels in their difference.
+        The perturbations, the seeds and the minibatch are the same. Noise that both estimates share then cancels in
+        their difference.
         """
         return self._repeat(self.project(x))
 
     def known(self, x: Tensor) -> Estimate | None:
-        """Return the last estimate if it was at `x` and is deterministic, as at the end of a line search; else None."""
+        """Return the last estimate if it was at `x` and is deterministic, else None.
+
+        It was at `x` at the end of a line search, for example.
+        """
         last = self._last
         if last is None or last.sigma > 0.0 or last.partial:
             return None
@@ -129,15 +133,24 @@ class Optimizer(abc.ABC):
         """State before the first step."""
 
     def recognises(self, state: Any, x0: Tensor) -> bool:
-        """Whether a state from a checkpoint, which has the form of a new one, has valid values."""
+        """Whether a state from a checkpoint has valid values.
+
+        The state has the form of a new one.
+        """
         return True
 
     @abc.abstractmethod
     def step(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> tuple[Tensor, Any]:
-        """Return the next point of shape (n,) and the next state, from the estimate at `x`."""
+        """Return the next point of shape (n,) and the next state.
+
+        Both follow from the estimate at `x`.
+        """
 
     def status(self, state: Any) -> Status:
-        """Status by the method's own stopping rule after a step; RUNNING unless it has one."""
+        """Status by the method's own stopping rule after a step.
+
+        RUNNING unless the method has such a rule.
+        """
         return Status.RUNNING
 
     def close(self, state: Any) -> None:

@@ -1,4 +1,7 @@
-"""Chunks of points that an objective evaluates, limits on time, and the outcome of each chunk."""
+"""Chunks of points that an objective evaluates, and their outcomes.
+
+Time limits apply to them.
+"""
 
 from __future__ import annotations
 

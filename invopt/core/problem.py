@@ -1,4 +1,7 @@
-"""Problem: frozen description of what is minimised. Chain: a network in front of a black box."""
+"""Problem, what is minimised, and Chain, a network in front of a black box.
+
+A problem is a frozen description.
+"""
 
 from __future__ import annotations
 
@@ -85,13 +88,17 @@ class Problem(abc.ABC):
 
     @property
     def sigma(self) -> float:
-        """First sigma of the smoothing kernel, in units of `x_scale`: large enough to bridge the plateaus."""
+        """First sigma of the smoothing kernel, in units of `x_scale`.
+
+        It is large enough to bridge the plateaus.
+        """
         return 1.0
 
     def identity_content(self) -> dict[str, Any]:
-        """Content that identifies this problem, by part, without the start: values for `invopt.core.identity.digest`.
+        """Content that identifies this problem, by part, without the start.
 
-        By default all fields and the class; the code of a class counts unless an installed package defines it.
+        Its values are for `invopt.core.identity.digest`. By default all fields and the class; the code of a class
+        counts unless an installed package defines it.
         """
         held = vars(self) if not attrs.has(type(self)) else attrs.asdict(self, recurse=False)
         return {"problem": [type(self), {name: value for name, value in held.items() if name.lstrip("_") != "x0"}]}
@@ -121,7 +128,10 @@ class Problem(abc.ABC):
         return ""
 
     def parameter_error(self, x: NDArray[np.float64]) -> float:
-        """Mean squared distance of `x` from `x_opt`, modulo the periods; nan if no answer is known."""
+        """Mean squared distance of `x` from `x_opt`, modulo the periods.
+
+        nan if no answer is known.
+        """
         if self.x_opt is None:
             return float("nan")
         return float(np.mean(self.wrap(np.asarray(x) - self.x_opt) ** 2))
@@ -134,7 +144,10 @@ class Problem(abc.ABC):
         return wrapped
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in customary units; a float, or an array for several that belong together."""
+        """Values at `x` by name, in customary units.
+
+        Each is a float, or an array for several that belong together.
+        """
         return {name: float(value) for name, value in zip(self.names, x, strict=True)}
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
@@ -142,15 +155,24 @@ class Problem(abc.ABC):
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, n); by default `x0` plus half a `sigma` of Gaussian noise."""
+        """`k` random starts of shape (k, n).
+
+        By default `x0` plus half a `sigma` of Gaussian noise.
+        """
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Return a point as the loop uses it: float64 on the CPU, unless it is a network's weights."""
+        """Return a point as the loop uses it.
+
+        It is float64 on the CPU, unless it is a network's weights.
+        """
         return torch.from_numpy(x)
 
     def prepare(self) -> None:
-        """Create files that all processes share, such as pictures; called once, before an objective is opened."""
+        """Create files that all processes share, such as pictures.
+
+        Called once, before an objective is opened.
+        """
         return
 
     def chain(self) -> Chain:
@@ -163,7 +185,9 @@ class Problem(abc.ABC):
 
 
 class Link(NamedTuple):
-    """Outputs of a network with weights w of shape (N,) for b inputs, and its derivatives there.
+    """Outputs of a network for b inputs, and its derivatives there.
+
+    The weights w have shape (N,).
 
     Attributes
     ----------
@@ -181,11 +205,11 @@ class Link(NamedTuple):
 
 
 class Chain(abc.ABC):
-    """Network of a problem with the CHAIN capability: maps weights w to points x of an inner problem.
+    """Network of a problem with the CHAIN capability.
 
-    The objective that such a problem opens has methods ``item_fun``, ``item_residuals``, ``item_value_and_jac`` and
-    ``item_hess``. They are those of an ordinary objective, except that each point begins with the number of an item and
-    continues with x.
+    It maps weights w to points x of an inner problem. The objective that such a problem opens has methods ``item_fun``,
+    ``item_residuals``, ``item_value_and_jac`` and ``item_hess``. They are those of an ordinary objective, except that
+    each point begins with the number of an item and continues with x.
 
     Attributes
     ----------

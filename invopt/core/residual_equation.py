@@ -1,4 +1,7 @@
-"""Sides: both sides of a residual equation at sampled points. ResidualLoss: how their difference is measured."""
+"""Sides of a residual equation at sampled points, and ResidualLoss.
+
+ResidualLoss is how the difference of the sides is measured.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,17 @@ class ResidualLoss(abc.ABC):
         """Losses of shape (k,) for sides of shape (k, c)."""
 
     def product(self, left: Tensor, first: Tensor, second: Tensor, reference: Tensor) -> Tensor:
-        """``(left - first)(left - second)`` in the norm of the loss, of shape (k,), normalised by `reference`."""
+        """Product ``(left - first)(left - second)`` in the norm of the loss.
+
+        Of shape (k,), normalised by `reference`.
+        """
         raise TypeError(f"{type(self).__name__} is not a square, and has no product form")
 
     def cross(self, left: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """Mean of the losses of two estimates, each normalised by the other, of shape (k,)."""
+        """Mean of the losses of two estimates, of shape (k,).
+
+        Each is normalised by the other.
+        """
         raise TypeError(f"{type(self).__name__} is not normalised by the right side")
 
     def reduce(self, values: Tensor) -> Tensor:
@@ -46,7 +55,9 @@ class ResidualLoss(abc.ABC):
 
 @frozen(kw_only=True, eq=False)
 class Sides:
-    """Left and right side of a residual equation at k sampled points, as functions of the weights.
+    """Left and right side of a residual equation at k sampled points.
+
+    Both are functions of the weights.
 
     Parameters
     ----------
@@ -72,7 +83,10 @@ class Sides:
     metrics: Mapping[str, float] = field(factory=dict)
 
     def halves(self) -> tuple[Tensor, Tensor]:
-        """Two independent estimates of the right side, each of shape (k, c), of half of its samples; m >= 2."""
+        """Two independent estimates of the right side, each of shape (k, c).
+
+        Each is of half of the side's samples; m >= 2.
+        """
         half = self.right.shape[1] // 2
         return self.right[:, :half].mean(1), self.right[:, half : 2 * half].mean(1)
 

@@ -104,7 +104,10 @@ class History:
         return {name: self[name].tolist() for name in self.columns}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Plot `fun` with a band of one standard error against evaluations; returns the matplotlib axes."""
+        """Plot `fun` with a band of one standard error against evaluations.
+
+        Returns the matplotlib axes.
+        """
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -120,7 +123,10 @@ class History:
 
 
 class Deferred:
-    """Entry of a result that is computed when it is first read, because copying a network's weights takes long."""
+    """Entry of a result that is computed when it is first read.
+
+    Copying a network's weights takes long.
+    """
 
     __slots__ = ("_make",)
 

@@ -53,7 +53,7 @@ class Constant(Schedule):
 
 @frozen
 class Linear(Schedule):
-    """Constant, then linearly decreasing, then constant: the schedule of the paper's authors.
+    """Schedule of the paper's authors: constant, linearly decreasing, constant.
 
     Parameters
     ----------
@@ -101,7 +101,9 @@ class Exponential(Schedule):
 
 @frozen
 class StepDecay(Schedule):
-    """Multiplied by `factor` every `every` iterations, as learning rates of networks are.
+    """Value multiplied by `factor` every `every` iterations.
+
+    Learning rates of networks change in this way.
 
     Parameters
     ----------

@@ -48,7 +48,9 @@ def as_seed_policy(value: SeedPolicy | str) -> SeedPolicy:
 
 
 class SeedSource:
-    """Source of the seeds of one estimate, or of the values of one step, drawn from the run's rng.
+    """Source of seeds, drawn from the run's rng.
+
+    They are the seeds of one estimate, or of the values of one step.
 
     Parameters
     ----------
@@ -66,7 +68,10 @@ class SeedSource:
         self._drawn: set[int] = set()
 
     def draw(self, m: int, copies: int = 1) -> NDArray[np.int64]:
-        """Seeds for `copies` stacked blocks of `m` evaluations, row i of each block belonging together."""
+        """Seeds for `copies` stacked blocks of `m` evaluations.
+
+        Row i of each block belongs together.
+        """
         if self._policy is SeedPolicy.FIXED:
             return np.zeros(m * copies, dtype=np.int64)
         if self._policy is SeedPolicy.PER_ITERATION:
@@ -74,7 +79,10 @@ class SeedSource:
         return self.repeat(m, copies)
 
     def compare(self, m: int) -> NDArray[np.int64]:
-        """Seeds for `m` evaluations to be compared: one seed for all calls, or under FRESH different ones."""
+        """Seeds for `m` evaluations to be compared.
+
+        One seed for all calls, or under FRESH different ones.
+        """
         if self._policy is SeedPolicy.FIXED:
             return np.zeros(m, dtype=np.int64)
         if self._policy is SeedPolicy.FRESH:
@@ -84,7 +92,10 @@ class SeedSource:
         return np.repeat(self._shared, m)
 
     def repeat(self, k: int, points: int = 1) -> NDArray[np.int64]:
-        """`k` seeds for each of `points` points, block by block: the same for every point, except under FRESH."""
+        """`k` seeds for each of `points` points, block by block.
+
+        The same for every point, except under FRESH.
+        """
         if self._policy is SeedPolicy.FIXED:
             return np.zeros(k * points, dtype=np.int64)
         if self._policy is SeedPolicy.FRESH:
@@ -100,7 +111,10 @@ class SeedSource:
         return self._rng.integers(1, FIRST_REFERENCE_SEED, size)
 
     def _distinct(self, size: int) -> NDArray[np.int64]:
-        """Integers that this source has not drawn before; among thousands, two could be equal by chance."""
+        """Integers that this source has not drawn before.
+
+        Among thousands, two could otherwise be equal by chance.
+        """
         found = self._integers(size)
         for i, seed in enumerate(found.tolist()):
             while seed in self._drawn:

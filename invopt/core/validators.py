@@ -1,4 +1,7 @@
-"""Validators for attrs fields: every message names the field, the rule and the value."""
+"""Validators for attrs fields.
+
+Every message names the field, the rule and the value.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def require(name: str, condition: bool, rule: str, value: object) -> None:
 
 
 def as_integer(name: str, value: object) -> int:
-    """Return `value` as an int, also if it is 10.0 or 1e4; a bool, a fraction, anything else is a ``TypeError``."""
+    """Return `value` as an int, also if it is 10.0 or 1e4.
+
+    A bool, a fraction or anything else is a ``TypeError``.
+    """
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -103,7 +109,10 @@ def integer(minimum: int, maximum: float = LARGEST_INTEGER) -> Validator:
 def real(
     *, above: float = -math.inf, below: float = math.inf, minimum: float = -math.inf, maximum: float = math.inf
 ) -> Validator:
-    """Field must be a finite real number in an open (`above`, `below`) or closed range; stored as a Python number."""
+    """Field that must be a finite real number in a range.
+
+    The range is open (`above`, `below`) or closed; the value is stored as a Python number.
+    """
 
     def check(item: Any, attribute: Attribute[Any], value: Any) -> None:
         name = _said(attribute)
@@ -145,7 +154,10 @@ def one_of(*names: str) -> Validator:
 
 
 def has_masked(value: object, depth: int = _MOST_DIMENSIONS) -> bool:
-    """Return whether an array, or one in a list of arrays, has masked elements; NumPy drops masks silently."""
+    """Return whether an array, or one in a list of arrays, has masked elements.
+
+    NumPy drops masks silently.
+    """
     if isinstance(value, np.ma.MaskedArray):
         return bool(np.ma.getmaskarray(value).any())
     return (
@@ -175,7 +187,9 @@ def plain(value: Any) -> Any:
 def as_vector(
     name: str, value: object, *, size: int | None = None, finite: bool = True, scalar: bool = False
 ) -> NDArray[np.float64]:
-    """Copy `value` into a float64 array of shape (n,), or raise with field, rule and value.
+    """Copy `value` into a float64 array of shape (n,).
+
+    If it does not fit, an error names field, rule and value.
 
     Parameters
     ----------
@@ -226,7 +240,9 @@ def canonical(name: str) -> str:
 
 
 def by_name(known: Mapping[str, T], name: object, kind: str) -> T:
-    """Return the item of a name, in any case, with hyphens or underscores; the one lookup by name.
+    """Return the item of a name, in any case, with hyphens or underscores.
+
+    This is the one lookup by name.
 
     Parameters
     ----------
@@ -250,7 +266,10 @@ def by_name(known: Mapping[str, T], name: object, kind: str) -> T:
 
 
 def with_fields(default: T, value: Mapping[str, Any]) -> T:
-    """Return a copy of a configuration with the fields of a mapping, as a command line passes them."""
+    """Return a copy of a configuration with the fields of a mapping.
+
+    A command line passes fields in this way.
+    """
     configuration: Any = default
     known = [item.name for item in attrs.fields(type(configuration))]
     for key in value:

@@ -44,7 +44,10 @@ _OPTIONS = {
 
 
 class Choice(NamedTuple):
-    """An estimator, a method, and a sentence on why they were chosen; empty if the user gave both."""
+    """Estimator, method, and a sentence on why they were chosen.
+
+    The sentence is empty if the user gave both.
+    """
 
     estimator: Estimator
     method: Optimizer
@@ -118,14 +121,20 @@ def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]
 
 
 def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
-    """The first sigma, where the problem's own would average a periodic parameter over its whole period."""
+    """First sigma, where the problem's own would be too large.
+
+    Too large is one that averages a periodic parameter over its whole period.
+    """
     shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
     limit = _LARGEST_SHARE_OF_PERIOD * shortest
     return {"sigma": AdaptiveSigma(start=limit)} if problem.sigma > limit else {}
 
 
 def _within(estimator: Any, n: int, maxfev: float, why: str) -> tuple[Estimator, str]:
-    """Return the estimator with fewer samples per iteration, if the budget allows few iterations."""
+    """Return the estimator, with fewer samples per iteration if need be.
+
+    It has fewer if the budget allows few iterations.
+    """
     if maxfev >= _LEAST_ITERATIONS * estimator.cost(n) or estimator.pairs(n) == 1:
         return estimator, why
     pairs = max(1, int(maxfev) // (2 * _LEAST_ITERATIONS))

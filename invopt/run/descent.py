@@ -1,4 +1,7 @@
-"""Descent: the one loop that every combination of parts runs through, to whatever ends it."""
+"""Descent: the one loop that every combination of parts runs through.
+
+It runs until something ends it.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,10 @@ class Descent:
             run.method.close(now.state)
 
     def _step(self, now: Iteration, estimate: Estimate, memory: Any, numbers: Any) -> None:
-        """Let the method make its step; `memory` and `numbers` are those that the estimate was made with."""
+        """Let the method make its step.
+
+        `memory` and `numbers` are those that the estimate was made with.
+        """
         repeat = partial(self._repeat, memory, numbers)
         seeds = self._run.estimator.seeds
         oracle = Oracle(self._evaluator, partial(self._estimate, memory), self._run.rng, repeat, seeds)
@@ -108,7 +114,10 @@ class Descent:
         now.x, now.estimate = proposed, oracle.known(proposed)
 
     def _is_to_be_reset(self, x: Tensor) -> bool:
-        """Whether the estimator reports a noise floor where there is no noise, and a reset may help."""
+        """Whether a reset may help against a noise floor where there is no noise.
+
+        The estimator reports that floor.
+        """
         value = self._noise_free_value(x)
         if not value < (1 - _RESET_DECREASE) * self._reset_value:
             return False
@@ -168,5 +177,8 @@ def _length(x: Tensor, proposed: Tensor) -> float:
 
 
 def _judged(verdict: Status, estimate: Estimate) -> Status:
-    """A method's own verdict; of a rule that takes estimates for exact, no success where they are sampled."""
+    """Return a method's verdict, with UNSURE for a success on sampled estimates.
+
+    The rule behind such a success takes estimates for exact.
+    """
     return Status.UNSURE if verdict is Status.FINISHED and estimate.sigma > 0 else verdict

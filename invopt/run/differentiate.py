@@ -1,4 +1,7 @@
-"""Derivatives of a black box at one point, with standard errors, without a minimisation."""
+"""Derivatives of a black box at one point, without a minimisation.
+
+They come with standard errors.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +124,10 @@ def differentiate(
 
 
 def _at_start(run: Run, evaluator: CountingEvaluator, p: Tensor | None) -> Derivatives:
-    """Derivatives at the start of a run, and the Hessian times `p`, in the problem's own units."""
+    """Derivatives at the start of a run, and the Hessian times `p`.
+
+    Both are in the problem's own units.
+    """
     scale = run.x_scale
     point = run.problem.as_tensor(run.x0 / scale)
     estimate, _ = run.estimator.estimate(evaluator, point, run.estimator.init(run.problem), run.rng)

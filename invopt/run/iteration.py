@@ -17,7 +17,7 @@ __all__ = ["Iteration"]
 
 @define(kw_only=True, eq=False)
 class Iteration:
-    """The present point, the states of estimator and method, and the step that led there.
+    """Present point, states of estimator and method, and the step that led there.
 
     Attributes
     ----------

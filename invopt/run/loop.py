@@ -1,4 +1,4 @@
-"""Loop: a run on an open objective, from its first estimate to its measured answer."""
+"""Loop: a run on an open objective, from first estimate to measured answer."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ class Loop:
             evaluator.keep_one_for(self._start())
 
     def _reserved(self) -> int:
-        """Evaluations reserved for the answer: at most an eighth of the budget, and never the first estimate's."""
+        """Evaluations reserved for the answer.
+
+        At most an eighth of the budget, and never the first estimate's.
+        """
         maxfev, cost = self.run.maxfev, self.run.estimator.cost(max(self.standing.evaluator.n, 1))
         return (
             int(max(min(MOST_EVALUATIONS, maxfev * _ANSWER_SHARE, maxfev - cost), 0))
@@ -85,7 +88,10 @@ class Loop:
         )
 
     def run_to_end(self) -> OptimizeResult:
-        """Run until a status ends it; an error has the result so far as its attribute `result`."""
+        """Run until a status ends it.
+
+        An error has the result so far as its attribute `result`.
+        """
         try:
             with terminated_like_interrupted():
                 verdict = Descent(self.standing, self._keeping, self.result).to_end()
@@ -147,7 +153,10 @@ class Loop:
         return without_measuring(evolve(ending, lowest=lowest, start_known=awaited is None))
 
     def _measured(self, status: Status) -> Answer | None:
-        """Return the answer from further evaluations or, if none are allowed, from earlier ones."""
+        """Return the answer from further evaluations.
+
+        If none are allowed, it comes from earlier ones.
+        """
         ending = self._ending(status)
         if ending is None:
             return None
@@ -166,7 +175,10 @@ class Loop:
             return self._known(ending)
 
     def _allowance(self, ending: Ending) -> int:
-        """Evaluations for the answer; after Ctrl-C or a callback's stop only if they take little time."""
+        """Evaluations for the answer.
+
+        After Ctrl-C or a callback's stop only if they take little time.
+        """
         nfev, seconds = self.standing.evaluator.nfev, self.standing.evaluator.seconds_each
         left = int(min(MOST_EVALUATIONS, self.run.maxfev - nfev))
         awaited = ending.status in {Status.INTERRUPTED, Status.CALLBACK}
@@ -175,7 +187,10 @@ class Loop:
         return min(left, int(nfev > 0 and not ending.start_known and seconds <= _MEASURING_SECONDS))
 
     def _answered(self) -> Capability:
-        """What the objective offers: all that its problem provides, or all that the estimator needs."""
+        """What the objective offers.
+
+        All that its problem provides, or all that the estimator needs.
+        """
         provided, needed = self.run.problem.provides, self.run.estimator.needs
         return provided if self.objective.answers_all else provided & needed
 

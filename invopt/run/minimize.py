@@ -1,4 +1,7 @@
-"""`minimize`: compose a problem, an estimator and a method, run them, return the result."""
+"""`minimize`: compose a problem, an estimator and a method, and run them.
+
+Returns the result.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Prepare a run from the arguments of `minimize`, without opening or evaluating anything."""
+"""Prepare a run from the arguments of `minimize`.
+
+Nothing is opened or evaluated.
+"""
 
 from __future__ import annotations
 

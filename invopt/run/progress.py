@@ -1,4 +1,7 @@
-"""Progress display of a run, which is registered from outside because nothing here prints."""
+"""Progress display of a run.
+
+It is registered from outside because nothing here prints.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,19 @@ _display: Display | None = None
 
 
 def show_progress_by(display: Display) -> None:
-    """Register the display of runs with ``progress=True``; without one, nothing is shown."""
+    """Register the display of runs with ``progress=True``.
+
+    Without one, nothing is shown.
+    """
     global _display
     _display = display
 
 
 def progress_of(run: Run) -> AbstractContextManager[Update]:
-    """Return the display of a run for a block; it shows nothing unless the run has ``progress=True``."""
+    """Return the display of a run for a block.
+
+    It shows nothing unless the run has ``progress=True``.
+    """
     return _display(run) if run.progress and _display is not None else nullcontext(_nothing)
 
 

@@ -49,13 +49,19 @@ def _point(standing: Standing, x: torch.Tensor) -> NDArray[np.float64]:
 
 
 def _derivative(standing: Standing, derivative: torch.Tensor) -> NDArray[np.float64]:
-    """Return a derivative over all parameters, in the problem's units; 0 for those fixed by their bounds."""
+    """Return a derivative over all parameters, in the problem's units.
+
+    0 for those fixed by their bounds.
+    """
     run = standing.run
     return run.sought.whole(np.asarray(as_array(derivative) / run.sought.of(run.x_scale)))
 
 
 def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] | None:
-    """Return the standard errors of the parameters, if `point` is the last point and has them."""
+    """Return the standard errors of the parameters at `point`.
+
+    None unless it is the last point and has them.
+    """
     if point is None or point is not standing.last or point.estimate.x_standard_error is None:
         return None
     run = standing.run
@@ -117,7 +123,10 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
 
 
 def _answer_entries(standing: Standing) -> dict[str, Any]:
-    """Entries of the answer, measured or by estimates, with its derivatives and standard errors."""
+    """Entries of the answer, measured or by estimates.
+
+    Its derivatives and standard errors are included.
+    """
     answer = standing.answer
     point = _present(standing) if answer is None else answer.point
     estimate = None if point is None else point.estimate

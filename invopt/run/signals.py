@@ -1,4 +1,7 @@
-"""Signals: SIGTERM, which clusters send before they kill a job, ends a run as Ctrl-C does."""
+"""Signals: SIGTERM ends a run as Ctrl-C does.
+
+Clusters send SIGTERM before they kill a job.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` at SIGTERM until the end of the block, unless the program has its own handler.
+    """Raise `KeyboardInterrupt` at SIGTERM until the end of the block.
 
-    Python handles signals in the main thread only: in any other thread nothing changes.
+    A program's own handler stays in place. Python handles signals in the main thread only: in any other thread nothing
+    changes.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
@@ -33,9 +37,10 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM during the block, in which a run that has ended writes its files.
+    """Ignore Ctrl-C and SIGTERM during the block.
 
-    A program's own handlers stay, and threads other than the main one receive no signals.
+    In it a run that has ended writes its files. A program's own handlers stay, and threads other than the main one
+    receive no signals.
     """
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     main = threading.current_thread() is threading.main_thread()

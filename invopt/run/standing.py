@@ -16,7 +16,9 @@ __all__ = ["Standing"]
 
 @define(kw_only=True, eq=False)
 class Standing:
-    """State of a run, which the loop updates and from which files and results are made.
+    """State of a run, which the loop updates.
+
+    Files and results are made from it.
 
     Attributes
     ----------

@@ -50,9 +50,10 @@ class Tolerances:
     def status(
         self, highest: Point, previous: Point | None, current: Point, step: float, evaluator: Evaluator
     ) -> Status:
-        """Return the status at `current`, reached from `previous` by a step of length `step`.
+        """Return the status at `current`.
 
-        `highest` is the point with the highest `lower_bound` of the run.
+        It was reached from `previous` by a step of length `step`. `highest` is the point with the highest `lower_bound`
+        of the run.
         """
         estimate = current.estimate
         # One minibatch is not the whole objective; and an infinite value is no minimum.
@@ -91,7 +92,10 @@ class Tolerances:
 
 
 def is_flat(estimate: Estimate) -> bool:
-    """Return whether the samples of an estimate do not depend on x, although they may be noisy."""
+    """Return whether the samples of an estimate do not depend on x.
+
+    They may be noisy.
+    """
     if estimate.blind:
         return True
     if estimate.sigma == 0 or estimate.jac is None:

@@ -37,7 +37,10 @@ _SIGMA = 0.5
 
 
 def _never(x: object) -> float:
-    """Stand in for a function: an estimator is handed the problem to look at, not to evaluate."""
+    """Stand in for a function.
+
+    An estimator is handed the problem to look at, not to evaluate.
+    """
     raise AssertionError("an estimator must evaluate through the evaluator that it is given")
 
 
@@ -53,7 +56,10 @@ def _estimate(estimator: Estimator, seed: int) -> tuple[Estimate, Counting]:
 
 
 def estimator_provides_what_it_says(estimator: Estimator) -> None:
-    """Every order in `provides` is in the estimate, with shapes (n,) and (n, n) and errors >= 0."""
+    """Every order in `provides` is in the estimate.
+
+    The shapes are (n,) and (n, n), the standard errors >= 0.
+    """
     provides = getattr(estimator, "provides", None)
     assert isinstance(provides, Order), f"provides must be an Order, such as Order.FUN | Order.JAC: {provides!r}"
     estimate, _ = _estimate(estimator, 0)

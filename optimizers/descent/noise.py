@@ -1,4 +1,7 @@
-"""Noise level of a function's values, and finite-difference intervals for that level."""
+"""Noise level of a function, and finite-difference intervals for that level.
+
+The level is that of its values.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ class Noise(NamedTuple):
 
 
 def noise_level(fun: Values, x: Tensor, direction: Tensor, project: Projection) -> float:
-    """Estimate the standard deviation of the noise in `fun` around `x` by ECnoise [1]_.
+    """Estimate the standard deviation of the noise in `fun` by ECnoise [1]_.
+
+    The noise is that around `x`.
 
     Parameters
     ----------
@@ -85,7 +90,10 @@ def noise_level(fun: Values, x: Tensor, direction: Tensor, project: Projection) 
 
 
 def _difference_table(values: Tensor) -> tuple[float, int]:
-    """Noise level and 0; or 0 and 1 if the spacing is too small, -1 if it is too large."""
+    """Noise level and 0, or 0 and how the spacing is wrong.
+
+    The second number is then 1 if the spacing is too small, -1 if it is too large.
+    """
     row, gamma = values, 1.0
     levels, alternates = [], []
     for order in range(1, _POINTS):
@@ -103,7 +111,9 @@ def _difference_table(values: Tensor) -> tuple[float, int]:
 
 
 def difference_intervals(fun: Values, x: Tensor, level: float, project: Projection) -> Tensor:
-    r"""Choose the central-difference interval of each parameter by the ratio test of [1]_.
+    r"""Choose the central-difference interval of each parameter.
+
+    The choice is by the ratio test of [1]_.
 
     An interval h is accepted if :math:`|f(x + 3h) - 3 f(x + h) + 3 f(x - h) - f(x - 3h)| / (8 \epsilon_f)`, which is
     :math:`h^3 |f'''| / \epsilon_f`, lies in [1.5, 6]: truncation error and noise are then balanced.

@@ -1,4 +1,4 @@
-"""Curvature pairs that exceed their noise, and the base of the quasi-Newton methods."""
+"""Curvature pairs that exceed their noise, and the base of quasi-Newton methods."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class Pair(NamedTuple):
 
 
 def visit(x: Tensor, estimate: Estimate) -> Visit:
-    """Make a visit of an estimate; a standard error that is 0 or unknown (inf) counts as none."""
+    """Make a visit of an estimate.
+
+    A standard error that is 0 or unknown (inf) counts as none.
+    """
     error = estimate.standard_error
     if error is None or not bool(error.any()):
         return Visit(x, gradient(estimate), None)
@@ -46,7 +49,10 @@ def visit(x: Tensor, estimate: Estimate) -> Visit:
 
 
 def are_of(state: Any, x0: Tensor) -> bool:
-    """Whether visits are complete, and all tensors of a state have the size and type of `x0`."""
+    """Whether visits are complete, and a state fits `x0`.
+
+    All tensors of the state must have the size and type of `x0`.
+    """
     if isinstance(state, Tensor):
         return state.dtype == x0.dtype and 1 <= state.ndim <= 2 and set(state.shape) == set(x0.shape)
     if isinstance(state, Visit) and any(part is None for part in (state.x, state.jac)):
@@ -83,7 +89,10 @@ class Descent(NamedTuple):
 
 
 class QuasiNewton(Optimizer):
-    """Base of the quasi-Newton methods with a line search; subclasses define these fields."""
+    """Base of the quasi-Newton methods with a line search.
+
+    Subclasses define these fields.
+    """
 
     __slots__ = ()
 

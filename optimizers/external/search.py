@@ -1,4 +1,7 @@
-"""Base of the searches of other libraries, which ask for one value after the other."""
+"""Base of the searches of other libraries.
+
+They ask for one value after the other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Identity of problems, functions and parts: digests of their contents, the same in every process."""
+"""Identity of problems, functions and parts: digests of their contents.
+
+Digests are the same in every process.
+"""
 
 from invopt.core.identity.digest import Digests, digest, digests, digests_with_surroundings
 

@@ -76,7 +76,10 @@ class Part(NamedTuple):
 
 
 def is_importable(value: Any) -> bool:
-    """Return whether a library's function or class is the object that its module holds under its name."""
+    """Return whether a module holds a library's function or class under its name.
+
+    What it holds must be that very object.
+    """
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
     if not is_library(module):
         return False
@@ -87,7 +90,7 @@ def is_importable(value: Any) -> bool:
 
 
 def function_parts(function: FunctionType) -> Iterator[Part]:
-    """Content of a function: its code, defaults, closure, and the globals that it names."""
+    """Content of a function: code, defaults, closure, and the globals that it names."""
     code = function.__code__
     yield from _code_parts(code)
     yield Part("the defaults", [function.__defaults__, function.__kwdefaults__])
@@ -102,7 +105,10 @@ def function_parts(function: FunctionType) -> Iterator[Part]:
 
 
 def _named(function: FunctionType, cells: Mapping[str, Any]) -> Iterator[Part]:
-    """Objects that the code reaches by name: the closure, globals, and modules that it imports."""
+    """Objects that the code reaches by name.
+
+    They are the closure, globals, and modules that it imports.
+    """
     if is_library(function.__globals__.get("__name__")):
         # A wrapper made by a library: its code and what it wraps identify it, because the rest belongs to the library.
         for name, value in cells.items():
@@ -129,7 +135,10 @@ def _code_parts(code: CodeType) -> Iterator[Part]:
 
 
 def module_parts(module: ModuleType) -> Iterator[Part]:
-    """Content of a module: the name of a library; the file and all attributes of a user's module."""
+    """Content of a module.
+
+    A library counts by its name; a user's module by its file and all attributes.
+    """
     yield Part("its name", module.__name__)
     if not is_own_module(module):
         return

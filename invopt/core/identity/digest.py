@@ -16,7 +16,10 @@ __all__ = ["Digests", "digest", "digests", "digests_with_surroundings"]
 
 
 class Digests(NamedTuple):
-    """Digests of parts by name, and one digest of all globals, modules and classes that the parts reach."""
+    """Digests of parts by name, and one digest of all that the parts reach.
+
+    What they reach are globals, modules and classes.
+    """
 
     parts: dict[str, str]
     surroundings: str
@@ -28,7 +31,10 @@ def digests(parts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def digests_with_surroundings(parts: Mapping[str, Any]) -> Digests:
-    """Return the digest of each part, by name, and of what the parts reach and others may change."""
+    """Return the digests of parts, by name, and of their surroundings.
+
+    The surroundings are what the parts reach and others may change.
+    """
     found, around = {}, set()
     for name, value in parts.items():
         digester = _Digester(name)
@@ -38,7 +44,9 @@ def digests_with_surroundings(parts: Mapping[str, Any]) -> Digests:
 
 
 def digest(value: Any, name: str = "value") -> str:
-    """Return the hexadecimal digest of a value, which is the same in every process with the same content.
+    """Return the hexadecimal digest of a value.
+
+    It is the same in every process with the same content.
 
     Parameters
     ----------
@@ -77,7 +85,10 @@ class _Digester:
         self.outside: set[bytes] = set()
 
     def of(self, value: Any) -> bytes:
-        """Return the digest of a value; a cycle counts by the number of levels up to its beginning."""
+        """Return the digest of a value.
+
+        A cycle counts by the number of levels up to its beginning.
+        """
         if is_dynamic(value):
             raise self._unknown(value)
         content = leaf(value)

@@ -45,7 +45,10 @@ class Described(NamedTuple):
 
 
 def leaf(value: Any) -> bytes | None:
-    """Return a value without parts as bytes that begin with its kind; None for any other value."""
+    """Return a value without parts as bytes that begin with its kind.
+
+    None for any other value.
+    """
     if value is None or value is Ellipsis or value is NotImplemented or type(value) in (bool, int, str, bytes):
         content = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
         return type(value).__name__.encode() + b"\0" + content
@@ -150,7 +153,10 @@ def _of_code(value: Any) -> Described | None:
 
 
 def _of_object(value: Any) -> Described | None:
-    """An object by its class and state as pickle has them, and by all attributes if the class is a user's."""
+    """Content of an object: its class, and its state as pickle has them.
+
+    If the class is a user's, all attributes belong to the content.
+    """
     try:
         reduce: Any = copyreg.dispatch_table.get(type(value), lambda item: item.__reduce_ex__(4))
         reduced = reduce(value)

@@ -1,4 +1,4 @@
-"""Library code, which counts by its name, and the user's code, which counts by its content."""
+"""Library code, identified by name, and user code, identified by content."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def top_level(module: str) -> str:
 
 
 def is_library(module: str | None) -> bool:
-    """Return whether a module belongs to Python, an installed package or invopt, by the place of its file."""
+    """Return whether a module belongs to Python, an installed package or invopt.
+
+    The place of its file decides.
+    """
     if module is None or module == "__main__":
         return False
     top = top_level(module)

@@ -1,4 +1,7 @@
-"""Names of functions and classes in journals and snapshots, which stay when a module moves."""
+"""Names of functions and classes in journals and snapshots.
+
+They stay when a module moves.
+"""
 
 from __future__ import annotations
 

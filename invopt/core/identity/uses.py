@@ -1,4 +1,7 @@
-"""Objects that code reaches by name: globals, attributes of modules, and modules as a whole."""
+"""Objects that code reaches by name.
+
+They are globals, attributes of modules, and modules as a whole.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class Missing(Enum):
 
 
 class _Use(NamedTuple):
-    """A chain of attributes that is read from a name, and the instructions that follow."""
+    """Chain of attributes read from a name, and the instructions that follow."""
 
     chain: tuple[str, ...]
     after: Sequence[dis.Instruction]
@@ -65,7 +68,10 @@ def _steps(code: CodeType) -> list[dis.Instruction]:
 
 
 def globals_of(inner: Sequence[CodeType], space: Mapping[str, Any]) -> Iterator[_Found]:
-    """Yield the globals that code loads, by path; builtins only if they reach objects by text."""
+    """Yield the globals that code loads, by path.
+
+    Builtins are included only if they reach objects by text.
+    """
     found = space.get("__builtins__", {})
     builtin = vars(found) if isinstance(found, ModuleType) else found
     named = {name for code in inner for name in code.co_names}
@@ -78,7 +84,10 @@ def globals_of(inner: Sequence[CodeType], space: Mapping[str, Any]) -> Iterator[
 
 
 def reached(inner: Sequence[CodeType], name: str, value: Any, kinds: Sequence[str] = ()) -> Iterator[_Found]:
-    """Yield what code reaches through a name: of a user's module the attributes that it reads, else the object."""
+    """Yield what code reaches through a name.
+
+    Of a user's module these are the attributes that it reads, otherwise the object.
+    """
     if not (isinstance(value, ModuleType) or is_dynamic(value)):
         yield name, value
         return
@@ -115,7 +124,10 @@ def _along(path: str, value: Any, use: _Use) -> Iterator[_Found]:
 
 
 def _imported_by_name(path: str, importer: Any, after: Sequence[dis.Instruction]) -> Iterator[_Found]:
-    """Yield a module that a constant names; for any other name, the importing function."""
+    """Yield a module that a constant names.
+
+    For any other name, yield the importing function.
+    """
     steps = [step for step in after if step.opname not in ("PUSH_NULL", "CACHE")][:2]
     name = steps[0].argval if len(steps) == 2 and steps[0].opname == "LOAD_CONST" else None
     called = len(steps) == 2 and steps[1].opname in ("PRECALL", "CALL")

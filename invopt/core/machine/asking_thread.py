@@ -1,4 +1,7 @@
-"""AskingThread: a thread that runs only while its owner waits for its next request."""
+"""AskingThread: a thread that alternates with its owner.
+
+It runs only while its owner waits for its next request.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,18 @@ __all__ = ["AskingThread"]
 
 
 class _Abandoned(BaseException):
-    """Ends the thread when its owner closes it; not an Exception, so that ``except Exception`` does not catch it."""
+    """Signal that ends the thread when its owner closes it.
+
+    It is not an Exception, so that ``except Exception`` does not catch it.
+    """
 
 
 class AskingThread:
-    """Runs ``target(ask)`` in a thread, in which ``ask(request)`` passes the request to the owner and waits.
+    """Thread that runs ``target(ask)`` and asks its owner.
 
-    It turns code that calls a function for values into code that is asked for its next request. Owner and thread
-    strictly alternate, so nothing runs concurrently and no lock is needed. The thread uses the owner's turn of the
-    renderer, if the owner holds it.
+    In it, ``ask(request)`` passes the request to the owner and waits. It turns code that calls a function for values
+    into code that is asked for its next request. Owner and thread strictly alternate, so nothing runs concurrently and
+    no lock is needed. The thread uses the owner's turn of the renderer, if the owner holds it.
 
     Parameters
     ----------

@@ -18,7 +18,10 @@ class Clock:
         return time.perf_counter() - self._began
 
     def at_least(self, seconds: float) -> float:
-        """Set the clock forward to `seconds` unless it shows more; returns the seconds added."""
+        """Set the clock forward to `seconds` unless it shows more.
+
+        Returns the seconds added.
+        """
         before = self._began
         self._began = min(before, time.perf_counter() - seconds)
         return before - self._began

@@ -24,7 +24,10 @@ def runs(pid: int) -> bool:
 
 
 def began(pid: int) -> str:
-    """Return when a process began, in kernel ticks; empty if unknown. Process numbers are reused, this is not."""
+    """Return when a process began, in kernel ticks; empty if unknown.
+
+    Process numbers are reused, the time is not.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

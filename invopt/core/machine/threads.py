@@ -1,4 +1,7 @@
-"""Thread counts of torch and BLAS: one during a run, the user's own number in the user's code."""
+"""Thread counts of torch and BLAS.
+
+One thread during a run, the user's own number in the user's code.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ __all__ = ["native_threads", "one_for_this_process", "one_thread", "own_threads"
 
 
 class _Local(threading.local):
-    """State of a thread: whether a run limits it to one, and whether user code gets the user's number back."""
+    """State of a thread.
+
+    Whether a run limits it to one, and whether user code gets the user's number back.
+    """
 
     held = False
     gives_back = False
@@ -35,14 +41,20 @@ _native_threads: int | None = None
 
 
 def one_for_this_process() -> None:
-    """Limit torch, and libraries that read `native_threads`, to one thread in this process: a worker."""
+    """Limit this process, a worker, to one thread.
+
+    The limit holds for torch and for libraries that read `native_threads`.
+    """
     global _native_threads
     _native_threads = 1
     torch.set_num_threads(1)
 
 
 def native_threads() -> int | None:
-    """Return the threads that a library with its own pool should start in this process; None for no limit."""
+    """Return the threads that a library with its own pool should start here.
+
+    "Here" is this process; None stands for no limit.
+    """
     return _native_threads
 
 
@@ -125,7 +137,10 @@ def _libraries() -> list[_Library]:
 
 
 def _library(controller: Any) -> _Library:
-    """Return functions of the library itself: threadpoolctl's take 20 us, and since 3.8 set one thread of several."""
+    """Return functions of the library itself, instead of threadpoolctl's.
+
+    Those take 20 us, and since 3.8 set one thread of several.
+    """
     if controller.internal_api == "openblas" and controller.threading_layer != "openmp":
         for prefix, suffix in product(("", "scipy_"), ("", "64_", "_64")):
             get, set_ = (f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set"))

@@ -1,4 +1,7 @@
-"""Turns of threads with the renderer, which one run of a process can use at a time."""
+"""Turns of threads with the renderer.
+
+One run of a process can use it at a time.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ _turn = _Turn()
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Hold the turn for a block or, as a decorator, for a call; has no effect within a turn of this thread."""
+    """Hold the turn for a block or, as a decorator, for a call.
+
+    It has no effect within a turn of this thread.
+    """
     turn = _turn
     if turn.holder is not None and ticket() == turn.holder:
         yield
@@ -50,13 +56,19 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def ticket() -> Ticket | None:
-    """Return the ticket of this thread, for threads that work for it while it waits for them."""
+    """Return the ticket of this thread.
+
+    It is for threads that work for this one while it waits for them.
+    """
     held: Ticket | None = getattr(_turn.mine, "ticket", None)
     return held
 
 
 def use(lent: Ticket | None) -> None:
-    """Let this thread use another thread's ticket; a ticket whose turn is over has no effect."""
+    """Let this thread use another thread's ticket.
+
+    A ticket whose turn is over has no effect.
+    """
     _turn.mine.ticket = lent
 
 

@@ -21,7 +21,9 @@ _MAX_ITERATIONS = 100
 
 
 def solve_ball(jac: Tensor, hess: Tensor, radius: float) -> Tensor:
-    r"""Minimise :math:`g^T p + \frac12 p^T H p` over :math:`|p| \le` `radius`, globally.
+    r"""Minimise :math:`g^T p + \frac12 p^T H p` in a ball, globally.
+
+    The ball is :math:`|p| \le` `radius`.
 
     Parameters
     ----------

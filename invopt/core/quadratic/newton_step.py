@@ -1,4 +1,7 @@
-"""Newton steps of a quadratic model: by Cholesky, damped, and on the free parameters alone."""
+"""Newton steps of a quadratic model.
+
+By Cholesky, damped, and on the free parameters alone.
+"""
 
 from __future__ import annotations
 

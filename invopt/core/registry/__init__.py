@@ -1,4 +1,7 @@
-"""Registry: problems, estimators and methods by name, those of other packages included."""
+"""Registry of problems, estimators and methods by name.
+
+Those of other packages are included.
+"""
 
 from invopt.core.registry.names import BASES, find, kebab, names, resolve
 

@@ -15,7 +15,9 @@ __all__ = ["entries", "from_packages", "load"]
 
 
 def from_packages(group: str, taken: Iterable[str], unfit: Callable[[Any], str]) -> dict[str, Any]:
-    """What other packages register in the group ``invopt.<group>``, by name; a warning for each that cannot be used.
+    """Parts that other packages register in the group ``invopt.<group>``, by name.
+
+    Each that cannot be used gives a warning.
 
     Parameters
     ----------
@@ -49,7 +51,10 @@ def _place(group: str, name: str, found: Iterable[EntryPoint]) -> str:
 
 
 def load(group: str, name: str, unfit: Callable[[Any], str]) -> Any:
-    """What other packages register under a name, or None; an entry point that cannot be used is an error."""
+    """Part that another package registers under a name, or None.
+
+    An entry point that cannot be used is an error.
+    """
     found = entries(group, name)
     if not found:
         return None

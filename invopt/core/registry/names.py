@@ -1,9 +1,9 @@
-"""Names of problems, estimators and methods; the framework reaches the wings only through here.
+"""Names of problems, estimators and methods.
 
-Other packages register theirs by entry points of the groups ``invopt.problems``, ``invopt.estimators`` and
-``invopt.optimizers``. A name that invopt itself has stays invopt's, so that no installed package changes what a name
-of invopt means. An entry point that cannot be used is an `EntryPointError` when its name is asked for, and a warning
-when all names are listed.
+The framework reaches the wings only through here. Other packages register theirs by entry points of the groups
+``invopt.problems``, ``invopt.estimators`` and ``invopt.optimizers``. A name that invopt itself has stays invopt's, so
+that no installed package changes what a name of invopt means. An entry point that cannot be used is an
+`EntryPointError` when its name is asked for, and a warning when all names are listed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _ALIASES = {
 
 
 def kebab(name: str) -> str:
-    """Class name in lower case with hyphens: ``FletcherReevesCG`` becomes ``fletcher-reeves-cg``."""
+    """Class name in lower case with hyphens.
+
+    ``FletcherReevesCG`` becomes ``fletcher-reeves-cg``.
+    """
     if name.isupper() or re.fullmatch(r"[A-Z]+\d*", name):
         return name.lower()
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
@@ -56,7 +59,10 @@ def _own(wing: str) -> dict[str, type[Any]]:
 
 @cache
 def _homes(wing: str) -> dict[str, str]:
-    """Names of invopt itself, and the class names in the wing's module; no class is loaded."""
+    """Names of invopt itself, and the class names in the wing's module.
+
+    No class is loaded.
+    """
     return {kebab(public): public for public in importlib.import_module(f"invopt.{wing}").__all__} | _ALIASES[wing]
 
 
@@ -89,7 +95,10 @@ def _stand_ins(wing: str) -> dict[str, type[Any]]:
 
 
 class _Parts(Mapping[str, type[Any]]):
-    """Registered classes of a wing by name; a lookup loads the one class alone, which starts faster."""
+    """Registered classes of a wing by name.
+
+    A lookup loads the one class alone, which starts faster.
+    """
 
     def __init__(self, wing: str) -> None:
         self._wing = wing
@@ -128,7 +137,10 @@ def find(wing: str, name: str) -> type[Any]:
 
 @cache
 def _find(wing: str, name: str) -> type[Any] | None:
-    """Class under a name, without loading others: invopt's own, else that of another package."""
+    """Class under a name, without loading others.
+
+    It is invopt's own, otherwise that of another package.
+    """
     public = _homes(wing).get(name)
     item = None if public is None else _public(wing, public)
     if _is_part(wing, item):

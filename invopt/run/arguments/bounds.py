@@ -20,7 +20,10 @@ _SCALES_PER_BOX = 8
 
 
 def as_bounds(bounds: Any, n: int) -> Bounds | None:
-    """Return bounds from scipy's `Bounds` or n pairs (low, high); None means no bound; low must be below high."""
+    """Return bounds from scipy's `Bounds` or n pairs (low, high).
+
+    None means no bound; low must be below high.
+    """
     if bounds is None:
         return None
     given: tuple[Any, Any]
@@ -43,7 +46,9 @@ def as_bounds(bounds: Any, n: int) -> Bounds | None:
 
 
 def as_scale(problem: Problem, x_scale: Any, bounds: Bounds | None) -> NDArray[np.float64]:
-    """Return the scales of a run: `x_scale`, or the problem's own, at most an eighth of each box width.
+    """Return the scales of a run.
+
+    They are `x_scale`, or the problem's own, at most an eighth of each box width.
 
     Parameters
     ----------
@@ -61,7 +66,10 @@ def as_scale(problem: Problem, x_scale: Any, bounds: Bounds | None) -> NDArray[n
 
 
 def eighths(bounds: Bounds | None, n: int, otherwise: float) -> NDArray[np.float64]:
-    """Return scales of an eighth of the box width; `otherwise` where it is infinite or a parameter is fixed."""
+    """Return scales of an eighth of the box width.
+
+    `otherwise` where the width is infinite or a parameter is fixed.
+    """
     if bounds is None:
         return np.full(n, otherwise)
     box_width = np.asarray(bounds.ub - bounds.lb, dtype=np.float64)

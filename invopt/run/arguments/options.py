@@ -47,15 +47,19 @@ def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 
 def _listed(bounds: Any) -> Any:
-    """Bounds from an iterator as a list, because an iterator can be read once; anything else as it is."""
+    """Bounds from an iterator as a list; anything else as it is.
+
+    An iterator can be read only once.
+    """
     return as_list("bounds", bounds) if isinstance(bounds, Iterator) else bounds
 
 
 @frozen(kw_only=True, eq=False)
 class Options:
-    """Arguments of `minimize` other than the problem, as every way to start a run passes them on.
+    """Arguments of `minimize` other than the problem.
 
-    `minimize` documents each of them. All checks that do not need the problem happen at construction.
+    Every way to start a run passes them on. `minimize` documents each of them. All checks that do not need the problem
+    happen at construction.
     """
 
     estimator: Estimator | str | None = field(default=None)

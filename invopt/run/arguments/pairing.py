@@ -13,7 +13,10 @@ __all__ = ["check_pairing"]
 
 
 def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> None:
-    """Raise `IncompatibleError` unless the parts fit together; called before the first evaluation."""
+    """Raise `IncompatibleError` unless the parts fit together.
+
+    Called before the first evaluation.
+    """
     if missing := estimator.needs & ~problem.provides:
         why = problem.why_not(missing)
         raise IncompatibleError(

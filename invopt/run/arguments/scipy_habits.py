@@ -18,7 +18,10 @@ __all__ = ["WithArguments", "are_numbers", "by_position", "is_function", "is_giv
 
 @frozen(eq=False)
 class WithArguments:
-    """A function with further arguments after the point; a class, so that its content can be read for digests."""
+    """Function with further arguments after the point.
+
+    It is a class, so that its content can be read for digests.
+    """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -34,7 +37,10 @@ def is_function(problem: Any) -> bool:
 
 
 def are_numbers(value: Any) -> bool:
-    """Return whether a value can only be numbers: a start, never an estimator or its name."""
+    """Return whether a value can only be numbers.
+
+    Such a value is a start, never an estimator or its name.
+    """
     return isinstance(value, numbers.Number | list | tuple | range) or hasattr(value, "__array__")
 
 
@@ -44,7 +50,9 @@ def is_given(value: Any) -> bool:
 
 
 def by_position(problem: Any, parts: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Join arguments by position, ``(estimator, method)`` or scipy's ``(x0, args, method)``, with those by name.
+    """Join arguments by position with those by name.
+
+    Positions are ``(estimator, method)`` or scipy's ``(x0, args, method)``.
 
     Parameters
     ----------
@@ -77,7 +85,10 @@ def by_position(problem: Any, parts: tuple[Any, ...], named: Mapping[str, Any]) 
 
 
 def with_arguments(function: Any, args: Any) -> Any:
-    """Return a function with its further arguments; as in scipy, a single one need not be in a tuple."""
+    """Return a function with its further arguments.
+
+    As in scipy, a single one need not be in a tuple.
+    """
     if not callable(function) or not is_given(args):
         return function
     return WithArguments(function, args if isinstance(args, tuple) else (args,))

@@ -1,4 +1,7 @@
-"""Apply `options` and `tol`, as in `scipy.optimize.minimize`, to the run or to scipy's own method."""
+"""Apply scipy's `options` and `tol` to the run or to scipy's own method.
+
+Both are as in `scipy.optimize.minimize`.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,10 @@ def _of_scipy(method: Any, wanted: dict[str, Any], options: Options) -> Settled:
 def _settled(
     options: Options, method: Any, wanted: Mapping[str, Any], defaults: Mapping[str, float], *, limits_itself: bool
 ) -> Settled:
-    """Set the method, the `options` of the run, and its tolerances, by default `defaults`."""
+    """Set the method, the `options` of the run, and its tolerances.
+
+    Tolerances are by default `defaults`.
+    """
     found: dict[str, Any] = {}
     for key, value in wanted.items():
         name = _OF_A_RUN[key]

@@ -32,7 +32,10 @@ _NEGLIGIBLE = 1e-9
 
 
 def find_answer(ending: Ending, measuring: Measuring) -> Answer:
-    """Measure the candidates, choose the answer, and check the status of the run against the values."""
+    """Measure the candidates and choose the answer.
+
+    The status of the run is checked against the values.
+    """
     points = _candidates(ending)
     if measuring.left <= len(points):
         return _of_few(ending, points, measuring)
@@ -64,7 +67,10 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
 
 
 def _contenders(finite: list[Measured], base: Measured) -> list[Measured]:
-    """Return the lowest points below `base`, in the given order, in which visited points are first."""
+    """Return the lowest points below `base`, in the given order.
+
+    In that order visited points are first.
+    """
     lower = sorted((point for point in finite if point.first < base.first), key=lambda point: point.first)
     return [point for point in finite if any(point is other for other in lower[:_CONTENDERS])]
 
@@ -94,10 +100,11 @@ def _without_finite(ending: Ending) -> Answer:
 
 
 def _of_few(ending: Ending, points: list[Measured], measuring: Measuring) -> Answer:
-    """Return the answer if the allowance is too small to measure all candidates and one of them twice.
+    """Return the answer where the allowance is small.
 
-    The lowest value of the run is known, and the start's if it was evaluated. Measured are, in this order: the start,
-    unless it is known; the last point, which may have no value yet; the lowest again, where another value means noise.
+    It is too small to measure all candidates and one of them twice. The lowest value of the run is known, and the
+    start's if it was evaluated. Measured are, in this order: the start, unless it is known; the last point, which may
+    have no value yet; the lowest again, where another value means noise.
     """
     lowest = ending.lowest
     measuring.round(_by_need(points, ending)[: measuring.left])
@@ -125,7 +132,10 @@ def _of_few(ending: Ending, points: list[Measured], measuring: Measuring) -> Ans
 
 
 def _by_need(points: list[Measured], ending: Ending) -> list[Measured]:
-    """Return the points, the most important first for an allowance that is too small for all."""
+    """Return the points, the most important first.
+
+    This is for an allowance that is too small for all.
+    """
     wanted = [ending.last.x, *(() if ending.lowest is None else (ending.lowest.x,))]
     wanted = [*wanted, ending.start] if ending.start_known else [ending.start, *wanted]
 
@@ -136,14 +146,20 @@ def _by_need(points: list[Measured], ending: Ending) -> list[Measured]:
 
 
 def _lowest(compared: list[Measured], drop: float) -> Measured:
-    """Return the first point that is as low as the lowest, up to rounding and a negligible share of the descent."""
+    """Return the first point that is as low as the lowest.
+
+    Up to rounding and a negligible share of the descent.
+    """
     lowest = min(point.first for point in compared)
     least = _NEGLIGIBLE * drop
     return next(point for point in compared if point.first - lowest <= least or is_same(point.first, lowest))
 
 
 def _lowest_noisy(compared: list[Measured], measuring: Measuring) -> Measured:
-    """Return the first point, unless another is significantly lower, twice under different seeds."""
+    """Return the first point, unless another is significantly lower.
+
+    The other must be so twice, under different seeds.
+    """
     base = compared[0]
     lower = min((point for point in compared[1:] if _is_significantly_lower(point, base)), key=_mean, default=base)
     if lower is base:

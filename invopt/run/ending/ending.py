@@ -66,7 +66,10 @@ class Ending:
 
 @frozen(kw_only=True, eq=False)
 class Answer:
-    """The returned point, its estimate if it has one, its value and standard error (inf if unknown), and status."""
+    """Returned point, its estimate if any, its value with error, and status.
+
+    The error is a standard error, inf if unknown.
+    """
 
     x: Tensor
     point: Point | None
@@ -77,7 +80,10 @@ class Answer:
 
 
 def without_measuring(ending: Ending) -> Answer:
-    """Return the lowest value of the run, measured once, as the answer; nothing is evaluated."""
+    """Return the lowest value of the run, measured once, as the answer.
+
+    Nothing is evaluated.
+    """
     lowest, estimate = ending.lowest, ending.last.estimate
     if lowest is None:
         x, fun, error = ending.last.x, estimate.fun, estimate.fun_standard_error
@@ -105,7 +111,10 @@ def status_of(error: BaseException) -> Status:
 
 
 def is_exact_rule(status: Status, estimate: Estimate, noise_aware: bool) -> bool:
-    """Return whether a stopping rule is for exact values, as tolerances are for estimates without errors."""
+    """Return whether a stopping rule is for exact values.
+
+    Tolerances are such rules where estimates have no errors.
+    """
     if status is Status.FINISHED:
         return not noise_aware
     error = estimate.standard_error

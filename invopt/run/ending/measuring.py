@@ -60,7 +60,9 @@ class Measured:
 
 
 class Measuring:
-    """Measures points in rounds: all points of a round share a seed, and rounds have different seeds.
+    """Measurement of points in rounds.
+
+    All points of a round share a seed, and rounds have different seeds.
 
     Parameters
     ----------
@@ -81,7 +83,10 @@ class Measuring:
         self.left = allowance
 
     def round(self, points: list[Measured]) -> None:
-        """Measure each point once more, or as many of the first points as the allowance permits."""
+        """Measure each point once more.
+
+        If the allowance does not permit all, measure as many of the first points as it permits.
+        """
         points = points[: self.left]
         if not points:
             return
@@ -106,7 +111,10 @@ class Measuring:
 
 
 def is_same(first: float, second: float) -> bool:
-    """Return whether two values differ by rounding alone; an infinite value differs from every finite one."""
+    """Return whether two values differ by rounding alone.
+
+    An infinite value differs from every finite one.
+    """
     if not math.isfinite(first - second):
         return first == second
     return abs(first - second) <= VALUE_ROUNDING * max(abs(first), abs(second))

@@ -1,4 +1,7 @@
-"""Probes around the end of a run: whether the objective depends on x there, or is lower nearby."""
+"""Probes around the end of a run.
+
+They tell whether the objective depends on x there, or is lower nearby.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,16 @@ def probes_around(point: Point, evaluator: Evaluator, rng: np.random.Generator, 
 
 
 def unseen(point: Point, *, exact: bool) -> Tensor:
-    """Return for each parameter whether a derivative that counts as exact is exactly zero; shape (n,)."""
+    """Return for each parameter whether its derivative is exactly zero.
+
+    Of shape (n,); the derivative is one that counts as exact.
+    """
     jac = point.estimate.jac
     return torch.zeros(point.x.shape, dtype=torch.bool) if jac is None or not exact else (jac == 0).cpu()
 
 
 def is_on_a_step(base: Measured, probes: list[Measured], *, all_unseen: bool) -> bool:
-    """Return whether the probes show that the objective is flat in some direction from `base`.
+    """Return whether probes show the objective flat in some direction from `base`.
 
     In the first pair all parameters change, and one flat probe is enough: if an object has left the picture, one of the
     two directions brings it back. Of the further probes some must be flat and some not, because a parameter may have no

@@ -75,7 +75,10 @@ def verdict(
 
 
 def descent(points: list[Measured], to: Measured, ending: Ending) -> float:
-    """Return the decrease of the value from the start to a point; 0 if the start was not measured."""
+    """Return the decrease of the value from the start to a point.
+
+    0 if the start was not measured.
+    """
     decrease = _at_start(points, ending) - to.first
     return max(decrease, 0.0) if math.isfinite(decrease) else 0.0
 
@@ -86,7 +89,7 @@ def _at_start(points: list[Measured], ending: Ending) -> float:
 
 
 def _has_seen_only_noise(base: Measured, points: list[Measured], ending: Ending) -> bool:
-    """Return whether a sampled gradient vanishes, but values do not show that the run has descended.
+    """Return whether a sampled gradient vanishes, but values show no descent.
 
     On a plateau with little noise, a few samples give a small gradient, and a value that is low by chance.
     """
@@ -99,10 +102,11 @@ def _has_seen_only_noise(base: Measured, points: list[Measured], ending: Ending)
 
 
 def _refutes(chosen: Measured, base: Measured, points: list[Measured], probes: list[Measured], ending: Ending) -> bool:
-    """Return whether a point is lower than the point of convergence by more than convergence permits.
+    """Return whether a point is too low for the run to have converged.
 
-    A gradient below `gtol` permits the decrease of that slope over the distance, but at most a small share of the range
-    of all values; otherwise a function of tiny values would converge everywhere.
+    It is lower than the point of convergence by more than convergence permits. A gradient below `gtol` permits the
+    decrease of that slope over the distance, but at most a small share of the range of all values; otherwise a function
+    of tiny values would converge everywhere.
     """
     if chosen is base or is_same(base.mean, chosen.mean):
         return False
@@ -113,7 +117,7 @@ def _refutes(chosen: Measured, base: Measured, points: list[Measured], probes: l
 
 
 def _is_far_above_noise(point: Measured) -> bool:
-    """Return whether the residuals are significantly larger than the noise between seeds.
+    """Return whether the residuals significantly exceed the noise between seeds.
 
     All residuals can share one noise, such as a gain that changes with the seed. Each round is therefore projected onto
     the mean of the others, and the mean projection is compared with its scatter by Student's t.

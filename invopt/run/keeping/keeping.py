@@ -1,4 +1,7 @@
-"""Keeping: the file of a run, a journal of its evaluations or snapshots of a training."""
+"""Keeping: the file of a run.
+
+A journal of its evaluations, or snapshots of a training.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ class Keeping:
     # Snapshots.
 
     def resume(self, standing: Standing, now: Iteration) -> None:
-        """Restore a training from its checkpoint, if there is one: the state of the run and its iteration."""
+        """Restore a training from its checkpoint, if there is one.
+
+        Restored are the state of the run and its iteration.
+        """
         if self._keeper is None:
             return
         x = self._run.problem.as_tensor(self._run.x0)
@@ -163,9 +169,10 @@ class Keeping:
                 trim(journal)
 
     def _subject_now(self) -> str | None:
-        """Digest of the problem at the end of the run, if only its evaluations have changed it; else None.
+        """Digest of the problem at the end of a run, or None.
 
-        A callback, a session's owner and code that changes globals may change a problem too: it is then another one.
+        None unless only the evaluations of the run have changed the problem. A callback, a session's owner and code
+        that changes globals may change a problem too: it is then another one.
         """
         kept = self._run.kept
         assert kept.subject is not None
@@ -180,7 +187,10 @@ class Keeping:
         return None if subject == kept.claim.subject or surroundings != kept.surroundings else subject
 
     def warn(self, result: OptimizeResult) -> None:
-        """Warn of files that could not be written; if warnings are errors, the error has the result."""
+        """Warn of files that could not be written.
+
+        If warnings are errors, the error has the result.
+        """
         keepers = (self._recorder, self._keeper)
         trouble = "; ".join(keeper.trouble for keeper in keepers if keeper and keeper.trouble)
         if not trouble:

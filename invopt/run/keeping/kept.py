@@ -1,4 +1,7 @@
-"""Kept: the file of a run, the digests that identify the run there, and the parts it continues with."""
+"""Kept: the file of a run, its digests and its parts.
+
+The digests identify the run there; the parts are those it continues with.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ _NONE = Files(None, None)
 
 @frozen(kw_only=True, eq=False)
 class Subject:
-    """Problem, start, bounds and scales of a run; `identity` stands for the content of the problem."""
+    """Problem, start, bounds and scales of a run.
+
+    `identity` stands for the content of the problem.
+    """
 
     problem: Problem
     x0: NDArray[np.float64]
@@ -88,7 +94,10 @@ class Composed(NamedTuple):
 
 
 def as_files(problem: Problem, journal: Any, checkpoint: Any) -> Files:
-    """Journal or checkpoint of a run; a checkpoint of a problem that trains no network is a journal at that path."""
+    """Journal or checkpoint of a run.
+
+    A checkpoint of a problem that trains no network is a journal at that path.
+    """
     if has_weights(problem):
         if journal is not None:
             raise IncompatibleError(
@@ -109,7 +118,7 @@ def compose(
     files: Files,
     given: dict[str, bool],
 ) -> Composed:
-    """Choose the parts of a run, or find those of the run in the journal that it continues.
+    """Choose the parts of a run, or find those in the journal that it continues.
 
     Parameters
     ----------

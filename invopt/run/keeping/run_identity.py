@@ -19,7 +19,10 @@ __all__ = ["part_digests", "rng_digest", "subject_digests"]
 def subject_digests(
     problem: Problem, bounds: Bounds | None, x_scale: NDArray[np.float64], identity: str | None
 ) -> Digests:
-    """Return digests of a problem, bounds and scales; `identity` stands for the problem's content."""
+    """Return digests of a problem, bounds and scales.
+
+    `identity` stands for the problem's content.
+    """
     if identity is None:
         # The content of a scene is read by Mitsuba's parser, which needs the turn.
         with one_at_a_time() if problem.renders else nullcontext():
@@ -34,7 +37,10 @@ def subject_digests(
 
 
 def part_digests(estimator: Any, method: Any) -> dict[str, str]:
-    """Return digests of estimator and method: classes and fields, and the code of a user's classes."""
+    """Return digests of estimator and method.
+
+    They are of classes and fields, and of the code of a user's classes.
+    """
     return digests({"estimator": estimator, "method": method})
 
 
