@@ -163,10 +163,10 @@ def _make_parts(
     chosen, served, _ = choose(problem, name, method)
     given = getattr(chosen, "sigma", None)
     # A schedule, with its default filled in, of which the start is replaced; a plain number is replaced as a whole.
-    width: Any = getattr(chosen, "width", given)
-    if width is None:
+    schedule: Any = getattr(chosen, "schedule", given)
+    if schedule is None:
         raise ValueError(f"'sigma' is no option of the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
-    changes: Any = {"sigma": attrs.evolve(width, start=sigma) if hasattr(width, "start") else sigma}
+    changes: Any = {"sigma": attrs.evolve(schedule, start=sigma) if hasattr(schedule, "start") else sigma}
     return attrs.evolve(chosen, **changes), served
 
 

@@ -42,6 +42,19 @@ def threads_of_the_renderer():
         pytest.fail(f"the test has left the renderer {after} threads in place of {before}")
 
 
+@pytest.fixture
+def one_renderer_thread(threads_of_the_renderer):
+    """Use one thread for small pictures, and restore the numbers afterwards."""
+    import drjit
+    import torch
+
+    backend.activate()
+    before = drjit.thread_count(), torch.get_num_threads()
+    backend.set_threads(1)
+    yield
+    backend.set_threads(*before)
+
+
 def _renderer_threads():
     """The present number; before a backend is active, the number asked for, or as many as there are cores."""
     if backend.active() is None:

@@ -109,3 +109,13 @@ def test_a_stale_readme_is_noticed():
         assert_same("found 4.1 degrees\n", "found 0.4 degrees\n")
     with pytest.raises(AssertionError):
         assert_same("after 204 renders\n", "after 200 renders\n")
+
+
+def test_every_preset_is_described():
+    from invopt.bench.presets import OURS, PAPER, PEERS
+
+    page = (ROOT / "docs" / "benchmark.rst").read_text()
+    listed = {
+        name for line in re.findall(r"^``.*``$", page, re.MULTILINE) for name in re.findall(r"``([\w-]+)``", line)
+    }
+    assert listed == {*OURS, *PAPER, *PEERS}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -165,3 +166,22 @@ def test_files_of_the_current_folder_do_not_stand_in_for_modules_that_processes_
     command = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split() == ["open"]
+
+
+def test_processes_import_the_same_invopt_though_the_current_folder_has_changed(tmp_path):
+    """The path of imports may have begun with the folder that held it, as that of `python -c` does."""
+    other = tmp_path / "other" / "invopt"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise ImportError('another invopt')\n")
+    text = """
+        import os, sys
+        root, other = sys.argv[1:]
+        sys.path[:] = ["", other, *[entry for entry in sys.path if entry not in ("", root)]]
+        os.chdir(root)
+        import invopt
+        os.chdir(other)
+        print(invopt.minimize(lambda x: float(x @ x), x0=[1.0], workers=2, maxfev=20, rng=0).nfev)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(text), str(Path(__file__).parents[2]), str(other.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "20"), done.stderr

@@ -76,7 +76,7 @@ def test_the_renderers_derivative_through_workers():
     # Not the same bits: Dr.Jit's threads add up derivatives in any order.
     np.testing.assert_allclose(shared.history.x, alone.history.x, rtol=1e-5)
     assert shared.message == alone.message
-    assert "leaves out" in shared.message
+    assert "neglects" in shared.message
 
 
 def test_scipys_objectives_can_be_shared_out():

@@ -9,7 +9,6 @@ import torch
 import invopt
 from invopt import estimators, optimizers, problems
 from invopt.problems.scenes import picture_cache
-from invopt.rendering.backend import activate, set_threads
 
 pytestmark = pytest.mark.render
 
@@ -63,19 +62,7 @@ def test_pictures_show_their_truth():
     assert (right < 0.2 * wrong).all()
 
 
-@pytest.fixture
-def one_thread():
-    """Use one thread for small pictures, and restore the numbers afterwards."""
-    import drjit
-
-    activate()
-    before = drjit.thread_count(), torch.get_num_threads()
-    set_threads(1)
-    yield
-    set_threads(*before)
-
-
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("one_renderer_thread")
 def test_a_network_learns_without_labels():
     problem = problems.MugCNN(**TINY)
     res = invopt.minimize(

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from invopt.evaluate.processes.fork_server import CODE, SERVER_BOOT, SIZE
+from invopt.evaluate.processes.import_path import import_path
 
 __all__ = ["ForkedProcess", "can_fork"]
 
@@ -60,7 +61,7 @@ class _ForkServer:
     def _start(self, environment: Mapping[str, str]) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
-            path = pickle.dumps(sys.path).hex()
+            path = pickle.dumps(import_path()).hex()
             self._process = subprocess.Popen(
                 # -P: a file in the current folder must not stand in for a module that the boot code imports.
                 [sys.executable, "-P", "-c", SERVER_BOOT, str(theirs.fileno()), path],

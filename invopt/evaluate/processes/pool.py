@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
+from invopt.evaluate.processes.import_path import import_path
 from invopt.evaluate.processes.process import Pair, WorkerProcess
 from invopt.evaluate.processes.service import Service
 from invopt.evaluate.processes.starting import Setup
@@ -68,7 +69,7 @@ class Pool:
         opening_timeout: float = math.inf,
     ) -> None:
         # Not `multiprocessing`, which runs the main script again in every process.
-        greeting = pickle.dumps((sys.path, sys.argv)) + pickle.dumps(service)
+        greeting = pickle.dumps((import_path(), sys.argv)) + pickle.dumps(service)
         variables = os.environ | _ONE_THREAD | dict(environment or {})
         common = partial(
             Setup, service=service, greeting=greeting, environment=variables, opening_timeout=opening_timeout

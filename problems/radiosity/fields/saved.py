@@ -138,6 +138,8 @@ class RadianceField:
                 parts = {name: file.get_tensor(name) for name in made.shapes}
             low, extent = (np.array(header[name], dtype=np.float64) for name in ("low", "extent"))
             scene = str(header["scene"])
+        except CheckpointError:
+            raise
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
         except (KeyError, TypeError, ValueError, cattrs.BaseValidationError) as error:
@@ -170,8 +172,8 @@ def _check_format(path: str | Path, found: str) -> None:
         raise CheckpointError(f"{str(path)!r} is not a radiance field of invopt")
     if version != str(Field.version):
         raise CheckpointError(
-            f"{str(path)!r} is a radiance field of version {version}, and version {Field.version} is read here: the "
-            f"inputs of the network differ; train it again, or load it with the invopt that saved it"
+            f"{str(path)!r} is a radiance field of version {version}, but this is version {Field.version}, whose "
+            f"network has other inputs: train it again, or load it with the invopt that saved it"
         )
 
 

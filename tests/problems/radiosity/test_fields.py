@@ -102,5 +102,5 @@ def test_saved_fields_of_another_version_are_refused(trained, tmp_path, monkeypa
         monkeypatch.setattr(Field, "version", 1)
         RadianceField.of(live, res.x).save(path)
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="of version 1, but this is version 2"):
+    with pytest.raises(CheckpointError, match=r"safetensors' is a radiance field of version 1, but this is version 2"):
         RadianceField.load(path)

@@ -6,7 +6,6 @@ import torch
 
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import HashGrid
-from invopt.rendering import set_threads
 
 from .test_transport import furnished
 
@@ -97,8 +96,8 @@ def test_a_recorded_result_that_differs_is_not_taken(mi):
     assert found == [3 + i for i in range(CALLS)]
 
 
+@pytest.mark.usefixtures("one_renderer_thread")
 def test_lookups_of_other_sizes():
-    set_threads(1)
     grid = HashGrid(levels=3, base=2, log2_size=6)
     rng = torch.Generator().manual_seed(0)
     with NeuralRadiosity("gap-room", field="tiny").open():
