@@ -19,7 +19,9 @@ __all__ = ["SPSA"]
 
 @frozen(kw_only=True)
 class SPSA(SampledEstimator):
-    r"""Gradient by differences along random directions :math:`\Delta \in \{-1, 1\}^n`.
+    r"""Gradient by differences along random directions whose entries are -1 or 1.
+
+    With a direction :math:`\Delta \in \{-1, 1\}^n` [1]_,
 
     .. math:: \hat g_i = \frac{f(x + \sigma \Delta) - f(x - \sigma \Delta)}{2 \sigma \Delta_i},
 

@@ -28,10 +28,11 @@ class ConjugateState(NamedTuple):
 
 @frozen(kw_only=True)
 class FletcherReevesCG(Optimizer):
-    r"""Non-linear conjugate gradients with Hessian-vector products (eq. 4-7 of [1]_).
+    r"""Non-linear conjugate gradients with Hessian-vector products.
 
-    Along the direction v the step is :math:`\alpha = -g^T v / v^T H v` (eq. 5); the next direction is
-    :math:`v' = r' + \beta v,\ \beta = r'^T r' / r^T r` (Fletcher and Reeves [2]_), where r is the negative gradient.
+    Equations 4 to 7 of [1]_. Along the direction v the step is :math:`\alpha = -g^T v / v^T H v` (eq. 5); the next
+    direction is :math:`v' = r' + \beta v,\ \beta = r'^T r' / r^T r` (Fletcher and Reeves [2]_), where r is the negative
+    gradient.
 
     Parameters
     ----------

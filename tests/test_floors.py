@@ -37,9 +37,6 @@ RENDERERS = {"mitsuba", "drjit"}
 # is active.
 RENDERS_ITSELF = ("problems.radiosity",)
 MOST_FILES, MOST_LINES = 16, 300
-# Folders with more files, and files with more lines, that are still to be split: no others, and these may not grow.
-OPEN_FOLDERS: dict[str, int] = {}
-OPEN_FILES: dict[str, int] = {}
 
 
 def sources(root: Path) -> dict[str, Path]:
@@ -148,19 +145,19 @@ def rendering_elsewhere(files: dict[str, Path]) -> list[str]:
     ]
 
 
-def crowded(root: Path, files: dict[str, Path], known: dict[str, int]) -> list[str]:
+def crowded(root: Path, files: dict[str, Path]) -> list[str]:
     """Folders with more files than they may have."""
     counts: dict[str, int] = {}
     for path in files.values():
         folder = path.parent.relative_to(root).as_posix()
         counts[folder] = counts.get(folder, 0) + 1
-    return [f"{folder}: {k} files" for folder, k in counts.items() if k > known.get(folder, MOST_FILES)]
+    return [f"{folder}: {k} files" for folder, k in counts.items() if k > MOST_FILES]
 
 
-def long(root: Path, files: dict[str, Path], known: dict[str, int]) -> list[str]:
+def long(root: Path, files: dict[str, Path]) -> list[str]:
     """Files with more lines than they may have."""
     lines = {path.relative_to(root).as_posix(): len(path.read_text().splitlines()) for path in files.values()}
-    return [f"{name}: {k} lines" for name, k in lines.items() if k > known.get(name, MOST_LINES)]
+    return [f"{name}: {k} lines" for name, k in lines.items() if k > MOST_LINES]
 
 
 @pytest.fixture(scope="module")
@@ -205,11 +202,11 @@ def test_mitsuba_and_drjit_are_imported_where_rendering_is(files):
 
 
 def test_folders_are_small(files):
-    assert crowded(ROOT, files, OPEN_FOLDERS) == []
+    assert crowded(ROOT, files) == []
 
 
 def test_files_are_short(files):
-    assert long(ROOT, files, OPEN_FILES) == []
+    assert long(ROOT, files) == []
 
 
 # Each rule sees its fault, planted in a small tree.
@@ -243,8 +240,8 @@ def faults(root: Path, texts: dict[str, str]) -> list[list[str]]:
         between_wings(graph),
         behind_the_plugin(graph),
         rendering_elsewhere(files),
-        crowded(root, files, {}),
-        long(root, files, {}),
+        crowded(root, files),
+        long(root, files),
     ]
 
 

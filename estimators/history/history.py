@@ -135,7 +135,7 @@ class HistoryState:
     apart: float = 0.0
 
 
-def _as_width(value: AdaptiveSigma | Schedule | float | None) -> AdaptiveSigma | Schedule:
+def _as_sigma(value: AdaptiveSigma | Schedule | float | None) -> AdaptiveSigma | Schedule:
     return value if isinstance(value, AdaptiveSigma) else as_schedule(value) or AdaptiveSigma()
 
 
@@ -161,7 +161,7 @@ class HistoryEstimator(Estimator):
 
     sigma: AdaptiveSigma | Schedule = field(
         factory=AdaptiveSigma,
-        converter=_as_width,
+        converter=_as_sigma,
         validator=validators.instance_of((AdaptiveSigma, Schedule)),
     )
     n_samples: int = field(default=2, validator=integer(1))

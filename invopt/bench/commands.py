@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 __all__ = ["bench", "table"]
 
@@ -94,43 +93,13 @@ def table(
     """
     from invopt.bench.results.markdown import write_results
     from invopt.bench.results.table import load, write_table
+    from invopt.bench.results.terminal import tables
 
     console = Console()
     results = load(folder)
-    for shown in _shown(results):
+    for shown in tables(results):
         console.print(shown)
     write_table(results, folder / "table.parquet")
     written = write_results(results, markdown or folder / "RESULTS.md", plots or folder / "plots", remarks)
     for path in [folder / "table.parquet", *written]:
         console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _shown(results: object) -> list[Table]:
-    """Tables for the terminal, two for each task.
-
-    They list the renders of every method, and the ratios beside the paper's.
-    """
-    from invopt.bench.results.markdown import number, rows_of_table_2
-    from invopt.bench.results.measures import FRACTIONS
-    from invopt.bench.results.paper import COLUMNS
-    from invopt.bench.results.table import Results, column
-
-    assert isinstance(results, Results)
-    tables = []
-    for task in results.tasks:
-        made = Table(title=f"{task.upper()}: renders until the parameter error stays below, median [quartiles]")
-        for name in ("method", *(f"{100 * f:g} %" for f in FRACTIONS), "solved", "image 1 %"):
-            made.add_column(name, justify="left" if name == "method" else "right")
-        for method in results.methods(task):
-            spreads = [results.spread(task, method, column("renders", "parameter", f)) for f in FRACTIONS]
-            image = results.spread(task, method, column("renders", "image", 0.01))[0]
-            cells = [f"{number(s[0], 4)} [{number(s[1], 4)}, {number(s[2], 4)}]" for s in spreads]
-            made.add_row(method, *cells, " ".join(f"{s[3]}/{s[4]}" for s in spreads), number(image, 4))
-        tables.append(made)
-        ratios = Table(title=f"{task.upper()}: ratio to OurHVPA, as in the paper's Table 2")
-        for name in ("method", "", *(f"{kind} {100 * f:g} %" for kind, f in COLUMNS)):
-            ratios.add_column(name, justify="right" if "%" in name else "left")
-        for row in rows_of_table_2(results, task):
-            ratios.add_row(*row)
-        tables.append(ratios)
-    return tables

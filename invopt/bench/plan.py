@@ -10,12 +10,12 @@ from attrs import frozen
 from invopt.core.objective import Capability
 from invopt.core.problem import Problem
 from invopt.core.registry import find
-from invopt.core.validators import as_integer, as_real, require
+from invopt.core.validators import as_integer, as_real, canonical, require
 from invopt.exceptions import InvoptError, UnknownNameError, suggest
 
 from .cell import Cell, refusal
 from .presets import presets
-from .settings import budget, distinct, make_problem
+from .settings import budget, distinct, make_problem, own_budgets
 
 __all__ = ["Plan", "all_pairings", "make_plan"]
 
@@ -122,22 +122,25 @@ def _as_seeds(seeds: int | Iterable[int]) -> list[int]:
     return list(range(seeds))
 
 
-def _canonical(wing: str, name: str) -> str:
-    cls = find(wing, name)
-    return next(known for known, other in distinct(wing).items() if other is cls)
+def _checked(wing: str, name: str) -> str:
+    """The name as given, in the registry's spelling; an error if it is unknown."""
+    find(wing, name)
+    return canonical(name)
 
 
 def _as_task(name: str) -> str:
-    return _canonical("problems", name)
+    """The paper's name of a task that has its own budget; any other name as given."""
+    cls = find("problems", name)
+    return next((known for known in own_budgets() if find("problems", known) is cls), canonical(name))
 
 
 def _as_method(name: str) -> str:
-    wanted = name.lower().replace("_", "-")
+    wanted = canonical(name)
     if wanted in presets():
         return wanted
     if "+" in wanted:
         estimator, _, optimizer = wanted.partition("+")
-        return f"{_canonical('estimators', estimator)}+{_canonical('optimizers', optimizer)}"
+        return f"{_checked('estimators', estimator)}+{_checked('optimizers', optimizer)}"
     raise UnknownNameError(
         f"unknown method {name!r}; {suggest(wanted, presets())} Or estimator+method, such as hvpa+cg"
     )

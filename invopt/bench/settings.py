@@ -11,7 +11,7 @@ from invopt.core.problem import Problem
 from invopt.core.registry import find, names
 from invopt.core.validators import require
 
-__all__ = ["SIZES", "budget", "distinct", "make_problem"]
+__all__ = ["SIZES", "budget", "distinct", "make_problem", "own_budgets"]
 
 SIZES = ("tiny", "default", "paper")
 
@@ -48,6 +48,11 @@ def distinct(wing: str) -> dict[str, type[Any]]:
         if cls not in found or len(name) < len(found[cls]):
             found[cls] = name
     return {name: cls for cls, name in found.items()}
+
+
+def own_budgets() -> tuple[str, ...]:
+    """Names of the tasks that have a budget of their own."""
+    return tuple(_SETTINGS)
 
 
 def budget(task: str, size: str) -> int:

@@ -77,9 +77,9 @@ def evaluations_table(journal: Journal, run: int) -> Table:
 
 
 def registry_table() -> Table:
-    """All registered names, each with a sentence that says what it is."""
+    """All registered names, each with the first paragraph of its docstring."""
     table = Table()
-    for column in ("wing", "name", "what"):
+    for column in ("kind", "name", "description"):
         table.add_column(column)
     for wing in BASES:
         for name, cls in sorted(names(wing).items()):

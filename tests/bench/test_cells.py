@@ -10,6 +10,7 @@ import torch
 
 from invopt import estimators, optimizers, problems
 from invopt.bench import cell as cells
+from invopt.bench import plan as plans
 from invopt.bench.cell import Cell, refusal, run_cell, start
 from invopt.bench.image_error import ImageError
 from invopt.bench.plan import all_pairings, make_plan
@@ -213,6 +214,13 @@ def test_bad_plans_are_refused(arguments, error, message):
         make_plan(**({"tasks": ["quad"]} | arguments))
 
 
-def test_names_are_the_papers():
-    plan = make_plan(["quadratic"], ["aggregate-hvp+fletcher-reeves-cg"], seeds=1)
-    assert [(cell.task, cell.method) for cell in plan.cells] == [("quad", "hvpa+cg")]
+def test_methods_keep_the_names_that_were_given():
+    plan = make_plan(["quadratic"], ["Aggregate_HVP+fletcher-reeves-cg"], seeds=1)
+    assert [(cell.task, cell.method) for cell in plan.cells] == [("quad", "aggregate-hvp+fletcher-reeves-cg")]
+
+
+def test_a_task_with_two_names_keeps_the_given_one(monkeypatch):
+    names = {"first": problems.Quadratic, "second-name": problems.Quadratic}
+    monkeypatch.setattr(plans, "find", lambda wing, name: names[name])
+    monkeypatch.setattr(plans, "own_budgets", lambda: ())
+    assert plans._as_task("second-name") == "second-name"

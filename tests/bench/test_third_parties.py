@@ -71,3 +71,40 @@ def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_
     found = {row["method"]: row[name] for row in json.loads(shown.stdout)}
     assert found["toy-preset"] == found["fd+leap"] == 8
     assert found["toy-crash"] == np.inf > found["nelder-mead"]
+
+
+UNKNOWN = """
+    import attrs, numpy as np
+    from invopt import Objective, Problem
+
+    class Bowl(Objective):
+        def fun(self, x, *, seed, spp=None):
+            return (x - 1).square().sum(1)
+
+    @attrs.frozen(kw_only=True, eq=False)
+    class Hidden(Problem):
+        x0 = property(lambda self: np.zeros(2))
+        def open(self):
+            return Bowl()
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_task_without_a_known_answer_shows_values_and_no_errors(tmp_path, program):
+    (tmp_path / "toy_package.py").write_text(textwrap.dedent(UNKNOWN))
+    info = tmp_path / "toy_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[invopt.problems]\nhidden = toy_package:Hidden\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
+    arguments = ["--methods", "nelder-mead", "--seeds", "2", "--size", "tiny", "--out", "out"]
+    program(COMMAND, "bench", "hidden", *arguments, cwd=tmp_path, env=environment, check=True)
+    printed = program(COMMAND, "table", "out", cwd=tmp_path, env=environment, check=True).stdout
+    text = (tmp_path / "out/RESULTS.md").read_text()
+    tables = text[: text.index("## Evaluations of one estimate")]
+    for shown in (printed, tables):
+        assert "he answer is unknown, so that there is no parameter error" in shown
+        assert "evaluations" in shown
+        assert not [word for word in ("∞", "0/2", "OurHVPA") if word in shown], shown
+    assert "renders" not in printed
+    assert {path.stem for path in tmp_path.glob("out/plots/*")} == {"variance"}

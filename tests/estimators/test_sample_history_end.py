@@ -83,7 +83,7 @@ def test_noise_that_all_points_share_under_a_seed_hides_nothing():
         np.testing.assert_allclose(found.x, ANSWER, atol=1e-4)
 
 
-def test_error_bars_hold_what_the_width_blurs():
+def test_error_bars_hold_what_sigma_blurs():
     # The bias by smoothing is equal in all runs, so error bars that include it are not too long.
     assert_bars(scores_without_seeds(skewed, [0.0, 0.5], 30), dof=3, planted=(1 / PLANTED,))
 

@@ -118,3 +118,11 @@ def test_errors_are_shown_as_they_are(run, name):
     code, _, said = run("journal", name)
     assert code == 2
     assert name in said
+
+
+def test_list_reads_as_plain_text(run):
+    _, printed, _ = run("list")
+    assert "kind" in printed
+    assert len(printed.splitlines()) > 50
+    for line in printed.splitlines():
+        assert not [mark for mark in ("\\", "of )", "[1]_", "[2]_", ":math:") if mark in line], line

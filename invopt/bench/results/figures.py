@@ -43,7 +43,7 @@ def relative_error(outcome: Outcome, kind: str, counts: Array) -> Array:
 
 
 def write_convergence(results: Results, task: str, path: Path) -> None:
-    """Medians and quartiles of the relative errors against renders, log-log."""
+    """Medians and quartiles of the relative errors against evaluations, log-log."""
     outcomes = [o for o in results.outcomes if o.record["task"] == task]
     counts = np.unique(np.geomspace(2, outcomes[0].record["maxfev"], _CONVERGENCE_POINTS).round())
     figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -57,7 +57,7 @@ def write_convergence(results: Results, task: str, path: Path) -> None:
         ax.set(
             xscale="log",
             yscale="log",
-            xlabel="renders",
+            xlabel=results.cost(task),
             ylabel=f"{kind} error / at the start",
             ylim=(_SMALLEST_DRAWN, 3),
         )
@@ -87,13 +87,15 @@ def _style(i: int) -> dict[str, Any]:
 
 
 def write_profiles(results: Results, path: Path) -> None:
-    """Share of all starts of all tasks solved, against renders / (n + 1).
+    """Share of all starts of the tasks with a known answer solved.
 
-    A refused pairing solves none.
+    It is drawn against evaluations / (n + 1). A refused pairing solves none.
     """
-    starts = {(row["task"], row["seed"]): row["n"] for row in results.rows}
-    found = {(row["task"], row["seed"], row["method"]): row for row in results.rows}
-    budgets = np.geomspace(0.1, max(row["maxfev"] / (row["n"] + 1) for row in results.rows), _PROFILE_POINTS)
+    known = {task for task in results.tasks if results.is_known(task)}
+    rows = [row for row in results.rows if row["task"] in known]
+    starts = {(row["task"], row["seed"]): row["n"] for row in rows}
+    found = {(row["task"], row["seed"], row["method"]): row for row in rows}
+    budgets = np.geomspace(0.1, max(row["maxfev"] / (row["n"] + 1) for row in rows), _PROFILE_POINTS)
     figure = Figure(figsize=(12, 4), layout="constrained")
     axes = figure.subplots(1, len(FRACTIONS), sharey=True)
     for ax, fraction in zip(axes, FRACTIONS, strict=True):
@@ -104,7 +106,10 @@ def write_profiles(results: Results, path: Path) -> None:
                 budgets, data_profile(costs, list(starts.values()), budgets), where="post", label=method, **_style(i)
             )
         ax.set(
-            xscale="log", xlabel="renders / (n + 1)", title=f"parameter error to {100 * fraction:g} %", ylim=(0, 1.02)
+            xscale="log",
+            xlabel="evaluations / (n + 1)",
+            title=f"parameter error to {100 * fraction:g} %",
+            ylim=(0, 1.02),
         )
     axes[0].set_ylabel(f"share of {len(starts)} starts solved")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")

@@ -51,7 +51,7 @@ def cost_to(cost: ArrayLike, errors: ArrayLike, fraction: float) -> float:
     errors : array_like, shape (k,)
         Error along the run.
     fraction : float
-        As in `arrival`.
+        As in `reached_at`.
     """
     index = reached_at(errors, fraction)
     return math.inf if index is None else float(np.asarray(cost)[index])
@@ -67,7 +67,7 @@ def evaluations_to(result: OptimizeResult, fraction: float) -> float:
     result : OptimizeResult
         A run of a problem whose answer is known.
     fraction : float
-        As in `arrival`.
+        As in `reached_at`.
 
     Returns
     -------

@@ -15,6 +15,7 @@ from invopt.bench.cell import Cell, Outcome, digest, start
 from invopt.bench.results.measures import FRACTIONS, cost_to, median, quantile
 from invopt.bench.settings import make_problem
 from invopt.bench.store import ResultsError, Store
+from invopt.core.problem import Problem
 from invopt.exceptions import InvoptError
 
 __all__ = ["KINDS", "Results", "column", "load", "write_table"]
@@ -78,6 +79,18 @@ class Results:
         order = ("quad", "box2", "box10", "mug", "shadow", "bunny", "texture")
         found = {row["task"] for row in self.rows}
         return [task for task in order if task in found] + sorted(found - set(order))
+
+    def is_known(self, task: str) -> bool:
+        """Whether the answer of a task is known, so that runs have a parameter error."""
+        return self._problem(task).x_opt is not None
+
+    def cost(self, task: str) -> str:
+        """What the evaluations of a task are called."""
+        return "renders" if self._problem(task).renders else "evaluations"
+
+    def _problem(self, task: str) -> Problem:
+        row = next(row for row in self.rows if row["task"] == task)
+        return make_problem(task, row["size"], row["shared_reference"])
 
     def methods(self, task: str | None = None) -> list[str]:
         """Methods that were run; with `task`, on that task."""
