@@ -23,7 +23,7 @@ from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome, in_o
 from invopt.core.residual_equation import Sides
 from invopt.exceptions import WrongValueError
 
-__all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "ask"]
+__all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "ask", "checked_derivative"]
 
 
 class Capability(enum.Flag):
@@ -107,7 +107,10 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no residuals")
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
-        """Exact derivative of shape (n,) at `x` of shape (n,); needs the JAC capability."""
+        """Exact derivative, a tensor of shape (n,), at one point of shape (n,).
+
+        Needs the JAC capability.
+        """
         raise TypeError(f"{type(self).__name__} has no exact derivative")
 
     def value_and_jac(
@@ -127,7 +130,7 @@ class Objective(abc.ABC):
             How a renderer differentiates; other objectives ignore it.
         """
         value = self.fun(x[None], seed=np.array([seed]), spp=spp)
-        return float(value[0]), self.jac(x, seed=seed)
+        return float(value[0]), checked_derivative("jac", self.jac(x, seed=seed), tuple(x.shape))
 
     def evaluate(
         self,
@@ -230,17 +233,44 @@ def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoi
 
     A value and its derivative form one row.
     """
-    method = getattr(objective, name)
-    if name.endswith("hess"):
-        rows = zip(chunk.rows, chunk.seeds.tolist(), strict=True)
-        return torch.stack([method(row, seed=seed).detach().cpu().double().reshape(-1) for row, seed in rows])
-    if not name.endswith("value_and_jac"):
-        return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
-    found = []
-    for row, seed in zip(chunk.rows, chunk.seeds.tolist(), strict=True):
-        value, jac = method(row, seed=seed, spp=spp, adjoint=adjoint)
-        found.append(torch.cat([torch.tensor([float(value)], dtype=torch.float64), jac.detach().cpu().double()]))
-    return torch.stack(found)
+    method, own = getattr(objective, name), name.removeprefix("item_")
+    # A point of an item begins with the number of the item, which has no derivative.
+    n = chunk.rows.shape[1] - (own != name)
+    seeded = list(zip(chunk.rows, chunk.seeds.tolist(), strict=True))
+    if own == "hess":
+        found = [checked_derivative(own, method(row, seed=seed), (n, n)) for row, seed in seeded]
+        return torch.stack([hess.detach().cpu().double().reshape(-1) for hess in found])
+    if own == "value_and_jac":
+        return torch.stack([_joined(method(row, seed=seed, spp=spp, adjoint=adjoint), n) for row, seed in seeded])
+    return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
+
+
+def _joined(returned: Any, n: int) -> Tensor:
+    """A value and its derivative as one row of shape (1 + n,)."""
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        raise WrongValueError(f"'value_and_jac' must return a value and a derivative, got {type(returned).__name__}")
+    value = torch.tensor([float(returned[0])], dtype=torch.float64)
+    jac = checked_derivative("value_and_jac", returned[1], (n,))
+    return torch.cat([value, jac.detach().cpu().double()])
+
+
+def checked_derivative(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
+    """Return the derivative at one point that method `name` returned.
+
+    Raises
+    ------
+    WrongValueError
+        If it is not a tensor of this shape.
+    """
+    if isinstance(value, Tensor) and value.shape == shape:
+        return value
+    kind = {Tensor: "a Tensor", np.ndarray: "a NumPy array"}.get(type(value))
+    got = type(value).__name__ if kind is None else f"{kind} of shape {tuple(value.shape)}"
+    what = "a value and a Tensor" if name == "value_and_jac" else "a Tensor"
+    meant = "(n, n)" if len(shape) == 2 else "(n,)"
+    raise WrongValueError(
+        f"'{name}' must return {what} of shape {meant} = {shape} at one point of shape (n,), got {got}"
+    )
 
 
 def _as_tensor(values: Any) -> Tensor:

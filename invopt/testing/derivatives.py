@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from invopt.core.objective import Capability, Objective
+from invopt.core.objective import Capability, Objective, checked_derivative
 from invopt.core.problem import Problem
+from invopt.exceptions import InvoptError
 
 __all__ = ["problem_differentiates"]
 
@@ -21,6 +25,7 @@ _DOUBLE_ROUNDING = 1e-12
 # Two ways to compute a value may differ by this factor times the rounding: a different order of many sums.
 _ORDERS = 1e3
 _ANY_SEED = 3
+_HINT = "'{name}' of an Objective takes one point of shape (n,), while 'fun' takes points of shape (k, n)"
 
 
 def problem_differentiates(problem: Problem) -> None:
@@ -44,8 +49,8 @@ def problem_differentiates(problem: Problem) -> None:
 
 def _check_jac(objective: Objective, x: Tensor, scale: Tensor) -> None:
     n, steps = len(x), _JAC_STEP * torch.diag(scale)
-    value, jac = objective.value_and_jac(x, seed=_ANY_SEED)
-    assert jac.shape == x.shape, f"a derivative must have shape (n,), got {tuple(jac.shape)}"
+    value, jac = _at_one_point("jac", objective.value_and_jac, x)
+    _check_shape("jac", jac, (n,))
     values = objective.fun(torch.cat([x + steps, x - steps, x[None]]), seed=np.full(2 * n + 1, _ANY_SEED))
     rounding = _DOUBLE_ROUNDING * float(values.abs().max())
     alone = float(values[-1])
@@ -54,12 +59,29 @@ def _check_jac(objective: Objective, x: Tensor, scale: Tensor) -> None:
 
 
 def _check_hess(objective: Objective, x: Tensor, scale: Tensor) -> None:
-    hess, size = objective.hess(x, seed=_ANY_SEED), scale * objective.jac(x, seed=_ANY_SEED)
-    assert hess.shape == (len(x), len(x)), f"a Hessian must have shape (n, n), got {tuple(hess.shape)}"
+    hess, size = _at_one_point("hess", objective.hess, x), scale * objective.jac(x, seed=_ANY_SEED)
+    _check_shape("hess", hess, (len(x), len(x)))
     steps = _HESS_STEP * torch.diag(scale)
     changes = [objective.jac(x + h, seed=_ANY_SEED) - objective.jac(x - h, seed=_ANY_SEED) for h in steps]
     found = torch.stack(changes) * scale / (2 * _HESS_STEP)
     _agree("hess", hess * torch.outer(scale, scale), found, _DOUBLE_ROUNDING * float(size.abs().max()) / _HESS_STEP)
+
+
+def _at_one_point(name: str, method: Callable[..., Any], x: Tensor) -> Any:
+    """Return what a method returns at one point; an error of its own gets a hint."""
+    try:
+        return method(x, seed=_ANY_SEED)
+    except InvoptError as error:
+        raise AssertionError(str(error)) from error
+    except Exception as error:
+        raise AssertionError(f"{name} raised {type(error).__name__}: {error}; {_HINT.format(name=name)}") from error
+
+
+def _check_shape(name: str, value: Any, shape: tuple[int, ...]) -> None:
+    try:
+        checked_derivative(name, value, shape)
+    except InvoptError as error:
+        raise AssertionError(str(error)) from error
 
 
 def _agree(name: str, given: Tensor, found: Tensor, rounding: float) -> None:

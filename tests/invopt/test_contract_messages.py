@@ -122,3 +122,46 @@ def test_an_estimator_must_not_evaluate_the_problem_itself():
     assert Capability.FUN in Sound.provides
     with pytest.raises(AssertionError, match="an estimator must evaluate through the evaluator"):
         testing.ESTIMATOR_CHECKS[0](Cheat())
+
+
+class Sloped(Flat):
+    def __init__(self, jac, hess):
+        super().__init__(lambda x: x.square().sum(1))
+        self._jac, self._hess = jac, hess
+
+    def jac(self, x, *, seed):
+        return self._jac(x)
+
+    def hess(self, x, *, seed):
+        return self._hess(x)
+
+
+def sloped(jac=lambda x: 2 * x, hess=lambda x: 2 * torch.eye(2).double(), **changes):
+    """A sound problem with these derivatives."""
+    provides = Capability.FUN | Capability.JAC | Capability.HESS
+    return problem(open=lambda self: Sloped(jac, hess), provides=provides, **changes)
+
+
+ONE_POINT = r"of an Objective takes one point of shape \(n,\), while 'fun' takes points of shape \(k, n\)"
+
+
+def rows(x):
+    return torch.stack([2 * row[:2] for row in x[:, :2]])
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (sloped(jac=rows), f"jac raised IndexError: .*; 'jac' {ONE_POINT}"),
+        (sloped(hess=rows), f"hess raised IndexError: .*; 'hess' {ONE_POINT}"),
+        (sloped(jac=lambda x: 2 * x[None]), r"'jac' must return a Tensor of shape \(n,\) = \(2,\).* of shape \(1, 2\)"),
+        (
+            sloped(hess=lambda x: np.eye(2)),
+            r"'hess' must return a Tensor of shape \(n, n\) = \(2, 2\) .* a NumPy array",
+        ),
+    ],
+)
+def test_what_the_check_of_derivatives_says(part, message):
+    testing.problem_differentiates(sloped())
+    with pytest.raises(AssertionError, match=message):
+        testing.problem_differentiates(part)

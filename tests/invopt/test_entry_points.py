@@ -100,6 +100,16 @@ def test_two_packages_with_one_name(package, tmp_path):
 
 
 OWN = "the name is invopt's own; choose another"
+
+
+@pytest.mark.parametrize("own", ["auto", "paper"])
+def test_no_estimator_can_have_the_name_of_a_choice_of_minimize(package, own):
+    name = package(f"[invopt.estimators]\n{own.title()} = {{}}:Still\n")
+    said = f"entry point '{own}' of group 'invopt.estimators' in {name}: {OWN}"
+    with pytest.raises(invopt.EntryPointError, match=said):
+        find("estimators", own)
+
+
 CLASHES = """
     [invopt.problems]
     quad = intruder:Valley
@@ -109,6 +119,9 @@ CLASHES = """
     nelder-mead = intruder:Still
     newton = intruder:Still
     still = intruder:Still
+    [invopt.estimators]
+    auto = intruder:Still
+    Paper = intruder:Still
     [invopt.presets]
     cma = intruder:Still
     mine = intruder:Still
@@ -151,6 +164,8 @@ def test_what_invopt_has_keeps_its_name_and_the_rest_is_listed(tmp_path, monkeyp
     wrong = [
         ("cma", "presets", f": {OWN}"),
         ("mine", "presets", ": intruder:Still is not an invopt.bench.Preset: <class 'intruder.Still'>"),
+        ("auto", "estimators", f": {OWN}"),
+        ("paper", "estimators", f": {OWN}"),
         ("gone", "problems", " cannot be loaded: AttributeError: module 'intruder' has no attribute 'Gone'"),
         ("quad", "problems", f": {OWN}"),
         ("nelder-mead", "optimizers", f": {OWN}"),

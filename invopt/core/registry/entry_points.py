@@ -11,7 +11,7 @@ from typing import Any
 from invopt.core.validators import canonical
 from invopt.exceptions import EntryPointError
 
-__all__ = ["entries", "from_packages", "load"]
+__all__ = ["clash", "entries", "from_packages", "load"]
 
 
 def from_packages(group: str, taken: Iterable[str], unfit: Callable[[Any], str]) -> dict[str, Any]:
@@ -32,8 +32,7 @@ def from_packages(group: str, taken: Iterable[str], unfit: Callable[[Any], str])
     for name in sorted({canonical(entry.name) for entry in entry_points(group=f"invopt.{group}")}):
         try:
             if name in taken:
-                place = _place(group, name, entries(group, name))
-                raise EntryPointError(f"{place}: the name is invopt's own; choose another")
+                raise clash(group, name)
             found[name] = load(group, name, unfit)
         except EntryPointError as error:
             warnings.warn(f"{error}; it is left out", stacklevel=3)
@@ -43,6 +42,11 @@ def from_packages(group: str, taken: Iterable[str], unfit: Callable[[Any], str])
 def entries(group: str, name: str) -> list[EntryPoint]:
     """Entry points of a name in the group ``invopt.<group>``."""
     return [entry for entry in entry_points(group=f"invopt.{group}") if canonical(entry.name) == name]
+
+
+def clash(group: str, name: str) -> EntryPointError:
+    """Error for entry points whose name is invopt's own."""
+    return EntryPointError(f"{_place(group, name, entries(group, name))}: the name is invopt's own; choose another")
 
 
 def _place(group: str, name: str, found: Iterable[EntryPoint]) -> str:

@@ -18,7 +18,7 @@ from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
-from invopt.core.registry.entry_points import entries, from_packages, load
+from invopt.core.registry.entry_points import clash, entries, from_packages, load
 from invopt.core.validators import by_name, canonical
 
 __all__ = ["BASES", "find", "kebab", "names", "resolve"]
@@ -31,6 +31,8 @@ _ALIASES = {
     "estimators": {"fd": "FiniteDifference", "hvpa": "AggregateHVP", "hvp": "SmoothedHVP"},
     "optimizers": {"gd": "GradientDescent", "cg": "FletcherReevesCG"},
 }
+# Names that `minimize` takes for choices of its own.
+_CHOICES = {"estimators": ("auto", "paper")}
 
 
 def kebab(name: str) -> str:
@@ -47,7 +49,7 @@ def kebab(name: str) -> str:
 def names(wing: str) -> dict[str, type[Any]]:
     """Registered names of a wing and their classes, those of other packages included."""
     own = _own(wing)
-    return own | from_packages(wing, {*own, *_represented(own)}, partial(_unfit, wing))
+    return own | from_packages(wing, {*own, *_represented(own), *_CHOICES.get(wing, ())}, partial(_unfit, wing))
 
 
 @cache
@@ -146,6 +148,8 @@ def _find(wing: str, name: str) -> type[Any] | None:
     if _is_part(wing, item):
         found: type[Any] | None = item
         return found
+    if entries(wing, name) and name in _CHOICES.get(wing, ()):
+        raise clash(wing, name)
     if entries(wing, name) and name in _represented(_own(wing)):
         return None
     found = load(wing, name, partial(_unfit, wing))

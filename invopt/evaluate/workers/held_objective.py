@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from invopt.core.machine.turn import one_at_a_time, using
-from invopt.core.objective import Objective, ask
+from invopt.core.objective import Objective, ask, checked_derivative
 from invopt.core.outcome import Chunk
 from invopt.evaluate.workers.messages import Call, Failure, Payload, Reply
 
@@ -117,7 +117,8 @@ def _answer(objective: Objective, call: Call) -> Any:
     # A copy, which torch aligns: sums over rows that begin anywhere in memory may differ in the last bits.
     x = torch.from_numpy(call.x).clone()
     if call.name == "jac":
-        return objective.jac(x, seed=call.seed).detach().cpu().numpy()
+        jac = checked_derivative("jac", objective.jac(x, seed=call.seed), tuple(x.shape))
+        return jac.detach().cpu().numpy()
     chunk = Chunk(x, np.asarray(call.seed))
     return ask(objective, call.name, chunk, spp=call.spp, adjoint=call.adjoint).detach().cpu().numpy()
 
