@@ -100,9 +100,9 @@ _TABLE_2 = """Ratios to AggregateHVP + CG (`paper-hvpa`) of the median evaluatio
 and parameter error stay below 10, 1 and 0.1 % of their start. A ratio below 1 is better than `paper-hvpa`. "∞": half of
 the runs or more did not reach the error, but those of `paper-hvpa` did; "-": those of `paper-hvpa` did not, or there is
 no number. The paper's ratios are of wall-clock time."""
-_EVERY = """Evaluations (renders, if the task renders) until the parameter error stays below 10, 1 and 0.1 % of its start,
-and the image error below 1 %: median [quartiles], and how many runs reached it. A failed run counts as infinite. "s":
-seconds to 1 % of the parameter error."""
+_EVERY = """Evaluations (renders, if the task renders) until the parameter error stays below 10, 1 and 0.1 % of its
+start, and the image error below 1 %: median [quartiles], and how many runs reached it. A failed run counts as infinite.
+"s": seconds to 1 % of the parameter error."""
 _VARIANCE = """A model of an image loss in two dimensions: a ball with a sharp edge, and a smooth term. Importance
 sampling, 200 repetitions (seeds 0 to 199). "Optimal" needs n times the evaluations, n(n+1)/2 times for Hessians."""
 
@@ -207,8 +207,8 @@ def _claims(results: Results) -> list[str]:
     if not rows:
         return ["The paper's methods were not run on its tasks."]
     return [
-        'Time (paper) or evaluations (ours) to 1 % of the parameter error, as a ratio to AggregateHVP + CG; "yes" within'
-        f" a factor of {_SAME_SIZE:g}.",
+        'Time (paper) or evaluations (ours) to 1 % of the parameter error, as a ratio to AggregateHVP + CG; "yes"'
+        f" within a factor of {_SAME_SIZE:g}.",
         _markdown(["task", "claim", "paper", "ours", "reproduces"], rows),
     ]
 
