@@ -9,7 +9,7 @@ from attrs import frozen
 
 from invopt.core.objective import Capability
 from invopt.core.problem import Problem
-from invopt.core.registry import find
+from invopt.core.registry import find, resolve
 from invopt.core.validators import as_integer, as_real, canonical, require
 from invopt.exceptions import InvoptError, UnknownNameError, suggest
 
@@ -124,7 +124,7 @@ def _as_seeds(seeds: int | Iterable[int]) -> list[int]:
 
 def _checked(wing: str, name: str) -> str:
     """The name as given, in the registry's spelling; an error if it is unknown."""
-    find(wing, name)
+    resolve(wing, name, wing.removesuffix("s"))
     return canonical(name)
 
 

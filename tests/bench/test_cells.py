@@ -195,6 +195,11 @@ def test_plan_lists_what_cannot_work():
     assert len(all_pairings()) >= 140
 
 
+def test_a_method_of_scipy_takes_part_in_pairs_by_its_name():
+    plan = make_plan(["quad"], ["function-value+powell"], seeds=1)
+    assert [cell.method for cell in plan.cells] == ["function-value+powell"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).parents[2]
 
 
 def import_path() -> list[str]:
-    """Return `sys.path`, with the folder of this invopt first if another one would be found.
+    """Return `sys.path`, led by this invopt's folder if it would not be found.
 
     An entry of `sys.path` may be relative, and the current folder another one than at the import.
     """
