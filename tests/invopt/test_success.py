@@ -117,6 +117,20 @@ def test_few_samples_of_a_plateau_with_little_noise_are_no_minimum(noise):
         assert result.status in {Status.UNSURE, Status.PLATEAU, Status.MAXFEV}
 
 
+def test_a_plateau_with_little_noise_does_not_end_a_run():
+    """Its samples give a gradient below the tolerance, and nothing has fallen: there may be a way off it."""
+    rng = np.random.default_rng(1000)
+    result = invopt.minimize(
+        lambda x: 1.0 + 1e-9 * rng.standard_normal(),
+        estimators.SharedSamples(n_samples=8),
+        "newton-cg",
+        x0=[0.3, 0.4],
+        rng=0,
+        maxfev=400,
+    )
+    assert result.status is Status.MAXFEV
+
+
 def test_a_noisy_minimum_that_samples_have_come_down_to_is_one():
     """The noise is small enough for the tolerance, and the decrease is far above it."""
     rng = np.random.default_rng(3)
