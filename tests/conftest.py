@@ -21,19 +21,19 @@ def ctrl_c_is_heard():
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread_of_torch():
-    """Use one thread of torch: tensors are small, and waiting threads cost time."""
+def one_thread():
+    """Use one thread of torch and one of the renderer: work is small, and waiting threads cost time."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    backend.set_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)
 def threads_of_the_renderer():
-    """Each test leaves their number as it was: with one alone, Mitsuba waits for ever for a file of the next test."""
+    """Each test leaves their number as it was."""
     before = _renderer_threads()
     yield
     after = _renderer_threads()

@@ -6,7 +6,7 @@ from invopt.bench.settings import SIZES
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread_of_torch():
+def one_thread():
     """Benchmarks have as many as torch starts by itself."""
 
 

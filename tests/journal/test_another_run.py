@@ -8,6 +8,7 @@ import pytest
 import invopt
 from invopt import Journal, problems
 from invopt.rendering import Color, Translation, activate
+from invopt.rendering.backend import two_threads
 
 from ..rendering.rooms import room
 
@@ -39,7 +40,8 @@ def test_a_file_that_is_replaced_on_disk_is_another_run(tmp_path):
 
     photograph = tmp_path / "photo.exr"
     for value in (0.25, 0.5):
-        mi.Bitmap(np.full((12, 12, 3), value, dtype=np.float32)).write(str(photograph))
+        with two_threads():
+            mi.Bitmap(np.full((12, 12, 3), value, dtype=np.float32)).write(str(photograph))
         result = invopt.minimize(seen(photograph), rng=0, maxfev=9, checkpoint=tmp_path / "run")
         assert result.n_replayed == 0
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from invopt.rendering import activate
+from invopt.rendering.backend import two_threads
 
 from .tiny_scenes import XML
 
@@ -14,7 +15,8 @@ def xml(tmp_path):
 
     activate()
     checks = np.indices((8, 8)).sum(0) % 2 * 0.6 + 0.2
-    mi.Bitmap(checks[:, :, None].astype(np.float32)).write(str(tmp_path / "checks.exr"))
+    with two_threads():
+        mi.Bitmap(checks[:, :, None].astype(np.float32)).write(str(tmp_path / "checks.exr"))
     path = tmp_path / "room.xml"
     path.write_text(XML)
     return path

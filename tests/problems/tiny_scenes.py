@@ -4,6 +4,7 @@ import numpy as np
 
 from invopt import problems
 from invopt.rendering import Color, Translation, Value, activate
+from invopt.rendering.backend import two_threads
 from invopt.rendering.descriptions import camera, diffuse, rgb
 
 WIDTH, HEIGHT = 24, 16
@@ -68,4 +69,5 @@ def write(path, picture):
     bitmap = mi.Bitmap(picture)
     if path.suffix == ".png":
         bitmap = bitmap.convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.UInt8, srgb_gamma=True)
-    bitmap.write(str(path))
+    with two_threads():
+        bitmap.write(str(path))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from invopt.rendering import activate
+from invopt.rendering.backend import two_threads
 from invopt.rendering.pictures.targets import as_target, read_target
 
 HEIGHT, WIDTH = 32, 24
@@ -22,11 +23,13 @@ def make(path):
     bitmap, image = mi.Bitmap(PICTURE), Image.fromarray(LEVELS)
     first, suffix = path.name.split(".")[0], path.suffix
     if first == "half":
-        bitmap.convert(component_format=mi.Struct.Type.Float16).write(str(path))
+        with two_threads():
+            bitmap.convert(component_format=mi.Struct.Type.Float16).write(str(path))
     elif first == "deep":
         bitmap.convert(component_format=mi.Struct.Type.UInt16, srgb_gamma=True).write(str(path))
     elif suffix in (".exr", ".hdr", ".pfm"):
-        bitmap.write(str(path))
+        with two_threads():
+            bitmap.write(str(path))
     else:
         options = {"progressive": {"progressive": True}, "packed": {"compression": "tga_rle"}}.get(first, {})
         image.save(path, **options)

@@ -11,6 +11,7 @@ import invopt
 from invopt import problems
 from invopt.exceptions import SceneError
 from invopt.rendering import Color, Translation, Value, activate
+from invopt.rendering.backend import two_threads
 
 from .rooms import SIZE, room
 
@@ -42,7 +43,8 @@ def write(path, picture, names=None):
     bitmap = mi.Bitmap(picture) if names is None else mi.Bitmap(picture, formats.MultiChannel, names)
     if path.suffix == ".png":
         bitmap = bitmap.convert(component_format=mi.Struct.Type.UInt8, srgb_gamma=True)
-    bitmap.write(str(path))
+    with two_threads():
+        bitmap.write(str(path))
     return path
 
 
