@@ -197,6 +197,12 @@ def test_wings_import_the_plugin_and_nothing_behind_it(graph):
     assert behind_the_plugin(graph) == []
 
 
+def test_files_of_tests_are_short():
+    tests = {path.as_posix(): path for path in sorted((ROOT / "tests").rglob("*.py"))}
+    assert len(tests) > 100
+    assert long(ROOT, tests) == []
+
+
 def test_mitsuba_and_drjit_are_imported_where_rendering_is(files):
     assert rendering_elsewhere(files) == []
 
