@@ -112,8 +112,7 @@ class DampedBFGS(QuasiNewton):
 def _newton_step(jac: Tensor, hess: Tensor) -> Tensor | None:
     """Newton step; None if rounding has made the matrix indefinite.
 
-    numpy, not `plugin.newton_step`: torch hands even a 2x2 triangular solve to its thread pool, which takes
-    milliseconds; and the two differ in their last bits.
+    By numpy, not by `plugin.newton_step`: the two differ in their last bits, and so would results of earlier versions.
     """
     try:
         return -torch.from_numpy(cho_solve((np.linalg.cholesky(hess.numpy()), True), jac.numpy()))

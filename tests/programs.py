@@ -153,8 +153,9 @@ _SERVERS: dict[tuple[tuple[str, ...], str | None], _Server] = {}
 
 
 def _server(flags: tuple[str, ...], hash_seed: str | None) -> _Server:
-    """The server with these settings, started if it is not there."""
-    if (flags, hash_seed) not in _SERVERS:
+    """The server with these settings, started if it is not there or has ended."""
+    server = _SERVERS.get((flags, hash_seed))
+    if server is None or server.process.poll() is not None:
         _SERVERS[flags, hash_seed] = _start_server(flags, hash_seed)
     return _SERVERS[flags, hash_seed]
 

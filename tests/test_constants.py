@@ -11,6 +11,8 @@ import pytest
 from invopt.estimators.history import noise_floor, sample_history
 
 ROOT = Path(__file__).parents[1]
+# Names that stand for numbers.
+KNOWN = ("math", "_EPS")
 PARTS = ("estimators", "optimizers", "invopt/core/quadratic")
 MEASURED = "tests/benchmarks/constants.py"
 
@@ -29,12 +31,23 @@ def constants():
 
 
 def numbers(node):
-    """Whether an expression is made of numbers alone."""
+    """Whether an expression is made of numbers, those of `math` and machine precision included."""
     kinds = ast.Constant | ast.UnaryOp | ast.BinOp | ast.Tuple | ast.unaryop | ast.operator | ast.expr_context
+    kinds |= ast.Name | ast.Attribute | ast.Call
     return all(
-        isinstance(each, kinds) and (not isinstance(each, ast.Constant) or isinstance(each.value, int | float))
+        isinstance(each, kinds)
+        and (not isinstance(each, ast.Constant) or isinstance(each.value, int | float))
+        and (not isinstance(each, ast.Name) or each.id in KNOWN)
         for each in ast.walk(node)
     )
+
+
+def valued(node):
+    """Value of an expression; its text if names stand in it."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
 
 
 def assigned():
@@ -45,7 +58,7 @@ def assigned():
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.Assign) and numbers(node.value):
                     names = re.findall(r"\w+", ast.unparse(node.targets[0]))
-                    yield path, names, lines[: node.lineno - 1], ast.literal_eval(node.value)
+                    yield path, names, lines[: node.lineno - 1], valued(node.value)
 
 
 def comment(before):

@@ -1,13 +1,13 @@
 """Cells in processes: one that hangs, and one that uses workers of its own."""
 
-import textwrap
-
 import pytest
 
 from invopt.bench import service
 from invopt.bench.cell import Cell
 from invopt.bench.runner import run_cells
 from invopt.bench.store import Store
+
+from ..installed_packages import install
 
 SLOW_PART = """
     import time
@@ -30,12 +30,8 @@ SLOW_PART = """
 
 @pytest.mark.timeout(240)
 def test_a_cell_that_hangs_is_killed_and_one_may_use_workers(tmp_path, monkeypatch):
-    (tmp_path / "slow_package.py").write_text(textwrap.dedent(SLOW_PART))
-    info = tmp_path / "slow_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-package\nVersion: 1.0\n")
     entries = "[invopt.presets]\ntest-hang = slow_package:hang\ntest-share = slow_package:share\n"
-    (info / "entry_points.txt").write_text(entries)
+    install(tmp_path, "slow_package", SLOW_PART, entries)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(service, "LOADING_TIMEOUT", 2.0)
     common = {"task": "quad", "seed": 0, "size": "tiny", "maxfev": 50}

@@ -2,13 +2,13 @@
 
 import json
 import os
-import textwrap
 
 import numpy as np
 import pytest
 
 from invopt.bench.results.table import column
 
+from ..installed_packages import install
 from .small_matrix import COMMAND
 
 THIRD_PARTY = """
@@ -55,11 +55,7 @@ ENTRIES = """
 
 @pytest.mark.timeout(120)
 def test_parts_of_a_third_party_join_and_a_process_that_dies_is_one_failure(tmp_path, program):
-    (tmp_path / "toy_package.py").write_text(textwrap.dedent(THIRD_PARTY))
-    info = tmp_path / "toy_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(textwrap.dedent(ENTRIES))
+    install(tmp_path, "toy_package", THIRD_PARTY, ENTRIES)
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     methods = "toy-crash,toy-preset,fd+leap,nelder-mead"
     arguments = ["bench", "toy", "--methods", methods, "--seeds", "1", "--size", "tiny", "--out", "out"]
@@ -91,11 +87,7 @@ UNKNOWN = """
 
 @pytest.mark.timeout(120)
 def test_a_task_without_a_known_answer_shows_values_and_no_errors(tmp_path, program):
-    (tmp_path / "toy_package.py").write_text(textwrap.dedent(UNKNOWN))
-    info = tmp_path / "toy_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[invopt.problems]\nhidden = toy_package:Hidden\n")
+    install(tmp_path, "toy_package", UNKNOWN, "[invopt.problems]\nhidden = toy_package:Hidden\n")
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
     arguments = ["--methods", "nelder-mead", "--seeds", "2", "--size", "tiny", "--out", "out"]
     program(COMMAND, "bench", "hidden", *arguments, cwd=tmp_path, env=environment, check=True)

@@ -1,5 +1,7 @@
 """Options of the matrix, and what benchmarks do not share with tests."""
 
+import faulthandler
+
 import pytest
 
 from invopt.bench.settings import SIZES
@@ -8,6 +10,12 @@ from invopt.bench.settings import SIZES
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Benchmarks have as many as torch starts by itself."""
+
+
+@pytest.fixture(autouse=True)
+def as_long_as_they_take():
+    """The process is not ended after the time that tests may take: benchmarks have timeouts of their own."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_addoption(parser):

@@ -43,7 +43,7 @@ class Obedient(Service):
 
 
 class Repeating(Obedient):
-    restarts = 1
+    repeats = True
 
 
 class OpensNever(Obedient):

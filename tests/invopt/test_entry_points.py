@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
 import invopt
 from invopt.core.registry import find
+
+from ..installed_packages import install
 
 PARTS = """
     import numpy as np
@@ -39,13 +40,11 @@ PARTS = """
 """
 
 
-def install(folder, name, entries):
-    """Lay a package into a folder as pip would, with the parts above and these entry points."""
-    (folder / f"{name}.py").write_text(textwrap.dedent(PARTS))
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(textwrap.dedent(entries))
+def test_a_name_that_stands_for_an_instance_has_no_class():
+    with pytest.raises(invopt.UnknownNameError, match=r"no class of its own: write Scipy\('nelder-mead'\)"):
+        find("optimizers", "nelder-mead")
+    with pytest.raises(invopt.UnknownNameError, match="did you mean 'nelder-mead'"):
+        find("optimizers", "nelder-meat")
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def package(tmp_path, monkeypatch, request):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def call(entries):
-        install(tmp_path, name, entries.format(name))
+        install(tmp_path, name, PARTS, entries.format(name))
         return name
 
     yield call
@@ -93,7 +92,7 @@ def test_an_entry_point_that_cannot_be_used_is_an_error_when_it_is_asked_for(pac
 
 def test_two_packages_with_one_name(package, tmp_path):
     first = package("[invopt.problems]\ntwice = {}:Valley\n")
-    install(tmp_path, "zweitens", "[invopt.problems]\nTwice = zweitens:Valley\n")
+    install(tmp_path, "zweitens", PARTS, "[invopt.problems]\nTwice = zweitens:Valley\n")
     said = rf"entry point 'twice' .* in {first} and zweitens: the name is registered 2 times; pass an instance"
     with pytest.raises(invopt.EntryPointError, match=said):
         invopt.minimize("twice")
@@ -148,7 +147,7 @@ print(*[warning.message for warning in caught], sep="\\n")
 
 
 def test_what_invopt_has_keeps_its_name_and_the_rest_is_listed(tmp_path, monkeypatch):
-    install(tmp_path, "intruder", CLASHES)
+    install(tmp_path, "intruder", PARTS, CLASHES)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     done = subprocess.run([sys.executable, "-c", SHOW, "list"], capture_output=True, text=True, check=True)

@@ -1,6 +1,7 @@
 """The fork server of workers: forked workers behave as new ones; it is restarted."""
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 import invopt
 from invopt import problems
+from invopt.evaluate.processes import forked
 from invopt.evaluate.processes.forked import ForkedProcess, can_fork
 
 from .evaluators import functions, solve
@@ -122,3 +124,16 @@ def test_it_ends_with_its_parent():
     (pid,) = map(int, done.stdout.split())
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(timeout=30)
+
+
+def test_a_server_that_cannot_be_started_leaves_nothing_open(monkeypatch):
+    def refuse(*_):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(forked._ForkServer, "request", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(OSError, match="no more processes"):
+            ForkedProcess({})
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before

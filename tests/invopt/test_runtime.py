@@ -175,6 +175,7 @@ assert "Mug" in dir(problems)
 problems.Mug
 assert "invopt.problems.mug" in sys.modules
 assert all(isinstance(getattr(problems, name), type) for name in problems.__all__)
+assert set(problems.__all__) == set(problems._MODULES)
 try:
     problems.Jug
 except AttributeError as error:

@@ -20,6 +20,7 @@ from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry.entry_points import clash, entries, from_packages, load
 from invopt.core.validators import by_name, canonical
+from invopt.exceptions import UnknownNameError
 
 __all__ = ["BASES", "find", "kebab", "names", "resolve"]
 
@@ -134,7 +135,14 @@ def find(wing: str, name: str) -> type[Any]:
     UnknownNameError
         If there is none; the message lists the names nearest to it.
     """
-    return by_name(_Parts(wing), name, wing.removesuffix("s"))
+    try:
+        return by_name(_Parts(wing), name, wing.removesuffix("s"))
+    except UnknownNameError:
+        known = canonical(str(name))
+        cls = _stand_ins(wing).get(known)
+        if cls is None:
+            raise
+        raise UnknownNameError(f"{shown(name)} has no class of its own: write {cls.__name__}({known!r})") from None
 
 
 @cache
@@ -148,11 +156,11 @@ def _find(wing: str, name: str) -> type[Any] | None:
     if _is_part(wing, item):
         found: type[Any] | None = item
         return found
-    if entries(wing, name) and name in _CHOICES.get(wing, ()):
-        raise clash(wing, name)
-    if entries(wing, name) and name in _represented(_own(wing)):
+    if not entries(wing, name):
         return None
-    found = load(wing, name, partial(_unfit, wing))
+    if name in _CHOICES.get(wing, ()):
+        raise clash(wing, name)
+    found = None if name in _represented(_own(wing)) else load(wing, name, partial(_unfit, wing))
     return found
 
 

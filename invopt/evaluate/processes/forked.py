@@ -125,21 +125,28 @@ class ForkedProcess:
         """Have a process forked; False if the fork server had ended."""
         pipes = [os.pipe() for _ in range(3)]
         (calls, stdin), (stdout, replies), (self._status, status) = pipes
+        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
         stderr, folder = _stderr() if log is None else os.dup(log.fileno()), os.open(".", os.O_PATH)
         try:
             _SERVER.request(environment, [calls, replies, status, stderr, folder])
+        except BaseException:
+            self._close()
+            raise
         finally:
             for descriptor in (calls, replies, status, stderr, folder):
                 os.close(descriptor)
-        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
         pid = os.read(self._status, CODE.size)
         if len(pid) == CODE.size:
             (self.pid,) = CODE.unpack(pid)
             return True
+        self._close()
+        return False
+
+    def _close(self) -> None:
+        """Close what a process that was not started would have used."""
         for held in (self.stdin, self.stdout):
             held.close()
         os.close(self._status)
-        return False
 
     def poll(self) -> int | None:
         """Exit code, or minus the number of a signal; None while the process runs."""

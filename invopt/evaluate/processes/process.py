@@ -143,7 +143,7 @@ class WorkerProcess:
         if overdue is not None and overdue is not request:
             # Ended because of the request before, whose reply was already on its way: this one is repeated.
             return
-        if overdue is None and self._setup.service.restarts and self._died_over is not request:
+        if overdue is None and self._setup.service.repeats and self._died_over is not request:
             self._died_over = request
             self._warn(loss)
             return
@@ -169,12 +169,12 @@ class WorkerProcess:
         with self._lock:
             self._busy = True
         try:
-            for restarts_left in range(self._setup.service.restarts, -1, -1):
+            for is_last in (False, True) if self._setup.service.repeats else (True,):
                 try:
                     return self._opened()
                 except _GONE as error:
                     overdue, loss = self._buried(error, opening=True)
-                if overdue is not None or not restarts_left:
+                if overdue is not None or is_last:
                     raise _LostError(loss)
                 self._warn(loss)
         finally:

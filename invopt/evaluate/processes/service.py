@@ -44,11 +44,11 @@ class Service(abc.ABC):
 
     Attributes
     ----------
-    restarts : int
-        How often a request is repeated in a new process if its process died.
+    repeats : bool
+        Whether a request is repeated once in a new process if its process died.
     """
 
-    restarts: ClassVar[int] = 0
+    repeats: ClassVar[bool] = False
 
     # In the process.
 

@@ -31,7 +31,7 @@ class ObjectiveService(Service):
     """
 
     # A process may die for reasons outside of the evaluation, such as lack of memory: one repetition tells.
-    restarts: ClassVar[int] = 1
+    repeats: ClassVar[bool] = True
 
     payload: Payload
 

@@ -58,8 +58,8 @@ def _listed(bounds: Any) -> Any:
 class Options:
     """Arguments of `minimize` other than the problem.
 
-    Every way to start a run passes them on. `minimize` documents each of them. All checks that do not need the problem
-    happen at construction.
+    Every way to start a run passes them on. `minimize` documents each of them. Most checks that do not need the problem
+    happen at construction; the others before the first evaluation.
     """
 
     estimator: Estimator | str | None = field(default=None)

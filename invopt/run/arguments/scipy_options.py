@@ -127,7 +127,7 @@ def _as_mapping(options: Any) -> dict[str, Any]:
     return dict(options)
 
 
-def _tolerance(value: Any, name: str = "tol") -> float:
+def _tolerance(value: Any, name: str) -> float:
     tolerance = as_real(name, value)
     require(name, 0 <= tolerance < np.inf, ">= 0 and finite", value)
     return tolerance

@@ -11,6 +11,7 @@ import warnings
 import attrs
 
 from invopt.core.estimator import Order, Point
+from invopt.core.machine.caller import stacklevel_outside
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import Objective
 from invopt.core.result import History, OptimizeResult
@@ -196,7 +197,8 @@ class Keeping:
         if not trouble:
             return
         try:
-            warnings.warn(f"{trouble}: the result is not affected", JournalWarning, stacklevel=5)
+            message = f"{trouble}: the result is not affected"
+            warnings.warn(message, JournalWarning, stacklevel=stacklevel_outside())
         except JournalWarning as warning:
             warning.result = result  # type: ignore[attr-defined]
             raise
