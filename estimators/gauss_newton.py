@@ -51,11 +51,13 @@ _LEAST_SIGMA_IN_ERRORS = 3.0
 # Estimates in a row whose Jacobian may be rank-deficient before the run ends as unsure.
 # Measured (tests/benchmarks/constants.py): with 4 and 16, 16 % fewer and 29 % more evaluations.
 _MAX_RANK_DEFICIENT = 8
-# Seeds under which the noise is measured, and those for at most this many residuals.
+# Seeds under which the noise is measured.
 # Measured (tests/benchmarks/constants.py): with 2 and 6, 3 % fewer and 2 % more evaluations.
 _NOISE_SEEDS = 3
+# Seeds for few residuals, which are less to average over.
 # Measured (tests/benchmarks/constants.py): with 2 and 8, 2 % fewer and 3 % more evaluations.
 _NOISE_SEEDS_IF_FEW = 4
+# Largest number of residuals that counts as few.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 6 and 24.
 _FEW_RESIDUALS = 12
 # Number of parameters up to which one pair of samples an iteration and the window determine the slope.

@@ -24,9 +24,6 @@ class GreyBox(GreyBoxProblem):
     The network's outputs are the parameters of another problem, the black box. Only values of the black box are needed:
     the derivative with respect to the network's weights follows from the chain rule.
 
-    The network's outputs are the parameters of another problem, the black box. Only values of the black box are needed:
-    the derivative with respect to the network's weights follows from the chain rule.
-
     Parameters
     ----------
     model : Module

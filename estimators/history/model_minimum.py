@@ -20,10 +20,7 @@ _CURVATURE_ERRORS = 3.0
 
 
 def prediction_std(objective: Evaluator, x: Tensor, model: Fit) -> float:
-    """Standard deviation of the model's prediction under the kernel.
-
-    It is over the free parameters.
-    """
+    """Standard deviation of the model under the kernel of the free parameters."""
     # The basis is orthonormal, so that the variance is the sum of the squared coefficients.
     jac, hess = unpack(model.coefficients, len(x))
     free = objective.free(x, jac)

@@ -27,7 +27,7 @@ _MAX_RATIO_OF_RAISE = 0.6
 # Standard errors of a mean square above which it is more than noise; by chance, 3 in 100,000.
 _SIGNAL_ERRORS = 4.0
 # Factor of sigma if noise hides the slope or the curvature.
-# Measured (tests/benchmarks/constants.py): no influence within 2 % with 0.75 and 3.
+# Measured (tests/benchmarks/constants.py): no influence within 2 % with 0.75 and 3, so that its tasks hardly reach it.
 SIGMA_GROWTH = 1.5
 # Estimates in a row in which noise may hide the slope or the curvature before the run ends as unsure.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 16 and 64.

@@ -18,9 +18,11 @@ from torch import Tensor
 
 __all__ = ["Fit", "Influences", "fit", "influences", "linear", "quadratic", "unpack"]
 
-# Ridges, relative to the sum of the weights, 1: coefficients that the samples do not determine become 0.
+# Ridge of the linear coefficients, relative to the sum of the weights, 1: those that the samples do not determine
+# become 0.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 1e-10 and 1e-06.
 _RIDGE_LINEAR = 1e-8
+# That of the quadratic coefficients.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 1e-08 and 0.0001.
 _RIDGE_QUADRATIC = 1e-6
 # Added to all ridges, so that the matrix can be inverted: a multiple of machine precision.

@@ -38,12 +38,15 @@ class Recorded:
     ----------
     function : callable
         Returns an array or a list of arrays. All that it reads of Dr.Jit's must be among its arguments, the scene too.
+    late_checks : bool, default True
+        Whether later calls are compared too, after each doubling of their number. Not where calls are timed.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, late_checks: bool = True) -> None:
         import drjit as dr
 
         self._function = function
+        self._late_checks = late_checks
         self._calls: Counter[Hashable] = Counter()
         # No warning of Dr.Jit's: recording ends before.
         self._frozen: Any = dr.freeze(function, limit=MOST_RECORDINGS, warn_after=2 * MOST_RECORDINGS)
@@ -86,7 +89,7 @@ class Recorded:
 
     def _is_compared(self, kind: Hashable) -> bool:
         count = self._calls[kind]
-        return count <= TRIALS or count.bit_count() == 1
+        return count <= TRIALS or (self._late_checks and count.bit_count() == 1)
 
     def _stop(self, reason: str, error: Exception | None = None) -> None:
         _logger.debug("invopt: every call is traced: %s", reason, exc_info=error)

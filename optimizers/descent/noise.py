@@ -1,7 +1,4 @@
-"""Noise level of a function, and finite-difference intervals for that level.
-
-The level is that of its values.
-"""
+"""Noise level of a function's values, and difference intervals for it."""
 
 from __future__ import annotations
 

@@ -43,10 +43,10 @@ from .losses import RelativeL2, as_residual_loss
 from .scenes import NAMED
 from .transport.guiding import Guide
 
-__all__ = ["RadiosityDescription"]
+__all__ = ["PAPER_LR", "RadiosityDescription"]
 
 # Adam's initial rate in the semi-gradient paper.
-_PAPER_LR = 5e-4
+PAPER_LR = 5e-4
 
 
 def _as_scene(value: Any) -> Description | str:
@@ -137,7 +137,7 @@ class RadiosityDescription(Problem):
     @property
     def default_method(self) -> Any:
         """Adam with the paper's rate, divided by 3 every 12,000 steps."""
-        return find("optimizers", "adam")(lr=StepDecay(_PAPER_LR))
+        return find("optimizers", "adam")(lr=StepDecay(PAPER_LR))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from .comparison.comparison import Comparison
+from .comparison.comparison import PAPER_DECAY_EVERY, PAPER_MAXITER, Comparison
 from .fields.field import as_field
 from .objective import RadiosityObjective
 from .problem import NeuralRadiosity
+from .radiosity_description import PAPER_LR
 
 __all__ = ["main"]
 
@@ -46,11 +47,11 @@ def main(
     blocks: Annotated[int, typer.Option(help="Blocks of the timing; 0: no timing.")] = 5,
     block: Annotated[int, typer.Option(help="Iterations of a block.")] = 20,
     seconds: Annotated[float, typer.Option(help="Training time of each estimator; 0: no training.")] = 60.0,
-    maxiter: Annotated[int, typer.Option(help="Largest number of iterations of a training.")] = 36_000,
-    decay_every: Annotated[int, typer.Option(help="Iterations after which the rate falls to a third.")] = 12_000,
-    lr: Annotated[float, typer.Option(help="Adam's rate at the start.")] = 5e-4,
+    maxiter: Annotated[int, typer.Option(help="Largest number of iterations of a training.")] = PAPER_MAXITER,
+    decay_every: Annotated[int, typer.Option(help="Iterations until the rate falls to a third.")] = PAPER_DECAY_EVERY,
+    lr: Annotated[float, typer.Option(help="Adam's rate at the start.")] = PAPER_LR,
     every: Annotated[int, typer.Option(help="Iterations between two measurements of the errors.")] = 500,
-    width: Annotated[int, typer.Option(help="Pixels of the pictures; 0: those of the camera.")] = 0,
+    width: Annotated[int, typer.Option(help="Pixels of the pictures; 0: by the height, or those of the camera.")] = 0,
     height: Annotated[int, typer.Option(help="0: by the camera's aspect ratio.")] = 0,
     spp: Annotated[int, typer.Option(help="Rays through each pixel.")] = 4,
     reference_spp: Annotated[int, typer.Option(help="Paths through each pixel of the reference.")] = 1024,

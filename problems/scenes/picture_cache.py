@@ -18,12 +18,16 @@ ENVIRONMENT = "INVOPT_CACHE_DIR"
 _logger = logging.getLogger("invopt.rendering")
 
 
-def cached_pictures(key: str, render: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+def cached_pictures(
+    key: str, render: Callable[[], NDArray[np.float32]], *, folder: str | Path | None = None
+) -> NDArray[np.float32]:
     """Return pictures from the cache; render and write them if they are not there.
+
+    By default the cache is `cache_folder`.
 
     If they cannot be written, a warning is logged.
     """
-    path = cache_folder() / f"{key}.safetensors"
+    path = (cache_folder() if folder is None else Path(folder)) / f"{key}.safetensors"
     if path.is_file():
         try:
             return _read(path)

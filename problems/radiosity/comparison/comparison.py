@@ -7,19 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 from numpy.typing import NDArray
 
 from invopt.exceptions import NonFiniteError
-from invopt.plugin import OptimizeResult, StepDecay, find, instance, integer, minimize_on, real, resolve
+from invopt.plugin import (
+    OptimizeResult,
+    StepDecay,
+    as_real,
+    find,
+    instance,
+    integer,
+    minimize_on,
+    real,
+    require,
+    resolve,
+)
 
 from ..objective import RadiosityObjective
 from ..pictures.reference import reference
 from ..problem import NeuralRadiosity
+from ..radiosity_description import PAPER_LR
 from .iteration_seconds import seconds_per_iteration
 from .training_errors import TrainingErrors
 
-__all__ = ["Comparison", "named_estimator"]
+__all__ = ["PAPER_DECAY_EVERY", "PAPER_MAXITER", "Comparison", "named_estimator"]
+
+# Iterations of a training in the semi-gradient paper, and those after which Adam's rate falls to a third.
+PAPER_MAXITER, PAPER_DECAY_EVERY = 36_000, 12_000
+
+
+def _not_negative(_: object, attribute: Attribute[float], value: float) -> None:
+    """Field must be a number of at least 0, inf included."""
+    require(attribute.name, as_real(attribute.name, value) >= 0, ">= 0", value)
 
 
 @frozen(kw_only=True, eq=False)
@@ -41,7 +61,7 @@ class Comparison:
     every : int, default 500
         Iterations between two measurements of the errors.
     width, height : int, default 0
-        Pixels of the pictures that are compared. 0: those of the camera; with a width alone, its aspect ratio.
+        Pixels of the pictures that are compared. 0: those of the camera; with one of them alone, its aspect ratio.
     spp : int, default 4
         Rays through each pixel.
     reference_spp : int, default 1024
@@ -49,10 +69,10 @@ class Comparison:
     """
 
     problem: NeuralRadiosity = field(validator=instance(NeuralRadiosity))
-    lr: float = field(default=5e-4, validator=real(above=0))
-    decay_every: int = field(default=12_000, validator=integer(1))
-    maxiter: int = field(default=36_000, validator=integer(1))
-    seconds: float = math.inf
+    lr: float = field(default=PAPER_LR, validator=real(above=0))
+    decay_every: int = field(default=PAPER_DECAY_EVERY, validator=integer(1))
+    maxiter: int = field(default=PAPER_MAXITER, validator=integer(1))
+    seconds: float = field(default=math.inf, validator=_not_negative)
     every: int = field(default=500, validator=integer(1))
     width: int = field(default=0, validator=integer(0))
     height: int = field(default=0, validator=integer(0))
@@ -62,9 +82,10 @@ class Comparison:
     def size(self, live: RadiosityObjective) -> tuple[int, int]:
         """Width and height of the pictures."""
         width, height = live.transport.size(0)
-        if not self.width:
+        if not self.width and not self.height:
             return width, height
-        return self.width, self.height or max(1, round(self.width * height / width))
+        wide = self.width or max(1, round(self.height * width / height))
+        return wide, self.height or max(1, round(self.width * height / width))
 
     def truth(self, live: RadiosityObjective) -> NDArray[np.float32]:
         """Path-traced reference picture, kept on disk."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from invopt.plugin import FIRST_REFERENCE_SEED, digest
 from invopt.rendering.reading.dictionaries import plain
 
-from ...scenes.picture_cache import cache_folder
+from ...scenes.picture_cache import cached_pictures
 from ..pictured_field import PicturedField
 
 __all__ = ["reference"]
@@ -44,7 +43,7 @@ def reference(
     seed : int, default 2**31
         Seed, at least 2**31: no training uses such seeds.
     cache : Path, optional
-        Folder; by default that of `cache_folder`.
+        Folder; by default that of `picture_cache.cache_folder`.
 
     Returns
     -------
@@ -56,13 +55,9 @@ def reference(
     # Mitsuba's transforms have no form in JSON.
     content = [live.problem.scene_label, repr(plain(sensor)), int(spp), int(depth), size and [*map(int, size)]]
     key = digest([*content, int(seed)], "the reference")[:24]
-    path = (cache_folder() if cache is None else Path(cache)) / f"reference-{key}.npy"
-    if path.exists():
-        kept: NDArray[np.float32] = np.load(path)
-        return kept
-    picture: NDArray[np.float32] = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
-    np.save(temporary, picture)
-    os.replace(temporary, path)
-    return picture
+
+    def traced() -> NDArray[np.float32]:
+        picture: NDArray[np.float32] = live.trace(sensor, spp=spp, seed=seed, depth=depth, size=size)
+        return picture
+
+    return cached_pictures(f"reference-{key}", traced, folder=cache)

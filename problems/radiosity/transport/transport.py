@@ -86,7 +86,7 @@ class Transport:
         The seeds are those of `points` and of `incident`.
         """
         if (count, m) not in self._programs:
-            self._programs[count, m] = Recorded(self._program(count, m))
+            self._programs[count, m] = Recorded(self._program(count, m), late_checks=False)
         seeds = (dr.opaque(mi.UInt32, seed) for seed in (first, second))
         found = self._programs[count, m]((self.scene, *self._points.arrays, self._sampler), *seeds)
         query, emitted, _ = self._as_query(found[:6], count)

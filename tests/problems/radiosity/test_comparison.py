@@ -1,6 +1,7 @@
 """Comparisons of estimators: what a training is, and what it leaves when it fails."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,3 +56,14 @@ def test_size_of_the_pictures(options, size):
 def test_an_estimator_by_name_may_have_a_weight():
     assert named_estimator("weighted-dual-buffer:0.25") == estimators.WeightedDualBuffer(weight=0.25)
     assert named_estimator("semi-gradient") == estimators.SemiGradient()
+
+
+@pytest.mark.parametrize(("options", "size"), [({}, (40, 20)), ({"width": 10}, (10, 5)), ({"height": 10}, (20, 10))])
+def test_one_side_alone_keeps_the_aspect_ratio(options, size):
+    live = SimpleNamespace(transport=SimpleNamespace(size=lambda sensor: (40, 20)))
+    assert compared(**options).size(live) == size
+
+
+def test_a_time_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="'seconds' must be >= 0"):
+        compared(seconds=math.nan)

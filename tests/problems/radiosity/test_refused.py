@@ -243,3 +243,6 @@ def test_references_are_asked_for_in_many_ways(tmp_path):
         reference(live, camera, spp=2, size=(2, 2), cache=tmp_path)
         reference(live, camera | {"fov": 20.0}, spp=2, size=(2, 2), cache=tmp_path)
         assert len(list(tmp_path.iterdir())) == 3
+        for path in tmp_path.iterdir():
+            path.write_bytes(b"damaged")
+        np.testing.assert_array_equal(reference(live, spp=2, size=(2, 2), cache=tmp_path), first)
