@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["reference"]
+__all__ = ["MODULES", "reference"]
 
 # Modules of ours by their names in files written before they moved. A module that moves again keeps its entry, under
 # its new name; a new module needs none.
-_MODULES = {
+MODULES = {
     "invopt.adapters.session": "invopt._session",
     "invopt.core.estimator": "invopt._estimator",
     "invopt.core.evaluator": "invopt._evaluate",
@@ -72,7 +72,7 @@ _MODULES = {
     "invopt.problems.radiosity.pictures.field_pictures": "invopt.problems.radiosity.pictures",
     "invopt.problems.radiosity.pictures.reference": "invopt.problems.radiosity.reference",
     "invopt.problems.radiosity.radiosity_description": "invopt.problems.radiosity.description",
-    "invopt.problems.radiosity.transport.camera_path": "invopt.problems.radiosity.camera_path",
+    "invopt.problems.radiosity.pictures.camera_path": "invopt.problems.radiosity.camera_path",
     "invopt.problems.radiosity.transport.directions": "invopt.problems.radiosity.directions",
     "invopt.problems.radiosity.transport.guiding": "invopt.problems.radiosity.guiding",
     "invopt.problems.radiosity.transport.mixture": "invopt.problems.radiosity.mixture",
@@ -101,4 +101,4 @@ def reference(value: Any) -> str:
     """Return module and name of a function or class, as files have them."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     found = f"{module}:{name}"
-    return _NAMES.get(found) or f"{_MODULES.get(str(module), module)}:{name}"
+    return _NAMES.get(found) or f"{MODULES.get(str(module), module)}:{name}"

@@ -9,9 +9,9 @@ import pytest
 from invopt.exceptions import BackendError, InvoptError
 from invopt.problems.radiosity import RadianceField
 from invopt.problems.radiosity.pictures import metrics
+from invopt.problems.radiosity.pictures.camera_path import path_between, write_frames
 from invopt.problems.radiosity.pictures.metrics import compare, flip
 from invopt.problems.radiosity.pictures.reference import reference
-from invopt.problems.radiosity.transport.camera_path import path_between, write_frames
 
 from .trainings import small
 
