@@ -19,6 +19,7 @@ from .function_value import FunctionValue
 from .gauss_newton import GaussNewton
 from .history.newton_target import NewtonTarget
 from .history.sample_history import SampleHistory
+from .kriging import Kriging
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
@@ -39,6 +40,7 @@ __all__ = [
     "FullGradient",
     "FunctionValue",
     "GaussNewton",
+    "Kriging",
     "NewtonTarget",
     "SampleHistory",
     "SemiGradient",

@@ -14,7 +14,9 @@ Problems
     compute. `as_bounds`, `check_start`, `check_scale` and `eighths` validate bounds, starts and scales.
 Estimators
     An `Estimator` evaluates through an `Evaluator` and returns an `Estimate`. `Order` says what the estimate holds.
-    `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma.
+    `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma. A `Model`
+    predicts residuals at other points, as `Prediction` and `Slopes`; `Discrepancy` compares two evaluations at one
+    point, and `Incumbent` is the best point so far.
 Optimizers
     An `Optimizer` turns an estimate into a step. Its `Oracle` makes further evaluations, its `Status` ends a run.
 Quadratic models
@@ -30,12 +32,13 @@ Special problems
 """
 
 from invopt.core.adaptive_sigma import AdaptiveSigma
-from invopt.core.estimator import Estimate, Estimator, Lowest, Measurement, Order
+from invopt.core.estimator import Estimate, Estimator, Incumbent, Lowest, Measurement, Order
 from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
 from invopt.core.formatting import shown
 from invopt.core.identity import digest
 from invopt.core.machine.asking_thread import AskingThread
 from invopt.core.machine.turn import one_at_a_time
+from invopt.core.model import Discrepancy, Model, Prediction, Slopes
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Link, Problem
@@ -77,19 +80,23 @@ __all__ = [
     "Capability",
     "Chain",
     "Constant",
+    "Discrepancy",
     "Estimate",
     "Estimator",
     "Evaluator",
     "Exponential",
+    "Incumbent",
     "Linear",
     "Link",
     "Lowest",
     "Measurement",
+    "Model",
     "Objective",
     "OptimizeResult",
     "Optimizer",
     "Oracle",
     "Order",
+    "Prediction",
     "Problem",
     "Processes",
     "ResidualLoss",
@@ -98,6 +105,7 @@ __all__ = [
     "SeedPolicy",
     "SeedSource",
     "Sides",
+    "Slopes",
     "Status",
     "StepDecay",
     "as_bounds",

@@ -14,6 +14,7 @@ from .fletcher_reeves_cg import FletcherReevesCG
 from .gradient_descent import GradientDescent
 from .hessian_free import HessianFree
 from .lbfgs import LBFGS
+from .least_surprise import LeastSurprise
 from .line_search import Armijo, ArmijoWolfe
 from .newton import Newton
 from .newton_cg import NewtonCG
@@ -32,6 +33,7 @@ __all__ = [
     "FletcherReevesCG",
     "GradientDescent",
     "HessianFree",
+    "LeastSurprise",
     "Newton",
     "NewtonCG",
     "Scipy",

@@ -37,6 +37,7 @@ class CountedObjective(Objective):
         self.count = 0
         self.chunk_size = objective.chunk_size
         self.reference = objective.reference
+        self.image_shapes = objective.image_shapes
 
     def __getattr__(self, name: str) -> Any:
         # Attributes that the base class does not have, such as a third party's, are not counted.

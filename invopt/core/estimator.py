@@ -17,12 +17,13 @@ from attrs import field, frozen
 from torch import Tensor
 
 from invopt.core.evaluator import Evaluator
+from invopt.core.model import Model
 from invopt.core.objective import Capability
 from invopt.core.problem import Problem
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, as_seed_policy
 
-__all__ = ["Estimate", "Estimator", "Lowest", "Measurement", "Order", "Point"]
+__all__ = ["Estimate", "Estimator", "Incumbent", "Lowest", "Measurement", "Order", "Point"]
 
 
 class Order(enum.Flag):
@@ -30,13 +31,14 @@ class Order(enum.Flag):
 
     An estimator provides some, an optimizer requires some. They are named after the order of derivative: FUN, the
     value; JAC, the gradient; HESS, the whole Hessian; HESSP, products of the Hessian with vectors, without the whole of
-    it.
+    it; MODEL, a prediction of the residuals at other points, see `Model`.
     """
 
     FUN = enum.auto()
     JAC = enum.auto()
     HESS = enum.auto()
     HESSP = enum.auto()
+    MODEL = enum.auto()
 
 
 class Measurement:
@@ -67,6 +69,21 @@ class Measurement:
         if callable(self._error):
             self._error = self._error()
         return self._error
+
+
+class Incumbent(NamedTuple):
+    """The best point that was evaluated so far, and its value.
+
+    Attributes
+    ----------
+    x : Tensor, shape (n,)
+        The point.
+    fun : float
+        The value there.
+    """
+
+    x: Tensor
+    fun: float
 
 
 class Lowest(NamedTuple):
@@ -128,6 +145,10 @@ class Estimate:
         Further numbers for the progress bar, by name.
     lowest : Lowest, optional
         Lowest sample remembered; a method may prefer it to a step for which a higher value is predicted.
+    model : Model, optional
+        Prediction of the residuals at other points.
+    incumbent : Incumbent, optional
+        Best point so far, where `x` is a trial; the history shows it instead of `x`.
     x_standard_error : Tensor, shape (n,), optional
         Standard error of each parameter, if `x` is the answer.
     status : Status, default "RUNNING"
@@ -150,6 +171,8 @@ class Estimate:
     unit: Callable[[], float] | None = field(default=None, repr=False)
     metrics: Mapping[str, float] = field(factory=dict)
     lowest: Lowest | None = None
+    model: Model | None = field(default=None, repr=False)
+    incumbent: Incumbent | None = None
     x_standard_error: Tensor | None = None
     status: Status = Status.RUNNING
 

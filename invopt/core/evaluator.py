@@ -38,12 +38,15 @@ class Evaluator(abc.ABC):
         Units of each parameter.
     is_noisy : bool
         Whether two values at one point have differed.
+    periods : Tensor, shape (n,)
+        Period of each parameter, in units of `x_scale`; inf where it has none.
     """
 
     n: int
     provides: Capability
     x_scale: Tensor
     is_noisy: bool
+    periods: Tensor
 
     @property
     @abc.abstractmethod
@@ -110,6 +113,11 @@ class Evaluator(abc.ABC):
 
         Counts as one evaluation.
         """
+
+    @property
+    def image_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the pictures that the residuals consist of; empty if they are none."""
+        return ()
 
     # Points.
 

@@ -73,12 +73,16 @@ class Objective(abc.ABC):
         default. It must not depend on the number of workers, because the bits of a result may depend on it.
     reference : ndarray, shape (h, w) or (h, w, 3), or None
         The target picture, linear, where pictures are compared.
+    image_shapes : tuple of tuple of int
+        Where residuals are pictures: the shape of each, (h, w) or (h, w, channels), in the order of the residuals.
+        Residuals after those of all pictures belong to none.
     answers_all : bool
         Whether it offers all that its problem provides; a session's owner offers what the estimator needs.
     """
 
     chunk_size: int | None = None
     reference: NDArray[Any] | None = None
+    image_shapes: tuple[tuple[int, ...], ...] = ()
     answers_all: bool = True
 
     @abc.abstractmethod

@@ -75,6 +75,11 @@ class CountingEvaluator(ChunkedEvaluator):
         """
         return self.objective.blind_spots
 
+    @property
+    def image_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the pictures that the residuals consist of; empty if they are none."""
+        return self.objective.image_shapes
+
     def levelled(self, values: Tensor) -> Tensor:
         """Values in which inf is replaced by the highest finite value of the run."""
         return levelled(values, self.counts)

@@ -32,6 +32,7 @@ class ScaledEvaluator(Evaluator):
     def __init__(
         self, x_scale: Tensor, bounds: tuple[Tensor, Tensor] | None = None, sought: Sought | None = None
     ) -> None:
+        self.periods = torch.full(x_scale.shape, math.inf, dtype=torch.float64)
         self.n = x_scale.numel()
         self.x_scale = x_scale
         self._unit = bool((x_scale == 1).all())

@@ -38,6 +38,10 @@ class Loss(abc.ABC):
     def residuals(self, image: Any, reference: Any) -> list[Any]:
         """Weighted differences: arrays of the type and dimensions of `image`."""
 
+    def residual_shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Shapes of what `residuals` returns for a picture of this shape; empty without residuals."""
+        return [shape] if self.squared else []
+
     def value(self, image: NDArray[Any], reference: NDArray[Any]) -> float:
         """Loss of a numpy picture."""
         parts = [np.asarray(part, dtype=np.float64).ravel() for part in self.residuals(image, reference)]
@@ -117,6 +121,13 @@ class MultiScaleMSE(Loss):
         sizes = [int(np.prod(part.shape)) for part in parts]
         weights = [(sum(sizes) / (len(sizes) * size)) ** 0.5 for size in sizes]
         return [part * weight for part, weight in zip(parts, weights, strict=True)]
+
+    def residual_shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Shapes at each resolution."""
+        shapes = [shape]
+        while len(shapes) < self.levels and min(shapes[-1][:2]) >= 2:
+            shapes.append((shapes[-1][0] // 2, shapes[-1][1] // 2, *shapes[-1][2:]))
+        return shapes
 
 
 @frozen(kw_only=True)

@@ -135,6 +135,11 @@ class LiveScene:
         """Numbers per pixel of each camera's pictures: 3 for colour, 1 for luminance."""
         return [int(self._scene.sensors()[index].film().base_channels_count()) for index in self._sensors]
 
+    def residual_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the pictures that the residuals consist of."""
+        films = zip(self.sizes(), self.channels(), strict=True)
+        return tuple(shape for (w, h), channels in films for shape in self._loss.residual_shapes((h, w, channels)))
+
     # Changes.
 
     @one_at_a_time()

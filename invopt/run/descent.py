@@ -23,6 +23,7 @@ from invopt.evaluate.budget import StopRun
 from invopt.exceptions import NonFiniteError
 from invopt.run.iteration import Iteration
 from invopt.run.keeping.keeping import Keeping
+from invopt.run.refinement import Move, Refinement
 from invopt.run.progress import Update, progress_of
 from invopt.run.reporting import record
 from invopt.run.standing import Standing
@@ -54,6 +55,7 @@ class Descent:
         self._result = result
         self._run = standing.run
         self._evaluator = standing.evaluator
+        self._refinement = Refinement(standing.evaluator, self._run.estimator.seeds, self._run.rng)
         # Value at the last reset of the estimator.
         self._reset_value = math.inf
 
@@ -83,21 +85,38 @@ class Descent:
                 memory, numbers = now.memory, rng.bit_generator.state
                 if now.estimate is None:
                     now.estimate, now.memory = run.estimator.estimate(self._evaluator, now.x, memory, rng)
+                now.estimate = self._refinement.answered(now.estimate)
                 status = self._visit(Point(now.x, now.estimate), now)
                 update(now.estimate, self._evaluator.nfev, len(self._standing.history))
                 if status is Status.NOISE_FLOOR and self._is_to_be_reset(now.x):
                     now.memory, now.estimate = run.estimator.init(run.problem), None
                     continue
                 if status is not Status.RUNNING:
-                    return status
+                    status = self._refined(status, now)
+                    if status is not Status.RUNNING:
+                        return status
+                    continue
                 # An estimate may cost no evaluation, and only evaluations look at the clock.
                 self._evaluator.check_time()
                 self._step(now, now.estimate, memory, numbers)
                 if now.verdict is not Status.RUNNING and now.step == 0.0:
-                    return now.verdict
+                    status = self._refined(now.verdict, now)
+                    if status is not Status.RUNNING:
+                        return status
                 self._keeping.note(self._standing, now)
         finally:
             run.method.close(now.state)
+
+    def _refined(self, status: Status, now: Iteration) -> Status:
+        """Move elsewhere after the end of a descent, or end the run."""
+        last = self._standing.last
+        assert last is not None
+        found = self._refinement.after(status, last.estimate)
+        if isinstance(found, Move):
+            now.x, now.estimate, now.verdict, now.step = found.x, None, Status.RUNNING, _length(now.x, found.x)
+            now.state = self._run.method.init(found.x)
+            return Status.RUNNING
+        return found.status
 
     def _step(self, now: Iteration, estimate: Estimate, memory: Any, numbers: Any) -> None:
         """Let the method make its step.

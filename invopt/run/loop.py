@@ -50,7 +50,9 @@ def open_evaluator(run: Run, objective: Objective, clock: Clock) -> CountingEval
     )
     if Capability.CHAIN in problem.provides:
         return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain(), clock=clock)
-    return CountingEvaluator(objective, problem.provides, scale, limits, budget, problem.samples, sought, clock)
+    evaluator = CountingEvaluator(objective, problem.provides, scale, limits, budget, problem.samples, sought, clock)
+    evaluator.periods = torch.from_numpy(sought.of(problem.periods / run.x_scale))
+    return evaluator
 
 
 class Loop:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from invopt.core.estimator import Point
+from invopt.core.estimator import Incumbent, Point
 from invopt.core.result import Deferred, History, OptimizeResult, Status
 from invopt.run.keeping.keeping import Keeping
 from invopt.run.standing import Standing
@@ -28,12 +28,13 @@ def as_array(x: torch.Tensor) -> NDArray[np.float64]:
 def record(standing: Standing, point: Point, step: float) -> None:
     """Add a row to the history of a run."""
     estimate, n = point.estimate, standing.run.problem.n
+    shown = estimate.incumbent or Incumbent(point.x, estimate.fun)
     # The history keeps no large points, and copying a network's weights every iteration would take long.
     small = n <= History.max_n
     error = estimate.standard_error if small else None
     standing.history.append(
-        x=_point(standing, point.x) if small else math.nan,
-        fun=estimate.fun,
+        x=_point(standing, shown.x) if small else math.nan,
+        fun=shown.fun,
         fun_standard_error=estimate.fun_standard_error,
         smoothed=float(estimate.sigma > 0),
         step=step,

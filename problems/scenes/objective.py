@@ -74,6 +74,7 @@ class SceneObjective(Objective):
             self.close()
             raise
         self.reference: NDArray[np.float32] = _side_by_side(self._targets)
+        self.image_shapes = self._scene.live.residual_shapes()
 
     @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:

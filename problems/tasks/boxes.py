@@ -101,6 +101,7 @@ class BoxesObjective(Objective):
         self._target = np.zeros((resolution, resolution))
         add_boxes(self._target, target.reshape(-1, 2))
         self.reference = self._target.copy()
+        self.image_shapes = (self._target.shape,)
         # One buffer for all pictures: allocating memory takes longer than drawing a picture.
         self._buffer = np.empty_like(self._target)
 

@@ -46,6 +46,7 @@ class SharedObjective(Objective):
             raise
         self.chunk_size = description["chunk_size"]
         self.reference = description["reference"]
+        self.image_shapes = description["image_shapes"]
 
     def evaluate(
         self,

@@ -1,0 +1,1 @@
+"""Emulation of residuals: universal kriging from the inner products of samples."""

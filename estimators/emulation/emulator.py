@@ -1,0 +1,118 @@
+"""Emulator: the model of an estimate, universal kriging of all residuals."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from invopt.plugin import Discrepancy, Model, Prediction, Slopes
+
+from .pyramid import Shapes, pyramid
+from .universal_kriging import Kriged
+
+__all__ = ["Emulator"]
+
+Array = NDArray[np.float64]
+
+# Least ratio of the eigenvalues of J'J, of parameters in units of their own slopes: below, they are not determined.
+_LEAST_EIGENVALUE = 1e-10
+
+
+@frozen(kw_only=True, eq=False, slots=False)
+class Emulator(Model):
+    """Universal kriging of residuals, as the model of an estimate.
+
+    Parameters
+    ----------
+    kriged : Kriged
+        Its prediction, for points in units of `unit`.
+    levels : list of list of ndarray
+        Each sample at each level.
+    numbers : ndarray of int, shape (N,)
+        Number of each sample in the order of evaluation.
+    cells : ndarray, shape (L,)
+        Independent values of each level.
+    unit : float
+        Length of a sigma, in units of `x_scale`.
+    shapes : tuple
+        Shapes of the pictures among the residuals.
+    """
+
+    kriged: Kriged
+    levels: list[list[Array]]
+    numbers: NDArray[np.intp]
+    cells: Array
+    unit: float
+    shapes: Shapes
+    points: Array = field(init=False)
+    squares: Array = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "points", self.kriged.points * self.unit)
+        object.__setattr__(self, "squares", np.diagonal(self.kriged.grams, axis1=1, axis2=2).T.copy())
+
+    def predict(self, x: Array) -> Prediction:
+        """Prediction at the rows of `x`."""
+        return Prediction(*self.kriged.predict(x / self.unit))
+
+    def slopes(self, x: Array) -> Slopes:
+        """Prediction and its derivatives at `x` of shape (n,)."""
+        mean, mean_slope, variance, variance_slope = self.kriged.at(x / self.unit)
+        return Slopes(mean, variance, mean_slope / self.unit, variance_slope / self.unit)
+
+    def distances(self, x: Array, to: Array) -> Array:
+        """Distances of the rows of `x` from a point, modulo the periods."""
+        squares = self.kriged.metric.squares(x / self.unit, to[None] / self.unit)[:, 0]
+        found: Array = np.sqrt(squares.sum(-1)) * self.unit
+        return found
+
+    def gauss_newton(self, x: Array, level: int = 0) -> tuple[Array, Array]:
+        """Gradient (n,) and Gauss-Newton Hessian (n, n) of half the mean's sum of squares."""
+        w, dw, _, _ = self.kriged.weights(x / self.unit)
+        gram = self.kriged.grams[level]
+        slopes = dw[level] / self.unit
+        return slopes.T @ (gram @ w[level]), slopes.T @ gram @ slopes
+
+    def discrepancy(self, index: int, residuals: Array) -> Discrepancy:
+        """Compare a sample with residuals at the same point under another seed."""
+        noise, left = [], []
+        for own, other, first in zip(self.levels[index], pyramid(residuals, self.shapes), self.squares[0], strict=True):
+            e = 0.5 * float(np.sum(np.square(own - other)))
+            noise.append(e)
+            left.append(max(float(own @ other), 0.0) / max(first - e, np.finfo(np.float64).tiny))
+        return Discrepancy(np.array(noise), np.array(left))
+
+    def correction(self, x: Array, residuals: Array, noise: Array) -> Array | None:
+        """Gauss-Newton steps from `x` that residuals of shape (k, m) there call for.
+
+        Every level counts by its number of independent values over its mean square there, and by the share of the
+        samples' differences that it predicts.
+        """
+        _, slopes, _, _ = self.kriged.weights(x / self.unit)
+        rows = [pyramid(row, self.shapes) for row in residuals]
+        n = len(x)
+        hess, jacs = np.zeros((n, n)), np.zeros((len(rows), n))
+        predicted = np.clip(self.kriged.foretold(), 0.0, 1.0)
+        for level, share in enumerate(predicted if predicted.any() else np.ones(len(predicted))):
+            jacobian = slopes[level].T @ np.array([sample[level] for sample in self.levels]) / self.unit
+            seen = np.array([row[level] for row in rows])
+            weight = share * self.fine[level] / max(float(np.square(seen).sum(1).mean()), np.finfo(np.float64).tiny)
+            hess += weight * jacobian @ jacobian.T
+            jacs += weight * seen @ jacobian.T
+        scale = np.sqrt(np.diag(hess))
+        if not (scale > 0).all() or not np.isfinite(hess).all():
+            return None
+        values, vectors = np.linalg.eigh(hess / np.outer(scale, scale))
+        if values[0] < _LEAST_EIGENVALUE * values[-1]:
+            return None
+        steps: Array = -((jacs / scale) @ vectors / values) @ vectors.T / scale
+        return steps
+
+    @cached_property
+    def predicts(self) -> float:
+        """Share of the samples' differences that is predicted by the others, level 0."""
+        return float(self.kriged.foretold()[0]) if len(self.numbers) > 2 else math.nan

@@ -1,0 +1,91 @@
+"""Kernel of the emulator: Gaussian, periodic in angles, with an additive part."""
+
+from __future__ import annotations
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+__all__ = ["Kernel", "Metric"]
+
+Array = NDArray[np.float64]
+
+
+@frozen(eq=False)
+class Metric:
+    r"""Coordinate differences of points, in units of sigma.
+
+    The difference of an angle is the chord :math:`p / \pi \sin(\pi d / p)`, so that the kernel is periodic and stays
+    positive definite.
+
+    Parameters
+    ----------
+    periods : ndarray, shape (n,)
+        Period of each parameter; inf where it has none.
+    """
+
+    periods: Array
+
+    @property
+    def linear(self) -> NDArray[np.intp]:
+        """Numbers of the parameters without a period, which have a linear trend."""
+        return np.flatnonzero(~np.isfinite(self.periods))
+
+    def squares(self, points: Array, others: Array) -> Array:
+        """Squared differences of each coordinate, shape (k, l, n)."""
+        return np.square(self._chords(points[:, None] - others[None]))
+
+    def differences(self, point: Array, others: Array) -> tuple[Array, Array]:
+        """Squared differences from one point, and half their slopes; shapes (l, n)."""
+        d = point[None] - others
+        chords, slopes = d.copy(), d.copy()
+        for i in np.flatnonzero(np.isfinite(self.periods)):
+            p = self.periods[i]
+            chords[:, i] = np.sin(np.pi * d[:, i] / p) * p / np.pi
+            slopes[:, i] = np.sin(2 * np.pi * d[:, i] / p) * p / (2 * np.pi)
+        return np.square(chords), slopes
+
+    def _chords(self, d: Array) -> Array:
+        for i in np.flatnonzero(np.isfinite(self.periods)):
+            p = self.periods[i]
+            d[..., i] = np.sin(np.pi * d[..., i] / p) * p / np.pi
+        return d
+
+
+@frozen(eq=False)
+class Kernel:
+    r"""Correlation of the residuals at two points.
+
+    :math:`(1 - \alpha) \exp(-|d|^2 / 2 l^2) + \frac{\alpha}{n} \sum_i \exp(-d_i^2 / 2 l^2)`. The second part is a sum of
+    functions of one parameter each [1]_: samples on the axes then say something of all of space.
+
+    Parameters
+    ----------
+    length : float
+        Length l, in units of sigma.
+    additive : float
+        Share alpha of the additive part, in [0, 1).
+
+    References
+    ----------
+    .. [1] Duvenaud, Nickisch, Rasmussen, "Additive Gaussian Processes", NeurIPS 2011.
+    """
+
+    length: float = field()
+    additive: float = field(default=0.0)
+
+    def __call__(self, squares: Array) -> Array:
+        """Correlations for squared differences of shape (..., n)."""
+        scale = -0.5 / self.length**2
+        whole: Array = np.exp(scale * squares.sum(-1))
+        if self.additive == 0.0:
+            return whole
+        return (1 - self.additive) * whole + self.additive * np.exp(scale * squares).mean(-1)
+
+    def slopes(self, squares: Array, halves: Array) -> Array:
+        """Derivatives by the first point, shape (l, n); `halves` as in `Metric`."""
+        scale = 1 / self.length**2
+        whole = (1 - self.additive) * np.exp(-0.5 * scale * squares.sum(-1))[..., None]
+        if self.additive:
+            whole = whole + self.additive / squares.shape[-1] * np.exp(-0.5 * scale * squares)
+        return -scale * whole * halves

@@ -1,0 +1,79 @@
+"""Pyramid: residual pictures, and the same seen blurred and sharpened."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+__all__ = ["cells", "pyramid"]
+
+Array = NDArray[np.float64]
+Shapes = tuple[tuple[int, ...], ...]
+
+# Standard deviations of the blurs, as shares of the picture's shorter side: seen coarsely, an object that has to move
+# overlaps with where it belongs.
+_BLURS = (1 / 32, 1 / 16, 1 / 8, 1 / 4)
+# That of the blur which is subtracted from the sharpened picture. What no parameter can match is mostly smooth, and
+# this removes it.
+_SHARP = 1 / 16
+# Standard deviations of a blur in pixels of its reduced picture: a Gaussian of 1.5 pixels is sampled without loss.
+_REDUCED = 1.5
+# Standard deviations beyond which a blur is cut off.
+_REACH = 3.0
+
+
+def pyramid(residuals: Array, shapes: Shapes) -> list[Array]:
+    """Return a vector of residuals at all levels.
+
+    Level 0 has the residuals, the last has the pictures less their blur, those between have blurred pictures from fine
+    to coarse. All are in units of the same sum of squares: a blurred picture is scaled as if it had all pixels. Without
+    pictures there is level 0 only.
+    """
+    if not shapes:
+        return [residuals]
+    pictures, start = [], 0
+    for shape in shapes:
+        size = math.prod(shape)
+        pictures.append(residuals[start : start + size].reshape(*shape[:2], -1))
+        start += size
+    rest = residuals[start:]
+    blurred = [np.concatenate([*(_blurred(each, share) for each in pictures), rest]) for share in _BLURS]
+    sharp = np.concatenate([*(_sharpened(each) for each in pictures), rest])
+    return [residuals, *blurred, sharp]
+
+
+def cells(shapes: Shapes, m: int) -> Array:
+    """Return how many values of each level are independent, for m residuals.
+
+    Of a blurred picture it is one for each square of two standard deviations.
+    """
+    if not shapes:
+        return np.array([float(m)])
+    whole = float(sum(math.prod(shape[:2]) for shape in shapes))
+    blurred = [len(shapes) / (2 * share) ** 2 for share in _BLURS]
+    return np.array([whole, *(min(each, whole) for each in blurred), whole])
+
+
+def _blurred(picture: Array, share: float) -> Array:
+    """Blur a picture and reduce it; outside of it, residuals are 0."""
+    height, width = picture.shape[:2]
+    deviation = share * min(height, width) if min(height, width) > 1 else share * max(height, width)
+    factors = [min(max(1, int(deviation / _REDUCED)), size) if size > 1 else 1 for size in (height, width)]
+    rows, columns = (size // factor * factor for size, factor in zip((height, width), factors, strict=True))
+    blocks = picture[:rows, :columns].reshape(rows // factors[0], factors[0], columns // factors[1], factors[1], -1)
+    small = blocks.mean((1, 3))
+    deviations = [deviation / factor if size > 1 else 0.0 for size, factor in zip((height, width), factors, strict=True)]
+    margins = [(int(_REACH * each) + 1,) * 2 if each > 0 else (0, 0) for each in deviations]
+    found = gaussian_filter(np.pad(small, (*margins, (0, 0))), (*deviations, 0), truncate=_REACH)
+    flat: Array = found.ravel() * math.sqrt(math.prod(factors))
+    return flat
+
+
+def _sharpened(picture: Array) -> Array:
+    height, width = picture.shape[:2]
+    deviations = [_SHARP * min(height, width) if size > 1 else 0.0 for size in (height, width)]
+    flat: Array = (picture - gaussian_filter(picture, (*deviations, 0), truncate=_REACH)).ravel()
+    return flat

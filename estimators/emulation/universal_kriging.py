@@ -1,0 +1,200 @@
+"""Universal kriging of vectors that are known by their inner products."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from .kernel import Kernel, Metric
+
+__all__ = ["Kriged", "krige", "neighbours"]
+
+Array = NDArray[np.float64]
+
+# Lengths of the kernel that are compared, in units of sigma, and nuggets, in units of the kernel's variance.
+LENGTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 32.0)
+_NUGGETS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
+_ADDITIVE = (0.0, 0.9)
+_USUAL_LENGTH = 3.0
+_USUAL_NUGGET = 1e-4
+
+
+class Krige(NamedTuple):
+    """Kriging weights of one level: samples' weights at x are ``B k(x) + C f(x)``."""
+
+    kernel: Kernel
+    nugget: float
+    b: Array
+    c: Array
+    ai: Array
+    scale: float
+
+
+class _Factor(NamedTuple):
+    """Kernel matrix of one length, with the trend projected out, diagonalised."""
+
+    kernel: Kernel
+    matrix: Array
+    values: Array
+    vectors: Array
+
+
+def trend(points: Array, linear: NDArray[np.intp], full: bool) -> Array:
+    one = np.ones((len(points), 1))
+    return np.hstack([one, points[:, linear]]) if full else one
+
+
+def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] = ()) -> Kriged:
+    """Fit each level by restricted likelihood.
+
+    Parameters
+    ----------
+    points : ndarray, shape (N, n)
+        Samples' points, in units of sigma.
+    grams : ndarray, shape (L, N, N)
+        Inner products of the samples' vectors, for each level.
+    """
+    count, n = points.shape
+    linear = metric.linear
+    full = count > len(linear) + 1
+    f = trend(points, linear, full)
+    squares = metric.squares(points, points)
+    # Columns that are orthogonal to the trend.
+    q = np.linalg.qr(f, mode="complete")[0]
+    rest = q[:, f.shape[1]:]
+    dof = count - f.shape[1]
+    lengths = near or LENGTHS
+    factors = []
+    for additive in _ADDITIVE if n > 1 else _ADDITIVE[:1]:
+        for length in lengths:
+            kernel = Kernel(length, additive)
+            matrix = kernel(squares)
+            if dof > 0:
+                values, vectors = np.linalg.eigh(rest.T @ matrix @ rest)
+                factors.append(_Factor(kernel, matrix, np.maximum(values, 0.0), rest @ vectors))
+            else:
+                factors.append(_Factor(kernel, matrix, np.empty(0), rest))
+    levels = [_fit(gram, f, factors, dof, count) for gram in grams]
+    return Kriged(points, grams, metric, full, levels)
+
+
+def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) -> Krige:
+    best, nuggets = None, np.array(_NUGGETS)
+    prior_n = 0.02 * np.log(nuggets / _USUAL_NUGGET) ** 2
+    for factor in factors:
+        prior = math.log(factor.kernel.length / _USUAL_LENGTH) ** 2
+        if dof > 0:
+            energy = np.einsum("ij,ij->j", factor.vectors, gram @ factor.vectors)
+            lam = factor.values[None] + nuggets[:, None]
+            scale = np.maximum((energy[None] / lam).sum(1), 1e-300) / dof
+            cost = dof * np.log(scale) + np.log(lam).sum(1) + prior + prior_n
+        else:
+            scale = np.full(len(nuggets), math.nan)
+            cost = prior + prior_n
+        i = int(np.argmin(cost))
+        if best is None or cost[i] < best[0]:
+            best = (cost[i], factor, nuggets[i], scale[i])
+    assert best is not None
+    _, factor, nugget, scale = best
+    if not math.isfinite(scale):
+        scale = max((np.diag(gram) - 2 * gram.mean(0) + gram.mean()).sum() / max(count - 1, 1), 1e-300)
+    k = factor.matrix + nugget * np.eye(count)
+    ki = np.linalg.inv(k)
+    kf = ki @ f
+    ai = np.linalg.inv(f.T @ kf)
+    return Krige(factor.kernel, float(nugget), ki - kf @ ai @ kf.T, kf @ ai, ai, float(scale))
+
+
+@frozen(eq=False, slots=False)
+class Kriged:
+    """Emulator of vectors at several levels.
+
+    Parameters
+    ----------
+    points : ndarray, shape (N, n)
+    grams : ndarray, shape (L, N, N)
+    metric : Metric
+    full : bool
+        Whether the trend is linear.
+    levels : list of Krige
+    """
+
+    points: Array
+    grams: Array
+    metric: Metric
+    full: bool
+    levels: list[Krige]
+
+    def predict(self, z: Array) -> tuple[Array, Array]:
+        """Squares of the mean, and variances, at the rows of `z`, both of shape (k, L)."""
+        squares, f = self.metric.squares(z, self.points), trend(z, self.metric.linear, self.full)
+        means, variances, known = [], [], {}
+        for gram, level in zip(self.grams, self.levels, strict=True):
+            key = (level.kernel.length, level.kernel.additive)
+            if key not in known:
+                known[key] = level.kernel(squares)
+            k = known[key]
+            kb = k @ level.b
+            w = kb + f @ level.c.T
+            v = 1 + np.sum((f @ level.ai) * f, 1) - np.sum((kb + 2 * f @ level.c.T) * k, 1)
+            means.append(np.maximum(np.sum((w @ gram) * w, 1), 0))
+            variances.append(level.scale * np.maximum(v, 0))
+        return np.stack(means, 1), np.stack(variances, 1)
+
+    def weights(self, z: Array) -> tuple[Array, Array, Array, Array]:
+        """Weights (L, N), their slopes (L, N, n), variances (L,) and slopes (L, n)."""
+        squares, halves = self.metric.differences(z, self.points)
+        f = trend(z[None], self.metric.linear, self.full)[0]
+        df = self._trend_slopes
+        ws, dws, vs, dvs, known = [], [], [], [], {}
+        for level in self.levels:
+            key = (level.kernel.length, level.kernel.additive)
+            if key not in known:
+                known[key] = (level.kernel(squares), level.kernel.slopes(squares, halves))
+            k, dk = known[key]
+            w = level.b @ k + level.c @ f
+            aif = level.ai @ f - level.c.T @ k
+            v = 1 - k @ (w + level.c @ f) + f @ level.ai @ f
+            ws.append(w)
+            dws.append(level.b @ dk + level.c @ df)
+            vs.append(level.scale * max(v, 0.0))
+            dvs.append(level.scale * (-2 * w @ dk + 2 * aif @ df) * (v > 0))
+        return np.array(ws), np.array(dws), np.array(vs), np.array(dvs)
+
+    def at(self, z: Array) -> tuple[Array, Array, Array, Array]:
+        """Mean squares (L,), their slopes (L, n), variances and slopes at one point."""
+        w, dw, v, dv = self.weights(z)
+        gw = np.matmul(self.grams, w[..., None])[..., 0]
+        mean = np.maximum((w * gw).sum(1), 0.0)
+        return mean, 2 * np.matmul(gw[:, None], dw)[:, 0], v, dv
+
+    @cached_property
+    def _trend_slopes(self) -> Array:
+        n = self.points.shape[1]
+        slopes = np.zeros((1 + (len(self.metric.linear) if self.full else 0), n))
+        if self.full:
+            slopes[1 + np.arange(len(self.metric.linear)), self.metric.linear] = 1.0
+        return slopes
+
+    def foretold(self) -> Array:
+        """Share of the samples' differences that the others predict, shape (L,)."""
+        found = []
+        for gram, level in zip(self.grams, self.levels, strict=True):
+            q = np.maximum(np.diag(level.b), 1e-12)
+            missed = np.sum((level.b @ gram) * level.b, 1) / q**2
+            count = len(q)
+            apart = (np.diag(gram) - 2 * gram.mean(0) + gram.mean()) * (count / max(count - 1, 1)) ** 2
+            found.append(1 - np.median(missed / np.maximum(apart, 1e-300)))
+        return np.array(found)
+
+
+def neighbours(kriged: Kriged) -> tuple[float, ...]:
+    """Lengths next to those that were found, to be tried in the next fit."""
+    found = {LENGTHS.index(level.kernel.length) for level in kriged.levels}
+    near = {i + step for i in found for step in (-1, 0, 1) if 0 <= i + step < len(LENGTHS)}
+    return tuple(LENGTHS[i] for i in sorted(near))

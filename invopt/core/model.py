@@ -1,0 +1,131 @@
+"""Model: prediction of residuals between the points where they were evaluated."""
+
+from __future__ import annotations
+
+import abc
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Discrepancy", "Model", "Prediction", "Slopes"]
+
+Array = NDArray[np.float64]
+
+
+class Prediction(NamedTuple):
+    """Predicted residuals at k points, for each of L levels.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (k, L)
+        Sum of squares of the mean.
+    variance : ndarray, shape (k, L)
+        Sum of the variances.
+    """
+
+    mean: Array
+    variance: Array
+
+
+class Slopes(NamedTuple):
+    """Prediction at one point with its derivatives.
+
+    Attributes
+    ----------
+    mean, variance : ndarray, shape (L,)
+        As in `Prediction`.
+    mean_slope, variance_slope : ndarray, shape (L, n)
+        Their derivatives, in units of `x_scale`.
+    """
+
+    mean: Array
+    variance: Array
+    mean_slope: Array
+    variance_slope: Array
+
+
+class Discrepancy(NamedTuple):
+    """What a second evaluation of one point under another seed tells.
+
+    Attributes
+    ----------
+    noise : ndarray, shape (L,)
+        Sum of squares of the noise of one evaluation, for each level.
+    left : ndarray, shape (L,)
+        Sum of squares of what both evaluations share, as a share of that of the first sample.
+    """
+
+    noise: Array
+    left: Array
+
+
+class Model(abc.ABC):
+    """Emulator of residuals, which may be seen at several levels.
+
+    Level 0 has the residuals themselves. Where they are pictures, further levels are their blurred and sharpened
+    versions. All points are in units of the problem's `x_scale`.
+
+    Attributes
+    ----------
+    points : ndarray, shape (N, n)
+        Points of the samples.
+    numbers : ndarray of int, shape (N,)
+        Number of each sample in the order of evaluation, from 0; old samples may have been dropped.
+    squares : ndarray, shape (N, L)
+        Sum of squares of each sample at each level.
+    cells : ndarray, shape (L,)
+        Number of values of each level that are independent of each other.
+    unit : float
+        Length of a typical step, in units of `x_scale`.
+    """
+
+    points: Array
+    numbers: NDArray[np.intp]
+    squares: Array
+    cells: Array
+    unit: float
+
+    @property
+    def coarse(self) -> Array:
+        """Weight of each level where all count alike, shape (L,)."""
+        return np.full(len(self.cells), 1 / len(self.cells))
+
+    @property
+    def fine(self) -> Array:
+        """Weight of each level by its number of independent values, shape (L,)."""
+        weights: Array = self.cells / self.cells.sum()
+        return weights
+
+    def merits(self, weights: Array) -> Array:
+        """Weighted mean of the logarithms of the samples' sums of squares, shape (N,)."""
+        merits: Array = np.log(self.squares + np.finfo(np.float64).tiny) @ weights
+        return merits
+
+    @property
+    def best(self) -> int:
+        """Index of the sample that is lowest, fine levels counting most."""
+        return int(np.argmin(self.merits(self.fine)))
+
+    @abc.abstractmethod
+    def predict(self, x: Array) -> Prediction:
+        """Prediction at the rows of `x`, shape (k, n)."""
+
+    @abc.abstractmethod
+    def slopes(self, x: Array) -> Slopes:
+        """Prediction and its derivatives at `x` of shape (n,)."""
+
+    @abc.abstractmethod
+    def distances(self, x: Array, to: Array) -> Array:
+        """Distances of the rows of `x` from a point, modulo the periods, shape (k,)."""
+
+    @abc.abstractmethod
+    def discrepancy(self, index: int, residuals: Array) -> Discrepancy:
+        """Compare a sample with residuals at the same point under another seed."""
+
+    @abc.abstractmethod
+    def correction(self, x: Array, residuals: Array, noise: Array) -> Array | None:
+        """Gauss-Newton steps from `x` that residuals of shape (k, m) there call for.
+
+        Shape (k, n); None if the residuals do not determine all parameters.
+        """

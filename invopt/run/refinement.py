@@ -1,0 +1,204 @@
+"""Refinement: what follows a descent on a model of the residuals.
+
+::
+
+    descent --the method ends--> residuals under another seed
+       ^                                    |
+       +--- restart, all samples kept <-- far above the noise, and no minimum found twice
+                                            |
+                                            otherwise: no noise -----------------> answer: the best sample
+                                            |
+                                            noise: residuals under further seeds -> answer: the mean of their answers
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from attrs import evolve, frozen
+from numpy.typing import NDArray
+from torch import Tensor
+
+from invopt.core.estimator import Estimate
+from invopt.core.evaluator import Evaluator
+from invopt.core.model import Model
+from invopt.core.result import Status
+from invopt.core.seeds import SeedPolicy, SeedSource
+
+__all__ = ["End", "Move", "Refinement"]
+
+Array = NDArray[np.float64]
+
+# Restarts of a run whose descents end far above the noise.
+_MOST_RESTARTS = 8
+# Standard deviation of a restart, in units of the model's unit; each is longer by this factor.
+_REACH, _FARTHER = 0.6, 1.3
+# Distance, in these units, within which two descents have found the same minimum.
+_SAME_MINIMUM = 0.3
+# A descent ended far above the noise if the residuals that are left exceed this share of those at the start: on average
+# over levels, and at level 0; or this smaller share at level 0 and this multiple of the noise.
+_LEFT_ON_AVERAGE, _LEFT, _LEFT_OF_NOISE, _NOISE_MULTIPLE = 0.1, 0.15, 0.03, 2.0
+# Share of the squares up to which a difference between two seeds is rounding.
+_ROUNDING = 1e-20
+# Renders under other seeds, at the best point and then at its correction.
+_FIRST_REPLICATES, _REPLICATES = 3, 8
+
+
+@frozen
+class Move:
+    """A point to which the run goes next, and why.
+
+    Attributes
+    ----------
+    x : Tensor, shape (n,)
+        The point, in units of `x_scale`.
+    reason : str
+        Why.
+    """
+
+    x: Tensor
+    reason: str
+
+
+@frozen
+class End:
+    """End of the run.
+
+    Attributes
+    ----------
+    status : Status
+        Its status.
+    note : str, default ""
+        A sentence for the message of the result.
+    x_standard_error : Tensor, shape (n,), optional
+        Standard error of each parameter.
+    """
+
+    status: Status
+    note: str = ""
+    x_standard_error: Tensor | None = None
+
+
+class Refinement:
+    """Decides what follows once a method has ended its descent.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Evaluates residuals under other seeds.
+    seeds : SeedPolicy
+        The estimator's policy.
+    rng : Generator
+        The run's rng.
+    """
+
+    def __init__(self, evaluator: Evaluator, seeds: SeedPolicy, rng: np.random.Generator) -> None:
+        self._evaluator = evaluator
+        self._source = SeedSource(seeds, rng)
+        self._seeds = seeds
+        self._rng = rng
+        self._answer: End | None = None
+        self._ends: list[Array] = []
+        self._reach = _REACH
+        self._start: Array | None = None
+
+    def after(self, status: Status, estimate: Estimate) -> Move | End:
+        """Return where the run goes next, or how it ends.
+
+        Only a success on an estimate with a model is refined.
+        """
+        if self._answer is not None:
+            return self._answer
+        model = estimate.model
+        if model is None or not status.success:
+            return End(status)
+        x = model.points[model.best]
+        if self._seeds is SeedPolicy.FIXED:
+            return self._moved(x, End(status))
+        if self._start is None:
+            self._start = model.points[0]
+        (other,) = self._evaluate(x, 1)
+        found = model.discrepancy(model.best, other)
+        noise = float(found.noise[0])
+        self._ends.append(x)
+        far = self._is_far(model, found.left, noise)
+        if far and self._may_restart(model):
+            return self._restarted(model)
+        if noise > _ROUNDING * float(model.squares[0, 0]):
+            return self._replicated(model, x, found.noise)
+        return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
+
+    def answered(self, estimate: Estimate) -> Estimate:
+        """Return the estimate at the answer with what is known of it; any other as it is."""
+        if self._answer is None:
+            return estimate
+        end = self._answer
+        return evolve(
+            estimate,
+            status=end.status,
+            note=end.note or estimate.note,
+            x_standard_error=end.x_standard_error,
+            incumbent=None,
+        )
+
+    def _moved(self, x: Array, end: End) -> Move:
+        """Go to the answer, at which the run ends."""
+        self._answer = end
+        return Move(torch.from_numpy(x), "the answer")
+
+    def _evaluate(self, x: Array, k: int) -> Array:
+        """Residuals at a point under k other seeds, shape (k, m)."""
+        rows = torch.from_numpy(x).expand(k, -1)
+        found: Array = self._evaluator.residuals(rows, seed=self._source.repeat(k)).double().numpy()
+        return found
+
+    # Restarts.
+
+    def _is_far(self, model: Model, left: Array, noise: float) -> bool:
+        """Whether pictures are still far from the target, compared with the start."""
+        if len(model.cells) == 1:
+            # Without levels, a minimum may have any residuals.
+            return False
+        above = left[0] * float(model.squares[0, 0]) > _NOISE_MULTIPLE * noise
+        return bool(left.mean() > _LEFT_ON_AVERAGE or left[0] > _LEFT or (left[0] > _LEFT_OF_NOISE and above))
+
+    def _may_restart(self, model: Model) -> bool:
+        """Whether no minimum was found twice, and restarts are left."""
+        if len(self._ends) > _MOST_RESTARTS:
+            return False
+        earlier = np.array(self._ends[:-1]).reshape(-1, len(self._ends[-1]))
+        again = model.distances(earlier, self._ends[-1]) if len(earlier) else np.array([math.inf])
+        return float(again.min()) > _SAME_MINIMUM * model.unit
+
+    def _restarted(self, model: Model) -> Move:
+        """A random point around the start, or around the best sample, by turns."""
+        assert self._start is not None
+        centre = self._start if len(self._ends) % 2 else model.points[model.best]
+        away = self._reach * model.unit * self._rng.standard_normal(centre.shape)
+        self._reach *= _FARTHER
+        return Move(self._evaluator.project(torch.from_numpy(centre + away)), "a minimum far above the noise")
+
+    # The answer.
+
+    def _replicated(self, model: Model, x: Array, noise: Array) -> Move:
+        """Correct the answer by renders under other seeds; their scatter is its error."""
+        steps = model.correction(x, self._evaluate(x, _FIRST_REPLICATES), noise)
+        if steps is None:
+            return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
+        near = self._inside(x + steps.mean(0))
+        steps = model.correction(near, self._evaluate(near, _REPLICATES), noise)
+        if steps is None:
+            return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
+        answers = np.array([self._inside(near + step) for step in steps])
+        error = torch.from_numpy(answers.std(0, ddof=1) / math.sqrt(len(answers)))
+        return self._moved(self._inside(answers.mean(0)), End(Status.NOISE_FLOOR, x_standard_error=error))
+
+    def _inside(self, x: Array) -> Array:
+        inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()
+        return inside
+
+
+_LEFT_OVER = "residuals remain that no noise explains: another minimum may exist, or the target cannot be matched"
+_UNDETERMINED = "the residuals do not determine all parameters: some can change together, or alone, without changing any"
