@@ -206,8 +206,7 @@ def _described(x: Tensor, model: Emulator, samples: Samples, sigma: float) -> Es
         x=x,
         fun=math.nan if failed else float(model.squares[index, 0]) / m,
         jac=jac,
-        # Not known: a small gradient of a model does not indicate a minimum.
-        standard_error=torch.full_like(jac, math.inf),
+        standard_error=torch.from_numpy(2 * model.gradient_error(point) / m),
         hessian=lambda: Measurement(hess, torch.full_like(hess, math.inf)),
         nfev=0,
         model=model,

@@ -19,6 +19,8 @@ __all__ = ["LeastSurprise"]
 
 Array = NDArray[np.float64]
 
+# Share of their size by which squares differ because of rounding.
+_ROUNDING = 1e-14
 # Share of the best sample's squares that is added to the variance: what the target may differ by from any residuals
 # that the model can make.
 _MISFIT = 0.25
@@ -171,6 +173,8 @@ class LeastSurprise(Optimizer):
         """Radius after a step: it follows whether that gave the best sample."""
         assert state.tried is not None
         length, reach = state.tried
+        if _is_plateau(model):
+            return _GROW * state.radius
         if best == len(model.numbers) - 1:
             return min(_GROW * state.radius, self.max_radius) if reach > _AT_BOUNDARY else state.radius
         shortest = state.stage is Stage.FINE or len(model.cells) == 1 or length > _SHORT
@@ -180,6 +184,12 @@ class LeastSurprise(Optimizer):
 # Factors of the radius; share of it from which a step counts as one to the boundary; length of a step up to which, in
 # the coarse stage, a failure does not shrink it.
 _GROW, _SHRINK, _AT_BOUNDARY, _SHORT = 1.5, 0.5, 0.95, 0.1
+
+
+def _is_plateau(model: Model) -> bool:
+    """Whether all samples have the same squares, so that steps have to be longer."""
+    squares = model.squares[:, 0]
+    return float(np.ptp(squares)) <= _ROUNDING * float(squares.max())
 
 
 def _first_of_descent(model: Model, x: Array) -> int:

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 # Least ratio of the eigenvalues of J'J, of parameters in units of their own slopes: below, they are not determined.
 _LEAST_EIGENVALUE = 1e-10
+# Least share of the samples' differences that a model must predict for its gradient to have a known error.
+_LEAST_PREDICTED = 0.5
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -112,7 +114,20 @@ class Emulator(Model):
         steps: Array = -((jacs / scale) @ vectors / values) @ vectors.T / scale
         return steps
 
+    def gradient_error(self, x: Array) -> Array:
+        """Standard error of the gradient of half the mean's sum of squares, shape (n,).
+
+        That of the slopes, taken as equal for all m residuals; inf where the model predicts less than half of the
+        samples' differences.
+        """
+        if not self.predicts > _LEAST_PREDICTED:
+            return np.full(len(x), math.inf)
+        w, _, _, _ = self.kriged.weights(x / self.unit)
+        m, square = len(self.levels[0][0]), float(w[0] @ self.kriged.grams[0] @ w[0])
+        found: Array = np.sqrt(self.kriged.slope_variances(x / self.unit) * max(square, 0.0) / m) / self.unit
+        return found
+
     @cached_property
     def predicts(self) -> float:
-        """Share of the samples' differences that is predicted by the others, level 0."""
-        return float(self.kriged.foretold()[0]) if len(self.numbers) > 2 else math.nan
+        """Share of the samples' differences that the others predict, level 0; nan if unknown."""
+        return float(self.kriged.foretold()[0]) if self.kriged.has_freedom else math.nan

@@ -130,6 +130,11 @@ class Kriged:
     full: bool
     levels: list[Krige]
 
+    @property
+    def has_freedom(self) -> bool:
+        """Whether there are more samples than coefficients of the trend."""
+        return len(self.points) > 1 + (len(self.metric.linear) if self.full else 0)
+
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Squares of the mean, and variances, at the rows of `z`, both of shape (k, L)."""
         squares, f = self.metric.squares(z, self.points), trend(z, self.metric.linear, self.full)
@@ -165,6 +170,16 @@ class Kriged:
             vs.append(level.scale * max(v, 0.0))
             dvs.append(level.scale * (-2 * w @ dk + 2 * aif @ df) * (v > 0))
         return np.array(ws), np.array(dws), np.array(vs), np.array(dvs)
+
+    def slope_variances(self, z: Array) -> Array:
+        """Variance of the mean's slopes at one point, level 0, shape (n,)."""
+        level, (squares, halves) = self.levels[0], self.metric.differences(z, self.points)
+        n = len(z)
+        dk, df = level.kernel.slopes(squares, halves), self._trend_slopes
+        share = 1 - level.kernel.additive + level.kernel.additive / n
+        explained = np.sum(dk * (level.b @ dk + 2 * level.c @ df), 0) - np.sum(df * (level.ai @ df), 0)
+        found: Array = level.scale * np.maximum(share / level.kernel.length**2 - explained, 0.0)
+        return found
 
     def at(self, z: Array) -> tuple[Array, Array, Array, Array]:
         """Mean squares (L,), their slopes (L, n), variances and slopes at one point."""

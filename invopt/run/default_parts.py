@@ -6,7 +6,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from attrs import evolve
 from numpy.typing import NDArray
 
 from invopt.core.adaptive_sigma import AdaptiveSigma
@@ -19,9 +18,12 @@ from invopt.core.schedules import Linear
 
 __all__ = ["Choice", "choose"]
 
-# Most parameters for which the samples of the last iterations determine a linear model of residuals (GaussNewton), and
-# a quadratic model of values (SampleHistory, (n + 1)(n + 2) / 2 coefficients: 28 at n = 6).
-_MOST_FOR_GAUSS_NEWTON = 20
+# Most parameters for Kriging, whose first estimate takes n + 1 evaluations and whose own time grows as n**3; where each
+# residual depends on few parameters, SparseGaussNewton needs fewer evaluations from some 20 on.
+_MOST_FOR_KRIGING, _MOST_IF_SPARSE = 200, 20
+# Share of the budget that its first estimate may take.
+_SHARE_FOR_FIRST = 0.5
+# Most parameters for a quadratic model of values (SampleHistory, (n + 1)(n + 2) / 2 coefficients: 28 at n = 6).
 _MOST_FOR_HISTORY = 6
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
 _MOST_FOR_BFGS = 200
@@ -30,8 +32,6 @@ _MOST_FOR_BFGS = 200
 _LARGEST_TRUST_RADIUS = 1e6
 # Estimator of functions that have their own derivatives.
 _EXACT = "exact-derivative"
-# Iterations that a budget should allow: with fewer samples for each, if need be.
-_LEAST_ITERATIONS = 10
 # Largest sigma as a share of the shortest period: at a quarter, two sigma to either side span the period.
 _LARGEST_SHARE_OF_PERIOD = 0.25
 
@@ -109,11 +109,12 @@ def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]
         )
         return find("estimators", problem.default_estimator)(), why
     sigma = _sigma_option(problem, x_scale)
-    if Capability.RESIDUALS in problem.provides and n <= _MOST_FOR_GAUSS_NEWTON:
-        why = f"residuals are known, and n = {n} is at most {_MOST_FOR_GAUSS_NEWTON}"
-        return _within(find("estimators", "gauss-newton")(**sigma), n, maxfev, why)
-    if Capability.RESIDUALS in problem.provides and problem.sparse:
-        return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
+    if Capability.RESIDUALS in problem.provides:
+        most = _MOST_IF_SPARSE if problem.sparse else _MOST_FOR_KRIGING
+        if n <= most and n + 1 <= _SHARE_FOR_FIRST * maxfev:
+            return find("estimators", "kriging")(), f"residuals are known, and n = {n} is at most {most}"
+        if problem.sparse:
+            return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
     if n <= _MOST_FOR_HISTORY:
         why = f"values only, and n = {n} is small enough to fit a quadratic to the samples of the last iterations"
         return find("estimators", "sample-history")(**sigma), why
@@ -130,17 +131,6 @@ def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, A
     return {"sigma": AdaptiveSigma(start=limit)} if problem.sigma > limit else {}
 
 
-def _within(estimator: Any, n: int, maxfev: float, why: str) -> tuple[Estimator, str]:
-    """Return the estimator, with fewer samples per iteration if need be.
-
-    It has fewer if the budget allows few iterations.
-    """
-    if maxfev >= _LEAST_ITERATIONS * estimator.cost(n) or estimator.pairs(n) == 1:
-        return estimator, why
-    pairs = max(1, int(maxfev) // (2 * _LEAST_ITERATIONS))
-    return evolve(estimator, n_samples=pairs), f"{why}; few samples per iteration, because the budget is {maxfev:.0f}"
-
-
 def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
     provides = estimator.provided(problem)
     if problem.default_method is not None:
@@ -149,7 +139,9 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
             return own
     if kebab(type(estimator).__name__) == _EXACT:
         return _for_exact(problem.n, Order.HESS in provides)
-    if not estimator.unbiased and Order.HESS in provides:
+    if Order.MODEL in provides:
+        name = "least-surprise"
+    elif not estimator.unbiased and Order.HESS in provides:
         name = "newton"
     elif Order.HESSP in provides:
         name = "newton-cg"

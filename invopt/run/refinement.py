@@ -127,7 +127,7 @@ class Refinement:
         if far and self._may_restart(model):
             return self._restarted(model)
         if noise > _ROUNDING * float(model.squares[0, 0]):
-            return self._replicated(model, x, found.noise)
+            return self._replicated(model, x, found.noise, Status.MISMATCH if far else Status.NOISE_FLOOR)
         return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
 
     def answered(self, estimate: Estimate) -> Estimate:
@@ -182,7 +182,7 @@ class Refinement:
 
     # The answer.
 
-    def _replicated(self, model: Model, x: Array, noise: Array) -> Move:
+    def _replicated(self, model: Model, x: Array, noise: Array, status: Status) -> Move:
         """Correct the answer by renders under other seeds; their scatter is its error."""
         steps = model.correction(x, self._evaluate(x, _FIRST_REPLICATES), noise)
         if steps is None:
@@ -193,7 +193,7 @@ class Refinement:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
         answers = np.array([self._inside(near + step) for step in steps])
         error = torch.from_numpy(answers.std(0, ddof=1) / math.sqrt(len(answers)))
-        return self._moved(self._inside(answers.mean(0)), End(Status.NOISE_FLOOR, x_standard_error=error))
+        return self._moved(self._inside(answers.mean(0)), End(status, x_standard_error=error))
 
     def _inside(self, x: Array) -> Array:
         inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()
