@@ -35,6 +35,8 @@ __all__ = ["Kriging"]
 
 # Largest sigma as a share of a period: at a quarter, two sigma to either side span the period.
 _LARGEST_SHARE_OF_PERIOD = 0.25
+# Share of the samples that must have succeeded for a run to go on after another failure.
+_LEAST_SUCCEEDED = 0.5
 
 
 @frozen(kw_only=True, eq=False)
@@ -151,7 +153,7 @@ class Kriging(Estimator):
         assert state.samples is not None
         metric = Metric(objective.periods.numpy() / state.sigma)
         samples = state.samples.nearest(max(self.max_samples, 2 * objective.n + 2), metric, x.numpy() / state.sigma)
-        kriged = krige(samples.points, samples.grams, metric, state.lengths)
+        kriged = krige(samples.points, samples.grams, metric, state.lengths, secant=not samples.shapes)
         model = Emulator(
             kriged=kriged,
             levels=samples.levels,
@@ -190,7 +192,13 @@ class Kriging(Estimator):
         objective.check_budget(1)
         fresh = self.seeds is SeedPolicy.FRESH
         seed = SeedSource(self.seeds, rng).draw(1) if fresh else np.array([state.seed])
-        residuals = objective.residuals(x[None], seed=seed)[0].double().numpy()
+        try:
+            residuals = objective.residuals(x[None], seed=seed)[0].double().numpy()
+        except NonFiniteError:
+            # One failure is no reason to end; more failures than successes are.
+            if state.samples.succeeded.mean() < _LEAST_SUCCEEDED:
+                raise
+            residuals = np.full(state.samples.m, math.nan)
         return evolve(state, samples=state.samples.with_one(x.numpy() / state.sigma, residuals))
 
 

@@ -19,6 +19,8 @@ __all__ = ["LeastSurprise"]
 
 Array = NDArray[np.float64]
 
+# Added to variances, which may be 0.
+_TINY = 1e-200
 # Share of their size by which squares differ because of rounding.
 _ROUNDING = 1e-14
 # Share of the best sample's squares that is added to the variance: what the target may differ by from any residuals
@@ -160,7 +162,7 @@ class LeastSurprise(Optimizer):
         centre, radius = model.points[best], state.radius * model.unit
         target = least_surprise(model, best, _weights(model, state), radius, oracle)
         away = float(model.distances(model.points, target).min()) / model.unit
-        if away < least or state.radius < least or stuck:
+        if away < least or state.radius < least or stuck or model.squares[best, 0] == 0.0:
             if state.stage is Stage.COARSE and not vectors:
                 begun = LeastSurpriseState(stage=Stage.FINE, radius=_FINE_RADIUS, first=state.first)
                 return self._proposed(model, begun, oracle)
@@ -219,7 +221,7 @@ def least_surprise(model: Model, best: int, weights: Array, radius: float, oracl
     Random candidates at all scales; L-BFGS-B from the best of them.
     """
     centre, n, rng = model.points[best], model.points.shape[1], oracle.rng
-    floor = _MISFIT * model.squares[best] + np.finfo(np.float64).tiny
+    floor = _MISFIT * model.squares[best] + _TINY
     low, high = (oracle.project(torch.from_numpy(centre + side * radius)).numpy() for side in (-1, 1))
     k = _CANDIDATES * min(n, _MOST_DIMENSIONS)
     lengths = radius * 10 ** rng.uniform(-_DECADES, 0, (k, 1))
@@ -234,7 +236,7 @@ def least_surprise(model: Model, best: int, weights: Array, radius: float, oracl
         at = model.slopes(x)
         total = at.variance + floor
         value = float((at.mean / total + np.log(total)) @ weights)
-        slope = (weights / total) @ at.mean_slope + (weights * (total - at.mean) / total**2) @ at.variance_slope
+        slope = (weights / total) @ at.mean_slope + (weights * (1 - at.mean / total) / total) @ at.variance_slope
         return value, slope * radius
 
     begun: list[Array] = []

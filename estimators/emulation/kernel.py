@@ -52,7 +52,7 @@ class Metric:
         return d
 
 
-@frozen(eq=False)
+@frozen
 class Kernel:
     r"""Correlation of the residuals at two points.
 

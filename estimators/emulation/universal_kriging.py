@@ -49,7 +49,7 @@ def trend(points: Array, linear: NDArray[np.intp], full: bool) -> Array:
     return np.hstack([one, points[:, linear]]) if full else one
 
 
-def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] = ()) -> Kriged:
+def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] = (), *, secant: bool = True) -> Kriged:
     """Fit each level by restricted likelihood.
 
     Parameters
@@ -58,10 +58,16 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
         Samples' points, in units of sigma.
     grams : ndarray, shape (L, N, N)
         Inner products of the samples' vectors, for each level.
+    metric : Metric
+        Distances of points.
+    near : tuple of float, optional
+        Lengths to try; by default all.
+    secant : bool, default True
+        Whether n + 1 samples make a linear trend, which then passes through them; otherwise it takes one more.
     """
     count, n = points.shape
     linear = metric.linear
-    full = count > len(linear) + 1
+    full = count > len(linear) + (0 if secant else 1)
     f = trend(points, linear, full)
     squares = metric.squares(points, points)
     # Columns that are orthogonal to the trend.
@@ -138,38 +144,53 @@ class Kriged:
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Squares of the mean, and variances, at the rows of `z`, both of shape (k, L)."""
         squares, f = self.metric.squares(z, self.points), trend(z, self.metric.linear, self.full)
-        means, variances, known = [], [], {}
-        for gram, level in zip(self.grams, self.levels, strict=True):
-            key = (level.kernel.length, level.kernel.additive)
-            if key not in known:
-                known[key] = level.kernel(squares)
-            k = known[key]
-            kb = k @ level.b
-            w = kb + f @ level.c.T
-            v = 1 + np.sum((f @ level.ai) * f, 1) - np.sum((kb + 2 * f @ level.c.T) * k, 1)
-            means.append(np.maximum(np.sum((w @ gram) * w, 1), 0))
-            variances.append(level.scale * np.maximum(v, 0))
-        return np.stack(means, 1), np.stack(variances, 1)
+        k = np.stack([kernel(squares) for kernel in self._kernels])[self._which]
+        kb, fc = k @ self._b, f @ self._c.transpose(0, 2, 1)
+        w = kb + fc
+        variance = 1 + ((f @ self._ai) * f).sum(-1) - ((kb + 2 * fc) * k).sum(-1)
+        mean = ((w @ self.grams) * w).sum(-1)
+        return np.maximum(mean, 0).T, (self._scale[:, None] * np.maximum(variance, 0)).T
+
+    @cached_property
+    def _kernels(self) -> list[Kernel]:
+        """The different kernels of all levels."""
+        return list(dict.fromkeys((level.kernel for level in self.levels)))
+
+    @cached_property
+    def _which(self) -> NDArray[np.intp]:
+        """Number of each level's kernel among them."""
+        return np.array([self._kernels.index(level.kernel) for level in self.levels])
+
+    @cached_property
+    def _b(self) -> Array:
+        return np.stack([level.b for level in self.levels])
+
+    @cached_property
+    def _c(self) -> Array:
+        return np.stack([level.c for level in self.levels])
+
+    @cached_property
+    def _ai(self) -> Array:
+        return np.stack([level.ai for level in self.levels])
+
+    @cached_property
+    def _scale(self) -> Array:
+        return np.array([level.scale for level in self.levels])
 
     def weights(self, z: Array) -> tuple[Array, Array, Array, Array]:
         """Weights (L, N), their slopes (L, N, n), variances (L,) and slopes (L, n)."""
         squares, halves = self.metric.differences(z, self.points)
         f = trend(z[None], self.metric.linear, self.full)[0]
         df = self._trend_slopes
-        ws, dws, vs, dvs, known = [], [], [], [], {}
-        for level in self.levels:
-            key = (level.kernel.length, level.kernel.additive)
-            if key not in known:
-                known[key] = (level.kernel(squares), level.kernel.slopes(squares, halves))
-            k, dk = known[key]
-            w = level.b @ k + level.c @ f
-            aif = level.ai @ f - level.c.T @ k
-            v = 1 - k @ (w + level.c @ f) + f @ level.ai @ f
-            ws.append(w)
-            dws.append(level.b @ dk + level.c @ df)
-            vs.append(level.scale * max(v, 0.0))
-            dvs.append(level.scale * (-2 * w @ dk + 2 * aif @ df) * (v > 0))
-        return np.array(ws), np.array(dws), np.array(vs), np.array(dvs)
+        k = np.stack([kernel(squares) for kernel in self._kernels])[self._which]
+        dk = np.stack([kernel.slopes(squares, halves) for kernel in self._kernels])[self._which]
+        cf, aif = self._c @ f, self._ai @ f
+        w = (self._b @ k[..., None])[..., 0] + cf
+        dw = self._b @ dk + self._c @ df
+        v = 1 - (k * (w + cf)).sum(1) + aif @ f
+        ctk = (k[:, None] @ self._c)[:, 0]
+        dv = -2 * (w[:, None] @ dk)[:, 0] + 2 * (aif - ctk) @ df
+        return w, dw, self._scale * np.maximum(v, 0), (self._scale * (v > 0))[:, None] * dv
 
     def slope_variances(self, z: Array) -> Array:
         """Variance of the mean's slopes at one point, level 0, shape (n,)."""
