@@ -16,7 +16,7 @@ from .exact_derivative import ExactDerivative
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
 from .function_value import FunctionValue
-from .gauss_newton import GaussNewton
+from .history.gauss_newton import GaussNewton
 from .history.newton_target import NewtonTarget
 from .history.sample_history import SampleHistory
 from .kriging import Kriging

@@ -16,7 +16,7 @@ Estimators
     An `Estimator` evaluates through an `Evaluator` and returns an `Estimate`. `Order` says what the estimate holds.
     `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma. A `Model`
     predicts residuals at other points, as `Prediction` and `Slopes`; `Discrepancy` compares two evaluations at one
-    point, and `Incumbent` is the best point so far.
+    point, an `Instrument` projects residuals, and `Incumbent` is the best point so far.
 Optimizers
     An `Optimizer` turns an estimate into a step. Its `Oracle` makes further evaluations, its `Status` ends a run.
 Quadratic models
@@ -38,7 +38,7 @@ from invopt.core.formatting import shown
 from invopt.core.identity import digest
 from invopt.core.machine.asking_thread import AskingThread
 from invopt.core.machine.turn import one_at_a_time
-from invopt.core.model import Discrepancy, Model, Prediction, Slopes
+from invopt.core.model import Discrepancy, Instrument, Model, Prediction, Slopes
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Link, Problem
@@ -86,6 +86,7 @@ __all__ = [
     "Evaluator",
     "Exponential",
     "Incumbent",
+    "Instrument",
     "Linear",
     "Link",
     "Lowest",

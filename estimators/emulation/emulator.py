@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt.plugin import Discrepancy, Model, Prediction, Slopes
+from invopt.plugin import Discrepancy, Instrument, Model, Prediction, Slopes
 
 from .pyramid import Shapes, pyramid
 from .universal_kriging import Kriged
@@ -18,8 +18,6 @@ __all__ = ["Emulator"]
 
 Array = NDArray[np.float64]
 
-# Least ratio of the eigenvalues of J'J, of parameters in units of their own slopes: below, they are not determined.
-_LEAST_EIGENVALUE = 1e-10
 # Least share of the samples' differences that a model must predict for its gradient to have a known error.
 _LEAST_PREDICTED = 0.5
 
@@ -88,31 +86,30 @@ class Emulator(Model):
             left.append(max(float(own @ other), 0.0) / max(first - e, np.finfo(np.float64).tiny))
         return Discrepancy(np.array(noise), np.array(left))
 
-    def correction(self, x: Array, residuals: Array, noise: Array) -> Array | None:
-        """Gauss-Newton steps from `x` that residuals of shape (k, m) there call for.
+    def instrument(self, x: Array, residuals: Array) -> Instrument:
+        """Projection onto the slopes at `x` that the model predicts.
 
         Every level counts by its number of independent values over its mean square there, and by the share of the
         samples' differences that it predicts.
         """
         _, slopes, _, _ = self.kriged.weights(x / self.unit)
         rows = [pyramid(row, self.shapes) for row in residuals]
-        n = len(x)
-        hess, jacs = np.zeros((n, n)), np.zeros((len(rows), n))
-        predicted = np.clip(self.kriged.foretold(), 0.0, 1.0)
-        for level, share in enumerate(predicted if predicted.any() else np.ones(len(predicted))):
+        predicted = np.clip(self.kriged.foretold(), 0.0, 1.0) if self.kriged.has_freedom else np.ones(len(self.cells))
+        if not predicted.any():
+            predicted = np.ones(len(self.cells))
+        jacobians, hess = [], np.zeros((len(x), len(x)))
+        for level, share in enumerate(predicted):
             jacobian = slopes[level].T @ np.array([sample[level] for sample in self.levels]) / self.unit
-            seen = np.array([row[level] for row in rows])
-            weight = share * self.fine[level] / max(float(np.square(seen).sum(1).mean()), np.finfo(np.float64).tiny)
+            square = float(np.mean([row[level] @ row[level] for row in rows]))
+            weight = share * self.fine[level] / max(square, np.finfo(np.float64).tiny)
+            jacobians.append(weight * jacobian)
             hess += weight * jacobian @ jacobian.T
-            jacs += weight * seen @ jacobian.T
-        scale = np.sqrt(np.diag(hess))
-        if not (scale > 0).all() or not np.isfinite(hess).all():
-            return None
-        values, vectors = np.linalg.eigh(hess / np.outer(scale, scale))
-        if values[0] < _LEAST_EIGENVALUE * values[-1]:
-            return None
-        steps: Array = -((jacs / scale) @ vectors / values) @ vectors.T / scale
-        return steps
+
+        def project(vectors: Array) -> Array:
+            levels = [pyramid(row, self.shapes) for row in vectors]
+            return np.array([sum(each @ own for each, own in zip(jacobians, row, strict=True)) for row in levels])
+
+        return Instrument(project, hess)
 
     def gradient_error(self, x: Array) -> Array:
         """Standard error of the gradient of half the mean's sum of squares, shape (n,).
@@ -129,5 +126,8 @@ class Emulator(Model):
 
     @cached_property
     def predicts(self) -> float:
-        """Share of the samples' differences that the others predict, level 0; nan if unknown."""
+        """Share of the samples' differences that the others predict.
+
+        At level 0; nan if there are too few.
+        """
         return float(self.kriged.foretold()[0]) if self.kriged.has_freedom else math.nan

@@ -63,7 +63,7 @@ class Kernel:
     ----------
     length : float
         Length l, in units of sigma.
-    additive : float
+    additive : float, default 0
         Share alpha of the additive part, in [0, 1).
 
     References

@@ -16,12 +16,18 @@ __all__ = ["Kriged", "krige", "neighbours"]
 
 Array = NDArray[np.float64]
 
-# Lengths of the kernel that are compared, in units of sigma, and nuggets, in units of the kernel's variance.
+# Lengths of the kernel that are compared, in units of sigma: a grid of factors of about sqrt(2), because the likelihood
+# is flat on that scale. Residuals that bend less than length 32 shows are linear.
 LENGTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 32.0)
+# Nuggets that are compared, in units of the variance of the kernel, from rounding to noise.
 _NUGGETS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
+# Shares of the additive part that are compared: none, or most.
 _ADDITIVE = (0.0, 0.9)
-_USUAL_LENGTH = 3.0
-_USUAL_NUGGET = 1e-4
+# Centres of weak priors of the logarithms of length and nugget: with few samples their likelihood says little. A sigma
+# is meant to be a third of the length over which residuals change.
+_USUAL_LENGTH, _USUAL_NUGGET = 3.0, 1e-4
+# Weights of the squared deviations from them, in units of twice a log likelihood.
+_PRIOR_OF_LENGTH, _PRIOR_OF_NUGGET = 1.0, 0.02
 
 
 class Krige(NamedTuple):
@@ -91,9 +97,9 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
 
 def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) -> Krige:
     best, nuggets = None, np.array(_NUGGETS)
-    prior_n = 0.02 * np.log(nuggets / _USUAL_NUGGET) ** 2
+    prior_n = _PRIOR_OF_NUGGET * np.log(nuggets / _USUAL_NUGGET) ** 2
     for factor in factors:
-        prior = math.log(factor.kernel.length / _USUAL_LENGTH) ** 2
+        prior = _PRIOR_OF_LENGTH * math.log(factor.kernel.length / _USUAL_LENGTH) ** 2
         if dof > 0:
             energy = np.einsum("ij,ij->j", factor.vectors, gram @ factor.vectors)
             lam = factor.values[None] + nuggets[:, None]

@@ -27,7 +27,7 @@ from invopt.plugin import (
     shown,
 )
 
-from ..gauss_newton import GaussNewton
+from .gauss_newton import GaussNewton
 
 __all__ = ["NewtonTarget"]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Discrepancy", "Model", "Prediction", "Slopes"]
+__all__ = ["Discrepancy", "Instrument", "Model", "Prediction", "Slopes"]
 
 Array = NDArray[np.float64]
 
@@ -60,6 +61,21 @@ class Discrepancy(NamedTuple):
     left: Array
 
 
+class Instrument(NamedTuple):
+    """Linear projection of residuals to as many numbers as there are parameters.
+
+    Attributes
+    ----------
+    project : callable
+        ``project(residuals)`` of shape (k, n), for residuals of shape (k, m).
+    hess : ndarray, shape (n, n)
+        Its derivative by x, as the model predicts it.
+    """
+
+    project: Callable[[Array], Array]
+    hess: Array
+
+
 class Model(abc.ABC):
     """Emulator of residuals, which may be seen at several levels.
 
@@ -88,8 +104,13 @@ class Model(abc.ABC):
 
     @property
     def coarse(self) -> Array:
-        """Weight of each level where all count alike, shape (L,)."""
-        return np.full(len(self.cells), 1 / len(self.cells))
+        """Weight of each level where all count alike, shape (L,).
+
+        The last of several levels does not count: sharpened pictures say where something is only once it overlaps.
+        """
+        weights = np.ones(len(self.cells))
+        weights[-1] = len(weights) == 1
+        return weights / weights.sum()
 
     @property
     def fine(self) -> Array:
@@ -124,8 +145,5 @@ class Model(abc.ABC):
         """Compare a sample with residuals at the same point under another seed."""
 
     @abc.abstractmethod
-    def correction(self, x: Array, residuals: Array, noise: Array) -> Array | None:
-        """Gauss-Newton steps from `x` that residuals of shape (k, m) there call for.
-
-        Shape (k, n); None if the residuals do not determine all parameters.
-        """
+    def instrument(self, x: Array, residuals: Array) -> Instrument:
+        """Projection of residuals at `x`, for levels weighted by residuals of shape (k, m) there."""

@@ -39,7 +39,10 @@ class Loss(abc.ABC):
         """Weighted differences: arrays of the type and dimensions of `image`."""
 
     def residual_shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Shapes of what `residuals` returns for a picture of this shape; empty without residuals."""
+        """Shapes of what `residuals` returns for a picture of this shape.
+
+        Empty if the loss is no mean square.
+        """
         return [shape] if self.squared else []
 
     def value(self, image: NDArray[Any], reference: NDArray[Any]) -> float:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from invopt.core.estimator import Estimate
 from invopt.core.evaluator import Evaluator
-from invopt.core.model import Model
+from invopt.core.model import Instrument, Model
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
 
@@ -44,6 +44,11 @@ _LEFT_ON_AVERAGE, _LEFT, _LEFT_OF_NOISE, _NOISE_MULTIPLE = 0.1, 0.15, 0.03, 2.0
 _ROUNDING = 1e-20
 # Renders under other seeds, at the best point and then at its correction.
 _FIRST_REPLICATES, _REPLICATES = 3, 8
+# Half the distance of the differences, in the model's unit, that calibrate its slopes; for more parameters than this
+# they are not calibrated, because that takes two evaluations for each.
+_DIFFERENCE, _MOST_MEASURED = 0.15, 12
+# Largest condition number, of parameters in units of their own slopes, at which they count as determined.
+_LARGEST_CONDITION = 1e8
 
 
 @frozen
@@ -127,7 +132,7 @@ class Refinement:
         if far and self._may_restart(model):
             return self._restarted(model)
         if noise > _ROUNDING * float(model.squares[0, 0]):
-            return self._replicated(model, x, found.noise, Status.MISMATCH if far else Status.NOISE_FLOOR)
+            return self._replicated(model, x, Status.MISMATCH if far else Status.NOISE_FLOOR)
         return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
 
     def answered(self, estimate: Estimate) -> Estimate:
@@ -182,22 +187,59 @@ class Refinement:
 
     # The answer.
 
-    def _replicated(self, model: Model, x: Array, noise: Array, status: Status) -> Move:
-        """Correct the answer by renders under other seeds; their scatter is its error."""
-        steps = model.correction(x, self._evaluate(x, _FIRST_REPLICATES), noise)
+    def _replicated(self, model: Model, x: Array, status: Status) -> Move:
+        """Correct the answer by residuals under other seeds; their scatter is its error.
+
+        The model's slopes contain the noise of its samples, so that steps by them alone would be too short, and so
+        would error bars. They serve as instrumental variables: how the projection of residuals onto them changes with
+        each parameter is measured, under seeds of its own.
+        """
+        first = self._evaluate(x, _FIRST_REPLICATES)
+        instrument = model.instrument(x, first)
+        steps = _steps(instrument.hess, instrument.project(first))
         if steps is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
         near = self._inside(x + steps.mean(0))
-        steps = model.correction(near, self._evaluate(near, _REPLICATES), noise)
+        hess = self._measured_hess(near, instrument, _DIFFERENCE * model.unit)
+        steps = _steps(hess, instrument.project(self._evaluate(near, _REPLICATES)))
         if steps is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
         answers = np.array([self._inside(near + step) for step in steps])
         error = torch.from_numpy(answers.std(0, ddof=1) / math.sqrt(len(answers)))
         return self._moved(self._inside(answers.mean(0)), End(status, x_standard_error=error))
 
+    def _measured_hess(self, x: Array, instrument: Instrument, width: float) -> Array:
+        """Derivative of the projection at `x` by central differences, shape (n, n).
+
+        With many parameters it is the model's.
+        """
+        n = len(x)
+        if n > _MOST_MEASURED:
+            return instrument.hess
+        columns = []
+        for i in range(n):
+            away = width * np.eye(n)[i]
+            ends = np.array([self._inside(x + away), self._inside(x - away)])
+            rows = self._evaluator.residuals(torch.from_numpy(ends), seed=self._source.repeat(1, 2)).double().numpy()
+            high, low = instrument.project(rows)
+            columns.append((high - low) / (ends[0, i] - ends[1, i]))
+        return np.array(columns).T
+
     def _inside(self, x: Array) -> Array:
         inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()
         return inside
+
+
+def _steps(hess: Array, projected: Array) -> Array | None:
+    """Steps to where projections vanish, shape (k, n); None if they do not determine all parameters."""
+    if not (np.isfinite(hess).all() and np.isfinite(projected).all()):
+        return None
+    rows, columns = np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)
+    scales = np.sqrt(np.outer(rows, columns))
+    if not (scales > 0).all() or np.linalg.cond(hess / scales) > _LARGEST_CONDITION:
+        return None
+    steps: Array = -np.linalg.solve(hess, projected.T).T
+    return steps
 
 
 _LEFT_OVER = "residuals remain that no noise explains: another minimum may exist, or the target cannot be matched"

@@ -163,10 +163,10 @@ EXACT = ("box2", "noisy", "noisy5", "banana", "steps")
 VALUES = ("quad", "noisy-values", "unseeded-values")
 EXACT_VALUES = ("quad", "box2-values", "steps-values", "noisy-values")
 TASKS_OF = {
-    "estimators.gauss_newton": NOISY,
-    "estimators.gauss_newton:_SMALL_SIGMA": ("shadow", "box2", "few", "noisy", "noisy5", "banana", "steps"),
-    "estimators.gauss_newton:_FEW_PARAMETERS": EXACT,
-    "estimators.gauss_newton:_MAX_RANK_DEFICIENT": ("singular",),
+    "estimators.history.gauss_newton": NOISY,
+    "estimators.history.gauss_newton:_SMALL_SIGMA": ("shadow", "box2", "few", "noisy", "noisy5", "banana", "steps"),
+    "estimators.history.gauss_newton:_FEW_PARAMETERS": EXACT,
+    "estimators.history.gauss_newton:_MAX_RANK_DEFICIENT": ("singular",),
     "estimators.history.history": EXACT + EXACT_VALUES,
     "estimators.history.history:_HELD_WINDOWS": VALUES,
     "estimators.history.model_minimum": VALUES,

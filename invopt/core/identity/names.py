@@ -31,6 +31,7 @@ MODULES = {
     "invopt.estimators.equation.semi_gradient": "invopt.estimators.semi_gradient",
     "invopt.estimators.equation.weighted_dual_buffer": "invopt.estimators.weighted_dual_buffer",
     "invopt.estimators.history.directions": "invopt.estimators.directions",
+    "invopt.estimators.history.gauss_newton": "invopt.estimators.gauss_newton",
     "invopt.estimators.history.history": "invopt.estimators.history",
     "invopt.estimators.history.linear_model": "invopt.estimators.linear_model",
     "invopt.estimators.history.mean_square_estimate": "invopt.estimators.mean_square_estimate",
