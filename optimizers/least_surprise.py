@@ -27,9 +27,9 @@ _ROUNDING = 1e-14
 # that the model can make.
 _MISFIT = 0.25
 # Random candidates of each kind for each parameter, up to four; the lowest of them that are apart are descended from.
-_CANDIDATES, _MOST_DIMENSIONS, _DESCENTS, _APART = 100, 4, 3, 0.1
-# Iterations of L-BFGS-B from each.
-_ITERATIONS = 15
+_CANDIDATES, _MOST_DIMENSIONS, _DESCENTS, _APART = 100, 4, 2, 0.1
+# Iterations of L-BFGS-B from each, and values.
+_ITERATIONS, _VALUES = 12, 20
 # Decades of distance from the best sample that candidates near it span.
 _DECADES = 3.5
 # First radius in the fine stage, in units of the model's unit.
@@ -255,7 +255,7 @@ def least_surprise(model: Model, best: int, weights: Array, radius: float, oracl
             jac=True,
             method="L-BFGS-B",
             bounds=box,
-            options={"maxiter": _ITERATIONS},
+            options={"maxiter": _ITERATIONS, "maxfun": _VALUES},
         )
         if step.fun < lowest:
             found, lowest = np.clip(centre + radius * step.x, low, high), float(step.fun)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ __all__ = ["Kernel", "Metric"]
 Array = NDArray[np.float64]
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Metric:
     r"""Coordinate differences of points, in units of sigma.
 
@@ -26,10 +28,16 @@ class Metric:
 
     periods: Array
 
-    @property
+    @cached_property
     def linear(self) -> NDArray[np.intp]:
         """Numbers of the parameters without a period, which have a linear trend."""
         return np.flatnonzero(~np.isfinite(self.periods))
+
+    @cached_property
+    def _angles(self) -> list[int]:
+        """Numbers of the parameters with a period."""
+        found: list[int] = np.flatnonzero(np.isfinite(self.periods)).tolist()
+        return found
 
     def squares(self, points: Array, others: Array) -> Array:
         """Squared differences of each coordinate, shape (k, l, n)."""
@@ -37,16 +45,18 @@ class Metric:
 
     def differences(self, point: Array, others: Array) -> tuple[Array, Array]:
         """Squared differences from one point, and half their slopes; shapes (l, n)."""
-        d = point[None] - others
+        d = point - others
+        if not self._angles:
+            return d * d, d
         chords, slopes = d.copy(), d.copy()
-        for i in np.flatnonzero(np.isfinite(self.periods)):
+        for i in self._angles:
             p = self.periods[i]
             chords[:, i] = np.sin(np.pi * d[:, i] / p) * p / np.pi
             slopes[:, i] = np.sin(2 * np.pi * d[:, i] / p) * p / (2 * np.pi)
         return np.square(chords), slopes
 
     def _chords(self, d: Array) -> Array:
-        for i in np.flatnonzero(np.isfinite(self.periods)):
+        for i in self._angles:
             p = self.periods[i]
             d[..., i] = np.sin(np.pi * d[..., i] / p) * p / np.pi
         return d

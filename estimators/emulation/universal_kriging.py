@@ -41,6 +41,9 @@ class Krige(NamedTuple):
     scale: float
 
 
+_ONE = np.ones(1)
+
+
 class _Factor(NamedTuple):
     """Kernel matrix of one length, with the trend projected out, diagonalised."""
 
@@ -186,10 +189,15 @@ class Kriged:
     def weights(self, z: Array) -> tuple[Array, Array, Array, Array]:
         """Weights (L, N), their slopes (L, N, n), variances (L,) and slopes (L, n)."""
         squares, halves = self.metric.differences(z, self.points)
-        f = trend(z[None], self.metric.linear, self.full)[0]
+        f = np.concatenate([_ONE, z[self.metric.linear]]) if self.full else _ONE
         df = self._trend_slopes
-        k = np.stack([kernel(squares) for kernel in self._kernels])[self._which]
-        dk = np.stack([kernel.slopes(squares, halves) for kernel in self._kernels])[self._which]
+        kernels = self._kernels
+        if len(kernels) == 1:
+            # It broadcasts over the levels.
+            k, dk = kernels[0](squares)[None], kernels[0].slopes(squares, halves)[None]
+        else:
+            k = np.array([kernel(squares) for kernel in kernels])[self._which]
+            dk = np.array([kernel.slopes(squares, halves) for kernel in kernels])[self._which]
         cf, aif = self._c @ f, self._ai @ f
         w = (self._b @ k[..., None])[..., 0] + cf
         dw = self._b @ dk + self._c @ df
