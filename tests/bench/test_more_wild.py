@@ -1,5 +1,6 @@
 """The set of Moré and Wild: its problems, the measure, and the command."""
 
+import importlib.util
 import json
 import math
 
@@ -10,6 +11,7 @@ import torch
 
 from invopt import estimators, optimizers
 from invopt.bench.more_wild.problem import MoreWild, problem_names
+from invopt.bench.more_wild.problem import entries as described
 from invopt.bench.more_wild.recorded import RecordedObjective
 from invopt.bench.more_wild.runs import TAUS, Row, run_one
 from invopt.bench.more_wild.shares import shares, table
@@ -20,12 +22,11 @@ from invopt.exceptions import UnknownNameError
 INF = math.inf
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def entries():
-    module = pytest.importorskip(
-        "optimagic.benchmarking.more_wild", reason="optimagic is not installed: pip install invopt[bench]"
-    )
-    return {name: entry for name, entry in module.MORE_WILD_PROBLEMS.items() if name in problem_names()}
+    if importlib.util.find_spec("optimagic") is None:
+        pytest.skip("optimagic is not installed: pip install invopt[bench]")
+    return described()
 
 
 def rows(x):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from attrs import asdict
 from rich.console import Console
+from rich.status import Status
 
-from .runs import Row
+if TYPE_CHECKING:
+    from .runs import Row
 
 __all__ = ["RESIDUAL_METHODS", "VALUE_METHODS", "more_wild"]
 
@@ -59,14 +62,16 @@ def more_wild(
         if form == ("values" if residuals else "residuals"):
             continue
         names = problems or problem_names()
-        rows, refused = run_all(
-            chosen or (RESIDUAL_METHODS if residuals else VALUE_METHODS),
-            [MoreWild(name=name, residuals=residuals, noise=noise) for name in names],
-            seeds=range(first_seed, first_seed + seeds),
-            simplex_gradients=max(budgets),
-            maxtime=maxtime,
-            report=lambda row: None,
-        )
+        # Shown on a terminal only.
+        with Console(stderr=True).status("") as status:
+            rows, refused = run_all(
+                chosen or (RESIDUAL_METHODS if residuals else VALUE_METHODS),
+                [MoreWild(name=name, residuals=residuals, noise=noise) for name in names],
+                seeds=range(first_seed, first_seed + seeds),
+                simplex_gradients=max(budgets),
+                maxtime=maxtime,
+                report=partial(_show, status),
+            )
         kept += rows
         offered = "residuals" if residuals else "values"
         console.print(f"\n{len(names)} problems, {offered}, noise {noise:g}, {seeds} seeds from {first_seed}\n")
@@ -80,6 +85,10 @@ def more_wild(
         # JSON has no infinity.
         out.write_text(json.dumps([_finite(row) for row in kept], indent=1) + "\n")
         console.print(f"wrote {out}")
+
+
+def _show(status: Status, row: Row) -> None:
+    status.update(f"{row.method}: {row.problem}, seed {row.seed}")
 
 
 def _number(text: str) -> float | str:

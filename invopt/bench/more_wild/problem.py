@@ -15,7 +15,7 @@ from torch import Tensor
 from invopt.exceptions import UnknownNameError, suggest
 from invopt.plugin import Capability, Objective, Problem, boolean, integer, real, shown
 
-__all__ = ["MoreWild", "MoreWildObjective", "problem_names"]
+__all__ = ["MoreWild", "MoreWildObjective", "entries", "problem_names"]
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ _ADDED = ("brown_almost_linear_medium",)
 
 
 @cache
-def _entries() -> dict[str, dict[str, Any]]:
+def entries() -> dict[str, dict[str, Any]]:
     """The problems, as the package optimagic describes them."""
     try:
         from optimagic.benchmarking.more_wild import MORE_WILD_PROBLEMS
@@ -43,7 +43,7 @@ def _entries() -> dict[str, dict[str, Any]]:
 
 def problem_names() -> tuple[str, ...]:
     """Names of the 53 problems, in the order of the package optimagic."""
-    return tuple(_entries())
+    return tuple(entries())
 
 
 @frozen(kw_only=True, eq=False)
@@ -77,8 +77,8 @@ class MoreWild(Problem):
 
     @name.validator
     def _check_name(self, _: Attribute[str], value: Any) -> None:
-        if value not in _entries():
-            near = suggest(value, _entries()) if isinstance(value, str) else ""
+        if value not in entries():
+            near = suggest(value, entries()) if isinstance(value, str) else ""
             raise UnknownNameError(f"'name': no problem of Moré and Wild {shown(value)}; {near}")
 
     @property
@@ -89,7 +89,7 @@ class MoreWild(Problem):
     @property
     def x0(self) -> Array:
         """The start of Moré and Wild."""
-        return np.array(_entries()[self.name]["start_x"], dtype=np.float64)
+        return np.array(entries()[self.name]["start_x"], dtype=np.float64)
 
     @property
     def x_scale(self) -> Array:
@@ -100,7 +100,7 @@ class MoreWild(Problem):
     def fun_opt(self) -> float:
         """Best known value."""
         m = self.open().noise_free_residuals(self.x0).size
-        return float(_entries()[self.name]["solution_criterion"]) / m
+        return float(entries()[self.name]["solution_criterion"]) / m
 
     def starts(self, rng: np.random.Generator, k: int) -> Array:
         """Return the start of Moré and Wild, `k` times."""
@@ -122,7 +122,7 @@ class MoreWildObjective(Objective):
 
     def __init__(self, problem: MoreWild) -> None:
         self._problem = problem
-        self._residuals = _entries()[problem.name]["fun"]
+        self._residuals = entries()[problem.name]["fun"]
 
     def noise_free_residuals(self, x: Array) -> Array:
         """Residuals of shape (m,) at a point, without noise; never counted."""
