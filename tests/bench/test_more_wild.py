@@ -151,6 +151,12 @@ def test_what_a_run_reports_plays_no_part(entries, monkeypatch):
     assert found.nfev > 5 * 3
 
 
+def test_a_run_that_overruns_its_time_is_named_and_counts_so_far(entries):
+    found = run_one(MoreWild(name="osborne_two_bad_start", residuals=False), "nelder-mead", 0, 1e4, 0.05)
+    assert "exceeded its time of 0.05 s" in found.failure
+    assert found.nfev > 0
+
+
 def row(method, n, costs, failure=None):
     return Row(
         problem="p", method=method, residuals=True, noise=0.0, seed=0, n=n, nfev=9, costs=costs, seconds=1.0,

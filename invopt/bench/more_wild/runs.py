@@ -13,6 +13,7 @@ import torch
 from attrs import evolve, frozen
 
 from invopt.bench.cell import make_parts, refusal
+from invopt.core.result import Status
 from invopt.run.arguments.options import Options
 from invopt.run.ending.answer import MOST_EVALUATIONS
 from invopt.run.loop import run_loop
@@ -50,7 +51,7 @@ class Row:
     seconds : float
         Time of the run, the functions' and the benchmark's own included.
     failure : str or None
-        Error that ended the run; what it had evaluated counts.
+        Error or time limit that ended the run; what it had evaluated counts.
     """
 
     problem: str
@@ -108,6 +109,8 @@ def run_one(problem: MoreWild, method: str, seed: int, simplex_gradients: float,
         result = run_loop(prepare(problem, options), objective)
         if result.nfev != objective.count:
             failure = f"CellError: reports {result.nfev} evaluations, but made {objective.count}"
+        elif result.status is Status.MAXTIME:
+            failure = f"CellError: exceeded its time of {maxtime:g} s after {result.nfev} evaluations"
     except Exception as error:  # noqa: BLE001 - the other runs still run
         failure = f"{type(error).__name__}: {error}"
     return Row(
