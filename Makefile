@@ -5,7 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# Python compiles what is imported, once; all 10,000 modules take a minute.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 PINNED := pyproject.toml constraints.txt
 WINGS := problems estimators optimizers
 

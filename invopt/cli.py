@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from invopt.bench import commands
+from invopt.bench.more_wild.commands import more_wild as more_wild_command
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.objective import Capability, Objective
@@ -224,6 +225,13 @@ def bench(*args: Any, **kwargs: Any) -> None:
 
 
 app.command()(commands.table)
+
+
+@app.command("more-wild")
+@wraps(more_wild_command)
+def more_wild(*args: Any, **kwargs: Any) -> None:
+    with _as_usage_errors():
+        more_wild_command(*args, **kwargs)
 
 
 @app.command("journal")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import os
 import pickle
 import socket
@@ -29,6 +30,8 @@ DESCRIPTORS = 4
 def serve(number: int) -> Any:
     """Fork a process for each request, and return its program in that process."""
     requests = socket.socket(fileno=number)
+    # Programs collect their own garbage only: collections are shorter, and pages stay shared.
+    gc.freeze()
     while True:
         request = _receive(requests)
         _bury(0 if request is None else os.WNOHANG)

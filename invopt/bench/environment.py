@@ -15,7 +15,7 @@ from invopt.rendering.backend import foresee
 
 __all__ = ["environment"]
 
-_PACKAGES = ("numpy", "scipy", "torch", "mitsuba", "drjit", "cma")
+_PACKAGES = ("numpy", "scipy", "torch", "mitsuba", "drjit", "cma", "DFO-LS", "Py-BOBYQA", "optimagic")
 
 
 def environment() -> dict[str, Any]:

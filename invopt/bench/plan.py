@@ -17,7 +17,7 @@ from .cell import Cell, refusal
 from .presets import presets
 from .settings import budget, distinct, make_problem, own_budgets
 
-__all__ = ["Plan", "all_pairings", "make_plan"]
+__all__ = ["Plan", "all_pairings", "as_method", "make_plan"]
 
 
 @frozen(kw_only=True)
@@ -76,7 +76,7 @@ def make_plan(
         require("maxfev", as_integer("maxfev", maxfev) >= 1, ">= 1", maxfev)
     known = distinct("problems")
     chosen_tasks = list(dict.fromkeys(_as_task(name) for name in tasks)) or sorted(known)
-    chosen_methods = list(dict.fromkeys(_as_method(name) for name in methods)) or list(presets())
+    chosen_methods = list(dict.fromkeys(as_method(name) for name in methods)) or list(presets())
     cells: list[Cell] = []
     refused: dict[str, str] = {}
     common: dict[str, Any] = {"size": size, "maxtime": maxtime, "shared_reference": shared_reference}
@@ -134,7 +134,8 @@ def _as_task(name: str) -> str:
     return next((known for known in own_budgets() if find("problems", known) is cls), canonical(name))
 
 
-def _as_method(name: str) -> str:
+def as_method(name: str) -> str:
+    """The name of a preset or a pair in the registry's spelling; an error if unknown."""
     wanted = canonical(name)
     if wanted in presets():
         return wanted

@@ -9,13 +9,17 @@ the group ``invopt.presets``, each of which is a `Preset`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from invopt.bench.peers.dfo_ls import DFOLS
+from invopt.bench.peers.least_squares import LeastSquares
+from invopt.bench.peers.py_bobyqa import PyBOBYQA
+from invopt.bench.peers.residual_value import ResidualValue
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
@@ -25,7 +29,7 @@ from invopt.core.registry.entry_points import from_packages
 from invopt.core.schedules import Exponential, Linear
 from invopt.run.default_parts import choose
 
-__all__ = ["PAPER", "PEERS", "Preset", "presets"]
+__all__ = ["PAPER", "PEERS", "RESIDUAL_PEERS", "Preset", "presets"]
 
 Array: TypeAlias = NDArray[np.float64]
 Maker: TypeAlias = Callable[[Problem, Array], Optimizer]
@@ -98,6 +102,7 @@ _UNIT_CG = _method("fletcher-reeves-cg", nonpositive_curvature="unit")
 _ADAM = _method("adam")
 # These methods assume a deterministic objective, which equal seeds give.
 _VALUES = _estimator("function-value", seeds="fixed")
+_RESIDUALS = partial(ResidualValue, seeds="fixed")
 
 PAPER = {
     "paper-fr22": Preset(_estimator("fr22", sigma=_SLOW, **_AUTHORS), _ADAM),
@@ -116,9 +121,15 @@ PEERS = {
         _VALUES, lambda p, x0: find("optimizers", "differential-evolution")(width=4 * p.sigma)
     ),
     "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "cmaes")(sigma0=p.sigma)),
+    "py-bobyqa": Preset(_VALUES, lambda p, x0: PyBOBYQA(rhobeg=p.sigma)),
     # A constant rate: one that falls as few parameters need it becomes too small before a texture has converged.
     "mitsuba": Preset(_estimator("autodiff"), lambda p, x0: find("optimizers", "adam")(lr=0.3 * p.sigma)),
     "finite-difference": Preset(_estimator("finite-difference"), _ADAM),
+}
+RESIDUAL_PEERS = {
+    "least-squares": Preset(_RESIDUALS, lambda p, x0: LeastSquares()),
+    "dfo-ls": Preset(_RESIDUALS, lambda p, x0: DFOLS(rhobeg=p.sigma)),
+    "dfo-ls-noisy": Preset(_RESIDUALS, lambda p, x0: DFOLS(rhobeg=p.sigma, noisy=True)),
 }
 # Derivative of direct light only, for objects that move; settings chosen on BUNNY, seeds 1000 to 1003.
 _DIRECT = _estimator("autodiff", max_depth=2)
@@ -138,7 +149,7 @@ OURS = {
 @cache
 def presets() -> dict[str, Preset]:
     """All registered presets by name, third-party ones included."""
-    own = OURS | PAPER | PEERS
+    own = OURS | PAPER | PEERS | RESIDUAL_PEERS
     return own | from_packages("presets", own, _unfit)
 
 

@@ -240,13 +240,14 @@ def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoi
     method, own = getattr(objective, name), name.removeprefix("item_")
     # A point of an item begins with the number of the item, which has no derivative.
     n = chunk.rows.shape[1] - (own != name)
+    if own not in ("hess", "value_and_jac"):
+        return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
+    # A tensor for each row takes 10 us (3200 rows of `Function`: 47 ms with them, 9 ms without).
     seeded = list(zip(chunk.rows, chunk.seeds.tolist(), strict=True))
     if own == "hess":
         found = [checked_derivative(own, method(row, seed=seed), (n, n)) for row, seed in seeded]
         return torch.stack([hess.detach().cpu().double().reshape(-1) for hess in found])
-    if own == "value_and_jac":
-        return torch.stack([_joined(method(row, seed=seed, spp=spp, adjoint=adjoint), n) for row, seed in seeded])
-    return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
+    return torch.stack([_joined(method(row, seed=seed, spp=spp, adjoint=adjoint), n) for row, seed in seeded])
 
 
 def _joined(returned: Any, n: int) -> Tensor:

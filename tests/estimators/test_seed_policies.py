@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,7 @@ def test_the_default_draws_seeds(name):
 MEMORIES = ["GaussNewton", "NewtonTarget", "SampleHistory", "SparseGaussNewton"]
 
 
+@functools.cache
 def to_the_end(name, policy):
     """A run until it ends by itself, and its seeds."""
     recorded, estimator = Recorded(), made(name, policy)

@@ -10,6 +10,7 @@ from scipy.optimize import rosen, rosen_der
 import invopt
 from invopt.estimators import AggregateHVP, FiniteDifference, SharedSamples
 from invopt.optimizers import BFGS, LBFGS, DampedBFGS, FletcherReevesCG, Newton, NewtonCG, Scipy
+from invopt.problems import Function
 
 
 @pytest.mark.parametrize("method", [Newton(), NewtonCG(), BFGS(), LBFGS(), DampedBFGS(), Scipy("bfgs")], ids=repr)
@@ -20,8 +21,8 @@ def test_finite_differences_on_rosenbrock_agree_with_scipy(method):
     assert np.abs(res.x - reference.x).max() < 1e-5
 
 
-def quad(x):
-    return float(5 * x[0] ** 2 + 5 * x[1] ** 2 + 7.5 * x[0] * x[1])
+def quad(X):
+    return 5 * X[:, 0] ** 2 + 5 * X[:, 1] ** 2 + 7.5 * X[:, 0] * X[:, 1]
 
 
 @pytest.mark.parametrize("estimator", [AggregateHVP(sigma=0.5, n_samples=4), SharedSamples(sigma=0.5)], ids=repr)
@@ -30,6 +31,8 @@ def test_sampled_estimates_descend(estimator, method):
     reached = []
     for seed in range(9):
         x0 = np.random.default_rng(seed).uniform(-3, 3, 2)
-        res = invopt.minimize(quad, estimator, method, x0=x0, rng=seed, maxfev=600, progress=False)
-        reached.append(quad(res.x_last) / quad(x0))
+        problem = Function(fun=quad, x0=x0, vectorized=True)
+        res = invopt.minimize(problem, estimator, method, rng=seed, maxfev=600, progress=False)
+        end, start = quad(np.stack([res.x_last, x0]))
+        reached.append(end / start)
     assert np.median(reached) < 0.1

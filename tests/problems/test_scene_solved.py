@@ -49,7 +49,7 @@ def test_the_light_of_the_hall_is_found():
         parameters=Custom("light", function=all_lights, x0=[0.0], scale=0.5),
         x_opt=[math.log(4.0)],
         variables={"resx": 24, "resy": 24, "max_depth": 5},
-        reference_spp=4096,
+        reference_spp=1024,
     )
     if active() is Backend.SCALAR:
         pytest.skip("the scalar backend has no derivative")

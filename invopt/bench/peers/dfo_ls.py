@@ -1,0 +1,62 @@
+"""DFOLS: the package DFO-LS, derivative-free nonlinear least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from attrs import field, frozen
+
+from invopt.plugin import boolean, real
+
+from .packages import UNLIMITED, box, check_exit, first_radius, require_package, seeded
+from .residual_search import Array, ResidualSearch
+
+__all__ = ["DFOLS"]
+
+@frozen(kw_only=True)
+class DFOLS(ResidualSearch):
+    """DFO-LS: Gauss-Newton in a trust region, on residuals interpolated linearly.
+
+    It runs with the defaults of the package.
+
+    Parameters
+    ----------
+    rhobeg : float, default 1
+        First trust radius, in units of `x_scale`, > 0; smaller where the bounds are closer together.
+    noisy : bool, default False
+        The package's `objfun_has_noise`, which makes it restart and shrink the radius more slowly.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If ``DFO-LS`` is not installed; the extra ``bench-gpl`` contains it.
+
+    References
+    ----------
+    .. [1] Cartis, Fiala, Marteau, Roberts, "Improving the Flexibility and Robustness of Model-Based Derivative-Free
+       Optimization Solvers", ACM Trans. Math. Softw. 45(3), 2019.
+    """
+
+    rhobeg: float = field(default=1.0, validator=real(above=0))
+    noisy: bool = field(default=False, validator=boolean)
+
+    def __attrs_post_init__(self) -> None:
+        require_package("DFO-LS", "dfols")
+
+    def search(self, residuals: Callable[[Array], Array], x0: Array, low: Array, high: Array, seed: int) -> Array:
+        """Search until the package's own criteria are met."""
+        import dfols
+
+        with seeded(seed):
+            found = dfols.solve(
+                residuals,
+                x0,
+                bounds=box(low, high),
+                rhobeg=first_radius(self.rhobeg, low, high),
+                maxfun=UNLIMITED,
+                objfun_has_noise=self.noisy,
+                do_logging=False,
+            )
+        check_exit("DFO-LS", found)
+        return np.asarray(found.x, dtype=np.float64)
