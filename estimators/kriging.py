@@ -129,6 +129,12 @@ class Kriging(Estimator):
     sigma: float | None = field(default=None, validator=validators.optional(real(above=0)))
     max_samples: int = field(default=200, validator=integer(2))
 
+    def why_not(self, problem: Problem) -> str:
+        """Why it cannot serve a network: samples for one input say nothing of another."""
+        if Capability.CHAIN in problem.provides:
+            return "evaluations for one input of a network say nothing of another; use 'gauss-newton' with window=1"
+        return ""
+
     def init(self, problem: Problem) -> KrigingState:
         """State before the first estimate."""
         return KrigingState(sigma=problem.sigma if self.sigma is None else self.sigma)

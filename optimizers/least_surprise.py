@@ -20,7 +20,7 @@ __all__ = ["LeastSurprise"]
 Array = NDArray[np.float64]
 
 # Added to variances, which may be 0.
-_TINY = 1e-200
+_TINY = 1e-100
 # Share of their size by which squares differ because of rounding.
 _ROUNDING = 1e-14
 # Share of the best sample's squares that is added to the variance: what the target may differ by from any residuals

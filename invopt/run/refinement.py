@@ -49,6 +49,8 @@ _FIRST_REPLICATES, _REPLICATES = 3, 8
 _DIFFERENCE, _MOST_MEASURED = 0.15, 12
 # Largest condition number, of parameters in units of their own slopes, at which they count as determined.
 _LARGEST_CONDITION = 1e8
+# Distance to a bound, in units of `x_scale`, that is rounding.
+_BOUND_ROUNDING = 1e-12
 
 
 @frozen
@@ -196,17 +198,42 @@ class Refinement:
         """
         first = self._evaluate(x, _FIRST_REPLICATES)
         instrument = model.instrument(x, first)
-        steps = _steps(instrument.hess, instrument.project(first))
-        if steps is None:
+        answers = self._answers(x, instrument.hess, instrument.project(first))
+        if answers is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
-        near = self._inside(x + steps.mean(0))
+        near = self._inside(answers.mean(0))
         hess = self._measured_hess(near, instrument, _DIFFERENCE * model.unit)
-        steps = _steps(hess, instrument.project(self._evaluate(near, _REPLICATES)))
-        if steps is None:
+        answers = self._answers(near, hess, instrument.project(self._evaluate(near, _REPLICATES)))
+        if answers is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
-        answers = np.array([self._inside(near + step) for step in steps])
         error = torch.from_numpy(answers.std(0, ddof=1) / math.sqrt(len(answers)))
         return self._moved(self._inside(answers.mean(0)), End(status, x_standard_error=error))
+
+    def _answers(self, x: Array, hess: Array, projected: Array) -> Array | None:
+        """Points inside the bounds where projections vanish, shape (k, n).
+
+        None if the projections do not determine all parameters.
+        """
+        if not (np.isfinite(hess).all() and np.isfinite(projected).all()):
+            return None
+        scales = np.sqrt(np.outer(np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)))
+        if not (scales > 0).all() or np.linalg.cond(hess / scales) > _LARGEST_CONDITION:
+            return None
+        return np.array([self._bounded(x, hess, row) for row in projected])
+
+    def _bounded(self, x: Array, hess: Array, projected: Array) -> Array:
+        """The point where one projection vanishes; parameters beyond a bound are held there."""
+        step, free = np.zeros(len(x)), np.ones(len(x), dtype=bool)
+        while free.any():
+            rest = projected[free] + hess[free][:, ~free] @ step[~free]
+            step[free] = -np.linalg.solve(hess[free][:, free], rest)
+            held = self._inside(x + step) - x
+            outside = free & (np.abs(held - step) > _BOUND_ROUNDING)
+            if not outside.any():
+                break
+            step[outside] = held[outside]
+            free &= ~outside
+        return self._inside(x + step)
 
     def _measured_hess(self, x: Array, instrument: Instrument, width: float) -> Array:
         """Derivative of the projection at `x` by central differences, shape (n, n).
@@ -228,18 +255,6 @@ class Refinement:
     def _inside(self, x: Array) -> Array:
         inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()
         return inside
-
-
-def _steps(hess: Array, projected: Array) -> Array | None:
-    """Steps to where projections vanish, shape (k, n); None if they do not determine all parameters."""
-    if not (np.isfinite(hess).all() and np.isfinite(projected).all()):
-        return None
-    rows, columns = np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)
-    scales = np.sqrt(np.outer(rows, columns))
-    if not (scales > 0).all() or np.linalg.cond(hess / scales) > _LARGEST_CONDITION:
-        return None
-    steps: Array = -np.linalg.solve(hess, projected.T).T
-    return steps
 
 
 _LEFT_OVER = "residuals remain that no noise explains: another minimum may exist, or the target cannot be matched"

@@ -11,6 +11,7 @@ from invopt.core.estimator import Estimate, Measurement
 from invopt.core.evaluator import HESS_COST, JAC_COST
 from invopt.core.objective import ADJOINT, Adjoint, Objective
 from invopt.core.residual_equation import ResidualLoss, Sides
+from invopt.testing.exact_model import ExactModel
 
 __all__ = ["HESS", "START", "Counting", "exact"]
 
@@ -76,4 +77,5 @@ def exact(x: Tensor, hess: Tensor, center: float = 0.0) -> Estimate:
         standard_error=torch.zeros_like(x),
         hessian=lambda: Measurement(hess, zero),
         nfev=0,
+        model=ExactModel(x.numpy(), hess.numpy(), center),
     )

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import Bounds
 
 from invopt import Status, minimize, optimizers, problems
+from invopt.exceptions import IncompatibleError
 
 
 def solve(fun, x0, maxfev=100, seed=1000, **settings):
@@ -16,7 +17,7 @@ def rosenbrock(x):
     return np.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
 
 
-@pytest.mark.parametrize("seed", range(1000, 1004))
+@pytest.mark.parametrize("seed", range(1000, 1002))
 def test_rosenbrock_in_a_few_evaluations(seed):
     """It takes BFGS with differences about 120, and Gauss-Newton with differences about 60."""
     result = solve(rosenbrock, [-1.2, 1.0], seed=seed)
@@ -89,5 +90,5 @@ def test_bad_settings(settings, words):
 
 
 def test_it_needs_a_model():
-    with pytest.raises(ValueError, match="LeastSurprise"):
+    with pytest.raises(IncompatibleError, match="LeastSurprise needs MODEL"):
         minimize(problems.Quadratic(), "fr22", "least-surprise", maxfev=10)

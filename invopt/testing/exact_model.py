@@ -1,0 +1,67 @@
+"""ExactModel: the model of linear residuals that are known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invopt.core.model import Discrepancy, Instrument, Model, Prediction, Slopes
+
+__all__ = ["ExactModel"]
+
+Array = NDArray[np.float64]
+
+
+class ExactModel(Model):
+    """Residuals r(x) = A (x - c), the sum of whose squares is twice a quadratic.
+
+    Directions of negative curvature, which no residuals have, count as without effect. The samples are the point and
+    one beside it for each parameter.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        The point of the estimate.
+    hess : ndarray, shape (n, n)
+        Hessian of the quadratic.
+    center : float
+        Every component of c.
+    """
+
+    def __init__(self, x: Array, hess: Array, center: float) -> None:
+        values, vectors = np.linalg.eigh(hess)
+        self._a: Array = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+        self._center = center
+        self.points = np.vstack([x + np.eye(len(x)), x])
+        self.numbers = np.arange(len(self.points))
+        self.squares = np.square(self._residuals(self.points)).sum(1)[:, None]
+        self.cells = np.array([float(len(x))])
+        self.unit = 1.0
+
+    def _residuals(self, x: Array) -> Array:
+        found: Array = (x - self._center) @ self._a.T
+        return found
+
+    def predict(self, x: Array) -> Prediction:
+        """Exact residuals, without variance."""
+        mean = np.square(self._residuals(x)).sum(1)[:, None]
+        return Prediction(mean, np.zeros_like(mean))
+
+    def slopes(self, x: Array) -> Slopes:
+        """Exact residuals and their slopes."""
+        mean, variance = self.predict(x[None])
+        slope = 2 * (self._residuals(x[None]) @ self._a)
+        return Slopes(mean[0], variance[0], slope, np.zeros_like(slope))
+
+    def distances(self, x: Array, to: Array) -> Array:
+        """Euclidean distances."""
+        found: Array = np.linalg.norm(x - to, axis=1)
+        return found
+
+    def discrepancy(self, index: int, residuals: Array) -> Discrepancy:
+        """No noise."""
+        return Discrepancy(np.zeros(1), self.squares[index] / self.squares[0])
+
+    def instrument(self, x: Array, residuals: Array) -> Instrument:
+        """Projection onto the columns of A."""
+        return Instrument(lambda rows: rows @ self._a, self._a.T @ self._a)
