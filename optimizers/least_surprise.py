@@ -36,8 +36,9 @@ _DECADES = 3.5
 _FINE_RADIUS = 0.5
 # Radius and step, in these units, at which a descent of pictures ends, and of plain vectors, whose model is smooth.
 _LEAST, _LEAST_OF_VECTORS = 0.01, 1e-7
-# Decrease of the merit, a mean logarithm of squares, in so many steps, below which a descent ends.
-_LEAST_DECREASE, _PATIENCE = 0.1, 5
+# Decrease of the merit, a mean logarithm of squares, in so many steps, below which a descent of pictures ends, and of
+# plain vectors.
+_LEAST_DECREASE, _LEAST_DECREASE_OF_VECTORS, _PATIENCE = 0.1, 1e-7, 5
 
 
 class Stage(enum.Enum):
@@ -156,9 +157,9 @@ class LeastSurprise(Optimizer):
         if state.tried is not None:
             state = evolve(state, radius=self._resized(model, state, best))
         state = evolve(state, merits=(*state.merits, merit))
-        least = _LEAST_OF_VECTORS if vectors else _LEAST
+        least, decrease = (_LEAST_OF_VECTORS, _LEAST_DECREASE_OF_VECTORS) if vectors else (_LEAST, _LEAST_DECREASE)
         patience = _PATIENCE + model.points.shape[1] // 2
-        stuck = len(state.merits) > patience and state.merits[-1 - patience] - merit < _LEAST_DECREASE
+        stuck = len(state.merits) > patience and state.merits[-1 - patience] - merit < decrease
         centre, radius = model.points[best], state.radius * model.unit
         target = least_surprise(model, best, _weights(model, state), radius, oracle)
         away = float(model.distances(model.points, target).min()) / model.unit
