@@ -9,10 +9,9 @@ import math
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
-__all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
+__all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance"]
 
 # Neighbouring residuals that may share noise: 3 channels of a pixel and its neighbours.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 6 and 24.
@@ -101,20 +100,6 @@ def error_bars(
     moved = torch.linalg.solve(slope @ slope.T - excess, slope @ deviations.T)
     between = moved.square().sum(1) / (len(deviations) - 1)
     return variance.sqrt(), torch.where(between > _CLEARLY_MORE * variance, between, variance).sqrt()
-
-
-def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    """`parameter_covariance` for a sparse Jacobian, with residuals under a new seed.
-
-    The answer was found under another seed. Its residuals under the new one contain the noise of both, so that both
-    sums of squares are too large by n parts in m, rather than too small.
-    """
-    m, n = jacobian.shape
-    size = block_size(n, m)
-    sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
-    blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
-    gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
-    return _covariance(gram, scatter, blocks.shape[0], float(residual.square().sum()) / (m + n), fitted=-n)
 
 
 def block_size(n: int, m: int) -> int:
