@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.sparse import csr_matrix, diags_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["repeated_errors"]
+__all__ = ["likely_step", "repeated_errors"]
 
 Array = NDArray[np.float64]
 
@@ -40,35 +40,67 @@ def repeated_errors(jacobian: csr_matrix, fitted: Array, carried: Array, factors
     Returns
     -------
     ndarray or None
-        None if parameters are undetermined, if too many depend on each other, or if residuals are too few or without
-        noise.
+        Infinite for parameters that no residual depends on. None if others are undetermined, if too many depend on each
+        other, or if residuals are too few or without noise.
     """
     (m, n), k = jacobian.shape, len(carried)
-    if k < 2:
+    factorized = _factorized(jacobian)
+    if k < 2 or factorized is None:
         return None
     deviations = (carried - np.average(carried, axis=0, weights=factors)) * np.sqrt(factors / (k - 1))[:, None]
     variances = np.square(deviations).sum(0)
-    hess, scatter = (jacobian.T @ jacobian).tocsr(), (jacobian.T @ diags_array(variances) @ jacobian).tocsr()
+    scatter = (jacobian.T @ diags_array(variances) @ jacobian).tocsr()
     slopes = jacobian.T @ deviations.T
-    independent, between = np.empty(n), np.empty(n)
-    count, labels = connected_components(hess, directed=False)
-    order = np.argsort(labels, kind="stable")
-    for own in np.split(order, np.cumsum(np.bincount(labels, minlength=count))[:-1]):
-        if len(own) > _MAX_DENSE:
-            return None
-        try:
-            factor = cho_factor(hess[own][:, own].toarray())
-        except LinAlgError:
-            return None
-        half = cho_solve(factor, scatter[own][:, own].toarray())
-        independent[own] = cho_solve(factor, half.T).diagonal()
-        between[own] = np.square(cho_solve(factor, slopes[own])).sum(1)
-    if not independent.sum() > 0:
+    independent, between = np.full(n, np.inf), np.zeros(n)
+    for own, factor in factorized:
+        half = cho_solve((factor, True), scatter[own][:, own].toarray())
+        independent[own] = cho_solve((factor, True), half.T).diagonal()
+        between[own] = np.square(cho_solve((factor, True), slopes[own])).sum(1)
+    seen = np.isfinite(independent)
+    if not independent[seen].sum() > 0:
         return None
-    shared = float(between.sum() / independent.sum())
-    left = m - shared * n
+    shared = float(between.sum() / independent[seen].sum())
+    left = m - shared * seen.sum()
     if not left > 0:
         return None
     total = float(np.square(fitted).sum()) / left
     found: Array = np.sqrt(shared * total / variances.mean() * independent)
+    return found
+
+
+def likely_step(jacobian: csr_matrix, rng: np.random.Generator) -> Array | None:
+    """Random step whose covariance is proportional to the inverse of J'J, with a largest entry of 1.
+
+    All directions, the badly determined ones too, then contribute equally to the change that the Jacobian predicts.
+    None if parameters are undetermined, or too many depend on each other.
+    """
+    factorized = _factorized(jacobian)
+    if not factorized:
+        return None
+    step = np.zeros(jacobian.shape[1])
+    for own, factor in factorized:
+        step[own] = solve_triangular(factor, rng.standard_normal(len(own)), lower=True, trans="T")
+    found: Array = step / np.abs(step).max()
+    return found
+
+
+def _factorized(jacobian: csr_matrix) -> list[tuple[NDArray[np.int64], Array]] | None:
+    """Parameters that depend on each other, with a Cholesky factor of J'J; those that nothing depends on are left out.
+
+    None if that is not possible.
+    """
+    hess = (jacobian.T @ jacobian).tocsr()
+    count, labels = connected_components(hess, directed=False)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.cumsum(np.bincount(labels, minlength=count))[:-1])
+    seen = hess.diagonal() > 0
+    found = []
+    for own in groups:
+        if len(own) > _MAX_DENSE:
+            return None
+        if seen[own].any():
+            try:
+                found.append((own, cholesky(hess[own][:, own].toarray(), lower=True)))
+            except LinAlgError:
+                return None
     return found
