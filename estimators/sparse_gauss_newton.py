@@ -7,8 +7,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from attrs import evolve, field, frozen
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt.exceptions import NonFiniteError
@@ -17,7 +15,6 @@ from invopt.plugin import (
     Estimate,
     Estimator,
     Evaluator,
-    Grid,
     Measurement,
     Order,
     Problem,
@@ -30,15 +27,12 @@ from invopt.plugin import (
     require,
 )
 
-from .least_squares.averaged_residuals import Average, Observed, average, with_observed
+from .least_squares.averaged_residuals import Average, Observed, with_observed
 from .least_squares.joint_perturbations import HELD_OUT, Identified, JointPerturbations
-from .least_squares.repeated_errors import likely_step, repeated_errors
-from .least_squares.sparse_jacobian import explained
+from .least_squares.sparse_state import LEAST_EXPLAINED, SparseState, probe
 
 __all__ = ["SparseGaussNewton"]
 
-# Share of the changes under held-out perturbations that a sparse Jacobian must predict: more than half.
-_LEAST_EXPLAINED = 0.5
 # Levenberg's damping, relative to the mean of the diagonal of J'J.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 5e-06 and 2e-05.
 _DAMPING = 1e-5
@@ -57,64 +51,49 @@ _SMALLER_SIGMA = 0.25
 _MOST_IDENTIFICATIONS = 3
 
 
-@frozen(eq=False, kw_only=True)
-class _State:
-    """Jacobian and evaluations so far.
-
-    `untested` is kept until the next point has tested the Jacobian. `error` is the root mean square of what the
-    Jacobian does not predict, as a share. `first` and `before` are mean squares, `samples` those of the last average.
-    """
-
-    sigma: float
-    spp: int | None
-    grids: tuple[Grid, ...]
-    jacobian: csr_matrix | None = None
-    untested: Identified | None = None
-    error: float = 0.0
-    observed: tuple[Observed, ...] = ()
-    noisy: bool = True
-    note: str = ""
-    identifications: int = 0
-    renewed: bool = False
-    samples: float = 0.0
-    before: float | None = None
-    first: float | None = None
-
-
 @frozen(kw_only=True)
 class SparseGaussNewton(Estimator):
     r"""`fun`, `jac` and products of a mean of squares with a sparse Jacobian.
 
     For textures and other problems with thousands of parameters that each change few residuals.
 
-    The first estimate perturbs all parameters at once, `n_samples` times, by :math:`\pm` `sigma` with random signs and
-    one seed. It identifies a sparse Jacobian J from the changes of the residuals by compressed sensing: the number of
-    perturbations needed grows with the entries a row and the logarithm of n. Every later estimate is one evaluation,
-    the residuals at x with a new seed and more samples per pixel; J is kept. The gradient is :math:`2 J^T r / m`,
-    products are :math:`2 J^T J p / m`.
+    The first estimate identifies a sparse Jacobian J from perturbations of all parameters at once under one seed. If
+    the parameters are in grids (`Problem.grids`), as texels are, three perturbations suffice: a constant, a ramp across
+    and a ramp down (four where a grid is periodic). They tell which place of a grid each residual depends on. The
+    second estimate evaluates x under the same seed and compares the residuals with the prediction. If more than 2 % of
+    their change is not predicted, perturbations with random signs follow, four at a time, until they are predicted to
+    5 %; all evaluations so far determine J. Without grids, or if that fails after `n_samples` perturbations, J has few
+    entries a row, by compressed sensing.
+
+    Every later estimate is one evaluation under a new seed, and J is kept. The gradient is :math:`2 J^T r / m`,
+    products are :math:`2 J^T J p / m`, where r is the mean of the residuals of all estimates, carried to x by J.
 
     Parameters
     ----------
     sigma : float, optional
         Size of the perturbations, in units of `x_scale`, > 0; by default the problem's `sigma`.
     n_samples : int, default 28
-        Number of joint perturbations, at least 8; one evaluation each.
+        Number of joint perturbations, if ramps do not suffice, at least 8; one evaluation each.
     neighbours : int, default 4
-        Largest number of parameters that a residual depends on, at least 1.
+        Largest number of parameters that a residual depends on, if ramps do not suffice, at least 1.
     max_spp_factor : int, default 64
-        Largest factor of the samples per pixel, >= 1; they double with every iteration up to it.
+        The run ends once the mean residuals have this many times the problem's samples per pixel, >= 1. An evaluation
+        has a quarter of those of all before.
     seeds : SeedPolicy or str, default "per_pair"
-        All perturbations share one seed, and every later estimate has a new one; "per_iteration" is the same. "fresh"
-        is an error, because perturbations are compared with each other.
+        All perturbations and the second estimate share one seed, and every later estimate has a new one;
+        "per_iteration" is the same. "fresh" is an error, because perturbations are compared with each other.
 
     Notes
     -----
     Residuals must be nearly linear over the perturbations, as images are in their textures. J is checked on held-out
-    perturbations. If it predicts less than half of their changes, the message of the result says so.
+    perturbations. If it predicts less than half of their changes, the message of the result says so. If the residuals
+    no longer fall before they are at the noise, J is identified again, with smaller perturbations.
 
-    The run ends once the residuals no longer fall with the largest number of samples per pixel. The status is
-    `Status.NOISE_FLOOR`; or `Status.UNSURE`, without error bars, if the residuals have not fallen since the start or J
-    failed the check. With ``seeds="fixed"`` there is no noise: standard errors are 0, and the tolerances end the run.
+    Before the run ends, three evaluations show that there is noise, and that J holds in the directions in which it
+    determines the parameters least. The status is then `Status.NOISE_FLOOR`; or `Status.UNSURE`, without error bars, if
+    the residuals have not fallen since the start or J failed a check. Where there is no noise, and with
+    ``seeds="fixed"``, the tolerances end the run. Error bars come from the differences between evaluations; they are
+    infinite for parameters that no residual depends on.
 
     See Also
     --------
@@ -139,19 +118,19 @@ class SparseGaussNewton(Estimator):
         if self.neighbours > self.n_samples - HELD_OUT - 1:
             raise ValueError(f"'neighbours' must be at most n_samples - {HELD_OUT + 1}: {self.neighbours!r}")
 
-    def init(self, problem: Problem) -> _State:
+    def init(self, problem: Problem) -> SparseState:
         """State before the first estimate."""
         check_grids(problem.grids, problem.n)
         sigma = problem.sigma if self.sigma is None else self.sigma
-        return _State(sigma=sigma, spp=problem.samples, grids=tuple(problem.grids))
+        return SparseState(sigma=sigma, spp=problem.samples, grids=tuple(problem.grids))
 
     def cost(self, n: int) -> int:
         """Evaluations of the first estimate, without grids; each later estimate is one evaluation."""
         return self.n_samples + 1
 
     def estimate(
-        self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
-    ) -> tuple[Estimate, _State]:
+        self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
         """Estimate at `x`."""
         spent = objective.nfev
         if state.jacobian is None:
@@ -167,7 +146,7 @@ class SparseGaussNewton(Estimator):
     def _perturbations(self) -> JointPerturbations:
         return JointPerturbations(n_samples=self.n_samples, neighbours=self.neighbours, seeds=self.seeds)
 
-    def _identified(self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator) -> _State:
+    def _identified(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
         """Identify the Jacobian around `x`."""
         sigma = min(state.sigma, objective.sigma_limit)
         found = self._perturbations.identify(objective, x, sigma, state.grids, rng)
@@ -175,20 +154,20 @@ class SparseGaussNewton(Estimator):
         state = evolve(state, untested=found, observed=(base,), identifications=state.identifications + 1)
         return self._with(state, found)
 
-    def _tested(self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator) -> _State:
+    def _tested(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
         """Evaluate `x` under the seed of the perturbations, and compare with the prediction."""
         assert state.untested is not None
         new = self._observed(objective, x, state, state.untested.seed, 1)
         found = self._perturbations.tested(objective, x, state.untested, new.residual, state.grids, rng)
         return self._with(evolve(state, untested=None, observed=(new,)), found)
 
-    def _with(self, state: _State, found: Identified) -> _State:
+    def _with(self, state: SparseState, found: Identified) -> SparseState:
         """State with a Jacobian, and a note if it predicts too little."""
         share = 1 - found.error**2
-        note = "" if share >= _LEAST_EXPLAINED else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
+        note = "" if share >= LEAST_EXPLAINED else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
         return evolve(state, jacobian=found.jacobian, error=found.error, note=note)
 
-    def _evaluated(self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator) -> _State:
+    def _evaluated(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
         """Evaluate `x` under another seed."""
         share = int(_SHARE_OF_SAMPLES * state.samples)
         factor = 1 if state.spp is None else min(max(share, 1), self.max_spp_factor)
@@ -196,7 +175,7 @@ class SparseGaussNewton(Estimator):
         new = self._observed(objective, x, state, seed, factor)
         return evolve(state, observed=with_observed(state.observed, new))
 
-    def _observed(self, objective: Evaluator, x: Tensor, state: _State, seed: int, factor: int) -> Observed:
+    def _observed(self, objective: Evaluator, x: Tensor, state: SparseState, seed: int, factor: int) -> Observed:
         spp = None if state.spp is None or factor == 1 else state.spp * factor
         residual = objective.residuals(x[None], seed=np.array([seed]), spp=spp)[0].double().numpy()
         if not np.isfinite(residual).all():
@@ -204,10 +183,10 @@ class SparseGaussNewton(Estimator):
         return Observed(x=x.numpy(), residual=residual, seed=seed, factor=factor)
 
     def _judged(
-        self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
-    ) -> tuple[Estimate, _State]:
+        self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
         """Estimate of a state, with the end of the run; the Jacobian is identified again where it does not hold."""
-        mean = self._average(x, state)
+        mean = state.average_at(x)
         last = state.observed[-1]
         # At the base of perturbations, which bounds may have moved from x, residuals are predicted.
         value = float(np.square(last.residual if np.array_equal(last.x, x.numpy()) else mean.residual).mean())
@@ -230,49 +209,32 @@ class SparseGaussNewton(Estimator):
         return self._renewed(objective, x, evolve(known, sigma=_SMALLER_SIGMA * state.sigma), value, rng)
 
     def _renewed(
-        self, objective: Evaluator, x: Tensor, state: _State, value: float, rng: np.random.Generator
-    ) -> tuple[Estimate, _State]:
+        self, objective: Evaluator, x: Tensor, state: SparseState, value: float, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
         """Identify the Jacobian again."""
         state = evolve(self._identified(objective, x, state, rng), samples=0.0)
-        return self._describe(x, value, self._average(x, state), state), state
+        return self._describe(x, value, state.average_at(x), state), state
 
     def _ended(
-        self, objective: Evaluator, x: Tensor, state: _State, estimate: Estimate, rng: np.random.Generator
-    ) -> tuple[Estimate, _State]:
+        self, objective: Evaluator, x: Tensor, state: SparseState, estimate: Estimate, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
         """End the run, if what differs between evaluations is noise."""
-        jacobian, mean = state.jacobian, self._average(x, state)
-        assert jacobian is not None
-        likely = likely_step(jacobian, rng)
+        assert state.jacobian is not None
         sigma = min(state.sigma, objective.sigma_limit)
-        step = torch.zeros_like(x) if likely is None else sigma * torch.from_numpy(likely)
-        moved = objective.project(objective.inside(x, step.abs()) + step)
-        seeds = SeedSource(self.seeds, rng).draw(2)
-        probes = objective.residuals(torch.stack([x, x, moved]), seed=seeds[[0, 1, 0]]).double().numpy()
-        if np.array_equal(probes[0], probes[1]):
+        found = probe(objective, x, state.jacobian, sigma, SeedSource(self.seeds, rng).draw(2), rng)
+        if not found.noisy:
             state = evolve(state, noisy=False)
-            return self._describe(x, estimate.fun, self._average(x, state), state), state
-        change = probes[2] - probes[0]
-        share = explained(jacobian, (moved - x).numpy()[None], change[None])
+            return self._describe(x, estimate.fun, state.average_at(x), state), state
         # After a wrong step the residuals do not fall either.
         rose = state.first is not None and estimate.fun > _NO_LONGER_FALLING * state.first
-        inexact = likely is not None and share < _LEAST_EXPLAINED
-        note = state.note or (_ROSE if rose else "") or (_INEXACT if inexact else "")
+        note = state.note or (_ROSE if rose else "") or ("" if found.holds else _INEXACT)
         if note == _INEXACT and not state.renewed:
             return self._renewed(objective, x, evolve(state, renewed=True), estimate.fun, rng)
         if note:
             return evolve(estimate, note=note, status=Status.UNSURE), state
-        # Those that `x` was found with.
-        fitted = [each for each in state.observed if not np.array_equal(each.x, x.numpy())]
-        at_minimum = average(fitted, x.numpy(), jacobian, state.error, noisy=True).residual
-        errors = repeated_errors(jacobian, at_minimum, *mean.of_noise(state.observed))
-        bars = None if errors is None else torch.from_numpy(errors)
-        return evolve(estimate, x_standard_error=bars, status=Status.NOISE_FLOOR), state
+        return evolve(estimate, x_standard_error=state.errors_at(x), status=Status.NOISE_FLOOR), state
 
-    def _average(self, x: Tensor, state: _State) -> Average:
-        assert state.jacobian is not None
-        return average(state.observed, x.numpy(), state.jacobian, state.error, noisy=state.noisy)
-
-    def _describe(self, x: Tensor, value: float, mean: Average, state: _State) -> Estimate:
+    def _describe(self, x: Tensor, value: float, mean: Average, state: SparseState) -> Estimate:
         jacobian, residual, m = state.jacobian, mean.residual, mean.residual.size
         assert jacobian is not None
         damping = _DAMPING * float(jacobian.multiply(jacobian).sum()) / x.numel()

@@ -18,8 +18,8 @@ REACH = 2
 # error of unseen random signs, after ramps and 8 random signs, is 0.002, 0.001, 0.04, 0.01, 0.04, 0.004. With a
 # deviation of 0.3 it is 1.3 times as large, with a width of 0.45, 2 to 4 times, with 1.1 and 2.5, 2 times.
 _PRIOR, _WIDTH, _FARTHEST = 0.6, 0.6, 1.6
-# Variance of a change relative to gain and perturbation, so that equal perturbations can be fitted. Measured in the same
-# way, with a prior deviation of 0.3: 1e-2 and 1e-4 give errors 2 and 0.7 times as large.
+# Variance of a change relative to gain and perturbation, so that equal perturbations can be fitted. Measured in the
+# same way, with a prior deviation of 0.3: 1e-2 and 1e-4 give errors 2 and 0.7 times as large.
 _NUGGET = 1e-3
 # Residuals treated at once, which limits memory: with 8 perturbations they take 13 MB.
 _ROWS_AT_ONCE = 8192

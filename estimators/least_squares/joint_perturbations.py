@@ -153,6 +153,8 @@ class JointPerturbations:
     ) -> Identified:
         """Add random signs until the Jacobian predicts them; if it does not, pursue another one."""
         found, base = ramps, torch.from_numpy(ramps.points[0])
+        # Perturbations that were made already count.
+        most = max(self.n_samples, len(ramps.steps) + HELD_OUT + self.neighbours + 1)
         while True:
             signs = torch.from_numpy(rng.choice([-1.0, 1.0], (HELD_OUT, objective.n)))
             points = objective.project(base + ramps.height * signs)
@@ -164,7 +166,7 @@ class JointPerturbations:
             found = evolve(found, jacobian=jacobian, error=found.unpredicted(HELD_OUT))
             if found.error <= _MOST_UNPREDICTED_OF_SIGNS:
                 return found
-            if len(found.steps) - len(ramps.steps) >= max(self.n_samples - len(ramps.steps), HELD_OUT + self.neighbours + 1):
+            if len(found.steps) >= most:
                 return self._pursued(found, len(before.steps))
 
     def _by_signs(self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator) -> Identified:
@@ -176,7 +178,9 @@ class JointPerturbations:
         if not keep[0] or keep.sum() <= HELD_OUT + self.neighbours + 1:
             raise NonFiniteError(_TOO_FEW)
         empty = csr_matrix((residuals.shape[1], objective.n))
-        made = Identified(jacobian=empty, points=points.numpy()[keep], residuals=residuals[keep], seed=seed, error=np.inf)
+        made = Identified(
+            jacobian=empty, points=points.numpy()[keep], residuals=residuals[keep], seed=seed, error=np.inf
+        )
         return self._pursued(made, int(keep.sum()) - 1 - HELD_OUT)
 
     def _pursued(self, made: Identified, used: int) -> Identified:

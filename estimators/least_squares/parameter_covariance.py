@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,7 +67,7 @@ def parameter_covariance(
         return None
     net = gram if excess is None else gram - excess
     variance = max(noise, _left_over(residual, len(gram)))
-    return _covariance(net, blocks @ blocks.T, blocks.shape[1], variance, fitted=len(gram))
+    return _covariance(net, blocks @ blocks.T, blocks.shape[1], variance)
 
 
 def error_bars(
@@ -125,11 +124,10 @@ def _left_over(residual: Tensor, n: int) -> float:
     return float(residual.square().sum()) / (len(residual) - n) if len(residual) > n else 0.0
 
 
-def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float, *, fitted: int) -> Tensor | None:
-    """Covariance; `fitted` is n if fitted to these residuals, -n if to others."""
+def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float) -> Tensor | None:
     n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
     few = blocks < _BLOCKS_PER_PARAMETER * n
     if int(failed) > 0 or (few and variance == 0.0):
         return None
     inverse: Tensor = torch.cholesky_inverse(factor)
-    return variance * inverse if few else blocks / (blocks - fitted) * inverse @ scatter @ inverse
+    return variance * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse

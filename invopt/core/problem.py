@@ -68,7 +68,7 @@ def check_grids(grids: Sequence[Grid], n: int) -> None:
     if not all(isinstance(grid, Grid) for grid in grids):
         raise TypeError(f"'grids' must be Grid objects: {grids!r}")
     indices = np.concatenate([np.zeros(0, dtype=np.int64), *(grid.indices.ravel() for grid in grids)])
-    require("grids", not indices.size or int(indices.max()) < n, f"of indices below n = {n}", int(indices.max(initial=0)))
+    require("grids", int(indices.max(initial=-1)) < n, f"of indices below n = {n}", int(indices.max(initial=-1)))
     require("grids", len(np.unique(indices)) == indices.size, "without a parameter in common", grids)
 
 
