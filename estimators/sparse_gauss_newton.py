@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from attrs import evolve, field, frozen
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt.exceptions import NonFiniteError
@@ -244,7 +245,7 @@ class SparseGaussNewton(Estimator):
             return Measurement(torch.from_numpy(2 * turned / m), torch.zeros_like(p))
 
         unchecked = state.untested is not None and state.untested.height > 0
-        contributions = jacobian.multiply(residual[:, None])
+        contributions = csr_matrix(jacobian.multiply(residual[:, None]))
         # Residuals are taken as independent noise, which they are at the answer.
         error = 2 * np.sqrt(np.asarray(contributions.power(2).sum(0)).ravel()) / m
         return Estimate(

@@ -78,8 +78,8 @@ class Footprints:
             weights[rows] = self._corrected(rows, steps.T, changes[:, rows].T, _NUGGET * size)
         values = weights * self.gain[:, None]
         kept = (self.indices >= 0) & (values != 0)
-        rows = np.broadcast_to(np.arange(m)[:, None], (m, k))
-        return csr_matrix((values[kept], (rows[kept], self.indices[kept])), shape=(m, steps.shape[1]))
+        owners = np.broadcast_to(np.arange(m)[:, None], (m, k))
+        return csr_matrix((values[kept], (owners[kept], self.indices[kept])), shape=(m, steps.shape[1]))
 
     def _corrected(self, rows: slice, steps: Array, changes: Array, nugget: float) -> Array:
         """Weights of some residuals, given perturbations (n, k) and changes (rows, k)."""

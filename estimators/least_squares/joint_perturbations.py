@@ -65,12 +65,14 @@ class Identified:
     @property
     def steps(self) -> Array:
         """Perturbations, shape (k, n)."""
-        return self.points[1:] - self.points[0]
+        found: Array = self.points[1:] - self.points[0]
+        return found
 
     @property
     def changes(self) -> Array:
         """Changes of the residuals, shape (k, m)."""
-        return self.residuals[1:] - self.residuals[0]
+        found: Array = self.residuals[1:] - self.residuals[0]
+        return found
 
     def joined(self, points: Array, residuals: Array) -> Identified:
         """With further evaluations."""
@@ -174,7 +176,7 @@ class JointPerturbations:
         points = objective.project(torch.cat([x[None], x + sigma * signs]))
         seed = int(SeedSource(self.seeds, rng).compare(1)[0])
         residuals = _residuals(objective, points, seed)
-        keep = np.isfinite(residuals).all(1)
+        keep = np.array([bool(np.isfinite(row).all()) for row in residuals])
         if not keep[0] or keep.sum() <= HELD_OUT + self.neighbours + 1:
             raise NonFiniteError(_TOO_FEW)
         empty = csr_matrix((residuals.shape[1], objective.n))

@@ -99,7 +99,7 @@ class Atlas:
         periodic = any(tile.periodic for tile in self.tiles)
         found = np.ones((4 if periodic else 3, self.n))
         for tile in self.tiles:
-            rows, columns = np.indices(tile.indices.shape)
+            rows, columns = (np.asarray(each, dtype=np.int64) for each in np.indices(tile.indices.shape))
             free = tile.indices >= 0
             found[1, tile.indices[free]] = _ramp(tile.left + columns, self.width)[free]
             found[2, tile.indices[free]] = _ramp(tile.top + rows, self.height)[free]

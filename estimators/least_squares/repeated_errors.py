@@ -53,9 +53,9 @@ def repeated_errors(jacobian: csr_matrix, fitted: Array, carried: Array, factors
     slopes = jacobian.T @ deviations.T
     independent, between = np.full(n, np.inf), np.zeros(n)
     for own, factor in factorized:
-        half = cho_solve((factor, True), scatter[own][:, own].toarray())
-        independent[own] = cho_solve((factor, True), half.T).diagonal()
-        between[own] = np.square(cho_solve((factor, True), slopes[own])).sum(1)
+        inverse = cho_solve((factor, True), np.eye(len(own)))
+        independent[own] = np.sum(scatter[own][:, own] @ inverse * inverse, axis=0)
+        between[own] = np.square(inverse @ slopes[own]).sum(1)
     seen = np.isfinite(independent)
     if not independent[seen].sum() > 0:
         return None
