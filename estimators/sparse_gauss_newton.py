@@ -35,16 +35,16 @@ from .least_squares.sparse_state import LEAST_EXPLAINED, SparseState, probe
 __all__ = ["SparseGaussNewton"]
 
 # Levenberg's damping, relative to the mean of the diagonal of J'J.
-# Measured (tests/benchmarks/constants.py): no influence within 2 % with 5e-06 and 2e-05.
+# Measured (tests/benchmarks/constants.py): no influence with 5e-06 and 2e-05.
 _DAMPING = 1e-5
 # Samples per pixel of an estimate as a share of those of all before.
-# Measured (TEXTURE, seeds 1000 to 1003): to 0.1 % of the parameter error in 38 evaluations, with 0.5 in 47, with 1 in
-# 72; as many to 1 %.
+# Measured (tests/benchmarks/constants.py): with 0.125 and 0.5, 4 % fewer and 6 % more evaluations to 1 %. TEXTURE takes
+# 38 to 0.1 %, with 0.5 and 1 it takes 47 and 72.
 _SHARE_OF_SAMPLES = 0.25
 # Evaluations that are averaged where there are no samples per pixel to raise.
 _REPEATS = 4
 # Ratio of the residuals' mean square to the one before from which it no longer falls.
-# Measured (tests/benchmarks/constants.py): with 0.45 and 1.8, 1 % fewer and 80 % more evaluations.
+# Measured (tests/benchmarks/constants.py): no influence with 0.45 and 1.8.
 _NO_LONGER_FALLING = 0.9
 # Factor of sigma where the Jacobian is identified again, because it does not hold over the steps.
 _SMALLER_SIGMA = 0.25
@@ -126,7 +126,7 @@ class SparseGaussNewton(Estimator):
         return SparseState(sigma=sigma, spp=problem.samples, grids=tuple(problem.grids))
 
     def cost(self, n: int) -> int:
-        """Evaluations of the first estimate, without grids; each later estimate is one evaluation."""
+        """Evaluations of the first estimate without grids; later ones take one each."""
         return self.n_samples + 1
 
     def estimate(
@@ -156,7 +156,7 @@ class SparseGaussNewton(Estimator):
         return self._with(state, found)
 
     def _tested(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
-        """Evaluate `x` under the seed of the perturbations, and compare with the prediction."""
+        """Evaluate `x` under the seed of the perturbations: a test of the Jacobian."""
         assert state.untested is not None
         new = self._observed(objective, x, state, state.untested.seed, 1)
         found = self._perturbations.tested(objective, x, state.untested, new.residual, state.grids, rng)
@@ -186,7 +186,10 @@ class SparseGaussNewton(Estimator):
     def _judged(
         self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator
     ) -> tuple[Estimate, SparseState]:
-        """Estimate of a state, with the end of the run; the Jacobian is identified again where it does not hold."""
+        """Estimate of a state, and the next; the run ends at the noise.
+
+        Where the Jacobian does not hold, it is identified again.
+        """
         mean = state.average_at(x)
         last = state.observed[-1]
         # At the base of perturbations, which bounds may have moved from x, residuals are predicted.

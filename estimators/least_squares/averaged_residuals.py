@@ -66,7 +66,7 @@ class Average(NamedTuple):
     weights: Array
 
     def of_noise(self, all_observed: Sequence[Observed]) -> tuple[Array, Array]:
-        """Carried residuals and samples of the evaluations whose variance is mostly that of noise."""
+        """Carried residuals and samples of evaluations that differ by noise mostly."""
         factors = np.array([each.factor for each in all_observed], dtype=np.float64)
         kept = np.flatnonzero(self.weights * self.samples >= _LEAST_NOISE * factors)
         return np.array([self.carried[i] for i in kept]), factors[kept]

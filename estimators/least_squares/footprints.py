@@ -22,7 +22,7 @@ _PRIOR, _WIDTH, _FARTHEST = 0.6, 0.6, 1.6
 # same way, with a prior deviation of 0.3: 1e-2 and 1e-4 give errors 2 and 0.7 times as large.
 _NUGGET = 1e-3
 # Residuals treated at once, which limits memory: with 8 perturbations they take 13 MB.
-_ROWS_AT_ONCE = 8192
+_RESIDUALS_AT_ONCE = 8192
 
 
 @frozen(eq=False)
@@ -48,7 +48,10 @@ class Footprints:
 
     @classmethod
     def around(cls, gain: Array, indices: NDArray[np.int64], down: Array, across: Array) -> Footprints:
-        """Bilinear weights around places; `down` and `across` are distances from them in texels."""
+        """Bilinear weights around places.
+
+        `down` and `across` are distances from them in texels.
+        """
         free = (indices >= 0) & (gain != 0)[:, None]
         down, across = np.abs(down), np.abs(across)
         weights = np.maximum(1 - down, 0) * np.maximum(1 - across, 0) * free
@@ -73,8 +76,8 @@ class Footprints:
         m, k = self.indices.shape
         weights = np.empty((m, k))
         size = float(np.square(steps).mean())
-        for first in range(0, m, _ROWS_AT_ONCE):
-            rows = slice(first, first + _ROWS_AT_ONCE)
+        for first in range(0, m, _RESIDUALS_AT_ONCE):
+            rows = slice(first, first + _RESIDUALS_AT_ONCE)
             weights[rows] = self._corrected(rows, steps.T, changes[:, rows].T, _NUGGET * size)
         values = weights * self.gain[:, None]
         kept = (self.indices >= 0) & (values != 0)

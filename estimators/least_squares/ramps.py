@@ -95,7 +95,10 @@ class Atlas:
 
     @property
     def patterns(self) -> Array:
-        """Perturbations in [-1, 1], shape (k, n): constant, across, down, and across rolled if there is need."""
+        """Perturbations in [-1, 1], shape (3, n): constant, across, down.
+
+        Periodic grids need a fourth: across, rolled by half a tile.
+        """
         periodic = any(tile.periodic for tile in self.tiles)
         found = np.ones((4 if periodic else 3, self.n))
         for tile in self.tiles:
@@ -110,7 +113,10 @@ class Atlas:
         return found
 
     def footprints(self, changes: Array, step: float) -> Footprints:
-        """Footprints of residuals whose changes under `patterns` times `step` have shape (k, m)."""
+        """Footprints of residuals.
+
+        Their changes under `patterns` times `step` have shape (k, m).
+        """
         gain = changes[0] / step
         seen = np.abs(gain) > _LEAST_CHANGE * np.abs(gain).max(initial=0.0)
         ratios = changes[1:] / np.where(seen, changes[0], 1.0)

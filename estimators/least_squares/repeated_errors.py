@@ -69,9 +69,10 @@ def repeated_errors(jacobian: csr_matrix, fitted: Array, carried: Array, factors
 
 
 def likely_step(jacobian: csr_matrix, rng: np.random.Generator) -> Array | None:
-    """Random step whose covariance is proportional to the inverse of J'J, with a largest entry of 1.
+    """Random step, the largest entry 1, with a covariance like that of the minimiser.
 
-    All directions, the badly determined ones too, then contribute equally to the change that the Jacobian predicts.
+    The covariance is proportional to the inverse of J'J. All directions, the badly determined ones too, then contribute
+    equally to the change that the Jacobian predicts.
     None if parameters are undetermined, or too many depend on each other.
     """
     factorized = _factorized(jacobian)
@@ -85,9 +86,9 @@ def likely_step(jacobian: csr_matrix, rng: np.random.Generator) -> Array | None:
 
 
 def _factorized(jacobian: csr_matrix) -> list[tuple[NDArray[np.int64], Array]] | None:
-    """Parameters that depend on each other, with a Cholesky factor of J'J; those that nothing depends on are left out.
+    """Groups of parameters that depend on each other, with Cholesky factors of J'J.
 
-    None if that is not possible.
+    Parameters that nothing depends on are left out. None if J'J has no factor, or a group is too large.
     """
     hess = (jacobian.T @ jacobian).tocsr()
     count, labels = connected_components(hess, directed=False)

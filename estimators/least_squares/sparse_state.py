@@ -63,7 +63,7 @@ class SparseState:
 
 
 class Probe(NamedTuple):
-    """Findings at the end of a run: whether there is noise, and whether the Jacobian holds."""
+    """Whether there is noise at the end of a run, and whether the Jacobian holds."""
 
     noisy: bool
     holds: bool
@@ -77,9 +77,10 @@ def probe(
     seeds: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> Probe:
-    """Evaluate `x` under two seeds, and a point that tests the least determined directions.
+    """Evaluate `x` under two seeds, and a likely step from it.
 
-    The Jacobian holds if it predicts more than half of the change, or if parameters are undetermined anyway.
+    The step tests the directions that are determined least. The Jacobian holds if it predicts more than half of the
+    change, or if parameters are undetermined anyway.
     """
     likely = likely_step(jacobian, rng)
     step = torch.zeros_like(x) if likely is None else sigma * torch.from_numpy(likely)
