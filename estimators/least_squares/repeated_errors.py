@@ -72,8 +72,8 @@ def likely_step(jacobian: csr_matrix, rng: np.random.Generator) -> Array | None:
     """Random step, the largest entry 1, with a covariance like that of the minimiser.
 
     The covariance is proportional to the inverse of J'J. All directions, the badly determined ones too, then contribute
-    equally to the change that the Jacobian predicts.
-    None if parameters are undetermined, or too many depend on each other.
+    equally to the change that the Jacobian predicts. None if parameters are undetermined, or too many depend on each
+    other.
     """
     factorized = _factorized(jacobian)
     if not factorized:
