@@ -166,11 +166,12 @@ class JointPerturbations:
             signs = torch.from_numpy(rng.choice([-1.0, 1.0], (HELD_OUT, objective.n)))
             points = objective.project(base + ramps.height * signs)
             residuals = _residuals(objective, points, ramps.seed)
-            if not np.isfinite(residuals).all():
+            keep = np.array([bool(np.isfinite(row).all()) for row in residuals])
+            if not keep.any():
                 raise NonFiniteError(_TOO_FEW)
-            before, found = found, found.joined(points.numpy(), residuals)
+            before, found = found, found.joined(points.numpy()[keep], residuals[keep])
             jacobian = footprints.jacobian(found.steps, found.changes)
-            found = evolve(found, jacobian=jacobian, error=found.unpredicted(HELD_OUT))
+            found = evolve(found, jacobian=jacobian, error=found.unpredicted(int(keep.sum())))
             if found.error <= _MOST_UNPREDICTED_OF_SIGNS:
                 return found
             if len(found.steps) >= most:

@@ -144,3 +144,19 @@ def test_with_fixed_seeds_there_are_no_error_bars():
     found = minimize(problem(local(), GRIDS, noise=0.02), SparseGaussNewton(seeds="fixed"), rng=0, maxfev=60)
     assert found.x_standard_error is None
     assert found.status in (Status.CONVERGED, Status.XTOL)
+
+
+@pytest.mark.parametrize("lost", ["ramp", "sign"])
+def test_evaluations_that_fail_are_left_out(lost):
+    jacobian, calls = local(), []
+    made = problem(jacobian + 0.06 * np.random.default_rng(5).permuted(jacobian, axis=1), GRIDS)
+    fun = made.fun
+
+    def failing(x, seed):
+        calls.append(x)
+        return fun(x, seed) * (np.nan if len(calls) == (2 if lost == "ramp" else 7) else 1)
+
+    object.__setattr__(made, "fun", failing)
+    found = minimize(made, rng=0, maxfev=100)
+    assert found.n_nonfinite == 1
+    assert errors_of(found)[-1] < 1e-3
