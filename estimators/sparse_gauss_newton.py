@@ -22,47 +22,34 @@ from invopt.plugin import (
     SeedPolicy,
     SeedSource,
     Status,
+    check_grids,
     integer,
     real,
     require,
 )
 
-from .least_squares.parameter_covariance import sparse_parameter_covariance
-from .least_squares.sparse_jacobian import explained, identify
+from .least_squares.averaged_residuals import Average, Observed, with_observed
+from .least_squares.joint_perturbations import HELD_OUT, Identified, JointPerturbations
+from .least_squares.sparse_state import LEAST_EXPLAINED, SparseState, probe
 
 __all__ = ["SparseGaussNewton"]
 
-# Share of the changes under held-out perturbations that a sparse Jacobian must predict: more than half.
-_LEAST_EXPLAINED = 0.5
-# Number of these perturbations.
-# Measured (tests/benchmarks/constants.py): no influence within 2 % with 2 and 8.
-_HELD_OUT = 4
-# Residuals on which the Jacobian is checked; a share of 0.5 of these many has a standard error of about 0.01.
-_CHECKED_RESIDUALS = 2048
 # Levenberg's damping, relative to the mean of the diagonal of J'J.
-# Measured (tests/benchmarks/constants.py): no influence within 2 % with 5e-06 and 2e-05.
+# Measured (tests/benchmarks/constants.py): no influence with 5e-06 and 2e-05.
 _DAMPING = 1e-5
-# Factor of the samples per pixel from one estimate to the next.
-# Measured (tests/benchmarks/constants.py): with 1 and 4, 9 % more and 5 % more evaluations.
-_SPP_GROWTH = 2
-# Most parameters for error bars, which take a dense inverse: 34 MB.
-_MAX_DENSE = 2048
+# Samples per pixel of an estimate as a share of those of all before.
+# Measured (tests/benchmarks/constants.py): with 0.125 and 0.5, 4 % fewer and 6 % more evaluations to 1 %. TEXTURE takes
+# 38 to 0.1 %, with 0.5 and 1 it takes 47 and 72.
+_SHARE_OF_SAMPLES = 0.25
+# Evaluations that are averaged where there are no samples per pixel to raise.
+_REPEATS = 4
 # Ratio of the residuals' mean square to the one before from which it no longer falls.
-# Measured (tests/benchmarks/constants.py): with 0.45 and 1.8, 1 % fewer and 80 % more evaluations.
+# Measured (tests/benchmarks/constants.py): no influence with 0.45 and 1.8.
 _NO_LONGER_FALLING = 0.9
-
-
-@frozen(eq=False, kw_only=True)
-class _State:
-    """Jacobian, samples per pixel, and the residuals' last and first mean square."""
-
-    sigma: float
-    spp: int | None
-    jacobian: csr_matrix | None = None
-    note: str = ""
-    factor: int = 1
-    before: float | None = None
-    first: float | None = None
+# Factor of sigma where the Jacobian is identified again, because it does not hold over the steps.
+_SMALLER_SIGMA = 0.25
+# Identifications in a row after which the residuals have not fallen.
+_MOST_IDENTIFICATIONS = 3
 
 
 @frozen(kw_only=True)
@@ -71,34 +58,43 @@ class SparseGaussNewton(Estimator):
 
     For textures and other problems with thousands of parameters that each change few residuals.
 
-    The first estimate perturbs all parameters at once, `n_samples` times, by :math:`\pm` `sigma` with random signs and
-    one seed. It identifies a sparse Jacobian J from the changes of the residuals by compressed sensing: the number of
-    perturbations needed grows with the entries a row and the logarithm of n. Every later estimate is one evaluation,
-    the residuals at x with a new seed and more samples per pixel; J is kept. The gradient is :math:`2 J^T r / m`,
-    products are :math:`2 J^T J p / m`.
+    The first estimate identifies a sparse Jacobian J from perturbations of all parameters at once under one seed. If
+    the parameters are in grids (`Problem.grids`), as texels are, three perturbations suffice: a constant, a ramp across
+    and a ramp down (four where a grid is periodic). They tell which place of a grid each residual depends on. The
+    second estimate evaluates x under the same seed and compares the residuals with the prediction. If more than 2 % of
+    their change is not predicted, perturbations with random signs follow, four at a time, until they are predicted to
+    5 %; all evaluations so far determine J. Without grids, or if that fails after `n_samples` perturbations, J has few
+    entries a row, by compressed sensing.
+
+    Every later estimate is one evaluation under a new seed, and J is kept. The gradient is :math:`2 J^T r / m`,
+    products are :math:`2 J^T J p / m`, where r is the mean of the residuals of all estimates, carried to x by J.
 
     Parameters
     ----------
     sigma : float, optional
         Size of the perturbations, in units of `x_scale`, > 0; by default the problem's `sigma`.
     n_samples : int, default 28
-        Number of joint perturbations, at least 8; one evaluation each.
+        Number of joint perturbations, if ramps do not suffice, at least 8; one evaluation each.
     neighbours : int, default 4
-        Largest number of parameters that a residual depends on, at least 1.
+        Largest number of parameters that a residual depends on, if ramps do not suffice, at least 1.
     max_spp_factor : int, default 64
-        Largest factor of the samples per pixel, >= 1; they double with every iteration up to it.
+        The run ends once the mean residuals have this many times the problem's samples per pixel, >= 1. An evaluation
+        has a quarter of those of all before.
     seeds : SeedPolicy or str, default "per_pair"
-        All perturbations share one seed, and every later estimate has a new one; "per_iteration" is the same. "fresh"
-        is an error, because perturbations are compared with each other.
+        All perturbations and the second estimate share one seed, and every later estimate has a new one;
+        "per_iteration" is the same. "fresh" is an error, because perturbations are compared with each other.
 
     Notes
     -----
     Residuals must be nearly linear over the perturbations, as images are in their textures. J is checked on held-out
-    perturbations. If it predicts less than half of their changes, the message of the result says so.
+    perturbations. If it predicts less than half of their changes, the message of the result says so. If the residuals
+    no longer fall before they are at the noise, J is identified again, with smaller perturbations.
 
-    The run ends once the residuals no longer fall with the largest number of samples per pixel. The status is
-    `Status.NOISE_FLOOR`; or `Status.UNSURE`, without error bars, if the residuals have not fallen since the start or J
-    failed the check. With ``seeds="fixed"`` there is no noise: standard errors are 0, and the tolerances end the run.
+    Before the run ends, three evaluations show that there is noise, and that J holds in the directions in which it
+    determines the parameters least. The status is then `Status.NOISE_FLOOR`; or `Status.UNSURE`, without error bars, if
+    the residuals have not fallen since the start or J failed a check. Where there is no noise, and with
+    ``seeds="fixed"``, the tolerances end the run. Error bars come from the differences between evaluations; they are
+    infinite for parameters that no residual depends on.
 
     See Also
     --------
@@ -120,62 +116,130 @@ class SparseGaussNewton(Estimator):
             real(above=0)(self, self.__attrs_attrs__.sigma, self.sigma)
         compared = self.seeds is not SeedPolicy.FRESH
         require("seeds", compared, "per_pair, per_iteration or fixed: perturbations are compared", self.seeds.value)
-        if self.neighbours > self.n_samples - _HELD_OUT - 1:
-            raise ValueError(f"'neighbours' must be at most n_samples - {_HELD_OUT + 1}: {self.neighbours!r}")
+        if self.neighbours > self.n_samples - HELD_OUT - 1:
+            raise ValueError(f"'neighbours' must be at most n_samples - {HELD_OUT + 1}: {self.neighbours!r}")
 
-    def init(self, problem: Problem) -> _State:
+    def init(self, problem: Problem) -> SparseState:
         """State before the first estimate."""
-        return _State(sigma=problem.sigma if self.sigma is None else self.sigma, spp=problem.samples)
+        check_grids(problem.grids, problem.n)
+        sigma = problem.sigma if self.sigma is None else self.sigma
+        return SparseState(sigma=sigma, spp=problem.samples, grids=tuple(problem.grids))
 
     def cost(self, n: int) -> int:
-        """Evaluations of the first estimate; each later estimate is one evaluation."""
+        """Evaluations of the first estimate without grids; later ones take one each."""
         return self.n_samples + 1
 
     def estimate(
-        self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
-    ) -> tuple[Estimate, _State]:
+        self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
         """Estimate at `x`."""
         spent = objective.nfev
         if state.jacobian is None:
-            state, residual = self._identify(objective, x, state, rng)
+            state = self._identified(objective, x, state, rng)
+        elif state.untested is not None:
+            state = self._tested(objective, x, state, rng)
         else:
-            if state.spp is not None:
-                state = evolve(state, factor=min(state.factor * _SPP_GROWTH, self.max_spp_factor))
-            spp = None if state.spp is None else state.spp * state.factor
-            seed = SeedSource(self.seeds, rng).draw(1)
-            residual = objective.residuals(x[None], seed=seed, spp=spp)[0].double()
-        estimate = evolve(self._describe(x, residual, state), nfev=objective.nfev - spent)
-        highest = state.spp is None or state.factor >= self.max_spp_factor
-        before = estimate.fun if highest else None
-        return estimate, evolve(state, before=before, first=estimate.fun if state.first is None else state.first)
+            state = self._evaluated(objective, x, state, rng)
+        estimate, state = self._judged(objective, x, state, rng)
+        return evolve(estimate, nfev=objective.nfev - spent), state
 
-    def _identify(
-        self, objective: Evaluator, x: Tensor, state: _State, rng: np.random.Generator
-    ) -> tuple[_State, Tensor]:
-        """Identify the Jacobian, and evaluate the residuals at `x`."""
-        k, n = self.n_samples, objective.n
-        objective.check_budget(k + 1)
-        signs = torch.from_numpy(rng.choice([-1.0, 1.0], (k, n)))
+    @property
+    def _perturbations(self) -> JointPerturbations:
+        return JointPerturbations(n_samples=self.n_samples, neighbours=self.neighbours, seeds=self.seeds)
+
+    def _identified(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
+        """Identify the Jacobian around `x`."""
         sigma = min(state.sigma, objective.sigma_limit)
-        points = objective.project(torch.cat([x[None], x + sigma * signs]))
-        residuals = objective.residuals(points, seed=SeedSource(self.seeds, rng).compare(k + 1)).double().numpy()
-        keep = np.isfinite(residuals).all(1)
-        if not keep[0] or keep.sum() <= _HELD_OUT + self.neighbours + 1:
-            raise NonFiniteError(
-                "too few of the perturbed samples are finite, or the one at x is not; bound the parameters"
-            )
-        points, residuals = points[torch.from_numpy(keep)], residuals[keep]
-        steps, changes = (points[1:] - points[:1]).numpy(), residuals[1:] - residuals[:1]
-        # Evenly spaced residuals suffice for the check.
-        some = changes[:, :: max(1, changes.shape[1] // _CHECKED_RESIDUALS)]
-        trial = identify(steps[_HELD_OUT:], some[_HELD_OUT:], self.neighbours)
-        share = explained(trial, steps[:_HELD_OUT], some[:_HELD_OUT])
-        note = "" if share >= _LEAST_EXPLAINED else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
-        jacobian = identify(steps, changes, self.neighbours)
-        return evolve(state, jacobian=jacobian, note=note), torch.from_numpy(residuals[0])
+        found = self._perturbations.identify(objective, x, sigma, state.grids, rng)
+        base = Observed(x=found.points[0], residual=found.residuals[0], seed=found.seed, factor=1)
+        state = evolve(state, untested=found, observed=(base,), identifications=state.identifications + 1)
+        return self._with(state, found)
 
-    def _describe(self, x: Tensor, residual: Tensor, state: _State) -> Estimate:
-        jacobian, m, value = state.jacobian, residual.numel(), float(residual.square().mean())
+    def _tested(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
+        """Evaluate `x` under the seed of the perturbations: a test of the Jacobian."""
+        assert state.untested is not None
+        new = self._observed(objective, x, state, state.untested.seed, 1)
+        found = self._perturbations.tested(objective, x, state.untested, new.residual, state.grids, rng)
+        return self._with(evolve(state, untested=None, observed=(new,)), found)
+
+    def _with(self, state: SparseState, found: Identified) -> SparseState:
+        """State with a Jacobian, and a note if it predicts too little."""
+        share = 1 - found.error**2
+        note = "" if share >= LEAST_EXPLAINED else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
+        return evolve(state, jacobian=found.jacobian, error=found.error, note=note)
+
+    def _evaluated(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
+        """Evaluate `x` under another seed."""
+        share = int(_SHARE_OF_SAMPLES * state.samples)
+        factor = 1 if state.spp is None else min(max(share, 1), self.max_spp_factor)
+        seed = int(SeedSource(self.seeds, rng).draw(1)[0])
+        new = self._observed(objective, x, state, seed, factor)
+        return evolve(state, observed=with_observed(state.observed, new))
+
+    def _observed(self, objective: Evaluator, x: Tensor, state: SparseState, seed: int, factor: int) -> Observed:
+        spp = None if state.spp is None or factor == 1 else state.spp * factor
+        residual = objective.residuals(x[None], seed=np.array([seed]), spp=spp)[0].double().numpy()
+        if not np.isfinite(residual).all():
+            raise NonFiniteError("the residuals are not finite at a point of the run; bound the parameters")
+        return Observed(x=x.numpy(), residual=residual, seed=seed, factor=factor)
+
+    def _judged(
+        self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
+        """Estimate of a state, and the next; the run ends at the noise.
+
+        Where the Jacobian does not hold, it is identified again.
+        """
+        mean = state.average_at(x)
+        last = state.observed[-1]
+        # At the base of perturbations, which bounds may have moved from x, residuals are predicted.
+        value = float(np.square(last.residual if np.array_equal(last.x, x.numpy()) else mean.residual).mean())
+        falls = state.before is None or value <= _NO_LONGER_FALLING * state.before
+        # Neither lower, nor more precise.
+        stalls = not falls and mean.samples <= state.samples
+        first = value if state.first is None else state.first
+        known = evolve(state, before=value, samples=mean.samples, first=first)
+        if falls:
+            known = evolve(known, identifications=1)
+        estimate = self._describe(x, value, mean, known)
+        if not self._noisy or state.untested is not None:
+            return estimate, known
+        if mean.samples >= (_REPEATS if state.spp is None else self.max_spp_factor):
+            return self._ended(objective, x, known, estimate, rng)
+        if not stalls:
+            return estimate, known
+        if state.identifications >= _MOST_IDENTIFICATIONS:
+            return evolve(estimate, note=state.note or _ROSE, status=Status.UNSURE), known
+        return self._renewed(objective, x, evolve(known, sigma=_SMALLER_SIGMA * state.sigma), value, rng)
+
+    def _renewed(
+        self, objective: Evaluator, x: Tensor, state: SparseState, value: float, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
+        """Identify the Jacobian again."""
+        state = evolve(self._identified(objective, x, state, rng), samples=0.0)
+        return self._describe(x, value, state.average_at(x), state), state
+
+    def _ended(
+        self, objective: Evaluator, x: Tensor, state: SparseState, estimate: Estimate, rng: np.random.Generator
+    ) -> tuple[Estimate, SparseState]:
+        """End the run, if what differs between evaluations is noise."""
+        assert state.jacobian is not None
+        sigma = min(state.sigma, objective.sigma_limit)
+        found = probe(objective, x, state.jacobian, sigma, SeedSource(self.seeds, rng).draw(2), rng)
+        if not found.noisy:
+            state = evolve(state, noisy=False)
+            return self._describe(x, estimate.fun, state.average_at(x), state), state
+        # After a wrong step the residuals do not fall either.
+        rose = state.first is not None and estimate.fun > _NO_LONGER_FALLING * state.first
+        note = state.note or (_ROSE if rose else "") or ("" if found.holds else _INEXACT)
+        if note == _INEXACT and not state.renewed:
+            return self._renewed(objective, x, evolve(state, renewed=True), estimate.fun, rng)
+        if note:
+            return evolve(estimate, note=note, status=Status.UNSURE), state
+        return evolve(estimate, x_standard_error=state.errors_at(x), status=Status.NOISE_FLOOR), state
+
+    def _describe(self, x: Tensor, value: float, mean: Average, state: SparseState) -> Estimate:
+        jacobian, residual, m = state.jacobian, mean.residual, mean.residual.size
         assert jacobian is not None
         damping = _DAMPING * float(jacobian.multiply(jacobian).sum()) / x.numel()
 
@@ -183,10 +247,11 @@ class SparseGaussNewton(Estimator):
             turned = jacobian.T @ (jacobian @ p.numpy()) + damping * p.numpy()
             return Measurement(torch.from_numpy(2 * turned / m), torch.zeros_like(p))
 
-        contributions = jacobian.multiply(residual.numpy()[:, None])
+        unchecked = state.untested is not None and state.untested.height > 0
+        contributions = csr_matrix(jacobian.multiply(residual[:, None]))
         # Residuals are taken as independent noise, which they are at the answer.
         error = 2 * np.sqrt(np.asarray(contributions.power(2).sum(0)).ravel()) / m
-        estimate = Estimate(
+        return Estimate(
             x=x,
             fun=value,
             jac=torch.from_numpy(2 * np.asarray(contributions.sum(0)).ravel() / m),
@@ -194,38 +259,18 @@ class SparseGaussNewton(Estimator):
             product=product,
             nfev=0,
             note=state.note,
-            # A Jacobian that fails its check does not indicate a minimum either.
-            blind=bool(state.note) or not jacobian.count_nonzero(),
+            # A Jacobian that fails its check, or is not checked yet, does not indicate a minimum either.
+            blind=bool(state.note) or unchecked or not jacobian.count_nonzero(),
         )
-        return self._judged(estimate, residual, state)
 
     @property
     def _noisy(self) -> bool:
         return self.seeds is not SeedPolicy.FIXED
 
-    def _judged(self, estimate: Estimate, residual: Tensor, state: _State) -> Estimate:
-        """End the run once the residuals no longer fall."""
-        if state.before is None or estimate.fun <= _NO_LONGER_FALLING * state.before:
-            return estimate
-        # After a wrong step the residuals do not fall either.
-        rose = state.first is not None and estimate.fun > _NO_LONGER_FALLING * state.first
-        if rose or state.note:
-            return evolve(estimate, note=state.note or _ROSE, status=Status.UNSURE)
-        if not self._noisy:
-            return estimate
-        assert state.jacobian is not None
-        return evolve(estimate, x_standard_error=_error_bars(state.jacobian, residual), status=Status.NOISE_FLOOR)
-
 
 _ROSE = "the residuals did not fall: they are not linear over the steps"
+_INEXACT = "the Jacobian is too inexact to tell how precise the parameters are"
 _NOT_LOCAL = (
     "a Jacobian with few entries a row predicts only {:.0f} % of the changes under perturbations: more than {} "
     "parameters act on a residual, or they do not act linearly"
 )
-
-
-def _error_bars(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    if jacobian.shape[1] > _MAX_DENSE:
-        return None
-    covariance = sparse_parameter_covariance(jacobian, residual)
-    return None if covariance is None else covariance.diagonal().clamp(min=0).sqrt()

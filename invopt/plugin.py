@@ -11,7 +11,8 @@ a later minor version changes one, the change log says how. Other modules may ch
 
 Problems
     `Problem` describes what is minimised, and its `Objective` evaluates it. `Capability` says what the objective can
-    compute. `as_bounds`, `check_start`, `check_scale` and `eighths` validate bounds, starts and scales.
+    compute. A `Grid` says which parameters are neighbours. `as_bounds`, `check_start`, `check_scale`, `check_grids` and
+    `eighths` validate bounds, starts, scales and grids.
 Estimators
     An `Estimator` evaluates through an `Evaluator` and returns an `Estimate`. `Order` says what the estimate holds.
     `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma. A `Model`
@@ -41,7 +42,7 @@ from invopt.core.machine.turn import one_at_a_time
 from invopt.core.model import Discrepancy, Instrument, Model, Prediction, Slopes
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
-from invopt.core.problem import Chain, Link, Problem
+from invopt.core.problem import Chain, Grid, Link, Problem, check_grids
 from invopt.core.quadratic import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
 from invopt.core.registry import find, resolve
 from invopt.core.residual_equation import ResidualLoss, Sides
@@ -85,6 +86,7 @@ __all__ = [
     "Estimator",
     "Evaluator",
     "Exponential",
+    "Grid",
     "Incumbent",
     "Instrument",
     "Linear",
@@ -117,6 +119,7 @@ __all__ = [
     "as_vector",
     "boolean",
     "by_name",
+    "check_grids",
     "check_scale",
     "check_start",
     "damped_newton_step",

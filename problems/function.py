@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,14 @@ from invopt.plugin import (
     ADJOINT,
     Adjoint,
     Capability,
+    Grid,
     Objective,
     Problem,
     as_bounds,
+    as_list,
     as_vector,
     boolean,
+    check_grids,
     check_scale,
     check_start,
     eighths,
@@ -53,6 +56,10 @@ def _as_periods(value: ArrayLike | None, n: int) -> NDArray[np.float64]:
     periods = np.full(n, np.inf) if value is None else as_vector("periods", value, size=n, finite=False)
     require("periods", bool((periods > 0).all()), "> 0", value)
     return periods
+
+
+def _as_grids(value: Sequence[Grid] | Grid) -> tuple[Grid, ...]:
+    return (value,) if isinstance(value, Grid) else tuple(as_list("grids", value))
 
 
 @frozen(kw_only=True, eq=False)
@@ -98,6 +105,9 @@ class Function(Problem):
         Period of each parameter, > 0; inf if it has none. Distances are modulo the periods, which also limit sigma.
     sparse : bool, default False
         Whether each residual depends on few of many parameters, as `SparseGaussNewton` needs.
+    grids : sequence of Grid, default ()
+        Parameters that are neighbours of each other. If each residual of a sparse problem depends on neighbours in a
+        grid, `SparseGaussNewton` needs far fewer evaluations.
 
     Raises
     ------
@@ -127,6 +137,7 @@ class Function(Problem):
     residuals: bool = field(default=False, validator=boolean)
     periods: NDArray[np.float64] = field(default=None)
     sparse: bool = field(default=False, validator=boolean)  # type: ignore[misc]
+    grids: tuple[Grid, ...] = field(default=(), converter=_as_grids)
     jac: Any = field(default=None, converter=as_jac)
     hess: Any = field(default=None, converter=as_hess)
 
@@ -144,6 +155,7 @@ class Function(Problem):
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
         object.__setattr__(self, "periods", _as_periods(self.periods, n))
         require("sparse", self.residuals or not self.sparse, "False without residuals", self.sparse)
+        check_grids(self.grids, n)
         check_derivatives(self.jac, self.hess, residuals=self.residuals)
 
     @property

@@ -14,6 +14,7 @@ from scipy.optimize import Bounds
 from invopt.plugin import (
     FIRST_REFERENCE_SEED,
     Capability,
+    Grid,
     Problem,
     Runtime,
     as_vector,
@@ -203,6 +204,11 @@ class Scene(Problem):
     def sparse(self) -> bool:  # type: ignore[override]
         """Whether all unknowns are texels."""
         return all(binding.sparse for binding in self._parameters)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The texels of each texture."""
+        return self.layout.grids
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
-__all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance", "sparse_parameter_covariance"]
+__all__ = ["block_size", "error_bars", "gradient_blocks", "parameter_covariance"]
 
 # Neighbouring residuals that may share noise: 3 channels of a pixel and its neighbours.
 # Measured (tests/benchmarks/constants.py): no influence within 2 % with 6 and 24.
@@ -69,7 +67,7 @@ def parameter_covariance(
         return None
     net = gram if excess is None else gram - excess
     variance = max(noise, _left_over(residual, len(gram)))
-    return _covariance(net, blocks @ blocks.T, blocks.shape[1], variance, fitted=len(gram))
+    return _covariance(net, blocks @ blocks.T, blocks.shape[1], variance)
 
 
 def error_bars(
@@ -103,20 +101,6 @@ def error_bars(
     return variance.sqrt(), torch.where(between > _CLEARLY_MORE * variance, between, variance).sqrt()
 
 
-def sparse_parameter_covariance(jacobian: csr_matrix, residual: Tensor) -> Tensor | None:
-    """`parameter_covariance` for a sparse Jacobian, with residuals under a new seed.
-
-    The answer was found under another seed. Its residuals under the new one contain the noise of both, so that both
-    sums of squares are too large by n parts in m, rather than too small.
-    """
-    m, n = jacobian.shape
-    size = block_size(n, m)
-    sums = csr_matrix((np.ones(m), np.arange(m), [*range(0, m, size), m]), shape=(-(-m // size), m))
-    blocks = sums @ jacobian.multiply(residual.numpy()[:, None]).tocsr()
-    gram, scatter = (torch.from_numpy((each.T @ each).toarray()) for each in (jacobian, blocks))
-    return _covariance(gram, scatter, blocks.shape[0], float(residual.square().sum()) / (m + n), fitted=-n)
-
-
 def block_size(n: int, m: int) -> int:
     """Number of consecutive residuals in a block, for m residuals and n parameters."""
     return max(1, min(_NOISE_BLOCK, m // (_BLOCKS_PER_PARAMETER * n)))
@@ -140,11 +124,10 @@ def _left_over(residual: Tensor, n: int) -> float:
     return float(residual.square().sum()) / (len(residual) - n) if len(residual) > n else 0.0
 
 
-def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float, *, fitted: int) -> Tensor | None:
-    """Covariance; `fitted` is n if fitted to these residuals, -n if to others."""
+def _covariance(gram: Tensor, scatter: Tensor, blocks: int, variance: float) -> Tensor | None:
     n, (factor, failed) = len(gram), torch.linalg.cholesky_ex(gram)
     few = blocks < _BLOCKS_PER_PARAMETER * n
     if int(failed) > 0 or (few and variance == 0.0):
         return None
     inverse: Tensor = torch.cholesky_inverse(factor)
-    return variance * inverse if few else blocks / (blocks - fitted) * inverse @ scatter @ inverse
+    return variance * inverse if few else blocks / (blocks - n) * inverse @ scatter @ inverse

@@ -63,7 +63,9 @@ def _pursue(perturbations: Tensor, changes: Tensor, entries: int) -> tuple[Tenso
         support = torch.cat([support, best], 1)
         chosen = rows[support]
         gram = chosen @ chosen.mT
-        ridge = _RIDGE * gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None] * torch.eye(gram.shape[1])
+        size = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+        # Far from 0, perturbations may be lost in rounding.
+        ridge = torch.where(size > 0, _RIDGE * size, 1.0) * torch.eye(gram.shape[1])
         coefficients = torch.linalg.solve(gram + ridge, chosen @ targets[..., None])
         unexplained = targets - (chosen.mT @ coefficients)[..., 0]
     return support, coefficients[..., 0]

@@ -49,6 +49,14 @@ class Evaluator(abc.ABC):
     periods: Tensor
 
     @property
+    def indices(self) -> NDArray[np.int64]:
+        """Index in the problem's x of each parameter, shape (n,).
+
+        Parameters whose bounds are equal are left out.
+        """
+        return np.arange(self.n)
+
+    @property
     @abc.abstractmethod
     def nfev(self) -> int:
         """Evaluations so far."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.evaluator import Evaluator
@@ -41,6 +43,11 @@ class ScaledEvaluator(Evaluator):
         # Which parameters are optimised, and how many there are in all.
         self._sought = None if sought is None or sought.all else sought
         self._whole = self.n if sought is None else sought.free.size
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Index in the problem's x of each optimised parameter, shape (n,)."""
+        return np.arange(self.n) if self._sought is None else np.flatnonzero(self._sought.free)
 
     def project(self, x: Tensor) -> Tensor:
         """Nearest point inside the bounds."""

@@ -44,12 +44,15 @@ class Parameter:
     low, high : float
         Closed range of each number. It follows from the object: emitted light has no upper bound, a reflectance is in
         [0, 1].
+    padding : int
+        Columns on either side of a picture that repeat those of the other side; 0 unless it surrounds the scene.
     """
 
     value: NDArray[np.float64]
     kind: Kind = Kind.NUMBER
     low: float = -math.inf
     high: float = math.inf
+    padding: int = 0
 
     @property
     def size(self) -> float:
@@ -63,7 +66,7 @@ def describe(params: Any, key: str) -> Parameter:
     kind = _kind_of(value)
     if kind is Kind.DISCRETE:
         return Parameter(np.zeros(0), kind)
-    return Parameter(from_mitsuba(value), kind, *_range_of(params, key))
+    return Parameter(from_mitsuba(value), kind, *_range_of(params, key), padding=_padding_of(params, key))
 
 
 def _kind_of(value: Any) -> Kind:
@@ -93,6 +96,12 @@ def _range_of(params: Any, key: str) -> tuple[float, float]:
         return -math.inf, math.inf
     share = slot not in _UNBOUNDED if isinstance(owner, mi.BSDF) else slot == "albedo"
     return 0.0, 1.0 if share and not name.endswith("scale") else math.inf
+
+
+def _padding_of(params: Any, key: str) -> int:
+    """Repeated columns on either side: Mitsuba's environment maps have one each."""
+    owner, slot = _owner_of(params, key)
+    return int(owner is not None and owner.class_name() == "EnvironmentMapEmitter" and slot == "data")
 
 
 def _owner_of(params: Any, key: str) -> tuple[Any, str]:

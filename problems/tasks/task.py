@@ -11,7 +11,7 @@ from attrs import field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Problem, Runtime, boolean, integer, require
+from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Grid, Problem, Runtime, boolean, integer, require
 from invopt.rendering.runtime import RENDERER
 
 from ..scene import Scene
@@ -134,6 +134,11 @@ class Task(Problem):
     def periods(self) -> NDArray[np.float64]:
         """Period of each parameter."""
         return self.statement.periods
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """Texels of each texture."""
+        return self.statement.grids
 
     @property
     def names(self) -> tuple[str, ...]:

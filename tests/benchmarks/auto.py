@@ -8,6 +8,7 @@ which on it stays there; a run that never does counts as infinite.
 import argparse
 import math
 import time
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +26,7 @@ TASKS = {
     "SHADOW": (problems.Shadow, 300),
     "BUNNY": (problems.Bunny, 300),
     "TEXTURE": (problems.Texture, 300),
+    "TEXTURE3": (partial(problems.Texture, channels=3), 300),
 }
 
 
@@ -66,6 +68,7 @@ def measure(name, seeds):
     own = 100 * (1 - clock.seconds / seconds)
     print(
         f"{name:8} {choice:40} median {np.median(counts):5.0f}  quartiles {low:.0f} to {high:.0f}  "
+        f"worst {max(counts):.0f}  "
         f"solved {solved} of {len(counts)}  budget {maxfev}  {seconds:.0f} s, {own:.0f} % of it in invopt",
         flush=True,
     )

@@ -179,6 +179,8 @@ TASKS_OF = {
     "estimators.history.sample_history": VALUES,
     "estimators.history.sample_history:_WINDOW_FILL": ("noisy6-values",),
     "estimators.history.window": EXACT + EXACT_VALUES,
+    "estimators.least_squares.footprints": ("texture",),
+    "estimators.least_squares.joint_perturbations": ("sparse", "texture"),
     "estimators.least_squares.parameter_covariance": NOISY,
     "estimators.shared_samples": ("newton-cg",),
     "estimators.smoothing.curvature": ("aggregate-hvp", "aggregate-hessian"),

@@ -166,4 +166,6 @@ def test_per_iteration_is_one_seed_an_estimate(name):
     res = invopt.minimize(
         recorded.problem(estimator), estimator, "adam" if name != "SparseGaussNewton" else None, rng=0, maxiter=5
     )
-    assert len(set(recorded.seeds[: res.history.nfev[-1]])) == res.nit + 1
+    # The second estimate of SparseGaussNewton tests the Jacobian of the first, under the same seed.
+    shared = name == "SparseGaussNewton"
+    assert len(set(recorded.seeds[: res.history.nfev[-1]])) == res.nit + 1 - shared

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from invopt.core.formatting import shown
+from invopt.core.problem import Grid
 from invopt.core.validators import as_list, as_real, has_masked, instance, real, require
 from invopt.exceptions import SceneError
 from invopt.rendering.parameter import Kind, Parameter
@@ -119,6 +120,10 @@ class Binding(abc.ABC):
     def periods(self, size: int, own: Own) -> NDArray[np.float64]:
         """Period of the columns, shape (size,)."""
         return np.full(size, np.inf)
+
+    def grid(self, own: Own) -> Grid | None:
+        """The columns as a grid, counted from 0; None if they are not neighbours."""
+        return None
 
 
 @frozen(kw_only=True, eq=False)

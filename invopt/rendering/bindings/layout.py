@@ -8,10 +8,11 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
+from invopt.core.problem import Grid
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.bindings.binding import Binding, Own, as_values
 from invopt.rendering.parameter import Parameter
@@ -60,6 +61,15 @@ class Layout:
         return tuple(
             _name(binding, part) for binding, parts in zip(self.bindings, self.parts, strict=True) for part in parts
         )
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """Columns that are grids, such as the texels of each texture."""
+        found = [
+            (binding.grid(self.own_of(binding)), columns.start)
+            for binding, columns in zip(self.bindings, self.slices, strict=True)
+        ]
+        return tuple(evolve(grid, indices=grid.indices + first) for grid, first in found if grid is not None)
 
     def joined(self, method: str) -> NDArray[np.float64]:
         """Results of a method of every binding, joined over the columns."""

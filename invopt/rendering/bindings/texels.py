@@ -6,14 +6,16 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import field, frozen
+import torch
+from attrs import field, frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.validators import as_integer, require
+from invopt.core.problem import Grid
+from invopt.core.validators import as_integer, boolean, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding, quarter_of_brightness
-from invopt.rendering.parameter import Kind
+from invopt.rendering.parameter import Kind, Parameter
 
 __all__ = ["Texels"]
 
@@ -37,17 +39,24 @@ class Texels(ValueBinding):
     ----------
     shape : tuple of int, optional
         Rows, columns and numbers per texel. If given, the scene is not read for them.
+    periodic : bool, optional
+        Whether the last column is beside the first one. By default so for an environment map, if the scene is read for
+        the shape; else False.
     bounds : (low, high), optional
         Range of each number; by default [0, 1] for a reflectance, and no upper bound for emitted light.
 
     Notes
     -----
     Without an upper bound, the default scale is a quarter of the mean of the texels in the scene (0.25 if that is 0).
+
+    The two columns with which Mitsuba pads an environment map repeat others: they are no unknowns, and `shape` does not
+    count them.
     """
 
     sparse: ClassVar[bool] = True
 
     shape: tuple[int, int, int] | None = field(default=None, converter=_as_shape)
+    periodic: bool | None = field(default=None, validator=validators.optional(boolean))
 
     @property
     def columns_known(self) -> int | None:
@@ -62,9 +71,14 @@ class Texels(ValueBinding):
         """Rows, columns, numbers per texel."""
         if self.shape is not None:
             return self.shape
-        parameter = own()
-        self.require_kind(parameter, Kind.TEXELS)
-        return parameter.value.shape
+        return _unpadded(self._texels(own)).shape
+
+    def grid(self, own: Own) -> Grid:
+        """The texels as a grid."""
+        shape = self.extent(own)
+        known = self.periodic is not None or self.shape is not None
+        periodic = bool(self.periodic) if known else self._texels(own).padding > 0
+        return Grid(np.arange(math.prod(shape)).reshape(shape), periodic=periodic)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """Row, column and channel of each number."""
@@ -74,12 +88,25 @@ class Texels(ValueBinding):
 
     def initial(self, own: Own) -> NDArray[np.float64]:
         """The texture in the scene."""
-        parameter = own()
-        self.require_kind(parameter, Kind.TEXELS)
-        if self.shape is not None and parameter.value.shape != self.shape:
-            raise SceneError(f"{self.target!r} has shape {parameter.value.shape}, not {self.shape}")
-        return parameter.value.ravel()
+        texels = _unpadded(self._texels(own))
+        if self.shape is not None and texels.shape != self.shape:
+            raise SceneError(f"{self.target!r} has shape {texels.shape}, not {self.shape}")
+        return texels.ravel()
 
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
-        """The texture, in its shape."""
-        return {self.target: x.reshape(self.extent(own))}
+        """The texture, in its shape, with the columns that repeat others."""
+        texels, padding = x.reshape(self.extent(own)), own().padding
+        if padding:
+            texels = torch.cat([texels[:, -padding:], texels, texels[:, :padding]], 1)
+        return {self.target: texels}
+
+    def _texels(self, own: Own) -> Parameter:
+        parameter = own()
+        self.require_kind(parameter, Kind.TEXELS)
+        return parameter
+
+
+def _unpadded(parameter: Parameter) -> NDArray[np.float64]:
+    """Texels without the columns that repeat others."""
+    padding = parameter.padding
+    return parameter.value[:, padding:-padding] if padding else parameter.value
