@@ -146,4 +146,7 @@ class Model(abc.ABC):
 
     @abc.abstractmethod
     def instrument(self, x: Array, residuals: Array) -> Instrument:
-        """Projection of residuals at `x`, for levels weighted by residuals of shape (k, m) there."""
+        """Projection of residuals at `x`.
+
+        Levels are weighted by residuals of shape (k, m) there.
+        """

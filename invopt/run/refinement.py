@@ -222,7 +222,10 @@ class Refinement:
         return np.array([self._bounded(x, hess, row) for row in projected])
 
     def _bounded(self, x: Array, hess: Array, projected: Array) -> Array:
-        """The point where one projection vanishes; parameters beyond a bound are held there."""
+        """Return where one projection vanishes.
+
+        Parameters beyond a bound are held there.
+        """
         step, free = np.zeros(len(x)), np.ones(len(x), dtype=bool)
         while free.any():
             rest = projected[free] + hess[free][:, ~free] @ step[~free]
