@@ -34,6 +34,7 @@ from invopt.plugin import (
 )
 
 from .functions.derivatives import FunctionDerivatives, as_hess, as_jac, check_derivatives, pair
+from .functions.image_shapes import as_image_shapes, check_pictures
 from .functions.values import as_values
 
 __all__ = ["Function"]
@@ -94,7 +95,7 @@ class Function(Problem):
         give equal noise.
     residuals : bool, default False
         Whether `fun` returns m residuals per point, simulated minus measured. The objective is their mean square. With
-        residuals `GaussNewton` can be used, which needs far fewer evaluations.
+        residuals `Kriging` can be used, which needs far fewer evaluations.
     jac : callable or True, optional
         Gradient, ``jac(x)`` of shape (n,), or with `vectorized` (k, n); it takes the same keywords as `fun`. With
         `residuals` their Jacobian, (m, n) or (k, m, n). True: `fun` returns the pair of values and gradients. The
@@ -103,6 +104,10 @@ class Function(Problem):
         Hessian, symmetric, (n, n) or with `vectorized` (k, n, n). Only with `jac` and without `residuals`.
     periods : array_like, shape (n,), optional
         Period of each parameter, > 0; inf if it has none. Distances are modulo the periods, which also limit sigma.
+    image_shape : tuple of int, or sequence of them, default ()
+        Where residuals are pictures: the shape (h, w) or (h, w, channels) of the picture, or of each in the order of
+        the residuals. `Kriging` also looks at them blurred, which finds objects from afar. Residuals after those of
+        the pictures belong to none. Only with `residuals`.
     sparse : bool, default False
         Whether each residual depends on few of many parameters, as `SparseGaussNewton` needs.
     grids : sequence of Grid, default ()
@@ -121,7 +126,7 @@ class Function(Problem):
     >>> import invopt
     >>> steps = Function(fun=lambda x: (x > [0.3, 0.7]) - [0.0, 1.0], x0=[1.0, 0.0], residuals=True)
     >>> invopt.minimize(steps, rng=0, maxfev=40).choice.split(":")[0]
-    'GaussNewton with Newton'
+    'Kriging with LeastSurprise'
     """
 
     fun: Callable[..., Any] = field()
@@ -136,6 +141,7 @@ class Function(Problem):
     seeded: bool = field(default=False, validator=boolean)
     residuals: bool = field(default=False, validator=boolean)
     periods: NDArray[np.float64] = field(default=None)
+    image_shape: tuple[tuple[int, ...], ...] = field(default=(), converter=as_image_shapes)
     sparse: bool = field(default=False, validator=boolean)  # type: ignore[misc]
     grids: tuple[Grid, ...] = field(default=(), converter=_as_grids)
     jac: Any = field(default=None, converter=as_jac)
@@ -155,6 +161,7 @@ class Function(Problem):
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
         object.__setattr__(self, "periods", _as_periods(self.periods, n))
         require("sparse", self.residuals or not self.sparse, "False without residuals", self.sparse)
+        require("image_shape", self.residuals or not self.image_shape, "left out without residuals", self.image_shape)
         check_grids(self.grids, n)
         check_derivatives(self.jac, self.hess, residuals=self.residuals)
 
@@ -197,6 +204,7 @@ class _FunctionObjective(Objective):
     def __init__(self, problem: Function) -> None:
         self._problem = problem
         self.chunk_size = problem.chunk_size if problem.vectorized else 1
+        self.image_shapes = problem.image_shape
         self._fixed: dict[str, Any] = {"target": None} if problem.targeted else {}
         self._derivatives = FunctionDerivatives(problem, self._call)
 
@@ -207,7 +215,9 @@ class _FunctionObjective(Objective):
         return self.residuals(x, seed=seed).square().mean(1) if self._problem.residuals else self._values(x, seed, ())
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        return self._values(x, seed, (None,))
+        found = self._values(x, seed, (None,))
+        check_pictures(self.image_shapes, found.shape[1])
+        return found
 
     def _values(self, x: Tensor, seed: NDArray[np.int64], shape: tuple[int | None, ...]) -> Tensor:
         """Return what `fun` returns at the rows of `x`, each of this shape."""

@@ -72,7 +72,7 @@ def minimize(
         By position: ``minimize(problem, estimator, method)``, or as in scipy ``minimize(f, x0, args, method)``.
     estimator : Estimator or str, optional
         How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` if a
-        function has its own derivatives; else the problem's default; else `GaussNewton` if residuals are known,
+        function has its own derivatives; else the problem's default; else `Kriging` if residuals are known,
         `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
         paper's `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
     method : Optimizer or str, optional

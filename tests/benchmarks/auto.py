@@ -18,8 +18,24 @@ from invopt.plugin import minimize_on
 from invopt.run.arguments.options import Options
 from invopt.run.prepare import prepare
 
+def quadratic_residuals():
+    """QUAD as two residuals, whose mean square it is."""
+    root = np.linalg.cholesky(np.array([[5.0, 3.75], [3.75, 5.0]]) * 2).T
+    task = problems.Quadratic()
+    return _Starting(fun=lambda x: root @ x, x0=task.x0, x_opt=task.x_opt, residuals=True)
+
+
+class _Starting(problems.Function):
+    """A function with the starts of QUAD."""
+
+    def starts(self, rng, k):
+        return problems.Quadratic().starts(rng, k)
+
+
 TASKS = {
     "QUAD": (problems.Quadratic, 100),
+    "QUAD-R": (quadratic_residuals, 100),
+    "BOX2-100": (partial(problems.Box2, resolution=100), 400),
     "BOX2": (problems.Box2, 400),
     "BOX10": (problems.Box10, 2000),
     "MUG": (problems.Mug, 300),

@@ -10,7 +10,7 @@ from invopt import Status, minimize, problems
 
 # False-alarm rate of the test of error bars.
 ALPHA = 1e-3
-RUNS = 40
+RUNS = 24
 
 
 def noisy(slope, answer, deviation):
@@ -76,21 +76,21 @@ def blob(x, width=64):
     return 1 / (1 + np.exp((np.hypot(y - x[0], z - x[1]) - 0.12) / 0.01))
 
 
-class Picture(problems.Function):
-    """A function whose residuals are a picture."""
-
-    def open(self):
-        objective = super().open()
-        objective.image_shapes = ((64, 64),)
-        return objective
+def picture(target, x0):
+    return problems.Function(
+        fun=lambda x: (blob(x) - target).ravel(),
+        x0=x0,
+        residuals=True,
+        image_shape=target.shape,
+        bounds=[(0.1, 0.9)] * 2,
+        sigma=2.0,
+    )
 
 
 def test_a_picture_is_matched_from_afar():
     """The disks do not overlap at the start; a descent by derivatives would stay there."""
     target = blob([0.7, 0.65])
-    problem = Picture(
-        fun=lambda x: (blob(x) - target).ravel(), x0=[0.25, 0.3], residuals=True, bounds=[(0.1, 0.9)] * 2, sigma=2.0
-    )
+    problem = picture(target, [0.25, 0.3])
     result = minimize(problem, "kriging", "least-surprise", rng=1000, maxfev=60)
     np.testing.assert_allclose(result.x, [0.7, 0.65], atol=5e-3)
     assert result.success
@@ -102,9 +102,7 @@ def test_a_target_that_cannot_be_matched_is_no_success():
     rng = np.random.default_rng(1000)
     other = np.repeat(np.repeat(rng.normal(size=(4, 4)), 16, 0), 16, 1)
     target = blob([0.7, 0.65]) + 0.3 * other
-    problem = Picture(
-        fun=lambda x: (blob(x) - target).ravel(), x0=[0.4, 0.45], residuals=True, bounds=[(0.1, 0.9)] * 2, sigma=2.0
-    )
+    problem = picture(target, [0.4, 0.45])
     result = minimize(problem, "kriging", "least-surprise", rng=1000, maxfev=120)
     assert result.status is Status.MISMATCH
     assert not result.success
@@ -113,9 +111,7 @@ def test_a_target_that_cannot_be_matched_is_no_success():
 
 def test_the_history_shows_the_best_point():
     target = blob([0.7, 0.65])
-    problem = Picture(
-        fun=lambda x: (blob(x) - target).ravel(), x0=[0.4, 0.45], residuals=True, bounds=[(0.1, 0.9)] * 2, sigma=2.0
-    )
+    problem = picture(target, [0.4, 0.45])
     result = minimize(problem, "kriging", "least-surprise", rng=1001, maxfev=60)
     fun = result.history.fun
     assert fun[-1] <= fun[0]

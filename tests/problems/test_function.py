@@ -126,3 +126,33 @@ def test_residuals_of_few_parameters_each():
 def test_bad_periods_and_sparse_are_named(given, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Function(fun=lambda x: 0.0, x0=[1.0], **given)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4,), r"'image_shape' must be \(height, width\)"),
+        ((4, 0), r"'image_shape' must be \(height, width\)"),
+        (((2, 2), (2,)), r"'image_shape' must be \(height, width\)"),
+        ((2.5, 2), "'image_shape'"),
+    ],
+)
+def test_shapes_of_pictures_are_checked(shape, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        problems.Function(fun=lambda x: np.ones(4), x0=[1.0], residuals=True, image_shape=shape)
+
+
+def test_pictures_need_residuals_that_contain_them():
+    with pytest.raises(ValueError, match="'image_shape' must be left out without residuals"):
+        problems.Function(fun=lambda x: 1.0, x0=[1.0], image_shape=(2, 2))
+    problem = problems.Function(fun=lambda x: np.ones(3), x0=[1.0], residuals=True, image_shape=(2, 2))
+    with pytest.raises(EvaluationError, match=r"at least 4 residuals, and 'fun' returned 3"):
+        minimize(problem, rng=0, maxfev=20)
+
+
+def test_one_picture_or_several():
+    def shapes(value):
+        return problems.Function(fun=lambda x: x, x0=[1.0], residuals=True, image_shape=value).image_shape
+
+    assert shapes((4, 5)) == shapes([(4, 5)]) == ((4, 5),)
+    assert shapes([(4, 5), (2, 2, 3)]) == ((4, 5), (2, 2, 3))
