@@ -106,8 +106,8 @@ class LeastSurprise(Optimizer):
     Notes
     -----
     The box grows by a half if a step to its boundary gives the best sample, and is halved if a step does not. A descent
-    ends once the step or the radius is small, or the samples no longer improve. What follows is the same for all
-    methods; see the page on how a run ends.
+    ends once the step or the radius is small, or the samples no longer improve. The run then measures the noise, goes on
+    elsewhere or refines the answer: `docs/choosing.rst` says how.
 
     Examples
     --------
