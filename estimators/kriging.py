@@ -37,6 +37,10 @@ __all__ = ["Kriging"]
 _LARGEST_SHARE_OF_PERIOD = 0.25
 # Share of the samples that must have succeeded for a run to go on after another failure.
 _LEAST_SUCCEEDED = 0.5
+# Samples that a model of plain vectors is fitted to, this many for each parameter and some more: those nearest to the best
+# one. Pictures need all, for what moves in them is seen from afar. Of seven hard problems of Moré and Wild (seeds 1000
+# and 1001), 4 runs of 14 reach 1e-5 with all samples, 10 with 2 n + 6 and 10 with 3 n + 6.
+_LOCAL, _LOCAL_MORE = 2, 6
 
 
 @frozen(kw_only=True, eq=False)
@@ -72,6 +76,8 @@ class Kriging(Estimator):
     constant and linear trend and a Gaussian kernel [1]_ [2]_. They share the kernel, so that a few evaluations
     determine its length, by restricted likelihood. Only inner products of residual vectors are needed. Modelling
     residuals instead of their mean square is composite Bayesian optimization [3]_.
+
+    Plain vectors are emulated from the 2 n + 6 samples nearest to the best one.
 
     Where the problem says that residuals are pictures (`Objective.image_shapes`), they are emulated at several levels:
     as they are, blurred, and sharpened. Seen coarsely, an object overlaps with where it belongs, so that no evaluation
@@ -158,7 +164,10 @@ class Kriging(Estimator):
             state = self._added(objective, x, state, rng)
         assert state.samples is not None
         metric = Metric(objective.periods.numpy() / state.sigma)
-        samples = state.samples.nearest(max(self.max_samples, 2 * objective.n + 2), metric, x.numpy() / state.sigma)
+        samples = state.samples.nearest(max(self.max_samples, 2 * objective.n + 2), metric)
+        kept = samples
+        if not samples.shapes:
+            samples = samples.nearest(_LOCAL * objective.n + _LOCAL_MORE, metric)
         kriged = krige(samples.points, samples.grams, metric, state.lengths, secant=not samples.shapes)
         model = Emulator(
             kriged=kriged,
@@ -168,7 +177,7 @@ class Kriging(Estimator):
             unit=state.sigma,
             shapes=samples.shapes,
         )
-        state = evolve(state, samples=samples, lengths=neighbours(kriged))
+        state = evolve(state, samples=kept, lengths=neighbours(kriged))
         return evolve(_described(x, model, samples, state.sigma), nfev=objective.nfev - before), state
 
     def _designed(

@@ -28,6 +28,10 @@ _ROUNDING = 1e-14
 _MISFIT = 0.25
 # Random candidates of each kind for each parameter, up to four; the lowest of them that are apart are descended from.
 _CANDIDATES, _MOST_DIMENSIONS, _DESCENTS, _APART = 100, 4, 2, 0.1
+# Radius below which a descent of plain vectors may end for want of decrease.
+_SMALL_RADIUS = 1e-3
+# Failed steps in a row, of plain vectors, of which the last is spent on the model instead.
+_FAILURES = 3
 # Iterations of L-BFGS-B from each, and values.
 _ITERATIONS, _VALUES = 12, 20
 # Decades of distance from the best sample that candidates near it span.
@@ -65,6 +69,8 @@ class LeastSurpriseState:
         Merit of the best sample before each step of this stage.
     tried : tuple of float, or None
         Length of the last step, and its largest component, in units of the radius.
+    failures : int
+        Number of steps in a row that did not give the best sample.
     """
 
     stage: Stage = Stage.COARSE
@@ -72,6 +78,7 @@ class LeastSurpriseState:
     first: int | None = None
     merits: tuple[float, ...] = ()
     tried: tuple[float, float] | None = None
+    failures: int = 0
 
 
 @frozen(kw_only=True)
@@ -87,6 +94,8 @@ class LeastSurprise(Optimizer):
 
     where r are the residuals at the best sample and the last term allows for a target that cannot be matched. The next
     point is the maximum of S in a box around the best sample.
+
+    Every third failed step in a row with plain vectors goes to the point of the box where the model knows least.
 
     A descent has two stages. At first all levels count alike, which finds the way from afar. Then each counts by its
     number of independent values: what coarse levels fit may not overrule what fine ones show.
@@ -155,13 +164,19 @@ class LeastSurprise(Optimizer):
         best, merit = _best(model, state)
         vectors = len(model.cells) == 1
         if state.tried is not None:
-            state = evolve(state, radius=self._resized(model, state, best))
+            failures = 0 if best == len(model.numbers) - 1 else state.failures + 1
+            state = evolve(state, radius=self._resized(model, state, best), failures=failures)
         state = evolve(state, merits=(*state.merits, merit))
         least, decrease = (_LEAST_OF_VECTORS, _LEAST_DECREASE_OF_VECTORS) if vectors else (_LEAST, _LEAST_DECREASE)
         patience = _PATIENCE + model.points.shape[1] // 2
         stuck = len(state.merits) > patience and state.merits[-1 - patience] - merit < decrease
+        # A vector's model becomes right once the box is small enough, however wrong it was.
+        stuck = stuck and (not vectors or state.radius < _SMALL_RADIUS or _is_plateau(model))
         centre, radius = model.points[best], state.radius * model.unit
-        target = least_surprise(model, best, _weights(model, state), radius, oracle)
+        if vectors and state.failures % _FAILURES == _FAILURES - 1:
+            target = most_uncertain(model, best, radius, oracle)
+        else:
+            target = least_surprise(model, best, _weights(model, state), radius, oracle)
         away = float(model.distances(model.points, target).min()) / model.unit
         if away < least or state.radius < least or stuck or model.squares[best, 0] == 0.0:
             if state.stage is Stage.COARSE and not vectors:
@@ -214,6 +229,17 @@ def _best(model: Model, state: LeastSurpriseState) -> tuple[int, float]:
     own = np.where(model.numbers >= state.first, merits, math.inf)
     best = int(np.argmin(own))
     return best, float(own[best])
+
+
+def most_uncertain(model: Model, best: int, radius: float, oracle: Oracle) -> Array:
+    """Point within `radius` of a sample where the model knows least."""
+    centre, n = model.points[best], model.points.shape[1]
+    k = _CANDIDATES * min(n, _MOST_DIMENSIONS)
+    away = oracle.rng.standard_normal((k, n))
+    away *= radius / np.linalg.norm(away, axis=1, keepdims=True)
+    candidates = oracle.project(torch.from_numpy(centre + away)).numpy()
+    found: Array = candidates[int(np.argmax(model.predict(candidates).variance[:, 0]))]
+    return found
 
 
 def least_surprise(model: Model, best: int, weights: Array, radius: float, oracle: Oracle) -> Array:

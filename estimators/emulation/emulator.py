@@ -77,14 +77,19 @@ class Emulator(Model):
         slopes = dw[level] / self.unit
         return slopes.T @ (gram @ w[level]), slopes.T @ gram @ slopes
 
-    def discrepancy(self, index: int, residuals: Array) -> Discrepancy:
-        """Compare a sample with residuals at the same point under another seed."""
-        noise, left = [], []
-        for own, other, first in zip(self.levels[index], pyramid(residuals, self.shapes), self.squares[0], strict=True):
-            e = 0.5 * float(np.sum(np.square(own - other)))
-            noise.append(e)
-            left.append(max(float(own @ other), 0.0) / max(first - e, np.finfo(np.float64).tiny))
-        return Discrepancy(np.array(noise), np.array(left))
+    def residuals(self, index: int) -> Array:
+        """Residuals of a sample."""
+        return self.levels[index][0]
+
+    def discrepancy(self, residuals: Array) -> Discrepancy:
+        """Compare residuals of shape (k, m) at one point under different seeds."""
+        k, noise, common = len(residuals), [], []
+        for rows in zip(*(pyramid(row, self.shapes) for row in residuals), strict=True):
+            values = np.array(rows)
+            each = float(values.var(0, ddof=1).sum())
+            noise.append(each)
+            common.append(max(float(np.square(values.mean(0)).sum()) - each / k, 0.0))
+        return Discrepancy(np.array(noise), np.array(common))
 
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection onto the slopes at `x` that the model predicts.

@@ -92,7 +92,7 @@ class Samples:
             succeeded=np.append(self.succeeded, good),
         )
 
-    def nearest(self, most: int, metric: Metric, point: Array) -> Samples:
+    def nearest(self, most: int, metric: Metric) -> Samples:
         """At most so many samples: the first, the last, and those nearest to the best."""
         count = len(self.levels)
         if count <= most:

@@ -42,6 +42,8 @@ class Krige(NamedTuple):
 
 
 _ONE = np.ones(1)
+# Added to sums of squares that divide others, which may be 0.
+_TINY = 1e-150
 
 
 class _Factor(NamedTuple):
@@ -239,7 +241,7 @@ class Kriged:
             missed = np.sum((level.b @ gram) * level.b, 1) / q**2
             count = len(q)
             apart = (np.diag(gram) - 2 * gram.mean(0) + gram.mean()) * (count / max(count - 1, 1)) ** 2
-            found.append(1 - np.median(missed / np.maximum(apart, 1e-300)))
+            found.append(1 - np.median(missed / np.maximum(apart, _TINY)))
         return np.array(found)
 
 

@@ -47,18 +47,18 @@ class Slopes(NamedTuple):
 
 
 class Discrepancy(NamedTuple):
-    """What a second evaluation of one point under another seed tells.
+    """What evaluations of one point under several seeds have in common.
 
     Attributes
     ----------
     noise : ndarray, shape (L,)
         Sum of squares of the noise of one evaluation, for each level.
-    left : ndarray, shape (L,)
-        Sum of squares of what both evaluations share, as a share of that of the first sample.
+    common : ndarray, shape (L,)
+        Sum of squares of what all evaluations share; at least 0.
     """
 
     noise: Array
-    left: Array
+    common: Array
 
 
 class Instrument(NamedTuple):
@@ -141,8 +141,12 @@ class Model(abc.ABC):
         """Distances of the rows of `x` from a point, modulo the periods, shape (k,)."""
 
     @abc.abstractmethod
-    def discrepancy(self, index: int, residuals: Array) -> Discrepancy:
-        """Compare a sample with residuals at the same point under another seed."""
+    def residuals(self, index: int) -> Array:
+        """Residuals of a sample, shape (m,)."""
+
+    @abc.abstractmethod
+    def discrepancy(self, residuals: Array) -> Discrepancy:
+        """Compare residuals of shape (k, m), k >= 2, at one point under different seeds."""
 
     @abc.abstractmethod
     def instrument(self, x: Array, residuals: Array) -> Instrument:

@@ -17,17 +17,18 @@ import math
 
 import numpy as np
 import torch
-from attrs import evolve, frozen
+from attrs import evolve
 from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.estimator import Estimate
 from invopt.core.evaluator import Evaluator
-from invopt.core.model import Instrument, Model
+from invopt.core.model import Discrepancy, Instrument, Model
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
+from invopt.run.move import End, Move
 
-__all__ = ["End", "Move", "Refinement"]
+__all__ = ["Refinement"]
 
 Array = NDArray[np.float64]
 
@@ -37,55 +38,25 @@ _MOST_RESTARTS = 8
 _REACH, _FARTHER = 0.6, 1.3
 # Distance, in these units, within which two descents have found the same minimum.
 _SAME_MINIMUM = 0.3
-# A descent ended far above the noise if the residuals that are left exceed this share of those at the start: on average
-# over levels, and at level 0; or this smaller share at level 0 and this multiple of the noise.
-_LEFT_ON_AVERAGE, _LEFT, _LEFT_OF_NOISE, _NOISE_MULTIPLE = 0.1, 0.15, 0.03, 2.0
+# A descent ended far above the noise if what evaluations of its end share exceeds this share of the squares at the start,
+# on average over levels, and at level 0; or this multiple of the noise at any level. A target that was rendered with as
+# many samples as the pictures has once their noise.
+_LEFT_ON_AVERAGE, _LEFT, _NOISE_MULTIPLE = 0.1, 0.15, 3.0
 # Share of the squares up to which a difference between two seeds is rounding.
 _ROUNDING = 1e-20
 # Renders under other seeds, at the best point and then at its correction.
 _FIRST_REPLICATES, _REPLICATES = 3, 8
 # Half the distance of the differences, in the model's unit, that calibrate its slopes; for more parameters than this
-# they are not calibrated, because that takes two evaluations for each.
+# they are not calibrated, because that takes four evaluations for each.
 _DIFFERENCE, _MOST_MEASURED = 0.15, 12
 # Largest condition number, of parameters in units of their own slopes, at which they count as determined.
 _LARGEST_CONDITION = 1e8
+# Largest scatter of the answers under one seed each, in units of the model, over which its slopes still hold.
+_LARGEST_SCATTER = 0.3
+# Largest ratio of the noise of these differences to themselves.
+_LARGEST_NOISE = 0.3
 # Distance to a bound, in units of `x_scale`, that is rounding.
 _BOUND_ROUNDING = 1e-12
-
-
-@frozen
-class Move:
-    """A point to which the run goes next, and why.
-
-    Attributes
-    ----------
-    x : Tensor, shape (n,)
-        The point, in units of `x_scale`.
-    reason : str
-        Why.
-    """
-
-    x: Tensor
-    reason: str
-
-
-@frozen
-class End:
-    """End of the run.
-
-    Attributes
-    ----------
-    status : Status
-        Its status.
-    note : str, default ""
-        A sentence for the message of the result.
-    x_standard_error : Tensor, shape (n,), optional
-        Standard error of each parameter.
-    """
-
-    status: Status
-    note: str = ""
-    x_standard_error: Tensor | None = None
 
 
 class Refinement:
@@ -127,13 +98,12 @@ class Refinement:
         if self._start is None:
             self._start = model.points[0]
         (other,) = self._evaluate(x, 1)
-        found = model.discrepancy(model.best, other)
-        noise = float(found.noise[0])
+        found = model.discrepancy(np.array([model.residuals(model.best), other]))
         self._ends.append(x)
-        far = self._is_far(model, found.left, noise)
+        far = self._is_far(model, found)
         if far and self._may_restart(model):
             return self._restarted(model)
-        if noise > _ROUNDING * float(model.squares[0, 0]):
+        if float(found.noise[0]) > _ROUNDING * float(model.squares[0, 0]):
             return self._replicated(model, x, Status.MISMATCH if far else Status.NOISE_FLOOR)
         return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
 
@@ -163,13 +133,20 @@ class Refinement:
 
     # Restarts.
 
-    def _is_far(self, model: Model, left: Array, noise: float) -> bool:
-        """Whether pictures are still far from the target, compared with the start."""
+    def _is_far(self, model: Model, found: Discrepancy) -> bool:
+        """Whether pictures are far from the target: compared with the start, or with the noise.
+
+        Blurred pictures have little noise, and show what is missing where single pixels do not.
+        """
         if len(model.cells) == 1:
             # Without levels, a minimum may have any residuals.
             return False
-        above = left[0] * float(model.squares[0, 0]) > _NOISE_MULTIPLE * noise
-        return bool(left.mean() > _LEFT_ON_AVERAGE or left[0] > _LEFT or (left[0] > _LEFT_OF_NOISE and above))
+        if bool((found.common > _NOISE_MULTIPLE * found.noise).any()) and bool(found.noise[0] > 0):
+            return True
+        begun = model.squares[0] - found.noise
+        # Where the start itself differs by no more than noise, its share says nothing.
+        left = found.common / np.where(begun > found.noise, begun, math.inf)
+        return bool(left.mean() > _LEFT_ON_AVERAGE or left[0] > _LEFT)
 
     def _may_restart(self, model: Model) -> bool:
         """Whether no minimum was found twice, and restarts are left."""
@@ -202,10 +179,18 @@ class Refinement:
         if answers is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
         near = self._inside(answers.mean(0))
-        hess = self._measured_hess(near, instrument, _DIFFERENCE * model.unit)
-        answers = self._answers(near, hess, instrument.project(self._evaluate(near, _REPLICATES)))
+        calibrated = self._calibrated(model, near, instrument)
+        if calibrated is None:
+            return self._moved(x, End(Status.UNSURE, _HIDDEN))
+        rows = self._evaluate(near, _REPLICATES)
+        answers = self._answers(near, calibrated.hess, calibrated.project(rows))
         if answers is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
+        if self._is_far(model, model.discrepancy(rows)):
+            status = Status.MISMATCH
+        if bool((answers.std(0, ddof=1) > _LARGEST_SCATTER * model.unit).any()):
+            # The answers lie outside of where the slopes hold.
+            return self._moved(x, End(Status.UNSURE, _HIDDEN))
         error = torch.from_numpy(answers.std(0, ddof=1) / math.sqrt(len(answers)))
         return self._moved(self._inside(answers.mean(0)), End(status, x_standard_error=error))
 
@@ -214,10 +199,7 @@ class Refinement:
 
         None if the projections do not determine all parameters.
         """
-        if not (np.isfinite(hess).all() and np.isfinite(projected).all()):
-            return None
-        scales = np.sqrt(np.outer(np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)))
-        if not (scales > 0).all() or np.linalg.cond(hess / scales) > _LARGEST_CONDITION:
+        if not (np.isfinite(projected).all() and _is_determined(hess)):
             return None
         return np.array([self._bounded(x, hess, row) for row in projected])
 
@@ -238,27 +220,54 @@ class Refinement:
             free &= ~outside
         return self._inside(x + step)
 
-    def _measured_hess(self, x: Array, instrument: Instrument, width: float) -> Array:
-        """Derivative of the projection at `x` by central differences, shape (n, n).
+    def _calibrated(self, model: Model, x: Array, instrument: Instrument) -> Instrument | None:
+        """Return an instrument whose derivative at `x` was measured, by central differences under two seeds.
 
-        With many parameters it is the model's.
+        None if noise hides it. With many parameters it is the model's. Of plain vectors the differences under the first
+        seed are themselves the instrument: a model of few noisy residuals may be no better than noise.
         """
         n = len(x)
         if n > _MOST_MEASURED:
-            return instrument.hess
-        columns = []
-        for i in range(n):
-            away = width * np.eye(n)[i]
+            return instrument
+        slopes = self._differences(x, _DIFFERENCE * model.unit)
+        if not np.isfinite(slopes).all():
+            return None
+        if len(model.cells) == 1:
+            own = slopes[0]
+            instrument = Instrument(lambda rows: rows @ own.T, own @ slopes[1].T)
+            noise = 0.5 * own @ (slopes[0] - slopes[1]).T
+        else:
+            found = [instrument.project(each).T for each in slopes]
+            instrument = Instrument(instrument.project, 0.5 * (found[0] + found[1]))
+            noise = 0.5 * (found[0] - found[1])
+        if not _is_determined(instrument.hess):
+            return None
+        relative = np.linalg.norm(np.linalg.solve(instrument.hess, noise), 2)
+        return instrument if relative < _LARGEST_NOISE else None
+
+    def _differences(self, x: Array, width: float) -> Array:
+        """Central differences of the residuals by each parameter under two seeds, shape (2, n, m)."""
+        found = []
+        for away in width * np.eye(len(x)):
             ends = np.array([self._inside(x + away), self._inside(x - away)])
-            rows = self._evaluator.residuals(torch.from_numpy(ends), seed=self._source.repeat(1, 2)).double().numpy()
-            high, low = instrument.project(rows)
-            columns.append((high - low) / (ends[0, i] - ends[1, i]))
-        return np.array(columns).T
+            seeds = self._source.repeat(2, 2)
+            rows = self._evaluator.residuals(torch.from_numpy(ends).repeat_interleave(2, 0), seed=seeds).double()
+            found.append((rows[:2] - rows[2:]).numpy() / float(np.abs(ends[0] - ends[1]).max()))
+        return np.stack(found, 1)
 
     def _inside(self, x: Array) -> Array:
         inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()
         return inside
 
 
+def _is_determined(hess: Array) -> bool:
+    """Whether a projection's derivative is finite and well conditioned, whatever the parameters' units."""
+    if not np.isfinite(hess).all():
+        return False
+    scales = np.sqrt(np.outer(np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)))
+    return bool((scales > 0).all() and np.linalg.cond(hess / scales) < _LARGEST_CONDITION)
+
+
 _LEFT_OVER = "residuals remain that no noise explains: another minimum may exist, or the target cannot be matched"
+_HIDDEN = "noise hides how the residuals depend on some parameter, or they do not"
 _UNDETERMINED = "the residuals do not determine all parameters: some can change together, or alone, without changing any"

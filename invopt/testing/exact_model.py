@@ -58,9 +58,13 @@ class ExactModel(Model):
         found: Array = np.linalg.norm(x - to, axis=1)
         return found
 
-    def discrepancy(self, index: int, residuals: Array) -> Discrepancy:
+    def residuals(self, index: int) -> Array:
+        """Residuals of a sample."""
+        return self._residuals(self.points[index])
+
+    def discrepancy(self, residuals: Array) -> Discrepancy:
         """No noise."""
-        return Discrepancy(np.zeros(1), self.squares[index] / self.squares[0])
+        return Discrepancy(np.zeros(1), np.square(residuals[0]).sum(keepdims=True))
 
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection onto the columns of A."""
