@@ -43,7 +43,7 @@ class Krige(NamedTuple):
 
 _ONE = np.ones(1)
 # Added to sums of squares that divide others, which may be 0.
-_TINY = 1e-150
+_TINY = 1e-100
 
 
 class _Factor(NamedTuple):

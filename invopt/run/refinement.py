@@ -246,7 +246,10 @@ class Refinement:
         return instrument if relative < _LARGEST_NOISE else None
 
     def _differences(self, x: Array, width: float) -> Array:
-        """Central differences of the residuals by each parameter under two seeds, shape (2, n, m)."""
+        """Central differences of the residuals by each parameter.
+
+        Under two seeds; the shape is (2, n, m).
+        """
         found = []
         for away in width * np.eye(len(x)):
             ends = np.array([self._inside(x + away), self._inside(x - away)])
@@ -261,7 +264,10 @@ class Refinement:
 
 
 def _is_determined(hess: Array) -> bool:
-    """Whether a projection's derivative is finite and well conditioned, whatever the parameters' units."""
+    """Whether a projection's derivative is finite and well conditioned.
+
+    The units of the parameters do not matter.
+    """
     if not np.isfinite(hess).all():
         return False
     scales = np.sqrt(np.outer(np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)))
