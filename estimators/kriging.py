@@ -22,6 +22,7 @@ from invopt.plugin import (
     Problem,
     SeedPolicy,
     SeedSource,
+    Status,
     integer,
     real,
 )
@@ -41,6 +42,9 @@ _LEAST_SUCCEEDED = 0.5
 # one. Pictures need all, for what moves in them is seen from afar. Of seven hard problems of Moré and Wild (seeds 1000
 # and 1001), 4 runs of 14 reach 1e-5 with all samples, 10 with 2 n + 6 and 10 with 3 n + 6.
 _LOCAL, _LOCAL_MORE = 2, 6
+# Relative slope, over a sigma, below which a gradient has a known error and may end a run.
+_LEAST_SLOPE = 1e-6
+_FEWER = "{} residuals do not determine {} parameters: this is one of many answers"
 
 
 @frozen(kw_only=True, eq=False)
@@ -157,7 +161,7 @@ class Kriging(Estimator):
         self, objective: Evaluator, x: Tensor, state: KrigingState, rng: np.random.Generator
     ) -> tuple[Estimate, KrigingState]:
         """Estimate at `x`, which is evaluated unless it was before."""
-        before = objective.nfev
+        before, begins = objective.nfev, state.samples is None
         if state.samples is None:
             state = self._designed(objective, x, state, rng)
         elif state.samples.index_of(x.numpy() / state.sigma) is None:
@@ -168,7 +172,8 @@ class Kriging(Estimator):
         kept = samples
         if not samples.shapes:
             samples = samples.nearest(_LOCAL * objective.n + _LOCAL_MORE, metric)
-        kriged = krige(samples.points, samples.grams, metric, state.lengths, secant=not samples.shapes)
+        with np.errstate(all="ignore"):
+            kriged = krige(samples.points, samples.grams, metric, state.lengths, secant=not samples.shapes)
         model = Emulator(
             kriged=kriged,
             levels=samples.levels,
@@ -178,7 +183,11 @@ class Kriging(Estimator):
             shapes=samples.shapes,
         )
         state = evolve(state, samples=kept, lengths=neighbours(kriged))
-        return evolve(_described(x, model, samples, state.sigma), nfev=objective.nfev - before), state
+        with np.errstate(all="ignore"):
+            estimate = _described(x, model, samples, state.sigma)
+        # The first row of the history is the start.
+        incumbent = None if begins else estimate.incumbent
+        return evolve(estimate, nfev=objective.nfev - before, incumbent=incumbent), state
 
     def _designed(
         self, objective: Evaluator, x: Tensor, state: KrigingState, rng: np.random.Generator
@@ -193,7 +202,9 @@ class Kriging(Estimator):
         points = torch.cat([x[None], objective.project(torch.where(outside[:, None], x - away, x + away))])
         seeds = SeedSource(self.seeds, rng).compare(n + 1)
         residuals = objective.residuals(points, seed=seeds).double().numpy()
-        finite = np.isfinite(residuals).all(1)
+        with np.errstate(over="ignore"):
+            # Squares may overflow though residuals are finite.
+            finite = np.isfinite(np.square(residuals).sum(1))
         if not finite[0]:
             raise NonFiniteError("the residuals at the start are not finite: start elsewhere, or bound the parameters")
         samples = Samples.of(objective.image_shapes, residuals.shape[1], n)
@@ -225,13 +236,23 @@ def _described(x: Tensor, model: Emulator, samples: Samples, sigma: float) -> Es
     jac, hess = (torch.from_numpy(2 * each / m) for each in model.gauss_newton(point))
     best = model.best
     failed = not samples.succeeded[index]
+    square, error = float(model.squares[index, 0]), 2 * model.gradient_error(point) / m
+    if float(jac.abs().max()) * sigma > _LEAST_SLOPE * square / m:
+        # A gradient is small in small units too.
+        error = np.full(len(point), math.inf)
+    status = Status.RUNNING
+    if square == 0.0:
+        # Squares may be 0 though residuals are not.
+        status = Status.UNSURE if bool(model.residuals(index).any()) else Status.CONVERGED
     return Estimate(
         x=x,
         fun=math.nan if failed else float(model.squares[index, 0]) / m,
         jac=jac,
-        standard_error=torch.from_numpy(2 * model.gradient_error(point) / m),
+        standard_error=torch.from_numpy(error),
         hessian=lambda: Measurement(hess, torch.full_like(hess, math.inf)),
         nfev=0,
+        note=_FEWER.format(m, len(point)) if m < len(point) else "",
+        status=status,
         model=model,
         incumbent=Incumbent(torch.from_numpy(model.points[best]), float(model.squares[best, 0]) / m),
     )

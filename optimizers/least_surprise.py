@@ -152,7 +152,8 @@ class LeastSurprise(Optimizer):
         if state.first is None:
             # The first samples are those of the estimator's design.
             state = evolve(state, first=_first_of_descent(model, x.numpy()))
-        target, state = self._proposed(model, state, oracle)
+        with np.errstate(all="ignore"):
+            target, state = self._proposed(model, state, oracle)
         if state.stage is Stage.ENDED:
             target = model.points[_best(model, state)[0]]
         return torch.from_numpy(target), state

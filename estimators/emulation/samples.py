@@ -69,7 +69,8 @@ class Samples:
 
     def with_one(self, point: Array, residuals: Array) -> Samples:
         """Add a sample; where it is not finite, the worst one's residuals stand for it."""
-        good = bool(np.isfinite(residuals).all() and np.isfinite(np.square(residuals).sum()))
+        with np.errstate(over="ignore"):
+            good = bool(np.isfinite(np.square(residuals).sum()))
         if good:
             # Compact: levels of a picture keep no views of larger arrays.
             new = [np.ascontiguousarray(level) for level in pyramid(residuals, self.shapes)]

@@ -121,10 +121,18 @@ def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) ->
     if not math.isfinite(scale):
         scale = max((np.diag(gram) - 2 * gram.mean(0) + gram.mean()).sum() / max(count - 1, 1), 1e-300)
     k = factor.matrix + nugget * np.eye(count)
-    ki = np.linalg.inv(k)
+    ki = _inverse(k)
     kf = ki @ f
-    ai = np.linalg.inv(f.T @ kf)
+    ai = _inverse(f.T @ kf)
     return Krige(factor.kernel, float(nugget), ki - kf @ ai @ kf.T, kf @ ai, ai, float(scale))
+
+
+def _inverse(matrix: Array) -> Array:
+    """Inverse, or pseudo-inverse where points coincide."""
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(np.nan_to_num(matrix), hermitian=True)
 
 
 @frozen(eq=False, slots=False)

@@ -93,7 +93,7 @@ def test_an_unknown_name_lists_the_nearest(entries):
 class Clean:
     """Stands for an objective: values without noise, and with a constant in place of noise."""
 
-    chunk_size, reference = 1, None
+    chunk_size, reference, image_shapes = 1, None, ()
 
     def noise_free(self, x):
         return x[:, 0].numpy()

@@ -132,7 +132,8 @@ def test_the_session_of_a_problem_with_residuals():
 @pytest.mark.render
 def test_samples_per_pixel_are_asked_for():
     problem, asked = problems.Mug(size="tiny"), set()
-    options = dict(x0=problem.x_opt, rng=0, maxfev=150, progress=False)
+    # It raises the samples per pixel at the end.
+    options = dict(estimator="gauss-newton", x0=problem.x_opt, rng=0, maxfev=150, progress=False)
     expected = invopt.minimize(problem, **options)
     with Session(problem, **options) as session, problem.open() as live:
         while not session.done:

@@ -141,17 +141,17 @@ def test_a_finished_run_is_told_again_without_any_evaluation(tmp_path):
 
 
 def test_a_larger_budget_keeps_the_estimator_that_was_chosen(tmp_path):
-    """Chosen for 60 evaluations, it takes fewer samples an iteration than for 4000."""
+    """Chosen for 17 evaluations, it needs none for a simplex, which Kriging would use most of them for."""
     slope = np.random.default_rng(0).standard_normal((40, 8))
 
     def residuals(x):
         return slope @ x - 1
 
     problem = problems.Function(fun=residuals, x0=np.zeros(8), residuals=True)
-    first = invopt.minimize(problem, rng=0, maxfev=60, gtol=0, xtol=0, journal=tmp_path / "run")
+    first = invopt.minimize(problem, rng=0, maxfev=17, gtol=0, xtol=0, journal=tmp_path / "run")
     rest = invopt.minimize(problem, rng=0, maxfev=4000, gtol=0, xtol=0, maxiter=12, journal=tmp_path / "run")
     assert first.choice == rest.choice
-    assert rest.n_replayed > 40
+    assert rest.n_replayed > 8
     assert invopt.minimize(problem, rng=0, maxfev=4000, maxiter=1).choice != first.choice
 
 
