@@ -38,9 +38,9 @@ __all__ = ["Kriging"]
 _LARGEST_SHARE_OF_PERIOD = 0.25
 # Share of the samples that must have succeeded for a run to go on after another failure.
 _LEAST_SUCCEEDED = 0.5
-# Samples that a model of plain vectors is fitted to, this many for each parameter and some more: those nearest to the best
-# one. Pictures need all, for what moves in them is seen from afar. Of seven hard problems of Moré and Wild (seeds 1000
-# and 1001), 4 runs of 14 reach 1e-5 with all samples, 10 with 2 n + 6 and 10 with 3 n + 6.
+# Samples that a model of plain vectors is fitted to, this many for each parameter and some more: those nearest to the
+# best one. Pictures need all, for what moves in them is seen from afar. Of seven hard problems of Moré and Wild (seeds
+# 1000 and 1001), 4 runs of 14 reach 1e-5 with all samples, 10 with 2 n + 6 and 10 with 3 n + 6.
 _LOCAL, _LOCAL_MORE = 2, 6
 # Relative slope, over a sigma, below which a gradient has a known error and may end a run.
 _LEAST_SLOPE = 1e-6
@@ -189,9 +189,7 @@ class Kriging(Estimator):
         incumbent = None if begins else estimate.incumbent
         return evolve(estimate, nfev=objective.nfev - before, incumbent=incumbent), state
 
-    def _designed(
-        self, objective: Evaluator, x: Tensor, state: KrigingState, rng: np.random.Generator
-    ) -> KrigingState:
+    def _designed(self, objective: Evaluator, x: Tensor, state: KrigingState, rng: np.random.Generator) -> KrigingState:
         """Evaluate `x` and one point a sigma away along each parameter, inside the bounds."""
         n = objective.n
         objective.check_budget(n + 1)
@@ -256,5 +254,3 @@ def _described(x: Tensor, model: Emulator, samples: Samples, sigma: float) -> Es
         model=model,
         incumbent=Incumbent(torch.from_numpy(model.points[best]), float(model.squares[best, 0]) / m),
     )
-
-

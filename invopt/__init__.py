@@ -10,10 +10,10 @@ from invopt.adapters.session import Session
 from invopt.core.adaptive_sigma import AdaptiveSigma
 from invopt.core.adaptive_sigma import AdaptiveWidth as AdaptiveWidth
 from invopt.core.estimator import Estimate, Estimator, Order
-from invopt.core.registry.moved import find_moved_modules
 from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Problem
+from invopt.core.registry.moved import find_moved_modules
 from invopt.core.result import History, OptimizeResult, Status
 from invopt.core.schedules import Constant, Exponential, Linear, Schedule, StepDecay
 from invopt.core.seeds import SeedPolicy

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from torch import Tensor
 
 from invopt.plugin import Estimate, Model, Optimizer, Oracle, Order, Status, real, require
@@ -115,8 +115,8 @@ class LeastSurprise(Optimizer):
     Notes
     -----
     The box grows by a half if a step to its boundary gives the best sample, and is halved if a step does not. A descent
-    ends once the step or the radius is small, or the samples no longer improve. The run then measures the noise, goes on
-    elsewhere or refines the answer: `docs/choosing.rst` says how.
+    ends once the step or the radius is small, or the samples no longer improve. The run then measures the noise, goes
+    on elsewhere or refines the answer: `docs/choosing.rst` says how.
 
     Examples
     --------
@@ -158,9 +158,7 @@ class LeastSurprise(Optimizer):
             target = model.points[_best(model, state)[0]]
         return torch.from_numpy(target), state
 
-    def _proposed(
-        self, model: Model, state: LeastSurpriseState, oracle: Oracle
-    ) -> tuple[Array, LeastSurpriseState]:
+    def _proposed(self, model: Model, state: LeastSurpriseState, oracle: Oracle) -> tuple[Array, LeastSurpriseState]:
         """Return the next point, or end the descent if its steps have become small."""
         best, merit = _best(model, state)
         vectors = len(model.cells) == 1
@@ -267,8 +265,10 @@ def least_surprise(model: Model, best: int, weights: Array, radius: float, oracl
         slope = (weights / total) @ at.mean_slope + (weights * (1 - at.mean / total) / total) @ at.variance_slope
         return value, slope * radius
 
+    scaled: Any = lambda u: surprise(centre + radius * u)  # noqa: E731
     begun: list[Array] = []
-    found, lowest = centre, math.inf
+    found: Array = centre
+    lowest = math.inf
     for i in [0, *order.tolist()]:
         if len(begun) > _DESCENTS:
             break
@@ -276,14 +276,15 @@ def least_surprise(model: Model, best: int, weights: Array, radius: float, oracl
         if any(np.linalg.norm(start - other) < _APART * radius for other in begun[1:]):
             continue
         begun.append(start)
-        box = list(zip((low - centre) / radius, (high - centre) / radius, strict=True))
-        step = minimize(
-            lambda u: surprise(centre + radius * u),
+        box = Bounds((low - centre) / radius, (high - centre) / radius)
+        options: Any = {"maxiter": _ITERATIONS, "maxfun": _VALUES}
+        step: Any = minimize(
+            scaled,
             (start - centre) / radius,
             jac=True,
             method="L-BFGS-B",
             bounds=box,
-            options={"maxiter": _ITERATIONS, "maxfun": _VALUES},
+            options=options,
         )
         if step.fun < lowest:
             found, lowest = np.clip(centre + radius * step.x, low, high), float(step.fun)

@@ -66,8 +66,8 @@ class Metric:
 class Kernel:
     r"""Correlation of the residuals at two points.
 
-    :math:`(1 - \alpha) \exp(-|d|^2 / 2 l^2) + \frac{\alpha}{n} \sum_i \exp(-d_i^2 / 2 l^2)`. The second part is a sum of
-    functions of one parameter each [1]_: samples on the axes then say something of all of space.
+    :math:`(1 - \alpha) \exp(-|d|^2 / 2 l^2) + \frac{\alpha}{n} \sum_i \exp(-d_i^2 / 2 l^2)`. The second part is a sum
+    of functions of one parameter each [1]_: samples on the axes then say something of all of space.
 
     Parameters
     ----------
@@ -90,12 +90,14 @@ class Kernel:
         whole: Array = np.exp(scale * squares.sum(-1))
         if self.additive == 0.0:
             return whole
-        return (1 - self.additive) * whole + self.additive * np.exp(scale * squares).mean(-1)
+        whole = (1 - self.additive) * whole + self.additive * np.exp(scale * squares).mean(-1)
+        return whole
 
     def slopes(self, squares: Array, halves: Array) -> Array:
         """Derivatives by the first point, shape (l, n); `halves` as in `Metric`."""
         scale = 1 / self.length**2
-        whole = (1 - self.additive) * np.exp(-0.5 * scale * squares.sum(-1))[..., None]
+        whole: Array = (1 - self.additive) * np.exp(-0.5 * scale * squares.sum(-1))[..., None]
         if self.additive:
             whole = whole + self.additive / squares.shape[-1] * np.exp(-0.5 * scale * squares)
-        return -scale * whole * halves
+        slopes: Array = -scale * whole * halves
+        return slopes

@@ -65,7 +65,9 @@ def _blurred(picture: Array, share: float) -> Array:
     rows, columns = (size // factor * factor for size, factor in zip((height, width), factors, strict=True))
     blocks = picture[:rows, :columns].reshape(rows // factors[0], factors[0], columns // factors[1], factors[1], -1)
     small = blocks.mean((1, 3))
-    deviations = [deviation / factor if size > 1 else 0.0 for size, factor in zip((height, width), factors, strict=True)]
+    deviations = [
+        deviation / factor if size > 1 else 0.0 for size, factor in zip((height, width), factors, strict=True)
+    ]
     margins = [(int(_REACH * each) + 1,) * 2 if each > 0 else (0, 0) for each in deviations]
     found = gaussian_filter(np.pad(small, (*margins, (0, 0))), (*deviations, 0), truncate=_REACH)
     flat: Array = found.ravel() * math.sqrt(math.prod(factors))

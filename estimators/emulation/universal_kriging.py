@@ -83,7 +83,7 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
     squares = metric.squares(points, points)
     # Columns that are orthogonal to the trend.
     q = np.linalg.qr(f, mode="complete")[0]
-    rest = q[:, f.shape[1]:]
+    rest = q[:, f.shape[1] :]
     dof = count - f.shape[1]
     lengths = near or LENGTHS
     factors = []
@@ -130,9 +130,10 @@ def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) ->
 def _inverse(matrix: Array) -> Array:
     """Inverse, or pseudo-inverse where points coincide."""
     try:
-        return np.linalg.inv(matrix)
+        inverse: Array = np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
-        return np.linalg.pinv(np.nan_to_num(matrix), hermitian=True)
+        inverse = np.asarray(np.linalg.pinv(np.nan_to_num(matrix), hermitian=True), dtype=np.float64)
+    return inverse
 
 
 @frozen(eq=False, slots=False)
@@ -173,7 +174,7 @@ class Kriged:
     @cached_property
     def _kernels(self) -> list[Kernel]:
         """The different kernels of all levels."""
-        return list(dict.fromkeys((level.kernel for level in self.levels)))
+        return list(dict.fromkeys(level.kernel for level in self.levels))
 
     @cached_property
     def _which(self) -> NDArray[np.intp]:

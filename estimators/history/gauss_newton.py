@@ -29,13 +29,13 @@ from invopt.plugin import (
     on_free,
 )
 
+from ..least_squares.parameter_covariance import error_bars
 from .history import HistoryEstimator, HistoryState, Sample
 from .linear_model import LinearModel, extended, linear_model
 from .mean_square_estimate import mean_square_estimate
 from .noise_floor import MAX_HIDDEN, ONLY_NOISE, SIGMA_GROWTH, SPP_FACTOR, NoiseFloor
 from .restarts import best_descent, restarted
 from .window import helpful, reweight
-from ..least_squares.parameter_covariance import error_bars
 
 __all__ = ["GaussNewton"]
 

@@ -108,9 +108,10 @@ class Model(abc.ABC):
 
         The last of several levels does not count: sharpened pictures say where something is only once it overlaps.
         """
-        weights = np.ones(len(self.cells))
-        weights[-1] = len(weights) == 1
-        return weights / weights.sum()
+        counted = np.ones(len(self.cells))
+        counted[-1] = len(counted) == 1
+        weights: Array = counted / counted.sum()
+        return weights
 
     @property
     def fine(self) -> Array:

@@ -24,8 +24,8 @@ from invopt.exceptions import NonFiniteError
 from invopt.run.iteration import Iteration
 from invopt.run.keeping.keeping import Keeping
 from invopt.run.move import Move
-from invopt.run.refinement import Refinement
 from invopt.run.progress import Update, progress_of
+from invopt.run.refinement import Refinement
 from invopt.run.reporting import record
 from invopt.run.standing import Standing
 from invopt.run.stopping import lower_bound

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from attrs import evolve
 from numpy.typing import NDArray
-from torch import Tensor
 
 from invopt.core.estimator import Estimate
 from invopt.core.evaluator import Evaluator
@@ -38,9 +37,9 @@ _MOST_RESTARTS = 8
 _REACH, _FARTHER = 0.6, 1.3
 # Distance, in these units, within which two descents have found the same minimum.
 _SAME_MINIMUM = 0.3
-# A descent ended far above the noise if what evaluations of its end share exceeds this share of the squares at the start,
-# on average over levels, and at level 0; or this multiple of the noise at any level. A target that was rendered with as
-# many samples as the pictures has once their noise.
+# A descent ended far above the noise if what evaluations of its end share exceeds this share of the squares at the
+# start, on average over levels, and at level 0; or this multiple of the noise at any level. A target that was rendered
+# with as many samples as the pictures has once their noise.
 _LEFT_ON_AVERAGE, _LEFT, _NOISE_MULTIPLE = 0.1, 0.15, 3.0
 # Share of the squares up to which a difference between two seeds is rounding.
 _ROUNDING = 1e-20
@@ -276,4 +275,6 @@ def _is_determined(hess: Array) -> bool:
 
 _LEFT_OVER = "residuals remain that no noise explains: another minimum may exist, or the target cannot be matched"
 _HIDDEN = "noise hides how the residuals depend on some parameter, or they do not"
-_UNDETERMINED = "the residuals do not determine all parameters: some can change together, or alone, without changing any"
+_UNDETERMINED = (
+    "the residuals do not determine all parameters: some can change together, or alone, without changing any"
+)

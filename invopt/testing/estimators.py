@@ -116,7 +116,8 @@ def estimator_is_unbiased_on_a_quadratic(estimator: Estimator) -> None:
 
 
     Smoothing of any sigma adds a constant to a quadratic and does not change its derivatives. An estimator that is not
-    unbiased must be exact to 1e-3 instead, with 200 samples if it has `n_samples`. The gradient of a proxy must point upwards.
+    unbiased must be exact to 1e-3 instead, with 200 samples if it has `n_samples`. The gradient of a proxy must point
+    upwards.
     """
     if estimator.proxy:
         jac = _estimate(estimator, 0)[0].jac

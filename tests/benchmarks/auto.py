@@ -18,6 +18,7 @@ from invopt.plugin import minimize_on
 from invopt.run.arguments.options import Options
 from invopt.run.prepare import prepare
 
+
 def quadratic_residuals():
     """QUAD as two residuals, whose mean square it is."""
     root = np.linalg.cholesky(np.array([[5.0, 3.75], [3.75, 5.0]]) * 2).T

@@ -1,8 +1,8 @@
-"""MUG from any angle: how many of 12 starts are solved at each view, and whether a wrong angle is ever called a success.
+"""MUG from any angle: how many of 12 starts are solved at each view, and whether a success is at a wrong angle.
 
-Run with ``python tests/benchmarks/azimuths.py [azimuth ...]``. Starts are uniform over the turn; seeds 0 to 11 give start
-and run, and settings were chosen on seeds from 1000 up. A run is solved if its parameter error is at most 1 % of that of
-a uniform guess, on average.
+Run with ``python tests/benchmarks/azimuths.py [azimuth ...]``. Starts are uniform over the turn; seeds 0 to 11 give
+start and run, and settings were chosen on seeds from 1000 up. A run is solved if its parameter error is at most 1 % of
+that of a uniform guess, on average.
 """
 
 import argparse

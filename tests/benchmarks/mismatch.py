@@ -1,10 +1,10 @@
 """Targets that cannot be matched: a smooth random picture is added to the target of a task.
 
-Run with ``python tests/benchmarks/mismatch.py [task ...] [--shares 0.01 0.1 0.5] [--estimator NAME]``. The sum of squares
-of the picture is a share of that of the residuals at the start; it is white noise blurred by an eighth of the shorter
-side. Seeds 0 to 19 give start, run and picture; settings were chosen on seeds from 1000 up. Counts are those of the first
-iterate whose parameter error has fallen to 10 % and 1 % of the start's and from which on it stays there; a run that never
-does counts as infinite.
+Run with ``python tests/benchmarks/mismatch.py [task ...] [--shares 0.01 0.1 0.5] [--estimator NAME]``. The sum of
+squares of the picture is a share of that of the residuals at the start; it is white noise blurred by an eighth of the
+shorter side. Seeds 0 to 19 give start, run and picture; settings were chosen on seeds from 1000 up. Counts are those of
+the first iterate whose parameter error has fallen to 10 % and 1 % of the start's and from which on it stays there; a
+run that never does counts as infinite.
 """
 
 import argparse

@@ -92,7 +92,11 @@ def test_every_pairing_runs_or_is_refused(name, estimator, opened):
     ran = {str(method): runs(problem, objective, estimator, method) for method in [None, *METHODS, *SCIPY]}
     made = ESTIMATORS[estimator]()
     needs = made.needs
-    fits = not made.why_not(problem) and not needs & ~problem.provides and (Capability.SIDES in needs) == (Capability.SIDES in problem.provides)
+    fits = (
+        not made.why_not(problem)
+        and not needs & ~problem.provides
+        and (Capability.SIDES in needs) == (Capability.SIDES in problem.provides)
+    )
     assert any(ran.values()) == fits
     assert ran["None"] == fits
 

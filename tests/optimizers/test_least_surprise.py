@@ -82,7 +82,10 @@ def test_the_way_off_a_plateau_gets_longer():
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"radius": 0.0}, "'radius' must be > 0"), ({"radius": 2.0, "max_radius": 1.0}, "'max_radius' must be >= radius = 2")],
+    [
+        ({"radius": 0.0}, "'radius' must be > 0"),
+        ({"radius": 2.0, "max_radius": 1.0}, "'max_radius' must be >= radius = 2"),
+    ],
 )
 def test_bad_settings(settings, words):
     with pytest.raises(ValueError, match=words):

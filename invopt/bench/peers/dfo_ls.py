@@ -14,6 +14,7 @@ from .residual_search import Array, ResidualSearch
 
 __all__ = ["DFOLS"]
 
+
 @frozen(kw_only=True)
 class DFOLS(ResidualSearch):
     """DFO-LS: Gauss-Newton in a trust region, on residuals interpolated linearly.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -37,6 +38,7 @@ class LeastSquares(ResidualSearch):
     def search(self, residuals: Callable[[Array], Array], x0: Array, low: Array, high: Array, seed: int) -> Array:
         """Search until scipy's tolerances are met."""
         start = np.clip(x0, low, high)
-        found = scipy.optimize.least_squares(residuals, start, bounds=(low, high), method=self.algorithm)
+        algorithm: Any = self.algorithm
+        found = scipy.optimize.least_squares(residuals, start, bounds=(low, high), method=algorithm)
         answer: Array = found.x
         return answer

@@ -20,6 +20,8 @@ __all__ = ["is_on_a_step", "probes_around", "unseen"]
 _LENGTHS = (1.0, 0.5, 0.25, 0.125)
 # Probes that are evaluated for every derivative: one pair.
 _PAIR = 2
+# Distance in each parameter, in units of `x_scale`, up to which two points are one.
+_SAME_POINT = 1e-9
 
 
 def probes_around(point: Point, evaluator: Evaluator, rng: np.random.Generator, *, exact: bool) -> list[Tensor]:
@@ -57,7 +59,10 @@ def is_on_a_step(base: Measured, probes: list[Measured], *, all_unseen: bool) ->
     two directions brings it back. Of the further probes some must be flat and some not, because a parameter may have no
     effect at all; unless all parameters are unseen.
     """
-    # A probe that the bounds have projected onto the point shows nothing.
-    same = [None if bool((probe.x == base.x).all()) else is_same(probe.first, base.first) for probe in probes]
+    # A probe that the bounds have projected onto the point shows nothing, nor one as near as rounding.
+    same = [
+        None if bool(((probe.x - base.x).abs() <= _SAME_POINT).all()) else is_same(probe.first, base.first)
+        for probe in probes
+    ]
     further = [value for value in same[_PAIR:] if value is not None]
     return any(same[:_PAIR]) or (any(further) and (all_unseen or not all(further)))
