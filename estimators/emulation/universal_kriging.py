@@ -130,10 +130,9 @@ def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) ->
 def _inverse(matrix: Array) -> Array:
     """Inverse, or pseudo-inverse where points coincide."""
     try:
-        inverse: Array = np.linalg.inv(matrix)
+        return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     except np.linalg.LinAlgError:
-        inverse = np.asarray(np.linalg.pinv(np.nan_to_num(matrix), hermitian=True), dtype=np.float64)
-    return inverse
+        return np.asarray(np.linalg.pinv(np.nan_to_num(matrix), hermitian=True), dtype=np.float64)
 
 
 @frozen(eq=False, slots=False)

@@ -53,7 +53,7 @@ _LARGEST_CONDITION = 1e8
 # Largest scatter of the answers under one seed each, in units of the model, over which its slopes still hold.
 _LARGEST_SCATTER = 0.3
 # Largest ratio of the noise of these differences to themselves.
-_LARGEST_NOISE = 0.3
+_LARGEST_NOISE = 0.5
 # Distance to a bound, in units of `x_scale`, that is rounding.
 _BOUND_ROUNDING = 1e-12
 
@@ -107,7 +107,10 @@ class Refinement:
         return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
 
     def answered(self, estimate: Estimate) -> Estimate:
-        """Return the estimate at the answer with what is known of it; any other as it is."""
+        """Return the estimate at the answer with what is known of it.
+
+        Any other is returned as it is.
+        """
         if self._answer is None:
             return estimate
         end = self._answer
@@ -133,7 +136,7 @@ class Refinement:
     # Restarts.
 
     def _is_far(self, model: Model, found: Discrepancy) -> bool:
-        """Whether pictures are far from the target: compared with the start, or with the noise.
+        """Whether pictures are far from the target, by start or noise.
 
         Blurred pictures have little noise, and show what is missing where single pixels do not.
         """
@@ -220,10 +223,11 @@ class Refinement:
         return self._inside(x + step)
 
     def _calibrated(self, model: Model, x: Array, instrument: Instrument) -> Instrument | None:
-        """Return an instrument whose derivative at `x` was measured, by central differences under two seeds.
+        """Return an instrument whose derivative at `x` was measured.
 
-        None if noise hides it. With many parameters it is the model's. Of plain vectors the differences under the first
-        seed are themselves the instrument: a model of few noisy residuals may be no better than noise.
+        By central differences under two seeds. None if noise hides it. With many parameters it is the model's. Of plain
+        vectors the differences under the first seed are themselves the instrument: a model of few noisy residuals may
+        be no better than noise.
         """
         n = len(x)
         if n > _MOST_MEASURED:
