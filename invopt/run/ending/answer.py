@@ -54,7 +54,7 @@ def find_answer(ending: Ending, measuring: Measuring) -> Answer:
     if noisy:
         for _ in range(_ROUNDS - 2):
             measuring.round(compared)
-    chosen = _lowest_noisy(compared, measuring) if noisy else _lowest(compared, descent(points, base, ending))
+    chosen = _lowest_noisy(compared, measuring) if noisy else _lowest(compared, _negligible(points, base, ending))
     status, note = verdict(ending, chosen, points, base, probes, noise=noisy if again else None)
     return Answer(
         x=chosen.x,
@@ -119,7 +119,7 @@ def _of_few(ending: Ending, points: list[Measured], measuring: Measuring) -> Ans
     if not finite:
         return _without_finite(ending)
     base = points[0] if math.isfinite(points[0].first) else min(finite, key=_mean)
-    chosen = _lowest(finite, descent(points, base, ending))
+    chosen = _lowest(finite, _negligible(points, base, ending))
     status, note = verdict(ending, chosen, points, base, [], noise=noise)
     return Answer(
         x=chosen.x,
@@ -145,13 +145,20 @@ def _by_need(points: list[Measured], ending: Ending) -> list[Measured]:
     return sorted(points, key=rank)
 
 
-def _lowest(compared: list[Measured], drop: float) -> Measured:
+def _negligible(points: list[Measured], base: Measured, ending: Ending) -> float:
+    """Return by how much a value may be lower without replacing `base`.
+
+    A run that a budget ended has found none.
+    """
+    return _NEGLIGIBLE * descent(points, base, ending) if ending.status.success else 0.0
+
+
+def _lowest(compared: list[Measured], least: float) -> Measured:
     """Return the first point that is as low as the lowest.
 
-    Up to rounding and a negligible share of the descent.
+    Up to rounding and `least`.
     """
     lowest = min(point.first for point in compared)
-    least = _NEGLIGIBLE * drop
     return next(point for point in compared if point.first - lowest <= least or is_same(point.first, lowest))
 
 
