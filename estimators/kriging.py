@@ -168,10 +168,13 @@ class Kriging(Estimator):
             state = self._added(objective, x, state, rng)
         assert state.samples is not None
         metric = Metric(objective.periods.numpy() / state.sigma)
-        samples = state.samples.nearest(max(self.max_samples, 2 * objective.n + 2), metric)
-        kept = samples
+        here = state.samples.index_of(x.numpy() / state.sigma)
+        assert here is not None
+        kept = samples = state.samples.nearest(max(self.max_samples, 2 * objective.n + 2), metric, here)
         if not samples.shapes:
-            samples = samples.nearest(_LOCAL * objective.n + _LOCAL_MORE, metric)
+            here = samples.index_of(x.numpy() / state.sigma)
+            assert here is not None
+            samples = samples.nearest(_LOCAL * objective.n + _LOCAL_MORE, metric, here)
         with np.errstate(all="ignore"):
             kriged = krige(samples.points, samples.grams, metric, state.lengths, secant=not samples.shapes)
         model = Emulator(

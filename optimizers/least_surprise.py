@@ -244,48 +244,52 @@ def most_uncertain(model: Model, best: int, radius: float, oracle: Oracle) -> Ar
 def least_surprise(model: Model, best: int, weights: Array, radius: float, oracle: Oracle) -> Array:
     """Point of least surprise within `radius` of a sample, inside the bounds.
 
-    Random candidates at all scales; L-BFGS-B from the best of them.
+    The lowest of random candidates that are apart are descended from.
     """
-    centre, n, rng = model.points[best], model.points.shape[1], oracle.rng
-    floor = _MISFIT * model.squares[best] + _TINY
+    centre, floor = model.points[best], _MISFIT * model.squares[best] + _TINY
     low, high = (oracle.project(torch.from_numpy(centre + side * radius)).numpy() for side in (-1, 1))
-    k = _CANDIDATES * min(n, _MOST_DIMENSIONS)
-    lengths = radius * 10 ** rng.uniform(-_DECADES, 0, (k, 1))
-    near = centre + lengths * rng.uniform(-1, 1, (k, n))
-    here = centre + 10**-_DECADES * radius * rng.standard_normal((1, n))
-    candidates = np.clip(np.vstack([here, low + (high - low) * rng.random((k, n)), near]), low, high)
+    candidates = _candidates(centre, low, high, radius, oracle.rng)
     mean, variance = model.predict(candidates)
     total = variance + floor
     order = np.argsort((mean / total + np.log(total)) @ weights, kind="stable")
 
-    def surprise(x: Array) -> tuple[float, Array]:
-        at = model.slopes(x)
+    def surprise(u: Array) -> tuple[float, Array]:
+        at = model.slopes(centre + radius * u)
         total = at.variance + floor
         value = float((at.mean / total + np.log(total)) @ weights)
         slope = (weights / total) @ at.mean_slope + (weights * (1 - at.mean / total) / total) @ at.variance_slope
         return value, slope * radius
 
-    scaled: Any = lambda u: surprise(centre + radius * u)  # noqa: E731
-    begun: list[Array] = []
-    found: Array = centre
-    lowest = math.inf
-    for i in [0, *order.tolist()]:
-        if len(begun) > _DESCENTS:
-            break
-        start = candidates[i]
-        if any(np.linalg.norm(start - other) < _APART * radius for other in begun[1:]):
-            continue
-        begun.append(start)
-        box = Bounds((low - centre) / radius, (high - centre) / radius)
-        options: Any = {"maxiter": _ITERATIONS, "maxfun": _VALUES}
-        step: Any = minimize(
-            scaled,
-            (start - centre) / radius,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=box,
-            options=options,
-        )
-        if step.fun < lowest:
-            found, lowest = np.clip(centre + radius * step.x, low, high), float(step.fun)
+    box = Bounds((low - centre) / radius, (high - centre) / radius)
+    starts = [(start - centre) / radius for start in _apart(candidates, order, radius)]
+    found = min((_descended(surprise, start, box) for start in starts), key=lambda each: float(each.fun))
+    target: Array = np.clip(centre + radius * found.x, low, high) if math.isfinite(found.fun) else centre
+    return target
+
+
+def _candidates(centre: Array, low: Array, high: Array, radius: float, rng: np.random.Generator) -> Array:
+    """Random points in a box: one beside its centre, some anywhere, some near at all scales."""
+    n = len(centre)
+    k = _CANDIDATES * min(n, _MOST_DIMENSIONS)
+    lengths = radius * 10 ** rng.uniform(-_DECADES, 0, (k, 1))
+    near = centre + lengths * rng.uniform(-1, 1, (k, n))
+    here = centre + 10**-_DECADES * radius * rng.standard_normal((1, n))
+    found: Array = np.clip(np.vstack([here, low + (high - low) * rng.random((k, n)), near]), low, high)
     return found
+
+
+def _apart(candidates: Array, order: Array, radius: float) -> list[Array]:
+    """Return the candidate beside the centre, and the lowest of the others that are apart."""
+    chosen = [candidates[0]]
+    for i in order:
+        if len(chosen) > _DESCENTS:
+            break
+        if all(np.linalg.norm(candidates[i] - other) >= _APART * radius for other in chosen[1:]):
+            chosen.append(candidates[i])
+    return chosen
+
+
+def _descended(surprise: Any, start: Array, box: Bounds) -> Any:
+    """Few iterations of L-BFGS-B."""
+    options: Any = {"maxiter": _ITERATIONS, "maxfun": _VALUES}
+    return minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=box, options=options)

@@ -93,14 +93,14 @@ class Samples:
             succeeded=np.append(self.succeeded, good),
         )
 
-    def nearest(self, most: int, metric: Metric) -> Samples:
-        """At most so many samples: the first, the last, and those nearest to the best."""
+    def nearest(self, most: int, metric: Metric, also: int) -> Samples:
+        """At most so many samples: the first, the last, one more, and those nearest to the best."""
         count = len(self.levels)
         if count <= most:
             return self
         best = int(np.argmin(np.diagonal(self.grams[0])))
         far = metric.squares(self.points, self.points[best][None])[:, 0].sum(-1)
-        far[[0, best, count - 1]] = -1.0
+        far[[0, best, count - 1, also]] = -1.0
         keep = np.sort(np.argsort(far, kind="stable")[:most])
         return evolve(
             self,

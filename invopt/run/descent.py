@@ -115,6 +115,7 @@ class Descent:
         found = self._refinement.after(status, last.estimate)
         if isinstance(found, Move):
             now.x, now.estimate, now.verdict, now.step = found.x, None, Status.RUNNING, _length(now.x, found.x)
+            self._run.method.close(now.state)
             now.state = self._run.method.init(found.x)
             return Status.RUNNING
         return found.status

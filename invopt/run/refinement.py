@@ -159,7 +159,7 @@ class Refinement:
         return float(again.min()) > _SAME_MINIMUM * model.unit
 
     def _restarted(self, model: Model) -> Move:
-        """A random point around the start, or around the best sample, by turns."""
+        """A random point, alternately around the start and around the best sample."""
         assert self._start is not None
         centre = self._start if len(self._ends) % 2 else model.points[model.best]
         away = self._reach * model.unit * self._rng.standard_normal(centre.shape)
