@@ -278,7 +278,7 @@ def _candidates(centre: Array, low: Array, high: Array, radius: float, rng: np.r
     return found
 
 
-def _apart(candidates: Array, order: Array, radius: float) -> list[Array]:
+def _apart(candidates: Array, order: NDArray[np.intp], radius: float) -> list[Array]:
     """Return the candidate beside the centre, and the lowest of the others that are apart."""
     chosen = [candidates[0]]
     for i in order:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 from attrs import field, frozen
 
 from invopt.plugin import boolean, real
 
-from .packages import UNLIMITED, box, check_exit, first_radius, require_package, seeded
+from .packages import answer_of, require_package
 from .residual_search import Array, ResidualSearch
 
 __all__ = ["DFOLS"]
@@ -49,15 +49,5 @@ class DFOLS(ResidualSearch):
         """Search until the package's own criteria are met."""
         import dfols
 
-        with seeded(seed):
-            found = dfols.solve(
-                residuals,
-                x0,
-                bounds=box(low, high),
-                rhobeg=first_radius(self.rhobeg, low, high),
-                maxfun=UNLIMITED,
-                objfun_has_noise=self.noisy,
-                do_logging=False,
-            )
-        check_exit("DFO-LS", found)
-        return np.asarray(found.x, dtype=np.float64)
+        own: Any = {"seed": seed, "rhobeg": self.rhobeg, "noisy": self.noisy}
+        return answer_of("DFO-LS", dfols.solve, residuals, x0, (low, high), **own)

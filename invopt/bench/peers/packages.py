@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from invopt.optimizers.external.point_search import Array
 
-__all__ = ["UNLIMITED", "box", "check_exit", "first_radius", "require_package", "seeded"]
+__all__ = ["answer_of", "require_package"]
 
 # Evaluations: the budget of the run ends it first.
-UNLIMITED = 1_000_000
+_UNLIMITED = 1_000_000
 # Largest share of the narrowest box that a first trust radius may have: both packages need a box two radii wide.
 _LARGEST_SHARE_OF_BOX = 0.49
 # Bound that both packages take for none.
@@ -38,26 +38,66 @@ def require_package(name: str, module: str) -> None:
         )
 
 
-def box(low: Array, high: Array) -> tuple[Array, Array] | None:
+def answer_of(
+    name: str,
+    solve: Callable[..., Any],
+    fun: Callable[[Array], Any],
+    x0: Array,
+    box: tuple[Array, Array],
+    *,
+    seed: int,
+    rhobeg: float,
+    noisy: bool,
+) -> Array:
+    """Run the solver of a package until its own criteria are met.
+
+    Parameters
+    ----------
+    name : str
+        Name of the package.
+    solve : callable
+        Its solver.
+    fun : callable
+        What it evaluates.
+    x0 : ndarray, shape (n,)
+        Start.
+    box : tuple of ndarray
+        Lower and upper bounds; infinite where there is none.
+    seed : int
+        Seed of numpy's global generator.
+    rhobeg, noisy
+        As of both classes.
+    """
+    with _seeded(seed):
+        found = solve(
+            fun,
+            x0,
+            bounds=_bounds(*box),
+            rhobeg=_first_radius(rhobeg, *box),
+            maxfun=_UNLIMITED,
+            objfun_has_noise=noisy,
+            do_logging=False,
+        )
+    if found.flag == found.EXIT_INPUT_ERROR:
+        raise ValueError(f"{name} refused its input: {found.msg}")
+    # All other exits are answers.
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _bounds(low: Array, high: Array) -> tuple[Array, Array] | None:
     """Bounds in the format of both packages; None where there are none."""
     if not np.isfinite(low).any() and not np.isfinite(high).any():
         return None
     return np.maximum(low, -_NO_BOUND), np.minimum(high, _NO_BOUND)
 
 
-def first_radius(wanted: float, low: Array, high: Array) -> float:
+def _first_radius(wanted: float, low: Array, high: Array) -> float:
     """First trust radius: as wanted, or less where the bounds are close together."""
     return min(wanted, _LARGEST_SHARE_OF_BOX * float(np.min(high - low, initial=np.inf)))
 
 
-def check_exit(name: str, found: Any) -> None:
-    """Raise for an input that a package has refused; all other exits are answers."""
-    if found.flag == found.EXIT_INPUT_ERROR:
-        raise ValueError(f"{name} refused its input: {found.msg}")
-
-
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def _seeded(seed: int) -> Iterator[None]:
     """Seed numpy's global generator, which both packages draw from.
 
     It is set back afterwards.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 from attrs import field, frozen
 
 from invopt.optimizers.external.search import Array, Search
 from invopt.plugin import boolean, real
 
-from .packages import UNLIMITED, box, check_exit, first_radius, require_package, seeded
+from .packages import answer_of, require_package
 
 __all__ = ["PyBOBYQA"]
 
@@ -49,15 +49,5 @@ class PyBOBYQA(Search):
         """Search until the package's own criteria are met."""
         import pybobyqa
 
-        with seeded(seed):
-            found = pybobyqa.solve(
-                fun,
-                x0,
-                bounds=box(low, high),
-                rhobeg=first_radius(self.rhobeg, low, high),
-                maxfun=UNLIMITED,
-                objfun_has_noise=self.noisy,
-                do_logging=False,
-            )
-        check_exit("Py-BOBYQA", found)
-        return np.asarray(found.x, dtype=np.float64)
+        own: Any = {"seed": seed, "rhobeg": self.rhobeg, "noisy": self.noisy}
+        return answer_of("Py-BOBYQA", pybobyqa.solve, fun, x0, (low, high), **own)
