@@ -268,7 +268,7 @@ def least_surprise(model: Model, best: int, weights: Array, radius: float, oracl
 
 
 def _candidates(centre: Array, low: Array, high: Array, radius: float, rng: np.random.Generator) -> Array:
-    """Random points in a box: one beside its centre, some anywhere, some near at all scales."""
+    """Random points of a box: one beside its centre, some anywhere, some near it."""
     n = len(centre)
     k = _CANDIDATES * min(n, _MOST_DIMENSIONS)
     lengths = radius * 10 ** rng.uniform(-_DECADES, 0, (k, 1))
@@ -279,7 +279,7 @@ def _candidates(centre: Array, low: Array, high: Array, radius: float, rng: np.r
 
 
 def _apart(candidates: Array, order: NDArray[np.intp], radius: float) -> list[Array]:
-    """Return the candidate beside the centre, and the lowest of the others that are apart."""
+    """Return the candidate beside the centre, and the lowest of those apart from it."""
     chosen = [candidates[0]]
     for i in order:
         if len(chosen) > _DESCENTS:

@@ -94,7 +94,7 @@ class Samples:
         )
 
     def nearest(self, most: int, metric: Metric, also: int) -> Samples:
-        """At most so many samples: the first, the last, one more, and those nearest to the best."""
+        """The first sample, the last, one more, and those nearest to the best."""
         count = len(self.levels)
         if count <= most:
             return self
