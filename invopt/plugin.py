@@ -38,6 +38,7 @@ from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
 from invopt.core.formatting import shown
 from invopt.core.identity import digest
 from invopt.core.machine.asking_thread import AskingThread
+from invopt.core.machine.threads import one_thread
 from invopt.core.machine.turn import one_at_a_time
 from invopt.core.model import Discrepancy, Instrument, Model, Prediction, Slopes
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
@@ -133,6 +134,7 @@ __all__ = [
     "newton_step",
     "on_free",
     "one_at_a_time",
+    "one_thread",
     "one_of",
     "plain",
     "real",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from invopt.plugin import Problem, require, shown
+from invopt.plugin import Problem, one_thread, require, shown
 
 __all__ = ["FlatNetwork", "check_outputs"]
 
@@ -129,7 +129,8 @@ def _plain_kernels() -> Iterator[None]:
 def check_outputs(network: FlatNetwork, inner: Problem, inputs: Tensor) -> None:
     """Raise if a network's outputs are not points of the inner problem."""
     some = network.as_inputs(inputs[:2])
-    with torch.no_grad():
+    # In a forked process the threads of torch do not exist.
+    with torch.no_grad(), one_thread(weights=True):
         found = network(network.as_tensor(network.weights), some)
     wanted = (len(some), inner.n)
     if not isinstance(found, Tensor) or tuple(found.shape) != wanted:

@@ -102,13 +102,15 @@ def test_a_derivative_that_fails_is_not_finite():
 
 
 @pytest.mark.parametrize(
-    "method", [optimizers.Scipy("nelder-mead"), optimizers.Scipy("cobyqa"), optimizers.CMAES()], ids=repr
+    ("method", "left"),
+    # A model of COBYQA that holds a failed value may be of no use for the rest of the run.
+    [(optimizers.Scipy("nelder-mead"), 0.01), (optimizers.Scipy("cobyqa"), 0.9), (optimizers.CMAES(), 0.01)],
+    ids=repr,
 )
-def test_single_values_that_fail_are_as_bad_as_inf_up_to_a_share_of_the_run(method):
+def test_single_values_that_fail_are_as_bad_as_inf_up_to_a_share_of_the_run(method, left):
     result = run(fails_sometimes(0.1), "function-value", method, failures="nan", maxfev=200)
     assert result.n_nonfinite > 0
-    # Which values fail decides how far a method comes; COBYQA's way also depends on the processor.
-    assert result.fun < 0.01 * result.history.fun[0]
+    assert result.fun < left * result.history.fun[0]
     with pytest.raises(NonFiniteError, match="values are not finite"):
         run(fails_sometimes(0.8), "function-value", method, failures="nan", maxfev=200)
 
