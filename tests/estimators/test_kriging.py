@@ -89,7 +89,8 @@ def test_prediction_is_the_textbooks(wavy):
     variance = level.scale * (1 - near @ inverse @ near + rest @ np.linalg.solve(f.T @ inverse @ f, rest))
     found = model.predict(x[None])
     assert found.mean[0, 0] == pytest.approx(mean @ mean, rel=1e-6)
-    assert found.variance[0, 0] == pytest.approx(variance, rel=1e-6)
+    # A difference of nearly equal numbers.
+    assert found.variance[0, 0] == pytest.approx(variance, rel=1e-4)
 
 
 def test_slopes_are_those_of_the_prediction(wavy):

@@ -97,9 +97,11 @@ class own_threads:  # noqa: N801 - a context manager, as a class for its speed
 def _hold() -> None:
     # Called around every call of `fun`, and therefore written for speed.
     global _holding, _torch_threads, _blas_threads
+    # Torch takes over the number of the process when a thread asks first: later, it would undo the limit.
+    threads = torch.get_num_threads()
     with _lock:
         if _holding == 0:
-            _torch_threads, _blas_threads = torch.get_num_threads(), [get() for get, _ in _libraries()]
+            _torch_threads, _blas_threads = threads, [get() for get, _ in _libraries()]
             for _, set_number in _libraries():
                 set_number(1)
         _holding += 1
