@@ -100,6 +100,18 @@ def program(_programs):
 
 
 @pytest.fixture(scope="session")
+def python(_programs):
+    """Run Python with arguments, as on the command line: see `programs.py`."""
+    return _programs.run_python
+
+
+@pytest.fixture(scope="session")
+def started_python(_programs):
+    """Start Python with arguments: see `programs.py`."""
+    return _programs.start_python
+
+
+@pytest.fixture(scope="session")
 def started_program(_programs):
     """Start a program in a separate process: see `programs.py`."""
     return _programs.start_program

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy  # noqa: F401
@@ -21,10 +22,11 @@ import scipy.optimize
 import scipy.special
 import scipy.stats  # noqa: F401
 import torch  # noqa: F401
+from programs import fork_fork_servers
 
-SIZE, NUMBER = struct.Struct("<Q"), struct.Struct("<i")
-# Of a request: stdin, stdout, stderr, and where to say the process's number and how it ended.
-DESCRIPTORS = 4
+NUMBER = struct.Struct("<i")
+# Of a request: stdin, stdout, stderr, where to say the process's number and how it ended, then any that it keeps.
+OWN_DESCRIPTORS, MOST_DESCRIPTORS, MOST_BYTES = 4, 16, 1 << 20
 
 
 def serve(number: int) -> Any:
@@ -40,7 +42,7 @@ def serve(number: int) -> Any:
         facts, descriptors = request
         if _fork() == 0:
             requests.close()
-            _watch(descriptors[-1])
+            _watch(descriptors[OWN_DESCRIPTORS - 1])
             return _begin(facts, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -62,15 +64,11 @@ def _fork() -> int:
 
 def _receive(requests: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     found = array.array("i")
-    start, controls, _, _ = requests.recvmsg(SIZE.size, socket.CMSG_SPACE(DESCRIPTORS * found.itemsize))
-    if len(start) < SIZE.size:
+    body, controls, _, _ = requests.recvmsg(MOST_BYTES, socket.CMSG_SPACE(MOST_DESCRIPTORS * found.itemsize))
+    if not body:
         return None
     for _, _, data in controls:
         found.frombytes(data)
-    (left,) = SIZE.unpack(start)
-    body = bytearray()
-    while len(body) < left:
-        body += requests.recv(left - len(body))
     return pickle.loads(body), found.tolist()
 
 
@@ -90,17 +88,52 @@ def _watch(status: int) -> None:
 
 
 def _begin(facts: dict[str, Any], descriptors: list[int]) -> Any:
-    """Set up the process as `python -c` does; return the compiled program."""
-    for target, descriptor in enumerate(descriptors[:3]):
-        os.dup2(descriptor, target)
-        os.close(descriptor)
+    """Set up the process as Python does; return the code to run."""
+    further = _placed(descriptors, facts["kept"])
+    if facts["new_session"]:
+        os.setsid()
     os.chdir(facts["folder"])
     os.environ.clear()
     os.environ.update(facts["environment"])
     added = facts["environment"].get("PYTHONPATH", "")
-    sys.path[:] = dict.fromkeys(["", *filter(None, added.split(os.pathsep)), *sys.path[1:]])
-    sys.argv[:] = ["-c", *facts["arguments"]]
-    namespace = sys.modules["__main__"].__dict__
-    for name in [name for name in namespace if not name.startswith("__")]:
-        del namespace[name]
-    return compile(facts["program"], "<string>", "exec", dont_inherit=True)
+    sys.path[:] = dict.fromkeys([*filter(None, added.split(os.pathsep)), *sys.path[1:]])
+    module = sys.modules["__main__"]
+    for name in [name for name in vars(module) if not name.startswith("__")]:
+        delattr(module, name)
+    if further is not None:
+        fork_fork_servers(further)
+    return _code(module, *facts["arguments"])
+
+
+def _placed(descriptors: list[int], kept: list[int]) -> socket.socket | None:
+    """Give descriptors their numbers; return the socket for requests of the program's own."""
+    own = dict(zip(range(3), descriptors, strict=False)) | dict(zip(kept, descriptors[OWN_DESCRIPTORS:], strict=False))
+    # Above all numbers that are wanted.
+    above = max([*own, *descriptors]) + 1
+    moved = {target: os.dup2(source, above + i, inheritable=True) for i, (target, source) in enumerate(own.items())}
+    further = descriptors[OWN_DESCRIPTORS + len(kept) :]
+    requests = os.dup2(further[0], above + len(own), inheritable=False) if further else None
+    for descriptor in {*descriptors} - {descriptors[OWN_DESCRIPTORS - 1]}:
+        os.close(descriptor)
+    for target, source in moved.items():
+        os.dup2(source, target, inheritable=True)
+        os.close(source)
+    return None if requests is None else socket.socket(fileno=requests)
+
+
+def _code(module: Any, first: str, *rest: str) -> Any:
+    """Code for the arguments of Python."""
+    if first == "-c":
+        code, *arguments = rest
+        sys.path.insert(0, "")
+        sys.argv[:] = ["-c", *arguments]
+        return compile(code, "<string>", "exec", dont_inherit=True)
+    if first == "-m":
+        name, *arguments = rest
+        sys.path.insert(0, os.getcwd())
+        sys.argv[:] = ["-m", *arguments]
+        return compile(f"import runpy; runpy._run_module_as_main({name!r})", "<string>", "exec", dont_inherit=True)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(first)))
+    sys.argv[:] = [first, *rest]
+    module.__file__ = first
+    return compile(Path(first).read_bytes(), first, "exec", dont_inherit=True)

@@ -1,7 +1,6 @@
 """Parts that other packages register: their names, clashes, and entry points that cannot be used."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -146,11 +145,11 @@ print(*[warning.message for warning in caught], sep="\\n")
 """
 
 
-def test_what_invopt_has_keeps_its_name_and_the_rest_is_listed(tmp_path, monkeypatch):
+def test_what_invopt_has_keeps_its_name_and_the_rest_is_listed(tmp_path, monkeypatch, program):
     install(tmp_path, "intruder", PARTS, CLASHES)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    done = subprocess.run([sys.executable, "-c", SHOW, "list"], capture_output=True, text=True, check=True)
+    done = program(SHOW, "list", check=True)
     kept, *lines = done.stdout.splitlines()
     assert json.loads(kept) == [
         "invopt.problems.quadratic",

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 import zipfile
 from importlib import import_module
@@ -37,13 +36,12 @@ def installed(tmp_path_factory):
 
 
 @pytest.fixture
-def user(installed, tmp_path):
+def user(installed, tmp_path, python):
     """Runs Python in a folder of the user's, the package being installed; returns what is printed."""
 
     def call(*arguments):
         environment = os.environ | {"PYTHONPATH": str(installed), "COLUMNS": "200"}
-        command = [sys.executable, *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = python(*map(str, arguments), cwd=tmp_path, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -152,7 +152,7 @@ def test_a_process_may_use_workers_of_its_own():
     assert alone == shared
 
 
-def test_files_of_the_current_folder_do_not_stand_in_for_modules_that_processes_need(tmp_path):
+def test_files_of_the_current_folder_do_not_stand_in_for_modules_that_processes_need(tmp_path, program):
     for name in ("pickle", "socket"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('the wrong one')")
     code = f"""
@@ -163,12 +163,11 @@ def test_files_of_the_current_folder_do_not_stand_in_for_modules_that_processes_
         with Pool(services.Obedient(), 1) as pool:
             print(*pool.start())
     """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = program(textwrap.dedent(code), check=True)
     assert done.stdout.split() == ["open"]
 
 
-def test_processes_import_the_same_invopt_though_the_current_folder_has_changed(tmp_path):
+def test_processes_import_the_same_invopt_though_the_current_folder_has_changed(tmp_path, program):
     """The path of imports may have begun with the folder that held it, as that of `python -c` does."""
     other = tmp_path / "other" / "invopt"
     other.mkdir(parents=True)
@@ -182,6 +181,5 @@ def test_processes_import_the_same_invopt_though_the_current_folder_has_changed(
         os.chdir(other)
         print(invopt.minimize(lambda x: float(x @ x), x0=[1.0], workers=2, maxfev=20, rng=0).nfev)
     """
-    command = [sys.executable, "-c", textwrap.dedent(text), str(Path(__file__).parents[2]), str(other.parent)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = program(textwrap.dedent(text), str(Path(__file__).parents[2]), str(other.parent))
     assert (done.returncode, done.stdout.strip()) == (0, "20"), done.stderr

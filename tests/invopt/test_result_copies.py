@@ -2,8 +2,6 @@
 
 import copy
 import pickle
-import subprocess
-import sys
 import threading
 
 import cloudpickle
@@ -156,7 +154,7 @@ def test_what_cannot_be_pickled_is_named_with_the_way_out():
     assert pickle.loads(pickle.dumps(result)).nfev == result.nfev
 
 
-def test_a_function_of_a_script_is_there_in_another_process(tmp_path):
+def test_a_function_of_a_script_is_there_in_another_process(tmp_path, python):
     script, path = tmp_path / "script.py", tmp_path / "result"
     script.write_text(f"""
 import pickle, invopt
@@ -166,6 +164,6 @@ OFFSET = 5.0
 res = invopt.minimize(bowl, x0=[1.0], rng=0, maxfev=20)
 pickle.dump(res, open({str(path)!r}, "wb"))
 """)
-    subprocess.run([sys.executable, script], check=True, timeout=100)
+    python(script, check=True)
     result = pickle.loads(path.read_bytes())
     assert result.problem.fun(np.array([2.0])) == 9.0

@@ -1,8 +1,6 @@
 """Runtimes: what problems need of processes; plain functions load no renderer."""
 
 import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -56,10 +54,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_plain_function_never_meets_the_renderer(workers, tmp_path):
+def test_a_plain_function_never_meets_the_renderer(workers, tmp_path, python):
     script = tmp_path / "plain.py"
     script.write_text(PLAIN_RUN.replace("WORKERS", str(workers)))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    done = python(script)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 
@@ -111,10 +109,10 @@ def test_workers_are_as_many_and_in_such_an_environment_as_the_runtime_says():
     assert result.fun == pytest.approx(1.0, abs=1e-2)
 
 
-def test_a_runtime_of_a_script_reaches_the_workers(tmp_path):
+def test_a_runtime_of_a_script_reaches_the_workers(tmp_path, python):
     script = tmp_path / "own.py"
     script.write_text(OWN_RUNTIME)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    done = python(script)
     assert done.returncode == 0, done.stderr
 
 

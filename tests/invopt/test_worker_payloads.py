@@ -90,19 +90,17 @@ WAYS = {
         ("stdin", "own", "if True:"),
     ],
 )
-def test_the_main_module_is_sent_and_not_run_again(way, fun, guard, tmp_path):
+def test_the_main_module_is_sent_and_not_run_again(way, fun, guard, tmp_path, python):
     code = BODY.format(guard=guard, fun=fun)
     (tmp_path / "script.py").write_text(code)
     arguments, typed = WAYS[way]
-    done = subprocess.run(
-        [sys.executable, *(code if argument == "{code}" else argument for argument in arguments)],
-        cwd=tmp_path,
-        input=code if typed else None,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    if typed:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, input=code, capture_output=True, text=True, timeout=120, check=False
+        )
+    else:
+        done = python(*(code if argument == "{code}" else argument for argument in arguments), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     # Globals go as they are when the run begins; in this process and in workers the same bits.
     alone, shared = done.stdout.splitlines()

@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,18 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(llvm.ENVIRONMENT, raising=False)
 
 
-def _python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if k not in (llvm.ENVIRONMENT, "INVOPT_BACKEND")}
-    return subprocess.run(
-        [sys.executable, "-c", code], env={**clean, **env}, capture_output=True, text=True, timeout=200, check=False
-    )
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(program: Run) -> Run:
+    """Run a program with an environment of its own."""
+
+    def call(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if k not in (llvm.ENVIRONMENT, "INVOPT_BACKEND")}
+        return program(code, env={**clean, **env}, timeout=200)
+
+    return call
 
 
 def _bad_libraries() -> list[str]:
@@ -42,15 +48,15 @@ def _bad_libraries() -> list[str]:
     return [*(path for path in installed if Path(path).exists()), "/etc/passwd", "/nowhere/libLLVM.so"]
 
 
-def test_importing_invopt_loads_no_renderer() -> None:
-    done = _python("import sys, invopt, invopt.rendering\nassert not {'mitsuba', 'drjit'} & set(sys.modules)")
+def test_importing_invopt_loads_no_renderer(run: Run) -> None:
+    done = run("import sys, invopt, invopt.rendering\nassert not {'mitsuba', 'drjit'} & set(sys.modules)")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.render
 @pytest.mark.parametrize("path", _bad_libraries())
-def test_a_bad_library_of_the_user_costs_one_line(path: str) -> None:
-    done = _python(RENDER, **{llvm.ENVIRONMENT: path})
+def test_a_bad_library_of_the_user_costs_one_line(path: str, run: Run) -> None:
+    done = run(RENDER, **{llvm.ENVIRONMENT: path})
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
@@ -58,28 +64,28 @@ def test_a_bad_library_of_the_user_costs_one_line(path: str) -> None:
 
 
 @pytest.mark.render
-def test_without_llvm_the_scalar_backend_renders() -> None:
-    done = _python(WITHOUT_LLVM + "from invopt.rendering.device import cuda\ncuda.devices = lambda: (0, 0)\n" + RENDER)
+def test_without_llvm_the_scalar_backend_renders(run: Run) -> None:
+    done = run(WITHOUT_LLVM + "from invopt.rendering.device import cuda\ncuda.devices = lambda: (0, 0)\n" + RENDER)
     assert (done.returncode, done.stdout) == (0, "scalar\n"), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "scalar" in done.stderr
 
 
 @pytest.mark.render
-def test_the_backend_asked_for_needs_no_warning() -> None:
-    done = _python(RENDER, INVOPT_BACKEND="scalar")
+def test_the_backend_asked_for_needs_no_warning(run: Run) -> None:
+    done = run(RENDER, INVOPT_BACKEND="scalar")
     assert (done.returncode, done.stdout, done.stderr) == (0, "scalar\n", "")
 
 
 @pytest.mark.render
-def test_a_variant_the_user_set_is_kept() -> None:
-    done = _python("import mitsuba\nmitsuba.set_variant('scalar_rgb')\n" + RENDER)
+def test_a_variant_the_user_set_is_kept(run: Run) -> None:
+    done = run("import mitsuba\nmitsuba.set_variant('scalar_rgb')\n" + RENDER)
     assert (done.returncode, done.stdout, done.stderr) == (0, "scalar\n", "")
 
 
 @pytest.mark.render
-def test_mitsuba_imported_without_a_variant_does_not_matter() -> None:
-    done = _python("import mitsuba, drjit\n" + RENDER)
+def test_mitsuba_imported_without_a_variant_does_not_matter(run: Run) -> None:
+    done = run("import mitsuba, drjit\n" + RENDER)
     assert done.returncode == 0, done.stderr
 
 
@@ -88,8 +94,8 @@ def test_mitsuba_imported_without_a_variant_does_not_matter() -> None:
     ("variant", "wanted", "message"),
     [("scalar_spectral", "None", "no RGB"), ("scalar_rgb", "'llvm'", "already renders with 'scalar'")],
 )
-def test_a_variant_that_does_not_fit_is_an_error(variant: str, wanted: str, message: str) -> None:
-    done = _python(
+def test_a_variant_that_does_not_fit_is_an_error(variant: str, wanted: str, message: str, run: Run) -> None:
+    done = run(
         f"import mitsuba\nmitsuba.set_variant({variant!r})\nfrom invopt import rendering\nrendering.activate({wanted})"
     )
     assert done.returncode == 1

@@ -1,7 +1,6 @@
 """Checkpoint files that are damaged, edited, foreign or not writable."""
 
 import os
-import subprocess
 import sys
 from enum import Enum
 
@@ -116,10 +115,8 @@ def test_a_file_makes_nothing_but_states_of_the_parts_at_hand(name, tmp_path):
     assert "antigravity" not in sys.modules
 
 
-def test_orphans_of_dead_processes_are_removed_and_others_stay(tmp_path):
-    dead = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
-    ).stdout
+def test_orphans_of_dead_processes_are_removed_and_others_stay(tmp_path, program):
+    dead = program("import os; print(os.getpid())").stdout
     orphan, other = tmp_path / f".run.{dead.strip()}.0a1b2c3d.tmp", tmp_path / f".run.{os.getpid()}.0a1b2c3d.tmp"
     orphan.touch(), other.touch()
     train(tmp_path / "run", 2)
