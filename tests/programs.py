@@ -195,8 +195,8 @@ def _start_server(flags: tuple[str, ...], hash_seed: str | None) -> _Server:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHASHSEED")}
     if hash_seed is not None:
         environment["PYTHONHASHSEED"] = hash_seed
-    # Threads of torch that wait leave the cores to others.
-    environment.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads of torch would wait for each other on cores that others use.
+    environment.update(OMP_WAIT_POLICY="passive", OMP_NUM_THREADS="1")
     with theirs:
         process = subprocess.Popen(
             [sys.executable, *flags, "-c", BOOT, str(theirs.fileno()), HERE],

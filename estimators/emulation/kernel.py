@@ -40,26 +40,24 @@ class Metric:
         return found
 
     def squares(self, points: Array, others: Array) -> Array:
-        """Squared differences of each coordinate, shape (k, l, n)."""
-        return np.square(self._chords(points[:, None] - others[None]))
+        """Squared differences of each coordinate, shape (n, k, l)."""
+        d = points.T[:, :, None] - others.T[:, None, :]
+        for i in self._angles:
+            p = self.periods[i]
+            d[i] = np.sin(np.pi * d[i] / p) * p / np.pi
+        return np.square(d)
 
     def differences(self, point: Array, others: Array) -> tuple[Array, Array]:
-        """Squared differences from one point, and half their slopes; shapes (l, n)."""
-        d = point - others
+        """Squared differences from one point, and half their slopes; shapes (n, l)."""
+        d = point[:, None] - others.T
         if not self._angles:
             return d * d, d
         chords, slopes = d.copy(), d.copy()
         for i in self._angles:
             p = self.periods[i]
-            chords[:, i] = np.sin(np.pi * d[:, i] / p) * p / np.pi
-            slopes[:, i] = np.sin(2 * np.pi * d[:, i] / p) * p / (2 * np.pi)
+            chords[i] = np.sin(np.pi * d[i] / p) * p / np.pi
+            slopes[i] = np.sin(2 * np.pi * d[i] / p) * p / (2 * np.pi)
         return np.square(chords), slopes
-
-    def _chords(self, d: Array) -> Array:
-        for i in self._angles:
-            p = self.periods[i]
-            d[..., i] = np.sin(np.pi * d[..., i] / p) * p / np.pi
-        return d
 
 
 @frozen
@@ -85,19 +83,19 @@ class Kernel:
     additive: float = field(default=0.0)
 
     def __call__(self, squares: Array) -> Array:
-        """Correlations for squared differences of shape (..., n)."""
+        """Correlations for squared differences of shape (n, ...)."""
         scale = -0.5 / self.length**2
-        whole: Array = np.exp(scale * squares.sum(-1))
+        whole: Array = np.exp(scale * squares.sum(0))
         if self.additive == 0.0:
             return whole
-        whole = (1 - self.additive) * whole + self.additive * np.exp(scale * squares).mean(-1)
+        whole = (1 - self.additive) * whole + self.additive * np.exp(scale * squares).mean(0)
         return whole
 
-    def slopes(self, squares: Array, halves: Array) -> Array:
-        """Derivatives by the first point, shape (l, n); `halves` as in `Metric`."""
+    def with_slopes(self, squares: Array, halves: Array) -> tuple[Array, Array]:
+        """Correlations, shape (l,), and derivatives by the first point, shape (n, l); `halves` as in `Metric`."""
         scale = 1 / self.length**2
-        whole: Array = (1 - self.additive) * np.exp(-0.5 * scale * squares.sum(-1))[..., None]
-        if self.additive:
-            whole = whole + self.additive / squares.shape[-1] * np.exp(-0.5 * scale * squares)
-        slopes: Array = -scale * whole * halves
-        return slopes
+        whole: Array = (1 - self.additive) * np.exp(-0.5 * scale * squares.sum(0))
+        if self.additive == 0.0:
+            return whole, -scale * whole * halves
+        each = self.additive / len(squares) * np.exp(-0.5 * scale * squares)
+        return whole + each.sum(0), -scale * (whole + each) * halves

@@ -99,7 +99,7 @@ class Samples:
         if count <= most:
             return self
         best = int(np.argmin(np.diagonal(self.grams[0])))
-        far = metric.squares(self.points, self.points[best][None])[:, 0].sum(-1)
+        far = metric.squares(self.points, self.points[best][None])[..., 0].sum(0)
         far[[0, best, count - 1, also]] = -1.0
         keep = np.sort(np.argsort(far, kind="stable")[:most])
         return evolve(

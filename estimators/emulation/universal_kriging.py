@@ -162,13 +162,42 @@ class Kriged:
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Squares of the mean, and variances, at the rows of `z`, both of shape (k, L)."""
-        squares, f = self.metric.squares(z, self.points), trend(z, self.metric.linear, self.full)
-        k = np.stack([kernel(squares) for kernel in self._kernels])[self._which]
-        kb, fc = k @ self._b, f @ self._c.transpose(0, 2, 1)
-        w = kb + fc
-        variance = 1 + ((f @ self._ai) * f).sum(-1) - ((kb + 2 * fc) * k).sum(-1)
-        mean = ((w @ self.grams) * w).sum(-1)
+        squares, count = self.metric.squares(z, self.points), len(self.points)
+        f = trend(z, self.metric.linear, self.full)
+        q = np.stack([np.hstack([kernel(squares), f]) for kernel in self._kernels])[self._which]
+        s = q @ self._system
+        w = s[..., :count]
+        mean, variance = np.einsum("lki,lki->lk", w @ self.grams, w), 1 - np.einsum("lki,lki->lk", q, s)
         return np.maximum(mean, 0).T, (self._scale[:, None] * np.maximum(variance, 0)).T
+
+    def at(self, z: Array) -> tuple[Array, Array, Array, Array]:
+        """Mean squares (L,), their slopes (L, n), variances and slopes at one point."""
+        q, dq = self._correlations(z)
+        s, count = np.matmul(self._system, q[..., None])[..., 0], len(self.points)
+        w = s[:, :count]
+        gw = np.matmul(self.grams, w[..., None])
+        turned = np.matmul(self._system[:, :, :count], gw)[..., 0]
+        slopes = np.matmul(np.stack([turned, s], 1), dq.transpose(0, 2, 1))
+        variance = 1 - (q * s).sum(1)
+        scale = self._scale * (variance > 0)
+        mean = np.maximum((w * gw[..., 0]).sum(1), 0.0)
+        return mean, 2 * slopes[:, 0], scale * variance, -2 * scale[:, None] * slopes[:, 1]
+
+    def weights(self, z: Array) -> tuple[Array, Array]:
+        """Weights of the samples at one point (L, N), and their slopes (L, N, n)."""
+        q, dq = self._correlations(z)
+        system = self._system[:, : len(self.points)]
+        return np.matmul(system, q[..., None])[..., 0], np.matmul(system, dq.transpose(0, 2, 1))
+
+    def _correlations(self, z: Array) -> tuple[Array, Array]:
+        """Correlations with the samples, and the trend (L, N + p); slopes (L, n, N + p)."""
+        squares, halves = self.metric.differences(z, self.points)
+        f = np.concatenate([_ONE, z[self.metric.linear]]) if self.full else _ONE
+        found = [kernel.with_slopes(squares, halves) for kernel in self._kernels]
+        q = np.array([np.concatenate((k, f)) for k, _ in found])
+        dq = np.array([np.concatenate((dk, self._trend_slopes), 1) for _, dk in found])
+        # A kernel that all levels share broadcasts.
+        return (q, dq) if len(found) == 1 else (q[self._which], dq[self._which])
 
     @cached_property
     def _kernels(self) -> list[Kernel]:
@@ -181,64 +210,33 @@ class Kriged:
         return np.array([self._kernels.index(level.kernel) for level in self.levels])
 
     @cached_property
-    def _b(self) -> Array:
-        return np.stack([level.b for level in self.levels])
+    def _system(self) -> Array:
+        """Inverse of the kriging system of each level, shape (L, N + p, N + p).
 
-    @cached_property
-    def _c(self) -> Array:
-        return np.stack([level.c for level in self.levels])
-
-    @cached_property
-    def _ai(self) -> Array:
-        return np.stack([level.ai for level in self.levels])
+        With q the correlations with the samples and the trend, the samples' weights are the first N entries of its
+        product with q, and the variance is 1 less the product of both with q.
+        """
+        return np.stack([np.block([[level.b, level.c], [level.c.T, -level.ai]]) for level in self.levels])
 
     @cached_property
     def _scale(self) -> Array:
         return np.array([level.scale for level in self.levels])
 
-    def weights(self, z: Array) -> tuple[Array, Array, Array, Array]:
-        """Weights (L, N), their slopes (L, N, n), variances (L,) and slopes (L, n)."""
-        squares, halves = self.metric.differences(z, self.points)
-        f = np.concatenate([_ONE, z[self.metric.linear]]) if self.full else _ONE
-        df = self._trend_slopes
-        kernels = self._kernels
-        if len(kernels) == 1:
-            # It broadcasts over the levels.
-            k, dk = kernels[0](squares)[None], kernels[0].slopes(squares, halves)[None]
-        else:
-            k = np.array([kernel(squares) for kernel in kernels])[self._which]
-            dk = np.array([kernel.slopes(squares, halves) for kernel in kernels])[self._which]
-        cf, aif = self._c @ f, self._ai @ f
-        w = (self._b @ k[..., None])[..., 0] + cf
-        dw = self._b @ dk + self._c @ df
-        v = 1 - (k * (w + cf)).sum(1) + aif @ f
-        ctk = (k[:, None] @ self._c)[:, 0]
-        dv = -2 * (w[:, None] @ dk)[:, 0] + 2 * (aif - ctk) @ df
-        return w, dw, self._scale * np.maximum(v, 0), (self._scale * (v > 0))[:, None] * dv
-
     def slope_variances(self, z: Array) -> Array:
         """Variance of the mean's slopes at one point, level 0, shape (n,)."""
-        level, (squares, halves) = self.levels[0], self.metric.differences(z, self.points)
-        n = len(z)
-        dk, df = level.kernel.slopes(squares, halves), self._trend_slopes
-        share = 1 - level.kernel.additive + level.kernel.additive / n
-        explained = np.sum(dk * (level.b @ dk + 2 * level.c @ df), 0) - np.sum(df * (level.ai @ df), 0)
+        level, dq = self.levels[0], self._correlations(z)[1][0]
+        share = 1 - level.kernel.additive + level.kernel.additive / len(z)
+        explained = ((dq @ self._system[0]) * dq).sum(1)
         found: Array = level.scale * np.maximum(share / level.kernel.length**2 - explained, 0.0)
         return found
 
-    def at(self, z: Array) -> tuple[Array, Array, Array, Array]:
-        """Mean squares (L,), their slopes (L, n), variances and slopes at one point."""
-        w, dw, v, dv = self.weights(z)
-        gw = np.matmul(self.grams, w[..., None])[..., 0]
-        mean = np.maximum((w * gw).sum(1), 0.0)
-        return mean, 2 * np.matmul(gw[:, None], dw)[:, 0], v, dv
-
     @cached_property
     def _trend_slopes(self) -> Array:
+        """Slopes of the trend, shape (n, p)."""
         n = self.points.shape[1]
-        slopes = np.zeros((1 + (len(self.metric.linear) if self.full else 0), n))
+        slopes = np.zeros((n, 1 + (len(self.metric.linear) if self.full else 0)))
         if self.full:
-            slopes[1 + np.arange(len(self.metric.linear)), self.metric.linear] = 1.0
+            slopes[self.metric.linear, 1 + np.arange(len(self.metric.linear))] = 1.0
         return slopes
 
     def foretold(self) -> Array:
