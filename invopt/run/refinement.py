@@ -37,6 +37,8 @@ _MOST_RESTARTS = 8
 _REACH, _FARTHER = 0.6, 1.3
 # Distance, in these units, within which two descents have found the same minimum.
 _SAME_MINIMUM = 0.3
+# Largest distance, in these units, of samples that show whether residuals depend on the parameters.
+_AROUND = 2.0
 # A descent ended far above the noise if what evaluations of its end share exceeds this share of the squares at the
 # start, on average over levels, and at level 0; or this multiple of the noise at any level. A target that was rendered
 # with as many samples as the pictures has once their noise.
@@ -52,8 +54,8 @@ _DIFFERENCE, _MOST_MEASURED = 0.15, 12
 _LARGEST_CONDITION = 1e8
 # Largest scatter of the answers under one seed each, in units of the model, over which its slopes still hold.
 _LARGEST_SCATTER = 0.3
-# Largest ratio of the noise of these differences to themselves.
-_LARGEST_NOISE = 0.5
+# Largest ratio of the noise of these differences to themselves, and how often they are measured until it is met.
+_LARGEST_NOISE, _MOST_ROUNDS = 0.5, 4
 # Distance to a bound, in units of `x_scale`, that is rounding.
 _BOUND_ROUNDING = 1e-12
 
@@ -100,10 +102,11 @@ class Refinement:
         found = model.discrepancy(np.array([model.residuals(model.best), other]))
         self._ends.append(x)
         far = self._is_far(model, found)
-        if far and self._may_restart(model):
-            return self._restarted(model)
+        blank = _is_blank(model, float(found.noise[0]))
+        if far and self._may_restart(model, blank):
+            return self._restarted(model, blank)
         if float(found.noise[0]) > _ROUNDING * float(model.squares[0, 0]):
-            return self._replicated(model, x, Status.MISMATCH if far else Status.NOISE_FLOOR)
+            return self._replicated(model, x)
         return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
 
     def answered(self, estimate: Estimate) -> Estimate:
@@ -150,25 +153,31 @@ class Refinement:
         left = found.common / np.where(begun > found.noise, begun, math.inf)
         return bool(left.mean() > _LEFT_ON_AVERAGE or left[0] > _LEFT)
 
-    def _may_restart(self, model: Model) -> bool:
-        """Whether no minimum was found twice, and restarts are left."""
-        if len(self._ends) > _MOST_RESTARTS:
-            return False
+    def _may_restart(self, model: Model, blank: bool) -> bool:
+        """Whether no minimum was found twice, and restarts are left.
+
+        Where nothing changes is no minimum.
+        """
+        if len(self._ends) > _MOST_RESTARTS or blank:
+            return len(self._ends) <= _MOST_RESTARTS
         earlier = np.array(self._ends[:-1]).reshape(-1, len(self._ends[-1]))
         again = model.distances(earlier, self._ends[-1]) if len(earlier) else np.array([math.inf])
         return float(again.min()) > _SAME_MINIMUM * model.unit
 
-    def _restarted(self, model: Model) -> Move:
-        """A random point, alternately around the start and around the best sample."""
+    def _restarted(self, model: Model, blank: bool) -> Move:
+        """A random point, alternately around the start and around the best sample.
+
+        Around the start only if nothing is seen at the best sample.
+        """
         assert self._start is not None
-        centre = self._start if len(self._ends) % 2 else model.points[model.best]
+        centre = self._start if blank or len(self._ends) % 2 else model.points[model.best]
         away = self._reach * model.unit * self._rng.standard_normal(centre.shape)
         self._reach *= _FARTHER
         return Move(self._evaluator.project(torch.from_numpy(centre + away)), "a minimum far above the noise")
 
     # The answer.
 
-    def _replicated(self, model: Model, x: Array, status: Status) -> Move:
+    def _replicated(self, model: Model, x: Array) -> Move:
         """Correct the answer by residuals under other seeds; their scatter is its error.
 
         The model's slopes contain the noise of its samples, so that steps by them alone would be too short, and so
@@ -188,8 +197,8 @@ class Refinement:
         answers = self._answers(near, calibrated.hess, calibrated.project(rows))
         if answers is None:
             return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
-        if self._is_far(model, model.discrepancy(rows)):
-            status = Status.MISMATCH
+        # The end of the descent may have been too far from the answer to tell.
+        status = Status.MISMATCH if self._is_far(model, model.discrepancy(rows)) else Status.NOISE_FLOOR
         if bool((answers.std(0, ddof=1) > _LARGEST_SCATTER * model.unit).any()):
             # The answers lie outside of where the slopes hold.
             return self._moved(x, End(Status.UNSURE, _HIDDEN))
@@ -232,21 +241,18 @@ class Refinement:
         n = len(x)
         if n > _MOST_MEASURED:
             return instrument
-        slopes = self._differences(x, _DIFFERENCE * model.unit)
-        if not np.isfinite(slopes).all():
-            return None
-        if len(model.cells) == 1:
-            own = slopes[0]
-            instrument = Instrument(lambda rows: rows @ own.T, own @ slopes[1].T)
-            noise = 0.5 * own @ (slopes[0] - slopes[1]).T
-        else:
-            found = [instrument.project(each).T for each in slopes]
-            instrument = Instrument(instrument.project, 0.5 * (found[0] + found[1]))
-            noise = 0.5 * (found[0] - found[1])
-        if not _is_determined(instrument.hess):
-            return None
-        relative = np.linalg.norm(np.linalg.solve(instrument.hess, noise), 2)
-        return instrument if relative < _LARGEST_NOISE else None
+        slopes = np.zeros((2, n, len(model.residuals(0))))
+        for rounds in range(1, _MOST_ROUNDS + 1):
+            # The mean of all rounds.
+            slopes += (self._differences(x, _DIFFERENCE * model.unit) - slopes) / rounds
+            if not np.isfinite(slopes).all():
+                return None
+            found, noise = _measured(slopes, None if len(model.cells) == 1 else instrument)
+            if not _is_determined(found.hess):
+                return None
+            if np.linalg.norm(np.linalg.solve(found.hess, noise), 2) < _LARGEST_NOISE:
+                return found
+        return None
 
     def _differences(self, x: Array, width: float) -> Array:
         """Central differences of the residuals by each parameter.
@@ -264,6 +270,30 @@ class Refinement:
     def _inside(self, x: Array) -> Array:
         inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()
         return inside
+
+
+def _is_blank(model: Model, noise: float) -> bool:
+    """Whether residuals around the best sample differ from it by less than noise.
+
+    What should move is then outside of the picture.
+    """
+    best = model.best
+    away = model.distances(model.points, model.points[best]) / model.unit
+    around = np.flatnonzero((away > _SAME_MINIMUM) & (away < _AROUND))
+    here = model.residuals(best)
+    return len(around) > 1 and all(float(np.square(model.residuals(i) - here).sum()) < noise for i in around)
+
+
+def _measured(slopes: Array, instrument: Instrument | None) -> tuple[Instrument, Array]:
+    """Instrument with measured slopes of shape (2, n, m), and the noise of its derivative.
+
+    Without an instrument, the slopes under the first seeds are the instrument of those under the second.
+    """
+    if instrument is None:
+        own = slopes[0]
+        return Instrument(lambda rows: rows @ own.T, own @ slopes[1].T), 0.5 * own @ (slopes[0] - slopes[1]).T
+    found = [instrument.project(each).T for each in slopes]
+    return Instrument(instrument.project, 0.5 * (found[0] + found[1])), 0.5 * (found[0] - found[1])
 
 
 def _is_determined(hess: Array) -> bool:
