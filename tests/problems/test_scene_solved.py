@@ -35,7 +35,6 @@ def test_the_door_is_found_ajar():
         spp=256,
         reference_spp=8192,
     )
-    # The default, GaussNewton, asks for up to 64 times the samples per pixel here: minutes.
     res = invopt.minimize(problem, "shared-samples", rng=0, maxfev=60)
     assert abs(res.parameters["Door.rotation"] + 12.0) < 0.05 * 24
 
