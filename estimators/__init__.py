@@ -16,10 +16,9 @@ from .exact_derivative import ExactDerivative
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
 from .function_value import FunctionValue
-from .history.gauss_newton import GaussNewton
-from .history.newton_target import NewtonTarget
-from .history.sample_history import SampleHistory
 from .kriging import Kriging
+from .network.gauss_newton import GaussNewton
+from .network.newton_target import NewtonTarget
 from .shared_samples import SharedSamples
 from .smoothed_gradient import SmoothedGradient
 from .smoothed_hessian import SmoothedHessian
@@ -42,7 +41,6 @@ __all__ = [
     "GaussNewton",
     "Kriging",
     "NewtonTarget",
-    "SampleHistory",
     "SemiGradient",
     "SharedSamples",
     "SmoothedGradient",

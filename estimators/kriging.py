@@ -142,7 +142,7 @@ class Kriging(Estimator):
     def why_not(self, problem: Problem) -> str:
         """Why it cannot serve a network: samples for one input say nothing of another."""
         if Capability.CHAIN in problem.provides:
-            return "evaluations for one input of a network say nothing of another; use 'gauss-newton' with window=1"
+            return "evaluations for one input of a network say nothing of another; use 'gauss-newton'"
         return ""
 
     def init(self, problem: Problem) -> KrigingState:

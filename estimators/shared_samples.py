@@ -31,7 +31,7 @@ _PROPOSALS: dict[str, Proposal] = {
 class SharedSamples(SampledEstimator):
     r"""`fun`, `jac`, `hess` and any number of products from one set of samples.
 
-    For values only and more parameters than `SampleHistory` takes; unbiased, and without memory.
+    For values only; unbiased, and without memory.
 
     With the analytic kernel weights (paper, eq. 17 and 20) every derivative is a weighted sum of the same values, so
     that the inner steps of a truncated Newton method cost no evaluation. The mean of the other samples' values is first

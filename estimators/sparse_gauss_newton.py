@@ -98,7 +98,7 @@ class SparseGaussNewton(Estimator):
 
     See Also
     --------
-    GaussNewton : for few parameters.
+    Kriging : for few parameters.
     Autodiff : the renderer's own derivative, if it is complete.
     """
 

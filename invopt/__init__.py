@@ -3,17 +3,18 @@
 One call composes three declarative parts: ``invopt.minimize(problem, estimator, method)``.
 """
 
+from typing import TYPE_CHECKING
+
 from invopt import estimators, optimizers, problems
 from invopt.adapters.as_method import as_method
 from invopt.adapters.asked_objective import Request
 from invopt.adapters.session import Session
-from invopt.core.adaptive_sigma import AdaptiveSigma
-from invopt.core.adaptive_sigma import AdaptiveWidth as AdaptiveWidth
 from invopt.core.estimator import Estimate, Estimator, Order
 from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Problem
 from invopt.core.registry.moved import find_moved_modules
+from invopt.core.registry.removed import REMOVED
 from invopt.core.result import History, OptimizeResult, Status
 from invopt.core.schedules import Constant, Exponential, Linear, Schedule, StepDecay
 from invopt.core.seeds import SeedPolicy
@@ -45,7 +46,6 @@ show_progress_by(progress_bar)
 find_moved_modules()
 
 __all__ = [
-    "AdaptiveSigma",
     "BackendError",
     "Capability",
     "Checkpoint",
@@ -91,3 +91,8 @@ __all__ = [
 ]
 
 __version__ = "0.2.0"
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise AttributeError(f"module 'invopt' has no attribute {name!r}; {REMOVED.get(name, '')}".rstrip("; "))

@@ -16,8 +16,9 @@ Problems
 Estimators
     An `Estimator` evaluates through an `Evaluator` and returns an `Estimate`. `Order` says what the estimate holds.
     `Measurement` is a value with its standard error, `SeedSource` draws seeds, a `Schedule` sets sigma. A `Model`
-    predicts residuals at other points, as `Prediction` and `Slopes`; `Discrepancy` compares two evaluations at one
-    point, an `Instrument` projects residuals, and `Incumbent` is the best point so far.
+    predicts residuals at other points, as `Prediction` and `Slopes`; an `Instrument` projects residuals, and an
+    `Incumbent` is the best point so far. `pyramid` blurs pictures among residuals; `independent_values`,
+    `level_weights` and `projection` say how its levels count.
 Optimizers
     An `Optimizer` turns an estimate into a step. Its `Oracle` makes further evaluations, its `Status` ends a run.
 Quadratic models
@@ -26,26 +27,28 @@ Quadratic models
     step that indefinite ones have too, and `on_free` keeps parameters at a bound fixed.
 Fields and arguments
     `real`, `integer`, `boolean`, `one_of` and `instance` validate attrs fields; `require` and the functions ``as_...``
-    validate arguments. All messages name the field, the rule and the value.
+    validate arguments. All messages name the field, the rule and the value. `without` says what
+    replaced an option that a class no longer has.
 Special problems
     `Adjoint` for derivatives of a renderer; `Chain` and `Link` for a network in front of a black box; `Sides` and
     `ResidualLoss` for an equation in place of a value; `Runtime` for evaluations that need a process to themselves.
 """
 
-from invopt.core.adaptive_sigma import AdaptiveSigma
-from invopt.core.estimator import Estimate, Estimator, Incumbent, Lowest, Measurement, Order
+from invopt.core.estimator import Estimate, Estimator, Incumbent, Measurement, Order
 from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
 from invopt.core.formatting import shown
 from invopt.core.identity import digest
 from invopt.core.machine.asking_thread import AskingThread
 from invopt.core.machine.threads import one_thread
 from invopt.core.machine.turn import one_at_a_time
-from invopt.core.model import Discrepancy, Instrument, Model, Prediction, Slopes
+from invopt.core.model import Instrument, Model, Prediction, Slopes
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Grid, Link, Problem, check_grids
+from invopt.core.pyramid import independent_values, level_weights, projection, pyramid
 from invopt.core.quadratic import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
 from invopt.core.registry import find, resolve
+from invopt.core.registry.removed import without
 from invopt.core.residual_equation import ResidualLoss, Sides
 from invopt.core.result import OptimizeResult, Status
 from invopt.core.runtime import Processes, Runtime
@@ -76,13 +79,11 @@ __all__ = [
     "FIRST_REFERENCE_SEED",
     "HESS_COST",
     "JAC_COST",
-    "AdaptiveSigma",
     "Adjoint",
     "AskingThread",
     "Capability",
     "Chain",
     "Constant",
-    "Discrepancy",
     "Estimate",
     "Estimator",
     "Evaluator",
@@ -92,7 +93,6 @@ __all__ = [
     "Instrument",
     "Linear",
     "Link",
-    "Lowest",
     "Measurement",
     "Model",
     "Objective",
@@ -128,8 +128,10 @@ __all__ = [
     "eighths",
     "find",
     "has_masked",
+    "independent_values",
     "instance",
     "integer",
+    "level_weights",
     "minimize_on",
     "newton_step",
     "on_free",
@@ -137,6 +139,8 @@ __all__ = [
     "one_of",
     "one_thread",
     "plain",
+    "projection",
+    "pyramid",
     "real",
     "require",
     "resolve",
@@ -145,4 +149,5 @@ __all__ = [
     "to_boundary",
     "truncated_cg",
     "with_fields",
+    "without",
 ]

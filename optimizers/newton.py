@@ -70,8 +70,7 @@ class Newton(Optimizer):
     If the Hessian is not positive definite, or the Newton step is too long, the step is the exact minimiser of the
     model over the ball. It lies on the boundary and uses negative curvature. A saddle with a gradient of exactly 0 is
     not left. The radius is fixed by default, because sigma says how far the model is valid and ratios of noisy values
-    are not reliable. If an estimate remembers a sample that is lower than the model's prediction for the step, the step
-    goes to that sample, however far it is. Parameters pressed against a bound are held there. A step takes one
+    are not reliable. Parameters pressed against a bound are held there. A step takes one
     eigendecomposition, O(n^3).
 
     References
@@ -115,7 +114,7 @@ class Newton(Optimizer):
         if state is not None and estimate.sigma == 0.0 and not estimate.partial:
             return self._trusted(x, jac, free, estimate, oracle, state.radius)
         radius = self.trust_radius * unit(estimate)
-        return self._better(estimate, _model_step(x, jac, free, estimate, oracle, radius)), state
+        return _model_step(x, jac, free, estimate, oracle, radius), state
 
     def _trusted(
         self, x: Tensor, jac: Tensor, free: Tensor | None, estimate: Estimate, oracle: Oracle, radius: float
@@ -140,14 +139,6 @@ class Newton(Optimizer):
             if share > _TAKEN:
                 return target, NewtonState(radius)
         return x, NewtonState(radius, failed=True)
-
-    @staticmethod
-    def _better(estimate: Estimate, target: Tensor) -> Tensor:
-        """`target`, or the lowest sample if it is below the prediction there."""
-        lowest = estimate.lowest
-        if lowest is None or lowest.predicted(target - estimate.x) <= lowest.fun:
-            return target
-        return lowest.x
 
 
 def _model_step(

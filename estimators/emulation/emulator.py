@@ -9,9 +9,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt.plugin import Discrepancy, Instrument, Model, Prediction, Slopes
+from invopt.plugin import Instrument, Model, Prediction, Slopes, level_weights, projection
 
-from .pyramid import Shapes, pyramid
 from .universal_kriging import Kriged
 
 __all__ = ["Emulator"]
@@ -47,7 +46,7 @@ class Emulator(Model):
     numbers: NDArray[np.intp]
     cells: Array
     unit: float
-    shapes: Shapes
+    shapes: tuple[tuple[int, ...], ...]
     points: Array = field(init=False)
     squares: Array = field(init=False)
 
@@ -81,16 +80,6 @@ class Emulator(Model):
         """Residuals of a sample."""
         return self.levels[index][0]
 
-    def discrepancy(self, residuals: Array) -> Discrepancy:
-        """Compare residuals of shape (k, m) at one point under different seeds."""
-        k, noise, common = len(residuals), [], []
-        for rows in zip(*(pyramid(row, self.shapes) for row in residuals), strict=True):
-            values = np.array(rows)
-            each = float(values.var(0, ddof=1).sum())
-            noise.append(each)
-            common.append(max(float(np.square(values.mean(0)).sum()) - each / k, 0.0))
-        return Discrepancy(np.array(noise), np.array(common))
-
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection onto the slopes at `x` that the model predicts.
 
@@ -98,23 +87,15 @@ class Emulator(Model):
         samples' differences that it predicts.
         """
         _, slopes = self.kriged.weights(x / self.unit)
-        rows = [pyramid(row, self.shapes) for row in residuals]
         predicted = np.clip(self.kriged.foretold(), 0.0, 1.0) if self.kriged.has_freedom else np.ones(len(self.cells))
         if not predicted.any():
             predicted = np.ones(len(self.cells))
         jacobians, hess = [], np.zeros((len(x), len(x)))
-        for level, share in enumerate(predicted):
+        for level, weight in enumerate(predicted * level_weights(residuals, self.shapes)):
             jacobian = slopes[level].T @ np.array([sample[level] for sample in self.levels]) / self.unit
-            square = float(np.mean([row[level] @ row[level] for row in rows]))
-            weight = share * self.fine[level] / max(square, np.finfo(np.float64).tiny)
             jacobians.append(weight * jacobian)
             hess += weight * jacobian @ jacobian.T
-
-        def project(vectors: Array) -> Array:
-            levels = [pyramid(row, self.shapes) for row in vectors]
-            return np.array([sum(each @ own for each, own in zip(jacobians, row, strict=True)) for row in levels])
-
-        return Instrument(project, hess)
+        return Instrument(projection(jacobians, self.shapes), hess)
 
     def gradient_error(self, x: Array) -> Array:
         """Standard error of the gradient of half the mean's sum of squares, shape (n,).

@@ -92,7 +92,10 @@ class Kernel:
         return whole
 
     def with_slopes(self, squares: Array, halves: Array) -> tuple[Array, Array]:
-        """Correlations, shape (l,), and derivatives by the first point, shape (n, l); `halves` as in `Metric`."""
+        """Correlations, shape (l,), and derivatives by the first point, shape (n, l).
+
+        `halves` as in `Metric.differences`.
+        """
         scale = 1 / self.length**2
         whole: Array = (1 - self.additive) * np.exp(-0.5 * scale * squares.sum(0))
         if self.additive == 0.0:

@@ -6,8 +6,9 @@ import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
+from invopt.plugin import independent_values, pyramid
+
 from .kernel import Metric
-from .pyramid import Shapes, cells, pyramid
 
 __all__ = ["Samples"]
 
@@ -38,7 +39,7 @@ class Samples:
         Whether the evaluation gave finite residuals.
     """
 
-    shapes: Shapes
+    shapes: tuple[tuple[int, ...], ...]
     m: int
     cells: Array
     points: Array
@@ -48,9 +49,9 @@ class Samples:
     succeeded: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, shapes: Shapes, m: int, n: int) -> Samples:
+    def of(cls, shapes: tuple[tuple[int, ...], ...], m: int, n: int) -> Samples:
         """No samples yet, of m residuals and n parameters."""
-        count = cells(shapes, m)
+        count = independent_values(shapes, m)
         return cls(
             shapes=shapes,
             m=m,

@@ -20,6 +20,7 @@ __all__ = [
     "AggregateGradientProposal",
     "AggregateHessianProposal",
     "GaussianProposal",
+    "OrthogonalProposal",
     "Proposal",
     "SharedProposal",
     "UniformProposal",
@@ -98,6 +99,28 @@ class UniformProposal(Proposal):
         """See `Proposal`."""
         volume_over_normaliser = 2 * UNIFORM_HALF_WIDTH / math.sqrt(2 * math.pi)
         return torch.exp(0.5 * t.square().sum(1) - t.shape[1] * math.log(volume_over_normaliser))
+
+
+class OrthogonalProposal(Proposal):
+    r"""Isotropic counterpart of the aggregate gradient density.
+
+    It is :math:`|t| \mathcal N(t) / E|t|`; for n = 1 they are the same. Directions are the rows of random orthogonal
+    matrices, one after the other.
+    """
+
+    def draw(self, rng: np.random.Generator, m: int, n: int) -> Tensor:
+        """See `Proposal`."""
+        bases = [np.linalg.qr(rng.standard_normal((n, n)))[0].T for _ in range(-(-m // n))]
+        # Lengths follow the chi distribution with n + 1 degrees of freedom; the sign of a direction comes with it.
+        lengths = _signs(rng, m) * np.sqrt(rng.chisquare(n + 1, m))
+        return torch.from_numpy(np.concatenate(bases)[:m] * lengths[:, None])
+
+    def density(self, t: Tensor) -> Tensor:
+        """See `Proposal`."""
+        n = t.shape[1]
+        mean_length = math.sqrt(2) * math.exp(math.lgamma(0.5 * (n + 1)) - math.lgamma(0.5 * n))
+        relative: Tensor = torch.linalg.vector_norm(t, dim=1) / mean_length
+        return relative
 
 
 class AggregateGradientProposal(Proposal):

@@ -35,9 +35,7 @@ class CountedObjective(Objective):
         self.objective = objective
         self.samples = samples
         self.count = 0
-        self.chunk_size = objective.chunk_size
-        self.reference = objective.reference
-        self.image_shapes = objective.image_shapes
+        self.describe_as(objective.described())
 
     def __getattr__(self, name: str) -> Any:
         # Attributes that the base class does not have, such as a third party's, are not counted.

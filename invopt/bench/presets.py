@@ -137,9 +137,8 @@ OURS = {
     "auto": Preset(),
     "kriging": Preset(_estimator("kriging"), _method("least-surprise")),
     "gauss-newton": Preset(_estimator("gauss-newton"), _method("newton")),
-    # The same without history: n_samples fresh pairs an iteration.
+    # The same without memory: n_samples fresh pairs an iteration.
     "gauss-newton-fresh": Preset(_estimator("gauss-newton", n_samples=4, window=1), _method("newton")),
-    "sample-history": Preset(_estimator("sample-history"), _method("newton")),
     "direct-light": Preset(
         _DIRECT, lambda p, x0: find("optimizers", "adam")(lr=Exponential(start=0.3 * p.sigma, factor=0.98))
     ),

@@ -23,7 +23,7 @@ from invopt.core.problem import Problem
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, as_seed_policy
 
-__all__ = ["Estimate", "Estimator", "Incumbent", "Lowest", "Measurement", "Order", "Point"]
+__all__ = ["Estimate", "Estimator", "Incumbent", "Measurement", "Order", "Point"]
 
 
 class Order(enum.Flag):
@@ -72,7 +72,7 @@ class Measurement:
 
 
 class Incumbent(NamedTuple):
-    """The best point that was evaluated so far, and its value.
+    """The lowest point that was evaluated so far, and its value.
 
     Attributes
     ----------
@@ -84,24 +84,6 @@ class Incumbent(NamedTuple):
 
     x: Tensor
     fun: float
-
-
-class Lowest(NamedTuple):
-    """The lowest value that an estimator has sampled, inside the bounds.
-
-    Attributes
-    ----------
-    x : Tensor, shape (n,)
-        The point.
-    fun : float
-        The value there.
-    predicted : callable
-        ``predicted(step)``: the value, not smoothed, that the estimator's model predicts after a step of shape (n,).
-    """
-
-    x: Tensor
-    fun: float
-    predicted: Callable[[Tensor], float]
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -143,14 +125,14 @@ class Estimate:
         ``unit() -> float``, the length of a step that corresponds to one `sigma`, where x itself is not smoothed.
     metrics : mapping of str to float, default {}
         Further numbers for the progress bar, by name.
-    lowest : Lowest, optional
-        Lowest sample remembered; a method may prefer it to a step for which a higher value is predicted.
     model : Model, optional
         Prediction of the residuals at other points.
     incumbent : Incumbent, optional
         Best point so far, where `x` is a trial; the history shows it instead of `x`.
     x_standard_error : Tensor, shape (n,), optional
         Standard error of each parameter, if `x` is the answer.
+    x_covariance : Tensor, shape (n, n), optional
+        Covariance of the parameters' errors, whose diagonal holds the squares of `x_standard_error`.
     status : Status, default "RUNNING"
         The estimator's own verdict; anything but RUNNING ends the run.
     """
@@ -170,10 +152,10 @@ class Estimate:
     partial: bool = False
     unit: Callable[[], float] | None = field(default=None, repr=False)
     metrics: Mapping[str, float] = field(factory=dict)
-    lowest: Lowest | None = None
     model: Model | None = field(default=None, repr=False)
     incumbent: Incumbent | None = None
     x_standard_error: Tensor | None = None
+    x_covariance: Tensor | None = None
     status: Status = Status.RUNNING
 
     @cached_property

@@ -127,6 +127,14 @@ class Evaluator(abc.ABC):
         """Shapes of the pictures that the residuals consist of; empty if they are none."""
         return ()
 
+    @property
+    def target_noise(self) -> float:
+        """Variance of the noise of the target that residuals are differences from.
+
+        As a multiple of that of one evaluation; 0 if the target has none, or nothing is known of it.
+        """
+        return 0.0
+
     # Points.
 
     @abc.abstractmethod

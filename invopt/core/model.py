@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Discrepancy", "Instrument", "Model", "Prediction", "Slopes"]
+__all__ = ["Instrument", "Model", "Prediction", "Slopes"]
 
 Array = NDArray[np.float64]
 
@@ -44,21 +44,6 @@ class Slopes(NamedTuple):
     variance: Array
     mean_slope: Array
     variance_slope: Array
-
-
-class Discrepancy(NamedTuple):
-    """What evaluations of one point under several seeds have in common.
-
-    Attributes
-    ----------
-    noise : ndarray, shape (L,)
-        Sum of squares of the noise of one evaluation, for each level.
-    common : ndarray, shape (L,)
-        Sum of squares of what all evaluations share; at least 0.
-    """
-
-    noise: Array
-    common: Array
 
 
 class Instrument(NamedTuple):
@@ -144,10 +129,6 @@ class Model(abc.ABC):
     @abc.abstractmethod
     def residuals(self, index: int) -> Array:
         """Residuals of a sample, shape (m,)."""
-
-    @abc.abstractmethod
-    def discrepancy(self, residuals: Array) -> Discrepancy:
-        """Compare residuals of shape (k, m), k >= 2, at one point under different seeds."""
 
     @abc.abstractmethod
     def instrument(self, x: Array, residuals: Array) -> Instrument:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +76,9 @@ class Objective(abc.ABC):
     image_shapes : tuple of tuple of int
         Where residuals are pictures: the shape of each, (h, w) or (h, w, channels), in the order of the residuals.
         Residuals after those of all pictures belong to none.
+    target_noise : float
+        Where the target has noise of its own, such as a picture that was rendered: its variance, as a multiple of that
+        of one evaluation. 0 if it has none, or nothing is known of it.
     answers_all : bool
         Whether it offers all that its problem provides; a session's owner offers what the estimator needs.
     """
@@ -83,7 +86,17 @@ class Objective(abc.ABC):
     chunk_size: int | None = None
     reference: NDArray[Any] | None = None
     image_shapes: tuple[tuple[int, ...], ...] = ()
+    target_noise: float = 0.0
     answers_all: bool = True
+
+    def described(self) -> dict[str, Any]:
+        """Attributes that a stand-in for this objective, such as one for workers, has too."""
+        return {name: getattr(self, name) for name in ("chunk_size", "reference", "image_shapes", "target_noise")}
+
+    def describe_as(self, described: Mapping[str, Any]) -> None:
+        """Take over these attributes from another objective."""
+        for name, value in described.items():
+            setattr(self, name, value)
 
     @abc.abstractmethod
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:

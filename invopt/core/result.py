@@ -163,6 +163,10 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Gradient at `x` and the standard error of each component; None where `x` has no estimate.
     x_standard_error : ndarray, shape (n,), or None
         Standard error of each parameter, in its own units; None if the estimator does not compute it.
+    covariance : ndarray, shape (n, n), or None
+        Covariance of the errors of the parameters, in their own units, where residuals were evaluated under several
+        seeds at the end. Its diagonal holds the squares of `x_standard_error`; it is 0 for parameters that bounds fix.
+        Correlations come from eight evaluations, and are shrunk towards 0 by as much as that leaves uncertain.
     x_last, x_best : ndarray, shape (n,)
         The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
         smoothed objective if the estimator smooths.

@@ -102,11 +102,6 @@ class SeedSource:
             return self._distinct(k * points)
         return np.tile(self._integers(k), points)
 
-    @staticmethod
-    def following(seed: int) -> int:
-        """Return the seed after another, to change the noise without a random draw."""
-        return (seed + 1) % FIRST_REFERENCE_SEED
-
     def _integers(self, size: int) -> NDArray[np.int64]:
         return self._rng.integers(1, FIRST_REFERENCE_SEED, size)
 

@@ -80,6 +80,11 @@ class CountingEvaluator(ChunkedEvaluator):
         """Shapes of the pictures that the residuals consist of; empty if they are none."""
         return self.objective.image_shapes
 
+    @property
+    def target_noise(self) -> float:
+        """Variance of the target's noise, as a multiple of that of one evaluation."""
+        return self.objective.target_noise
+
     def levelled(self, values: Tensor) -> Tensor:
         """Values in which inf is replaced by the highest finite value of the run."""
         return levelled(values, self.counts)

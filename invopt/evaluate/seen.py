@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Lowest", "Seen"]
+from invopt.core.estimator import Incumbent
 
-
-class Lowest(NamedTuple):
-    """A point of shape (n,), in units of `x_scale`, and its value."""
-
-    x: Tensor
-    fun: float
+__all__ = ["Seen"]
 
 
 class Seen:
     """The lowest value among all evaluations so far."""
 
     def __init__(self) -> None:
-        self.lowest: Lowest | None = None
+        self.lowest: Incumbent | None = None
         # The start, of shape (n,), if it is awaited and has not been evaluated.
         self.awaited: Tensor | None = None
 
@@ -42,4 +35,4 @@ class Seen:
         i = int(finite.argmin())
         if np.isfinite(finite[i]) and (self.lowest is None or finite[i] < self.lowest.fun):
             # A copy: a view of one row would keep the whole batch in memory.
-            self.lowest = Lowest(x[i].clone(), float(finite[i]))
+            self.lowest = Incumbent(x[i].clone(), float(finite[i]))

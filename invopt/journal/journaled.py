@@ -60,9 +60,7 @@ class Journaled(Objective):
         self._recorder = recorder
         self._clock = clock
         self._keep_failures = keep_failures
-        self.chunk_size = objective.chunk_size
-        self.reference = objective.reference
-        self.image_shapes = objective.image_shapes
+        self.describe_as(objective.described())
         # "answer" while the answer of a run that has ended is measured.
         self.purpose = "descent"
 

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.adaptive_sigma import AdaptiveSigma
 from invopt.core.estimator import Estimator, Order
 from invopt.core.objective import Capability
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry import find, kebab, resolve
-from invopt.core.schedules import Linear
+from invopt.core.schedules import Exponential, Linear
 
 __all__ = ["Choice", "choose"]
 
@@ -23,8 +22,6 @@ __all__ = ["Choice", "choose"]
 _MOST_FOR_KRIGING, _MOST_IF_SPARSE = 200, 20
 # Share of the budget that its first estimate may take.
 _SHARE_FOR_FIRST = 0.5
-# Most parameters for a quadratic model of values (SampleHistory, (n + 1)(n + 2) / 2 coefficients: 28 at n = 6).
-_MOST_FOR_HISTORY = 6
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
 _MOST_FOR_BFGS = 200
 # Largest trust radius of Newton's method on exact derivatives, in units of `x_scale`: in practice no limit, because the
@@ -35,10 +32,8 @@ _EXACT = "exact-derivative"
 # Largest sigma as a share of the shortest period: at a quarter, two sigma to either side span the period.
 _LARGEST_SHARE_OF_PERIOD = 0.25
 
-# Settings of the method for an estimator, in units of sigma. Samples of several iterations also determine the model
-# beyond one sigma; the linear model of many parameters has no limit.
+# Settings of the method for an estimator, in units of sigma. The linear model of many parameters has no limit.
 _OPTIONS = {
-    "gauss-newton": {"trust_radius": 1.25},
     "sparse-gauss-newton": {"trust_radius": 1e3, "forcing": 1e-3},
 }
 
@@ -108,17 +103,14 @@ def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]
             "the problem's own derivatives are given" if exact else f"{type(problem).__name__} names it as its default"
         )
         return find("estimators", problem.default_estimator)(), why
-    sigma = _sigma_option(problem, x_scale)
     if Capability.RESIDUALS in problem.provides:
         most = _MOST_IF_SPARSE if problem.sparse else _MOST_FOR_KRIGING
         if n <= most and n + 1 <= _SHARE_FOR_FIRST * maxfev:
             return find("estimators", "kriging")(), f"residuals are known, and n = {n} is at most {most}"
         if problem.sparse:
             return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
-    if n <= _MOST_FOR_HISTORY:
-        why = f"values only, and n = {n} is small enough to fit a quadratic to the samples of the last iterations"
-        return find("estimators", "sample-history")(**sigma), why
-    return find("estimators", "shared-samples")(), f"n = {n} is too large to fit a model to few samples"
+    why = "values only" if Capability.RESIDUALS not in problem.provides else f"n = {n} is too large for a model"
+    return find("estimators", "shared-samples")(**_sigma_option(problem, x_scale)), why
 
 
 def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
@@ -128,7 +120,7 @@ def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, A
     """
     shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
     limit = _LARGEST_SHARE_OF_PERIOD * shortest
-    return {"sigma": AdaptiveSigma(start=limit)} if problem.sigma > limit else {}
+    return {"sigma": Exponential(limit)} if problem.sigma > limit else {}
 
 
 def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:

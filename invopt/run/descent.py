@@ -16,25 +16,21 @@ from torch import Tensor
 
 from invopt.core.estimator import Estimate, Point
 from invopt.core.machine.threads import own_threads
+from invopt.core.objective import Capability
 from invopt.core.optimizer import Oracle
 from invopt.core.result import OptimizeResult, Status
-from invopt.core.seeds import SeedSource
 from invopt.evaluate.budget import StopRun
 from invopt.exceptions import NonFiniteError
 from invopt.run.iteration import Iteration
 from invopt.run.keeping.keeping import Keeping
-from invopt.run.move import Move
+from invopt.run.move import End, Move
 from invopt.run.progress import Update, progress_of
 from invopt.run.refinement import Refinement
 from invopt.run.reporting import record
 from invopt.run.standing import Standing
-from invopt.run.stopping import lower_bound
+from invopt.run.stopping import StallWatch, lower_bound
 
 __all__ = ["Descent"]
-
-# Share by which the value must have fallen since the estimator was last reset, before it is reset again: less is no
-# progress, and resets would never end.
-_RESET_DECREASE = 1e-3
 
 
 class Descent:
@@ -56,9 +52,11 @@ class Descent:
         self._result = result
         self._run = standing.run
         self._evaluator = standing.evaluator
-        self._refinement = Refinement(standing.evaluator, self._run.estimator.seeds, self._run.rng)
-        # Value at the last reset of the estimator.
-        self._reset_value = math.inf
+        estimator, method = self._run.estimator, self._run.method
+        residuals = Capability.RESIDUALS in estimator.needs and estimator.comparable and not self._run.training
+        self._refinement = Refinement(standing.evaluator, estimator.seeds, self._run.rng, residuals=residuals)
+        # A method with a rule of its own knows better when its descent has ended.
+        self._watched = not method.noise_aware
 
     def to_end(self) -> Status:
         """Iterate until something other than an error ends the run; returns what."""
@@ -89,36 +87,37 @@ class Descent:
                 now.estimate = self._refinement.answered(now.estimate)
                 status = self._visit(Point(now.x, now.estimate), now)
                 update(now.estimate, self._evaluator.nfev, len(self._standing.history))
-                if status is Status.NOISE_FLOOR and self._is_to_be_reset(now.x):
-                    now.memory, now.estimate = run.estimator.init(run.problem), None
-                    continue
-                if status is not Status.RUNNING:
-                    status = self._refined(status, now)
-                    if status is not Status.RUNNING:
-                        return status
-                    continue
+                stalls = self._watched and self._refinement.watches
+                stalls = stalls and now.stall.stalls(now.estimate, exact=self._refinement.exact)
+                if status is not Status.RUNNING or stalls:
+                    found = self._refined(status, now)
+                    if isinstance(found, End):
+                        return found.status
+                    if isinstance(found, Move):
+                        continue
                 # An estimate may cost no evaluation, and only evaluations look at the clock.
                 self._evaluator.check_time()
                 self._step(now, now.estimate, memory, numbers)
                 if now.verdict is not Status.RUNNING and now.step == 0.0:
-                    status = self._refined(now.verdict, now)
-                    if status is not Status.RUNNING:
-                        return status
+                    found = self._refined(now.verdict, now)
+                    if isinstance(found, End):
+                        return found.status
                 self._keeping.note(self._standing, now)
         finally:
             run.method.close(now.state)
 
-    def _refined(self, status: Status, now: Iteration) -> Status:
-        """Move elsewhere after the end of a descent, or end the run."""
+    def _refined(self, status: Status, now: Iteration) -> Move | End | None:
+        """What follows the end of a descent; a move is made."""
         last = self._standing.last
         assert last is not None
-        found = self._refinement.after(status, last.estimate)
+        first = float(self._standing.history["sigma"][0])
+        unit = min(first if first > 0 else self._run.problem.sigma, self._evaluator.sigma_limit)
+        found = self._refinement.after(status, last.estimate, unit)
         if isinstance(found, Move):
             now.x, now.estimate, now.verdict, now.step = found.x, None, Status.RUNNING, _length(now.x, found.x)
             self._run.method.close(now.state)
-            now.state = self._run.method.init(found.x)
-            return Status.RUNNING
-        return found.status
+            now.state, now.stall = self._run.method.init(found.x), StallWatch()
+        return found
 
     def _step(self, now: Iteration, estimate: Estimate, memory: Any, numbers: Any) -> None:
         """Let the method make its step.
@@ -133,25 +132,6 @@ class Descent:
         now.verdict = _judged(self._run.method.status(now.state), estimate)
         now.step = _length(now.x, proposed)
         now.x, now.estimate = proposed, oracle.known(proposed)
-
-    def _is_to_be_reset(self, x: Tensor) -> bool:
-        """Whether a reset may help against a noise floor where there is no noise.
-
-        The estimator reports that floor.
-        """
-        value = self._noise_free_value(x)
-        if not value < (1 - _RESET_DECREASE) * self._reset_value:
-            return False
-        self._reset_value = value
-        return True
-
-    def _noise_free_value(self, x: Tensor) -> float:
-        """Value at `x` if the run has seen no noise, nor does so there; else inf."""
-        if self._run.training or self._evaluator.is_noisy:
-            return math.inf
-        seeds = SeedSource(self._run.estimator.seeds, self._run.rng).repeat(2)
-        first, _ = self._evaluator.fun(torch.stack([x, x]), seed=seeds).tolist()
-        return math.inf if self._evaluator.is_noisy else float(first)
 
     def _estimate(self, memory: Any, x: Tensor) -> Estimate:
         return self._run.estimator.estimate(self._evaluator, x, memory, self._run.rng)[0]

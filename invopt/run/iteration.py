@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invopt.core.estimator import Estimate
 from invopt.core.result import Status
-from invopt.run.stopping import PlateauWatch
+from invopt.run.stopping import PlateauWatch, StallWatch
 
 __all__ = ["Iteration"]
 
@@ -33,6 +33,8 @@ class Iteration:
         The method's own verdict after its last step.
     plateau : PlateauWatch
         Counts estimates in a row whose samples do not differ.
+    stall : StallWatch
+        Counts estimates of this descent in a row whose values do not fall.
     """
 
     x: Tensor
@@ -42,3 +44,4 @@ class Iteration:
     estimate: Estimate | None = None
     verdict: Status = Status.RUNNING
     plateau: PlateauWatch = field(factory=PlateauWatch)
+    stall: StallWatch = field(factory=StallWatch)

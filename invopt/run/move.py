@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.result import Status
@@ -12,21 +14,12 @@ __all__ = ["End", "Move"]
 
 @frozen
 class Move:
-    """A point to which the run goes next, and why.
-
-    Attributes
-    ----------
-    x : Tensor, shape (n,)
-        The point, in units of `x_scale`.
-    reason : str
-        Why.
-    """
+    """Point of shape (n,), in units of `x_scale`, from which the run goes on."""
 
     x: Tensor
-    reason: str
 
 
-@frozen
+@frozen(eq=False)
 class End:
     """End of the run.
 
@@ -36,10 +29,10 @@ class End:
         Its status.
     note : str, default ""
         A sentence for the message of the result.
-    x_standard_error : Tensor, shape (n,), optional
-        Standard error of each parameter.
+    covariance : ndarray, shape (n, n), optional
+        Covariance of the parameters' errors.
     """
 
     status: Status
     note: str = ""
-    x_standard_error: Tensor | None = None
+    covariance: NDArray[np.float64] | None = None

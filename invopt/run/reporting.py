@@ -69,6 +69,16 @@ def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] 
     return run.sought.whole(np.asarray(as_array(point.estimate.x_standard_error) * run.sought.of(run.x_scale)))
 
 
+def _covariance(standing: Standing, point: Point | None) -> NDArray[np.float64] | None:
+    """Return the covariance of the errors at `point`, as `_error_bars` does."""
+    if point is None or point is not standing.last or point.estimate.x_covariance is None:
+        return None
+    sought, scale = standing.run.sought, standing.run.sought.of(standing.run.x_scale)
+    scaled = as_array(point.estimate.x_covariance) * np.outer(scale, scale)
+    rows = np.array([sought.whole(row) for row in scaled])
+    return np.array([sought.whole(column) for column in rows.T])
+
+
 def _present(standing: Standing) -> Point | None:
     """Return the answer by estimates alone, for results before the end.
 
@@ -143,6 +153,7 @@ def _answer_entries(standing: Standing) -> dict[str, Any]:
         "jac": None if estimate is None else _deferred(_derivative, standing, estimate.jac),
         "standard_error": None if estimate is None else _deferred(_derivative, standing, estimate.standard_error),
         "x_standard_error": _error_bars(standing, point),
+        "covariance": _covariance(standing, point),
     }
 
 

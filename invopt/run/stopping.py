@@ -12,7 +12,7 @@ from invopt.core.evaluator import Evaluator
 from invopt.core.result import Status
 from invopt.core.validators import real
 
-__all__ = ["VALUE_ROUNDING", "PlateauWatch", "Tolerances", "is_flat", "lower_bound"]
+__all__ = ["VALUE_ROUNDING", "PlateauWatch", "StallWatch", "Tolerances", "is_flat", "lower_bound"]
 
 # Values that differ by no more than this share of their size differ by rounding: 4,500 times the machine precision of
 # 2.2e-16, because values are sums of many terms.
@@ -25,6 +25,10 @@ _DECREASE_IN_ERRORS = 10.0
 # slope, and few samples miss it often.
 _FLAT_ESTIMATES = 20
 _FLAT_EVALUATIONS = 100
+# Share by which residuals' mean square must fall below its lowest value, in so many estimates and half as many more as
+# there are parameters, for a descent to go on, under noise and without. Before the first fall, patience is that of a
+# plateau.
+_LEAST_FALL, _LEAST_FALL_IF_EXACT, _PATIENCE = 0.1, 1e-7, 5
 
 
 @frozen(kw_only=True)
@@ -127,3 +131,33 @@ class PlateauWatch:
         self.spent = self.spent + estimate.nfev if flat else 0
         lost = self.flat >= _FLAT_ESTIMATES and self.spent >= _FLAT_EVALUATIONS
         return Status.PLATEAU if lost else Status.RUNNING
+
+
+class StallWatch:
+    """Counts estimates since the value has last fallen.
+
+    Under noise no step becomes as small as a tolerance asks.
+    """
+
+    def __init__(self) -> None:
+        self._first = self._lowest = math.inf
+        self._since = 0
+        self._sigma = math.nan
+
+    def stalls(self, estimate: Estimate, *, exact: bool) -> bool:
+        """Return whether a descent has come to where values no longer fall.
+
+        By a tenth; or if they are `exact`, by more than rounding, once sigma is constant.
+        """
+        fun = estimate.fun if estimate.incumbent is None else estimate.incumbent.fun
+        if not math.isfinite(fun):
+            return False
+        if self._first == math.inf:
+            self._first = fun
+        changed = exact and estimate.sigma != self._sigma
+        self._sigma = estimate.sigma
+        fallen = changed or fun < (1 - (_LEAST_FALL_IF_EXACT if exact else _LEAST_FALL)) * self._lowest
+        self._lowest, self._since = (fun, 0) if fallen else (self._lowest, self._since + 1)
+        descended = self._lowest < (1 - _LEAST_FALL) * self._first
+        patience = (_PATIENCE if descended else _FLAT_ESTIMATES) + len(estimate.x) // 2
+        return not is_flat(estimate) and self._since >= patience

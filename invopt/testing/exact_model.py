@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.model import Discrepancy, Instrument, Model, Prediction, Slopes
+from invopt.core.model import Instrument, Model, Prediction, Slopes
 
 __all__ = ["ExactModel"]
 
@@ -61,10 +61,6 @@ class ExactModel(Model):
     def residuals(self, index: int) -> Array:
         """Residuals of a sample."""
         return self._residuals(self.points[index])
-
-    def discrepancy(self, residuals: Array) -> Discrepancy:
-        """No noise."""
-        return Discrepancy(np.zeros(1), np.square(residuals[0]).sum(keepdims=True))
 
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection onto the columns of A."""

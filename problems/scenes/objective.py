@@ -75,6 +75,8 @@ class SceneObjective(Objective):
             raise
         self.reference: NDArray[np.float32] = _side_by_side(self._targets)
         self.image_shapes = self._scene.live.residual_shapes()
+        if problem.target is None:
+            self.target_noise = 1.0 if problem.shared_reference else problem.spp / problem.reference_spp
 
     @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
@@ -116,7 +118,7 @@ class SceneObjective(Objective):
         (size,), (channels,) = self._scene.live.sizes(), self._scene.live.channels()
         self._targets = [matched(as_picture(target), size, channels)]
         self._scene.set_targets(self._targets)
-        self.reference = _side_by_side(self._targets)
+        self.reference, self.target_noise = _side_by_side(self._targets), 0.0
 
     @property
     def blind_spots(self) -> str:

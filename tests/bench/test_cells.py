@@ -184,7 +184,6 @@ def test_refusals_say_why():
     assert "needs JAC" in refusal(box, "mitsuba", 400)
     assert refusal(texture, "paper-g", 400) == "its first step needs 4096 evaluations, more than the budget of 400"
     assert "needs HESSP" in refusal(quad, "fr22+cg", 400)
-    assert "at most 50 parameters" in refusal(texture, "sample-history", 5000)
     assert "cannot be made from its name alone" in refusal(quad, "fr22+scipy", 400)
 
 

@@ -2,8 +2,8 @@
 
 A script, not a test::
 
-    python tests/benchmarks/constants.py estimators.history.window:_LEAST_BATCH_WEIGHT
-    python tests/benchmarks/constants.py estimators.history.gauss_newton:_SMALL_SIGMA --values 0.1 0.4 --tasks box2 mug
+    python tests/benchmarks/constants.py estimators.sparse_gauss_newton:_SHARE_OF_SAMPLES
+    python tests/benchmarks/constants.py optimizers.newton:_TAKEN --values 1e-5 1e-3 --tasks newton
 
 A constant is named ``module:NAME``, with the module's name within invopt, or ``module:Class.attribute.field``. Seeds
 give start and run. Each row of the table is a value of the constant on a task:

@@ -13,7 +13,7 @@ import invopt
 from invopt import estimators, optimizers, problems
 from invopt.core.estimator import Estimate
 from invopt.estimators import FiniteDifference, GaussNewton, NewtonTarget
-from invopt.estimators.history.newton_target import NewtonTargetState, _lower
+from invopt.estimators.network.newton_target import NewtonTargetState, _lower
 from invopt.problems import Function
 
 from .z_tests import estimate, evaluator
@@ -157,7 +157,7 @@ def test_bad_input():
             NewtonTarget(steps=1, **{name: -1})
     with pytest.raises(ValueError, match="'restarts' must be 0 where `steps` have no end"):
         NewtonTarget(restarts=1)
-    assert NewtonTarget(estimator=GaussNewton(seeds="fresh", window=1)).seeds is GaussNewton(seeds="fresh").seeds
+    assert NewtonTarget(estimator=GaussNewton(seeds="fresh")).seeds is GaussNewton(seeds="fresh").seeds
 
 
 def test_learning_without_evaluations_has_an_end():

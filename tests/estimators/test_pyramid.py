@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from invopt.estimators.emulation.pyramid import cells, pyramid
+from invopt.plugin import independent_values, pyramid
 
 
 def test_without_pictures_there_is_one_level():
     residuals = np.arange(5.0)
     (level,) = pyramid(residuals, ())
     assert level is residuals
-    assert cells((), 5).tolist() == [5.0]
+    assert independent_values((), 5).tolist() == [5.0]
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (64, 48), (100, 1), (40, 40, 1)])
@@ -20,7 +20,7 @@ def test_a_constant_picture_keeps_its_sum_of_squares(shape):
     """Blurred and reduced, up to what leaves the picture; sharpened, nothing is left."""
     residuals = np.ones(math.prod(shape))
     levels = pyramid(residuals, (shape,))
-    assert len(levels) == len(cells((shape,), residuals.size)) == 6
+    assert len(levels) == len(independent_values((shape,), residuals.size)) == 6
     total = float(residuals @ residuals)
     for level, share in zip(levels[1:5], (0.9, 0.8, 0.6, 0.3), strict=True):
         assert share * total < level @ level <= 1.001 * total

@@ -94,7 +94,7 @@ def test_the_default_draws_seeds(name):
     assert any(len(set(recorded.seeds)) > 1 for _, recorded in pairs(name, "per_pair", maxfev=80, maxiter=60))
 
 
-MEMORIES = ["GaussNewton", "NewtonTarget", "SampleHistory", "SparseGaussNewton"]
+MEMORIES = ["GaussNewton", "Kriging", "NewtonTarget", "SparseGaussNewton"]
 
 
 @functools.cache
@@ -116,7 +116,7 @@ def test_where_noise_is_measured_fixed_is_seed_0_and_fresh_none_twice(name):
         assert len(set(seeds)) == len(seeds)
 
 
-@pytest.mark.parametrize("name", ["GaussNewton", "SampleHistory", "SparseGaussNewton"])
+@pytest.mark.parametrize("name", ["GaussNewton", "Kriging", "SparseGaussNewton"])
 def test_where_seeds_do_not_vary_there_is_no_noise_to_speak_of(name):
     noisy, _ = to_the_end(name, "per_pair")
     assert noisy.status is Status.NOISE_FLOOR
@@ -127,32 +127,19 @@ def test_where_seeds_do_not_vary_there_is_no_noise_to_speak_of(name):
     assert "noise allows" not in fixed.message
 
 
-@pytest.mark.parametrize("name", ["GaussNewton", "SampleHistory"])
+@pytest.mark.parametrize("name", ["GaussNewton", "Kriging"])
 def test_where_seeds_do_not_vary_no_evaluation_is_spent_on_noise(name):
     """The run equals that of the function under seed 0, without evaluations to detect noise."""
     recorded, estimator = Recorded(), made(name, "fixed")
-    run = recorded.residuals if name == "GaussNewton" else recorded.value
     points = []
 
     def counted(x, seed):
         points.append(x.tobytes())
-        return run(x, seed)
+        return recorded.residuals(x, seed)
 
-    problem = problems.Function(fun=counted, x0=[0.5, 0.7], seeded=True, residuals=name == "GaussNewton")
+    problem = problems.Function(fun=counted, x0=[0.5, 0.7], seeded=True, residuals=True)
     descent = invopt.minimize(problem, estimator, rng=0, maxfev=400).history.nfev[-1]
     assert len(set(points[:descent])) == descent
-
-
-def test_gauss_newton_calls_nothing_noise_that_is_none():
-    """Residuals of a target that cannot be matched are not noise under one seed."""
-
-    def shifted(x, seed):
-        return np.concatenate([x - TARGET, [3.0 + 0.01 * seed]])
-
-    problem = problems.Function(fun=shifted, x0=[0.5, 0.7], seeded=True, residuals=True)
-    res = invopt.minimize(problem, estimators.GaussNewton(seeds="fixed", restarts=1), rng=0, maxfev=400)
-    assert "residuals remain that no noise explains" in res.message
-    assert res.x_standard_error is None
 
 
 def test_sparse_gauss_newton_compares_its_perturbations():

@@ -63,9 +63,7 @@ def case(rng, folder):
 
 def _odd(rng, field, default):
     if field in ("sigma", "lr", "start") and rng.random() < 0.3:
-        return rng.choice(
-            [invopt.Exponential(1e-300), invopt.Linear(1e300), invopt.AdaptiveSigma(start=1e-9), {"a": 1}]
-        )
+        return rng.choice([invopt.Exponential(1e-300), invopt.Linear(1e300), {"a": 1}])
     if field == "bounds" and rng.random() < 0.5:
         return rng.choice([(0, 1), (1, 0), (0, 0), (-1, np.inf), (np.nan, 1), [(0, 1)] * 3, ([0], [1]), {"low": 0}])
     if isinstance(default, type(attrs.NOTHING)) or default is None:
@@ -81,8 +79,6 @@ def _use(made, work):
         values = [made.at(i, 1.0) for i in (0, 1, 10**6)]
         assert all(isinstance(value, float) and value >= 0 for value in values), values
         return invopt.minimize("quad", estimators.FR22(sigma=made), "adam", **options)
-    if isinstance(made, invopt.AdaptiveSigma):
-        return invopt.minimize("quad", estimators.SampleHistory(sigma=made), **options)
     if isinstance(made, invopt.Estimator):
         residual = problems.Function(fun=functions.residuals, x0=[0.5, 0.25], residuals=True)
         needs = getattr(made, "needs", invopt.Capability.FUN)

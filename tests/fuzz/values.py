@@ -131,7 +131,6 @@ OBJECTS = [
     lambda: invopt.optimizers.Adam(),
     lambda: invopt.optimizers.Newton,
     lambda: invopt.Exponential(0.5),
-    lambda: invopt.AdaptiveSigma(),
     lambda: invopt.Capability.FUN,
     lambda: invopt.Status.RUNNING,
     lambda: _nested(3000),

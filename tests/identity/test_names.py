@@ -14,7 +14,6 @@ from invopt.run.arguments.scipy_habits import WithArguments
 @pytest.mark.parametrize(
     ("value", "name"),
     [
-        (invopt.AdaptiveSigma, "invopt._width:AdaptiveWidth"),
         (invopt.Capability, "invopt._objective:Capability"),
         (invopt.Estimate, "invopt._estimator:Estimate"),
         (invopt.Linear, "invopt._schedules:Linear"),
@@ -46,7 +45,7 @@ def test_every_entry_is_of_a_module_that_exists():
 @pytest.mark.parametrize(
     "old",
     [
-        "estimators.history:HistoryEstimator",
+        "estimators.kernels:gradient",
         "estimators.sampled:SampledEstimator",
         "problems.greybox_problem:GreyBoxProblem",
         "problems.mug_network:MugNetwork",

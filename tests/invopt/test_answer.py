@@ -156,7 +156,7 @@ def test_narrow_boxes(name):
         assert result.history.sigma.max() <= width / 2
 
 
-@pytest.mark.parametrize("estimator", ["shared-samples", "sample-history", "fr22", "spsa", "aggregate-hvp"])
+@pytest.mark.parametrize("estimator", ["shared-samples", "fr22", "spsa", "aggregate-hvp"])
 def test_sigma_leaves_no_box(estimator):
     problem = problems.Function(fun=sphere, x0=[0.5, 0.5], sigma=50.0, bounds=[(0, 1), (0.4, 0.6)], x_scale=[1.0, 1.0])
     result = invopt.minimize(problem, estimator, rng=0, maxfev=80)
@@ -168,7 +168,6 @@ HELD = {
     "scipy": ("finite-difference", "slsqp"),
     "trust-constr": ("finite-difference", "trust-constr"),
     "differential evolution": ("function-value", "differential-evolution"),
-    "sample history": ("sample-history", None),
 }
 
 

@@ -9,7 +9,11 @@ import torch
 import invopt
 from invopt import Capability, problems
 from invopt.core.outcome import Chunk, Limits
+from invopt.evaluate.budget import Budget, StopRun
+from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.evaluate.workers.open import open_objective
+
+from ..estimators.lines import Line, LineObjective
 
 
 def chunks(k, n=2):
@@ -97,3 +101,21 @@ def test_an_objective_of_ones_own_may_evaluate_in_its_own_way():
     result = invopt.minimize(Owned(), rng=0, maxfev=20, progress=False)
     assert sum(own.asked) > 0
     assert result.nfev > 0
+
+
+def test_more_samples_per_pixel_count_as_more_evaluations():
+    evaluator = CountingEvaluator(
+        LineObjective(np.ones((4, 2))),
+        Line.provides,
+        torch.ones(2, dtype=torch.float64),
+        budget=Budget(maxfev=20),
+        samples=4,
+    )
+    points, seeds = torch.ones((2, 2), dtype=torch.float64), np.array([1, 1])
+    evaluator.residuals(points, seed=seeds)
+    evaluator.residuals(points, seed=seeds, spp=4)
+    assert evaluator.nfev == 4
+    evaluator.residuals(points, seed=seeds, spp=18)
+    assert evaluator.nfev == 4 + 2 * 5
+    with pytest.raises(StopRun):
+        evaluator.residuals(points, seed=seeds, spp=16)

@@ -28,7 +28,7 @@ DERIVATIVES = [
     (estimators.FiniteDifference(), optimizers.DampedBFGS()),
     (estimators.FiniteDifference(), optimizers.Scipy("trust-exact")),
     (estimators.FiniteDifference(), optimizers.Scipy("l-bfgs-b")),
-    (estimators.SampleHistory(), optimizers.Newton()),
+    (estimators.SharedSamples(), optimizers.Newton()),
 ]
 PAIRS = [(estimators.FunctionValue(), method) for method in VALUES] + DERIVATIVES
 

@@ -19,6 +19,7 @@ from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry.entry_points import clash, entries, from_packages, load
+from invopt.core.registry.removed import REMOVED
 from invopt.core.validators import by_name, canonical
 from invopt.exceptions import UnknownNameError
 
@@ -140,6 +141,8 @@ def find(wing: str, name: str) -> type[Any]:
     except UnknownNameError:
         known = canonical(str(name))
         cls = _stand_ins(wing).get(known)
+        if said := next((said for gone, said in REMOVED.items() if kebab(gone) == known), ""):
+            raise UnknownNameError(f"unknown {wing.removesuffix('s')} {shown(name)}: {said}") from None
         if cls is None:
             raise
         raise UnknownNameError(f"{shown(name)} has no class of its own: write {cls.__name__}({known!r})") from None

@@ -111,11 +111,7 @@ def _opened(payload: Payload) -> Objective:
 
 def _answer(objective: Objective, call: Call) -> Any:
     if call.name is None:
-        return {
-            "chunk_size": objective.chunk_size,
-            "reference": objective.reference,
-            "image_shapes": objective.image_shapes,
-        }
+        return objective.described()
     if call.name == "image":
         return objective.image(np.asarray(call.x), seed=call.seed, spp=call.spp)
     # A copy, which torch aligns: sums over rows that begin anywhere in memory may differ in the last bits.

@@ -40,13 +40,10 @@ class SharedObjective(Objective):
         self._engine = engine
         self._blind_spots = ""
         try:
-            description = _value(engine.start())
+            self.describe_as(_value(engine.start()))
         except BaseException:
             self.close()
             raise
-        self.chunk_size = description["chunk_size"]
-        self.reference = description["reference"]
-        self.image_shapes = description["image_shapes"]
 
     def evaluate(
         self,

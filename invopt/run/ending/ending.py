@@ -7,9 +7,8 @@ import math
 from attrs import frozen
 from torch import Tensor
 
-from invopt.core.estimator import Estimate, Point
+from invopt.core.estimator import Estimate, Incumbent, Point
 from invopt.core.result import Status
-from invopt.evaluate.seen import Lowest
 from invopt.exceptions import NonFiniteError
 
 __all__ = ["Answer", "Ending", "is_exact_rule", "status_of", "visited", "without_measuring"]
@@ -29,7 +28,7 @@ class Ending:
         The point with the lowest estimate, if estimates can be compared.
     start : Tensor, shape (n,)
         The start.
-    lowest : Lowest or None
+    lowest : Incumbent or None
         The lowest value among all evaluations.
     start_known : bool
         Whether the start has been evaluated.
@@ -53,7 +52,7 @@ class Ending:
     last: Point
     best: Point | None
     start: Tensor
-    lowest: Lowest | None
+    lowest: Incumbent | None
     start_known: bool
     start_first: bool
     exact_rule: bool

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["cells", "pyramid"]
+__all__ = ["Shapes", "independent_values", "level_weights", "projection", "pyramid"]
 
 Array = NDArray[np.float64]
 Shapes = tuple[tuple[int, ...], ...]
@@ -45,7 +46,7 @@ def pyramid(residuals: Array, shapes: Shapes) -> list[Array]:
     return [residuals, *blurred, sharp]
 
 
-def cells(shapes: Shapes, m: int) -> Array:
+def independent_values(shapes: Shapes, m: int) -> Array:
     """Return how many values of each level are independent, for m residuals.
 
     Of a blurred picture it is one for each square of two standard deviations.
@@ -55,6 +56,30 @@ def cells(shapes: Shapes, m: int) -> Array:
     whole = float(sum(math.prod(shape[:2]) for shape in shapes))
     blurred = [len(shapes) / (2 * share) ** 2 for share in _BLURS]
     return np.array([whole, *(min(each, whole) for each in blurred), whole])
+
+
+def level_weights(residuals: Array, shapes: Shapes) -> Array:
+    """Weight of each level: its number of independent values over its mean square.
+
+    Residuals have shape (k, m), all at one point, and the weights (L,).
+    """
+    found = [[level @ level for level in pyramid(row, shapes)] for row in residuals]
+    counts = independent_values(shapes, residuals.shape[1])
+    weights: Array = counts / counts.sum() / np.maximum(np.mean(found, 0), np.finfo(np.float64).tiny)
+    return weights
+
+
+def projection(jacobians: list[Array], shapes: Shapes) -> Callable[[Array], Array]:
+    """Return the linear map of residuals to their products with Jacobians.
+
+    It maps the shape (k, m) to (k, n), and adds all levels; the Jacobian of a level has shape (n, m_l).
+    """
+
+    def project(vectors: Array) -> Array:
+        levels = [pyramid(row, shapes) for row in vectors]
+        return np.array([sum(each @ own for each, own in zip(jacobians, row, strict=True)) for row in levels])
+
+    return project
 
 
 def _blurred(picture: Array, share: float) -> Array:

@@ -223,7 +223,10 @@ class NewtonTarget(Estimator):
         found, inner = self.estimator.estimate(objective, x, state.inner, rng)
         assert found.jac is not None
         step = damped_newton_step(found.jac, found.hess, self.damping)
-        length, longest = float(torch.linalg.vector_norm(step)), self.trust_radius * found.sigma
+        length, longest = (
+            float(torch.linalg.vector_norm(step)),
+            self.trust_radius * (found.sigma or (found.model.unit if found.model else 0.0)),
+        )
         if 0 < longest < length:
             step = step * (longest / length)
         seen = Estimate(

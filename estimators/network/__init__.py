@@ -1,0 +1,1 @@
+"""Estimators for networks that are trained in front of a black box."""

@@ -1,0 +1,1 @@
+"""Refinement of an answer: residuals under several seeds, and what they tell."""
