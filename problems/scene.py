@@ -26,6 +26,7 @@ from invopt.plugin import (
     real,
     require,
 )
+from invopt.rendering import Photograph
 from invopt.rendering.backend import activate
 from invopt.rendering.bindings import Binding, Motion
 from invopt.rendering.bindings.layout import Layout
@@ -37,8 +38,10 @@ from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.saving import save_bound
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
+from invopt.rendering.views import View
 
-from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets
+from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
+from .scenes.checks import check_losses, content_of, sensors_of, why_not
 from .scenes.objective import SceneObjective
 from .scenes.scene_values import scene_values
 
@@ -56,17 +59,23 @@ class Scene(Problem):
         a file name; or a function that returns such a dictionary, called with an active backend.
     parameters : sequence of Binding
         The unknowns, in the order of the columns of x.
-    target : str, Path, array_like or a list of them, optional
-        Opaque picture for each camera: a file (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from sRGB) or a
-        linear array of shape (height, width, 3), or (height, width) if the camera's film has the pixel_format
-        "luminance". By default the target is rendered at `x_opt`.
+    target : str, Path, array_like, Photograph or a list of them, optional
+        Picture for each camera. A `Photograph` may be larger than the film, saturated, masked, of unknown exposure.
+        Else an opaque picture of the film's size: a file (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from
+        sRGB) or a linear array of shape (height, width, 3), or (height, width) if the camera's film has the
+        pixel_format "luminance". By default the target is rendered at `x_opt`.
     x0, x_opt : mapping or array_like of shape (n,), optional
         Start, and the answer if it is known. A mapping has values in scene units by name; a value left out is that of
         the scene. By default `x0` is the scene as it is, which must be inside the bounds.
-    loss : {"mse", "relative-mse", "l1", "multi-scale-mse"}, Loss or callable, default "mse"
-        Loss of a linear picture and its target; a callable is ``loss(image, target) -> float``.
-    sensors : sequence of int, optional
-        Numbers of the scene's cameras; by default the first ones, one for each target.
+    loss : str, Loss or callable, default "mse"
+        Loss of a linear picture and its target: "mse", "relative-mse", "l1", "huber", "cauchy", "log-mse",
+        "gradient-mse" or "multi-scale-mse"; a callable is ``loss(image, target) -> float``.
+    sensors : sequence of int or str, optional
+        Numbers or names of the cameras; by default the first ones, one for each target.
+    variants : sequence of mappings, optional
+        State of the scene in each picture: values of parameters that differ, such as
+        ``[{"lamp.emitter.radiance": 0}, {}]`` for a lamp that is off in the first picture. Without `sensors`, all
+        pictures are of the first camera.
     spp : int, default 16
         Samples per pixel.
     reference_spp : int, default 512
@@ -96,9 +105,7 @@ class Scene(Problem):
 
     Notes
     -----
-    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run.
-
-    If the film renders luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A
+    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run. If the film renders luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A
     target of one channel for a camera that renders colour is an error.
     """
 
@@ -110,7 +117,8 @@ class Scene(Problem):
     _x0: Any = field(default=None)
     _x_opt: Any = field(default=None)
     loss: Loss = field(factory=MSE, converter=as_loss)
-    sensors: tuple[int, ...] = field(default=(), converter=as_sensors)
+    sensors: tuple[int | str, ...] = field(default=(), converter=as_sensors)
+    variants: tuple[Mapping[str, Any], ...] = field(default=(), converter=as_variants)
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
@@ -126,26 +134,21 @@ class Scene(Problem):
         check_variables(self.variables, self.scene)
         if self.target is None and self._x_opt is None:
             raise ValueError("give 'target', a picture, or 'x_opt', the point at which the target is rendered")
-        count = 1 if self.target is None else len(self.target)
-        if not self.sensors:
-            object.__setattr__(self, "sensors", tuple(range(count)))
-        if self.target is not None and count != len(self.sensors):
-            raise ValueError(f"'target' must be {len(self.sensors)} pictures, one for each of 'sensors': {count}")
+        object.__setattr__(self, "sensors", sensors_of(self.target, self.sensors, self.variants))
+        check_losses(self.target or (), self.loss)
 
     def __repr__(self) -> str:
-        shown = []
-        for item in fields(Scene):
-            value = getattr(self, item.name)
-            if item.init and item.name not in ("scene", "target", "_parameters") and value is not None:
-                shown.append(f"{item.alias}={value!r}")
+        named = [item for item in fields(Scene) if item.init and item.name not in ("scene", "target", "_parameters")]
+        given = [(item.alias, getattr(self, item.name)) for item in named]
+        shown = ", ".join(f"{name}={value!r}" for name, value in given if value is not None)
         source = str(self.scene) if isinstance(self.scene, Path) else type(self.scene).__name__
-        return f"Scene({source!r}, parameters={list(self._parameters)!r}, {', '.join(shown)})"
+        return f"Scene({source!r}, parameters={list(self._parameters)!r}, {shown})"
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
         """Values, and what the loss and the number of cameras add."""
         found = Capability.FUN
-        if len(self.sensors) == 1:
+        if len(self.sensors) == 1 and not any(isinstance(item, Photograph) for item in self.target or ()):
             found |= Capability.TARGET
         if self.loss.squared:
             found |= Capability.RESIDUALS
@@ -153,11 +156,7 @@ class Scene(Problem):
 
     def why_not(self, missing: Capability) -> str:
         """Why the loss does not provide something."""
-        if Capability.JAC in missing:
-            return "a loss that is a Python callable has no derivative; use one of the losses by name"
-        if Capability.RESIDUALS in missing:
-            return f"{type(self.loss).__name__} is not a mean of squares"
-        return ""
+        return why_not(missing, self.loss, self.target or ())
 
     @property
     def layout(self) -> Layout:
@@ -167,8 +166,7 @@ class Scene(Problem):
     @property
     def x0(self) -> NDArray[np.float64]:
         """The given start, or the scene as it is."""
-        layout = self.layout
-        start = layout.point({} if self._x0 is None else self._x0, "x0")
+        start = self.layout.point({} if self._x0 is None else self._x0, "x0")
         return check_start(start, self.bounds, start.size)
 
     @property
@@ -271,7 +269,7 @@ class Scene(Problem):
         activate(self.backend)
         # Shapes at their own places, as the file has them.
         blueprint = evolve(self.blueprint(), moving=())
-        save_bound(BoundScene(blueprint, self._parameters, self.sensors, self.loss), blueprint, x, Path(path))
+        save_bound(BoundScene(blueprint, self._parameters, self.views, self.loss), blueprint, x, Path(path))
 
     def identity_content(self) -> dict[str, Any]:
         """The scene with the contents of its files, the targets, the fields."""
@@ -279,7 +277,7 @@ class Scene(Problem):
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.init}
         for name in ("scene", "target", "_x0", "backend"):
             del named[name]
-        targets = [item.read_bytes() if isinstance(item, Path) else item for item in self.target or ()]
+        targets = [content_of(item) for item in self.target or ()]
         return {"problem": [type(self), named], "scene": scene_content(self.blueprint()), "target": targets}
 
     def blueprint(self) -> Blueprint:
@@ -289,10 +287,15 @@ class Scene(Problem):
 
     def bound(self) -> BoundScene:
         """Load the scene with its bindings; a backend must be active."""
-        return BoundScene(self.blueprint(), self._parameters, self.sensors, self.loss)
+        return BoundScene(self.blueprint(), self._parameters, self.views, self.loss)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Camera and state of the scene of each picture."""
+        return View.of(self.sensors, self.variants)
 
     def _own(self, binding: Binding) -> Parameter:
         """Return a parameter as the scene has it; the scene is loaded once for all."""
         if binding.target not in self._read:
-            self._read.update(scene_values(self.blueprint(), self._parameters, self.sensors, self.backend))
+            self._read.update(scene_values(self.blueprint(), self._parameters, self.views, self.backend))
         return self._read[binding.target]

@@ -17,8 +17,19 @@ from invopt.rendering.bindings import (
 from invopt.rendering.choice import Backend, choose
 from invopt.rendering.device.doctor import report
 from invopt.rendering.device.install import Installation, install
-from invopt.rendering.losses import L1, MSE, Loss, MultiScaleMSE, RelativeMSE
+from invopt.rendering.losses import (
+    L1,
+    MSE,
+    Cauchy,
+    GradientMSE,
+    Huber,
+    LogMSE,
+    Loss,
+    MultiScaleMSE,
+    RelativeMSE,
+)
 from invopt.rendering.meshes import Mesh
+from invopt.rendering.photographs import Photograph
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
 
@@ -29,14 +40,19 @@ __all__ = [
     "Backend",
     "Binding",
     "CameraPose",
+    "Cauchy",
     "Color",
     "Custom",
     "FieldOfView",
+    "GradientMSE",
+    "Huber",
     "Installation",
     "LiveScene",
+    "LogMSE",
     "Loss",
     "Mesh",
     "MultiScaleMSE",
+    "Photograph",
     "Pose",
     "RelativeMSE",
     "Rotation",

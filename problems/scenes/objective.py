@@ -12,7 +12,11 @@ from torch import Tensor
 from invopt.exceptions import SceneError
 from invopt.plugin import ADJOINT, Adjoint, Objective, one_at_a_time
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.pictures.targets import as_picture, matched, read_target
+from invopt.rendering.photographs.target import Target
+from invopt.rendering.pictures.targets import as_picture, matched
+
+from .developed import Developed
+from .film_targets import as_target_of, side_by_side
 
 __all__ = ["SceneDescription", "SceneObjective"]
 
@@ -73,8 +77,8 @@ class SceneObjective(Objective):
         except BaseException:
             self.close()
             raise
-        self.reference: NDArray[np.float32] = _side_by_side(self._targets)
-        self.image_shapes = self._scene.live.residual_shapes()
+        self.reference: NDArray[np.float32] = self._reference()
+        self.image_shapes = self._scene.comparisons.shapes
 
     @one_at_a_time()
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
@@ -114,9 +118,9 @@ class SceneObjective(Objective):
     def set_target(self, target: NDArray[Any]) -> None:
         """Replace the target with another linear picture; for one camera only."""
         (size,), (channels,) = self._scene.live.sizes(), self._scene.live.channels()
-        self._targets = [matched(as_picture(target), size, channels)]
+        self._targets = [Target(picture=matched(as_picture(target), size, channels))]
         self._scene.set_targets(self._targets)
-        self.reference = _side_by_side(self._targets)
+        self.reference = self._reference()
 
     @property
     def blind_spots(self) -> str:
@@ -125,11 +129,24 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Linear picture at `x` of shape (n,); several cameras are side by side."""
+        """Linear picture at `x` of shape (n,), exposed as its photograph; several are side by side."""
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
-        return _side_by_side(self._scene.live.images(seed=seed, spp=spp or self._samples))
+        images = self._scene.live.images(seed=seed, spp=spp or self._samples)
+        return side_by_side([one.exposed(image) for one, image in zip(self._scene.comparisons, images, strict=True)])
+
+    @one_at_a_time()
+    def developed(self, x: Any, *, seed: int = 0, spp: int | None = None) -> list[Developed]:
+        """Render each view at `x` of shape (n,), beside its target and with what was fitted."""
+        point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
+        if not self._scene.apply(point):
+            raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
+        images = self._scene.live.images(seed=seed, spp=spp or self._samples)
+        return [Developed.of(one, image) for one, image in zip(self._scene.comparisons, images, strict=True)]
+
+    def _reference(self) -> NDArray[np.float32]:
+        return side_by_side([target.picture for target in self._targets])
 
     @one_at_a_time()
     def close(self) -> None:
@@ -145,31 +162,16 @@ class SceneObjective(Objective):
                     f"{_MOST_SAMPLES // (width * height)}; lower 'spp' or 'reference_spp'"
                 )
 
-    def _find_targets(self, problem: SceneDescription) -> list[NDArray[np.float32]]:
+    def _find_targets(self, problem: SceneDescription) -> list[Target]:
         if problem.target is not None:
-            targets = [read_target(target) for target in problem.target]
-            films = zip(self._scene.live.sizes(), self._scene.live.channels(), strict=True)
-            return [matched(target, *film) for target, film in zip(targets, films, strict=True)]
+            films = zip(self._scene.live.films(), self._scene.live.sizes(), self._scene.live.channels(), strict=True)
+            return [as_target_of(target, *film) for target, film in zip(problem.target, films, strict=True)]
         answer = problem.x_opt
         assert answer is not None
         if not self._scene.apply(torch.from_numpy(answer)):
             raise SceneError(f"'x_opt' sets a parameter that is not finite: {answer.tolist()}")
         shared = problem.shared_reference
-        return self._scene.live.images(
+        pictures = self._scene.live.images(
             seed=0 if shared else problem.reference_seed, spp=problem.spp if shared else problem.reference_spp
         )
-
-
-def _side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Join pictures side by side, with black below shorter ones.
-
-    The shape is (h, w) if all of them are luminance.
-    """
-    if all(picture.shape[2] == 1 for picture in pictures):
-        return _side_by_side([np.repeat(picture, 3, axis=2) for picture in pictures])[:, :, 0]
-    if len(pictures) == 1:
-        return pictures[0]
-    height = max(picture.shape[0] for picture in pictures)
-    pictures = [np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pictures]
-    padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in pictures]
-    return np.concatenate(padded, axis=1)
+        return [Target(picture=picture) for picture in pictures]
