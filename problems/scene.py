@@ -9,13 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
-from scipy.optimize import Bounds
 
 from invopt.plugin import (
     FIRST_REFERENCE_SEED,
     Capability,
-    Grid,
-    Problem,
     Runtime,
     as_vector,
     boolean,
@@ -42,6 +39,9 @@ from invopt.rendering.views import View
 
 from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
 from .scenes.checks import check_losses, content_of, sensors_of, why_not
+from .scenes.columns import Columns
+from .scenes.developed import Developed
+from .scenes.development import developed, fitted_values
 from .scenes.objective import SceneObjective
 from .scenes.scene_values import scene_values
 
@@ -49,7 +49,7 @@ __all__ = ["Scene"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Scene(Problem):
+class Scene(Columns):
     """Unknown parameters of a Mitsuba scene, from one or several pictures of it.
 
     Parameters
@@ -105,8 +105,9 @@ class Scene(Problem):
 
     Notes
     -----
-    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run. If the film renders luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A
-    target of one channel for a camera that renders colour is an error.
+    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run. If the film renders
+    luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A target of one
+    channel for a camera that renders colour is an error; a `Photograph` of one channel is compared in luminance.
     """
 
     runtime: ClassVar[Runtime] = RENDERER
@@ -159,6 +160,11 @@ class Scene(Problem):
         return why_not(missing, self.loss, self.target or ())
 
     @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The unknowns, in the order of their columns."""
+        return self._parameters
+
+    @property
     def layout(self) -> Layout:
         """The columns of x that belong to each parameter."""
         return Layout(self._parameters, self._own)
@@ -183,37 +189,6 @@ class Scene(Problem):
         return check_start(answer, self.bounds, answer.size, "x_opt")
 
     @property
-    def bounds(self) -> Bounds | None:
-        """Bounds of all columns; None if all are infinite."""
-        low, high = self.layout.joined("limits")
-        return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
-
-    @property
-    def x_scale(self) -> NDArray[np.float64]:
-        """Scales of all columns."""
-        return self.layout.joined("x_scale")
-
-    @property
-    def periods(self) -> NDArray[np.float64]:
-        """Periods of all columns: full turns for rotations, otherwise inf."""
-        return self.layout.joined("periods")
-
-    @property
-    def sparse(self) -> bool:  # type: ignore[override]
-        """Whether all unknowns are texels."""
-        return all(binding.sparse for binding in self._parameters)
-
-    @property
-    def grids(self) -> tuple[Grid, ...]:
-        """The texels of each texture."""
-        return self.layout.grids
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return self.layout.names
-
-    @property
     def sigma(self) -> float:
         """Initial sigma of smoothing, in units of `x_scale`."""
         return self._sigma
@@ -224,20 +199,26 @@ class Scene(Problem):
         return self.spp
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in scene units."""
-        return self.layout.decode(x)
+        """Values at `x` by name, in scene units; a fitted exposure too, from one render."""
+        return self.layout.decode(x) | fitted_values(self, x)
+
+    def developed(self, result: Any, *, spp: int | None = None) -> list[Developed]:
+        """Render the answer and compare it with each photograph.
+
+        Parameters
+        ----------
+        result : OptimizeResult or array_like of shape (n,)
+            The answer. With a result that has error bars, those of a fitted exposure contain them, taken as
+            independent; this takes n further renders.
+        spp : int, optional
+            Samples per pixel; by default four times those of an evaluation.
+        """
+        return developed(self, result, spp)
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Values at `x` by name, in scene units, as text."""
-        values = np.concatenate([np.ravel(value) for value in self.parameters(x).values()])
+        values = np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
         return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
-
-    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, n): `x0` plus Gaussian noise, inside the bounds.
-
-        The standard deviation is half of `sigma`.
-        """
-        return super().starts(rng, k).clip(*self.layout.joined("limits"))
 
     @one_at_a_time()
     def open(self) -> SceneObjective:

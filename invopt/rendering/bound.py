@@ -174,6 +174,11 @@ class BoundScene:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())
 
+    def sets(self) -> set[str]:
+        """Mitsuba's names of all parameters that the bindings set."""
+        found = {key for group, _ in self._groups for key in self._values(group, self._any_point())}
+        return {self.live.resolve(key) for key in found}
+
     def _any_point(self) -> Tensor:
         return torch.from_numpy(self._initial())
 

@@ -45,12 +45,12 @@ class LiveScene:
     ----------
     blueprint : Blueprint
         The scene, and the shapes that will move.
-    views : sequence of View, default (View(),)
-        The pictures that are taken.
+    views : sequence of View, optional
+        The pictures that are taken; by default one, of the first camera.
     """
 
     @one_at_a_time()
-    def __init__(self, blueprint: loading.Blueprint, views: Sequence[View] = (View(),)) -> None:
+    def __init__(self, blueprint: loading.Blueprint, views: Sequence[View] = ()) -> None:
         import mitsuba as mi
 
         self._mi = mi
@@ -60,8 +60,8 @@ class LiveScene:
         self._renderer: Any = FrozenRender(self._scene)
         self._own: dict[str, Parameter] = {}
         self._comparisons: Comparisons
-        self._sensors = [number_of(view.sensor, self._scene) for view in views]
-        self._changes = [self._resolved(view.changes) for view in views]
+        self._sensors = [number_of(view.sensor, self._scene) for view in views or (View(),)]
+        self._changes = [self._resolved(view.changes) for view in views or (View(),)]
         check_channels(self._scene)
 
     # Parameters and objects.
@@ -117,6 +117,12 @@ class LiveScene:
         """Light of this name; None if there is none."""
         return next((emitter for emitter in self._scene.emitters() if emitter.id() == object_id), None)
 
+    def brightness(self) -> list[str] | None:
+        """Names of the parameters that make the lights bright; None if a light has none."""
+        found = [name for name in self._params.keys() if keys.is_brightness(name)]  # noqa: SIM118 - not a dictionary
+        owners = {name.removesuffix(".value").removesuffix(".data").rpartition(".")[0] for name in found}
+        return found if len(owners) >= len(self._scene.emitters()) else None
+
     def camera(self, object_id: str) -> Any:
         """Camera of this name; None if there is none."""
         return next((camera for camera in self._scene.sensors() if camera.id() == object_id), None)
@@ -152,7 +158,7 @@ class LiveScene:
 
     @one_at_a_time()
     def compare(self, loss: Loss, targets: Sequence[Target]) -> Comparisons:
-        """Compare with these targets from now on, each of the height and width of its camera."""
+        """Compare with these targets from now on, each of its camera's size."""
         self._comparisons = Comparisons(loss, targets, on_device=self._backend is not Backend.SCALAR)
         return self._comparisons
 
@@ -244,7 +250,10 @@ class LiveScene:
             self._params.update()
 
     def _resolved(self, changes: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-        """Changes by Mitsuba's names, in the shapes of the parameters; one number is repeated."""
+        """Changes by Mitsuba's names, in the shapes of the parameters.
+
+        One number is repeated.
+        """
         found = {}
         for key, value in changes.items():
             own = self.own(key)

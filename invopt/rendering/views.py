@@ -32,7 +32,7 @@ class View:
     @classmethod
     def of(cls, sensors: Any, variants: Any) -> tuple[View, ...]:
         """Return one view for each of several cameras, in a state of the scene each."""
-        states = variants or ({},) * len(sensors)
+        states: Any = variants or ({},) * len(sensors)
         return tuple(cls(sensor, changes) for sensor, changes in zip(sensors, states, strict=True))
 
 

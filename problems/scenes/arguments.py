@@ -69,7 +69,7 @@ def as_sensors(value: Any) -> tuple[int | str, ...]:
 
 
 def as_variants(value: Any) -> tuple[dict[str, NDArray[np.float64]], ...]:
-    """Return states of a scene: for each picture, the values of the parameters that differ."""
+    """Return the state of each picture: the values of the parameters that differ."""
     if value is None:
         return ()
     rule = "a list of mappings of parameters to values, such as [{'lamp.emitter.radiance': 0}, {}]"

@@ -15,7 +15,10 @@ __all__ = ["check_losses", "content_of", "sensors_of", "why_not"]
 def sensors_of(
     target: Sequence[Any] | None, sensors: tuple[int | str, ...], variants: Sequence[Any]
 ) -> tuple[int | str, ...]:
-    """Return the camera of each picture, by default the first ones, or the first for all states."""
+    """Return the camera of each picture.
+
+    By default the first ones, or the first for all states.
+    """
     if not sensors:
         count = len(target) if target is not None else max(len(variants), 1)
         sensors = (0,) * count if variants else tuple(range(count))
@@ -33,7 +36,8 @@ def check_losses(targets: Sequence[Any], loss: Loss) -> None:
             continue
         if target.has_unknowns and not loss.squared:
             raise ValueError(
-                f"'loss' must be a mean of squares, such as 'huber', if the exposure of a photograph is fitted: {loss!r}"
+                f"'loss' must be a mean of squares, such as 'huber', if the exposure of a photograph is fitted: "
+                f"{loss!r}"
             )
         if target.response == "unknown" and not isinstance(loss, MSE):
             raise ValueError(f"'loss' must be 'mse' if the response of a photograph is unknown: {loss!r}")

@@ -16,7 +16,7 @@ from invopt.rendering.photographs.target import Target
 from invopt.rendering.pictures.targets import as_picture, matched
 
 from .developed import Developed
-from .film_targets import as_target_of, side_by_side
+from .film_targets import as_target_of, side_by_side, warn_of_lights
 
 __all__ = ["SceneDescription", "SceneObjective"]
 
@@ -73,6 +73,8 @@ class SceneObjective(Objective):
         try:
             self._check_samples(problem)
             self._targets = self._find_targets(problem)
+            if any("exposure" in target.exposure.names for target in self._targets):
+                warn_of_lights(self._scene)
             self._scene.set_targets(self._targets)
         except BaseException:
             self.close()
@@ -129,7 +131,10 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Linear picture at `x` of shape (n,), exposed as its photograph; several are side by side."""
+        """Linear picture at `x` of shape (n,), exposed as its photograph.
+
+        Several are side by side.
+        """
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
@@ -138,7 +143,7 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def developed(self, x: Any, *, seed: int = 0, spp: int | None = None) -> list[Developed]:
-        """Render each view at `x` of shape (n,), beside its target and with what was fitted."""
+        """Render each view at `x` of shape (n,), and compare it with its target."""
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")

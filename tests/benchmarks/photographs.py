@@ -163,7 +163,12 @@ def run(case: str, seed: int, loss: str = "mse") -> dict[str, float]:
         difference = np.array(found[name]) - np.array(truth) * (scale if name.endswith("radiance") else 1)
         errors[name] = float(np.abs(difference / (truth if name.endswith("radiance") else 1)).max())
         bars.extend(np.abs(difference / spread[name]))
-    return errors | {"renders": res.nfev, "bars": float(np.sqrt(np.mean(np.square(bars)))), "seconds": time.perf_counter() - began, "status": res.status.name}
+    return errors | {
+        "renders": res.nfev,
+        "bars": float(np.sqrt(np.mean(np.square(bars)))),
+        "seconds": time.perf_counter() - began,
+        "status": res.status.name,
+    }
 
 
 def main() -> None:
@@ -176,10 +181,17 @@ def main() -> None:
         rows = []
         for seed in range(*options.seeds):
             rows.append(run(case, seed, options.loss))
-            print(f"  {case} {seed}: " + ", ".join(f"{k} {v:.4g}" if not isinstance(v, str) else v for k, v in rows[-1].items()), flush=True)
+            print(
+                f"  {case} {seed}: "
+                + ", ".join(f"{k} {v:.4g}" if not isinstance(v, str) else v for k, v in rows[-1].items()),
+                flush=True,
+            )
         solved = [all(row[name] <= tolerance for name, tolerance in TOLERANCES.items()) for row in rows]
         middle = {name: float(np.median([row[name] for row in rows])) for name in (*TOLERANCES, "renders", "bars")}
-        print(f"{case}: {sum(solved)} of {len(rows)} solved; medians " + ", ".join(f"{k} {v:.3g}" for k, v in middle.items()))
+        print(
+            f"{case}: {sum(solved)} of {len(rows)} solved; medians "
+            + ", ".join(f"{k} {v:.3g}" for k, v in middle.items())
+        )
 
 
 if __name__ == "__main__":

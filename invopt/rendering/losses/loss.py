@@ -17,7 +17,8 @@ class Loss(abc.ABC):
     """Mean of the squares, or absolute values, of weighted differences of pictures.
 
     A loss of your own is a frozen attrs class with `residuals`. If these have other shapes than the picture, it has
-    `residual_shapes` too. `invopt.testing.check_loss` checks it.
+    `residual_shapes` too. The checks `invopt.testing.LOSS_CHECKS`
+    are for it.
 
     Attributes
     ----------

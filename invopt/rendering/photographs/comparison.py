@@ -64,6 +64,19 @@ class Comparison:
         value, count = self._loss.total(self._compared(image), self._reference)
         return value * (self._scale / count)
 
+    def derivative(self, image: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
+        """Loss of a picture of numpy and its derivative, by Dr.Jit.
+
+        Not on the scalar backend.
+        """
+        import drjit as dr
+
+        tensor = self._tensor(image)
+        dr.enable_grad(tensor)
+        mean = self.mean(tensor)
+        dr.backward(mean)
+        return float(mean[0]), np.array(dr.grad(tensor), dtype=np.float64)
+
     def exposed(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """A render of numpy as the photograph would show it."""
         image = self._in_channels(np.asarray(image, dtype=np.float64))

@@ -23,9 +23,10 @@ _HALVES = tuple(2.0**octave for octave in range(-7, 8))
 
 @frozen(eq=False)
 class Curve(Exposure):
-    r"""An unknown response curve, :math:`\sum_j a_j v / (v + c_j)` with :math:`a_j \ge 0`.
+    r"""An unknown response curve.
 
-    Such curves are monotone and concave, and contain the exposure. Their factors are solved by linear least squares.
+    It is :math:`\sum_j a_j v / (v + c_j)` with :math:`a_j \ge 0`. Such curves are monotone and concave, and contain the
+    exposure. Their factors are solved by linear least squares.
 
     Parameters
     ----------
@@ -37,8 +38,16 @@ class Curve(Exposure):
 
     factors: tuple[float, ...]
     separate: bool
-    names = ()
-    is_fitted = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The curve has no unknown factors of its own."""
+        return ()
+
+    @property
+    def is_fitted(self) -> bool:
+        """Always."""
+        return True
 
     def exposed(self, image: Any, coefficients: Any, as_array: Callable[[Array], Any]) -> Any:
         """Apply the curves to the channels."""

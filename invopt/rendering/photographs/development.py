@@ -1,4 +1,4 @@
-"""Development: from a photograph to the target that renders of a film are compared with."""
+"""Development: from a photograph to the target of a film."""
 
 from __future__ import annotations
 
@@ -62,13 +62,14 @@ def develop(photograph: Photograph, film: Film) -> Target:
     Needs an active backend if the photograph is a file.
     """
     stored = read_stored(photograph.source) if isinstance(photograph.source, Path) else photograph.source
-    photograph.check_sizes(stored.shape[:2])
-    weights = _weights(photograph, stored)
+    mask = read_stored(photograph.mask).pixels.mean(axis=2) if isinstance(photograph.mask, Path) else photograph.mask
+    photograph.check_sizes(stored.shape, mask)
+    weights = np.asarray(photograph.weights(stored, mask), dtype=np.float64)
     level = _level(photograph, stored)
     saturated = np.zeros(stored.shape[:2], dtype=bool) if level is None else (stored.pixels >= level).any(axis=2)
     invalid = binary_dilation(saturated | (weights == 0), _NEIGHBOURS)
     response = _response(photograph, stored)
-    light = np.asarray(stored.pixels, dtype=np.float64) if response == UNKNOWN else response.decoded(stored.pixels)
+    light = response.decoded(np.asarray(stored.pixels, dtype=np.float64))
     part = _cropped(photograph, stored.shape)
     light, weights, invalid = light[part], weights[part], invalid[part]
     _check_shape(photograph, light.shape[:2], film.size)
@@ -84,32 +85,14 @@ def develop(photograph: Photograph, film: Film) -> Target:
         )
     picture = np.where(compared, average(light * valid), 0.0)
     scales = _scales(photograph, picture, average, average(weights[:, :, None] * valid), part) * compared
-    ceiling = None if level is None or response == UNKNOWN else float(response.decoded(np.array(level)))
+    # The fitted curve saturates by itself.
+    ceiling = None if level is None or photograph.response == UNKNOWN else float(response.decoded(np.array(level)))
     return Target(
         picture=picture.astype(np.float32),
         scales=None if (scales == 1.0).all() else scales.astype(np.float32),
         exposure=_exposure(photograph, picture.shape[2], ceiling),
         weight=photograph.weight,
     )
-
-
-def _weights(photograph: Photograph, stored: Stored) -> Array:
-    """Weight of each pixel, 0 where it is masked or not opaque."""
-    weights = np.ones(stored.shape[:2])
-    mask = photograph.mask
-    if isinstance(mask, Path):
-        found = read_stored(mask).pixels.mean(axis=2)
-        if found.shape != weights.shape:
-            raise SceneError(
-                f"'mask' {str(mask)!r} has {found.shape[1]} x {found.shape[0]} pixels, but the photograph "
-                f"{weights.shape[1]} x {weights.shape[0]}"
-            )
-        mask = found
-    if mask is not None:
-        weights = np.asarray(mask, dtype=np.float64)
-    if photograph.alpha == "mask" and stored.opaque is not None:
-        weights = weights * stored.opaque
-    return weights
 
 
 def _level(photograph: Photograph, stored: Stored) -> float | None:
@@ -119,10 +102,11 @@ def _level(photograph: Photograph, stored: Stored) -> float | None:
     return None if photograph.saturation is None else float(photograph.saturation)
 
 
-def _response(photograph: Photograph, stored: Stored) -> Response | str:
-    if photograph.response == "auto":
-        return SRGB() if stored.is_integer else Linear()
-    return photograph.response
+def _response(photograph: Photograph, stored: Stored) -> Response:
+    """Curve that is inverted; none if it is unknown."""
+    if isinstance(photograph.response, Response):
+        return photograph.response
+    return SRGB() if photograph.response == "auto" and stored.is_integer else Linear()
 
 
 def _cropped(photograph: Photograph, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -49,18 +49,17 @@ class Fitted:
 
 
 class Exposure(abc.ABC):
-    """What is done to a render before it is compared.
+    """What is done to a render before it is compared."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Names of the unknown factors.
-    is_fitted : bool
-        Whether it depends on the render.
-    """
+    @property
+    @abc.abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Names of the unknown factors."""
 
-    names: tuple[str, ...]
-    is_fitted: bool
+    @property
+    @abc.abstractmethod
+    def is_fitted(self) -> bool:
+        """Whether it depends on the render."""
 
     @abc.abstractmethod
     def exposed(self, image: Any, coefficients: Any, as_array: Callable[[Array], Any]) -> Any:
@@ -145,7 +144,7 @@ class Factors(Exposure):
         values = np.full(len(self.unknown), (seen / own) ** 2 if seen > 0 and own > 0 else 1.0)
         current = of(values)
         for _ in range(_MOST_ITERATIONS if own > 0 else 0):
-            step = np.linalg.lstsq(_jacobian(of, values, current), -current, rcond=None)[0]
+            step: Array = np.linalg.lstsq(_jacobian(of, values, current), -current, rcond=None)[0].astype(np.float64)
             values, current, moved = _descend(of, values, current, step)
             if moved <= _TOLERANCE:
                 break

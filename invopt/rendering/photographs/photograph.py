@@ -184,7 +184,9 @@ class Photograph:
         if self.response == UNKNOWN and self.exposure == UNKNOWN:
             raise ValueError("'exposure' must be left out if 'response' is 'unknown', which contains it")
         if isinstance(self.source, Stored):
-            self.check_sizes(self.source.pixels.shape[:2])
+            self.check_sizes(self.source.shape)
+            if not isinstance(self.mask, Path):
+                self.weights(self.source, self.mask)
 
     def __repr__(self) -> str:
         source = repr(str(self.source)) if isinstance(self.source, Path) else f"array of shape {self.source.shape}"
@@ -202,18 +204,32 @@ class Photograph:
         """Whether its exposure, white balance or response is fitted."""
         return UNKNOWN in (self.exposure, self.white_balance, self.response)
 
-    def check_sizes(self, size: tuple[int, ...]) -> None:
+    def weights(self, stored: Stored, mask: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Weight of each pixel: that of the mask, 0 where it is not opaque.
+
+        Raise if a pixel of weight > 0 is not finite.
+        """
+        weights = np.ones(stored.shape[:2], np.float32) if mask is None else mask
+        if self.alpha == "mask" and stored.opaque is not None:
+            weights = weights * stored.opaque
+        bad = int(((weights > 0) & ~stored.finite).sum())
+        if bad:
+            raise SceneError(f"the photograph must be finite: {bad} of {weights.size} pixels are not; mask them")
+        return weights
+
+    def check_sizes(self, size: tuple[int, ...], mask: NDArray[np.float32] | None = None) -> None:
         """Raise if mask, noise or crop do not fit a photograph of this height and width."""
-        for name in ("mask", "noise"):
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray) and value.shape != tuple(size):
+        for name, value in (("mask", mask), ("mask", self.mask), ("noise", self.noise)):
+            if isinstance(value, np.ndarray) and value.shape != tuple(size[:2]):
                 raise SceneError(
                     f"'{name}' has {value.shape[1]} x {value.shape[0]} pixels, but the photograph {size[1]} x {size[0]}"
                 )
         if self.crop is not None:
             left, top, width, height = self.crop
             if left + width > size[1] or top + height > size[0]:
-                raise SceneError(f"'crop' {self.crop} reaches beyond the {size[1]} x {size[0]} pixels of the photograph")
+                raise SceneError(
+                    f"'crop' {self.crop} reaches beyond the {size[1]} x {size[0]} pixels of the photograph"
+                )
 
     def content(self) -> dict[str, Any]:
         """Fields with the contents of files, for digests."""

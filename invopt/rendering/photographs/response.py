@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from invopt.core.formatting import shown
 from invopt.core.validators import as_real, has_masked, require
 
-__all__ = ["UNKNOWN", "Gamma", "Linear", "Response", "SRGB", "Table", "as_response"]
+__all__ = ["SRGB", "UNKNOWN", "Gamma", "Linear", "Response", "Table", "as_response"]
 
 Array = NDArray[np.float64]
 
@@ -110,7 +110,9 @@ def _tabulated(value: Any) -> Table:
     try:
         pairs = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"'response' must be a name, a gamma, a table of numbers or a function: {shown(value)}") from None
+        raise TypeError(
+            f"'response' must be a name, a gamma, a table of numbers or a function: {shown(value)}"
+        ) from None
     if pairs.ndim == 1:
         pairs = np.stack([np.linspace(0.0, 1.0, pairs.size), pairs], axis=1)
     fits = pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs) >= _FEWEST_SAMPLES

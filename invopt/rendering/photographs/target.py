@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 
 from invopt.rendering.photographs.exposure import Exposure, Factors
 
 __all__ = ["Target"]
+
+_PLAIN = Factors()
 
 
 @frozen(eq=False, kw_only=True)
@@ -21,13 +23,13 @@ class Target:
         Linear picture; encoded if the response is unknown.
     scales : ndarray, shape (height, width, 1), or None
         Factors of the differences, in [0, 1]; 0 where nothing is compared. None if all are 1.
-    exposure : Exposure
-        What is done to a render first.
+    exposure : Exposure, optional
+        What is done to a render first; by default nothing.
     weight : float, default 1
         Weight beside other targets.
     """
 
     picture: NDArray[np.float32]
     scales: NDArray[np.float32] | None = None
-    exposure: Exposure = field(factory=Factors)
+    exposure: Exposure = _PLAIN
     weight: float = 1.0

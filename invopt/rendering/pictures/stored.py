@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from invopt.core.validators import has_masked, plain
@@ -30,12 +30,15 @@ class Stored:
         Numbers; integers are divided by their largest value.
     opaque : ndarray of bool, shape (height, width), or None
         Where the picture is opaque; None without alpha.
+    finite : ndarray of bool, shape (height, width)
+        Where the numbers were finite; others are 0.
     is_integer : bool
         Whether the numbers were integers.
     """
 
     pixels: NDArray[np.float32]
     opaque: NDArray[np.bool_] | None
+    finite: NDArray[np.bool_]
     is_integer: bool
 
     @property
@@ -64,11 +67,11 @@ def as_stored(value: Any, name: str) -> Stored:
         )
     if array.ndim == 3 and array.shape[2] not in (1, 3, 4):
         raise SceneError(f"'{name}' must have 1, 3 or 4 channels: shape {array.shape}")
-    found = _stored(array.reshape(*array.shape[:2], -1), f"'{name}'")
+    found = _stored(array.reshape(*array.shape[:2], -1))
     if mask is None:
         return found
-    seen = ~mask.reshape(*mask.shape[:2], -1).any(axis=2)
-    return Stored(found.pixels, seen if found.opaque is None else seen & found.opaque, found.is_integer)
+    seen = ~np.asarray(mask).reshape(*mask.shape[:2], -1).any(axis=2)
+    return evolve(found, opaque=np.asarray(seen if found.opaque is None else seen & found.opaque))
 
 
 def read_stored(path: Path) -> Stored:
@@ -89,7 +92,7 @@ def read_stored(path: Path) -> Stored:
             array = array.reshape(*array.shape[:2], -1)[:, :, wanted]
         else:
             array = pixels.reshape(*pixels.shape[:2], -1)
-        return _stored(array, f"{str(path)!r}")
+        return _stored(array)
     except (RuntimeError, ValueError, MemoryError, IndexError) as error:
         if isinstance(error, SceneError):
             raise
@@ -97,8 +100,11 @@ def read_stored(path: Path) -> Stored:
 
 
 def named_channels(names: _Names, what: str) -> list[int]:
-    """Numbers of the channels of a picture: luminance, or red, green, blue; then alpha if present."""
-    color = [name for name in ("R", "G", "B") if name in names] or [name for name in ("X", "Y", "Z") if name in names]
+    """Numbers of the channels of a picture.
+
+    Luminance, or red, green, blue; then alpha if present.
+    """
+    color = next((found for found in ([n for n in kind if n in names] for kind in ("RGB", "XYZ")) if found), [])
     if color not in (["R", "G", "B"], ["Y"]):
         raise SceneError(
             f"{what} has the channels {', '.join(names)}, and a picture has R, G and B, or Y: write the layer that is "
@@ -107,7 +113,7 @@ def named_channels(names: _Names, what: str) -> list[int]:
     return [names.index(name) for name in [*color, *(["A"] if "A" in names else [])]]
 
 
-def _stored(array: NDArray[Any], what: str) -> Stored:
+def _stored(array: NDArray[Any]) -> Stored:
     is_integer = array.dtype.kind in "ui"
     scale = np.iinfo(array.dtype).max if is_integer else 1.0
     numbers = array.astype(np.float64) / scale
@@ -115,10 +121,8 @@ def _stored(array: NDArray[Any], what: str) -> Stored:
     if numbers.shape[2] in (2, 4):
         opaque = np.abs(numbers[:, :, -1] - 1.0) <= _ALPHA_TOLERANCE
         numbers = numbers[:, :, :-1]
-    seen = numbers if opaque is None else numbers[opaque]
-    if not np.isfinite(seen).all():
-        bad = int((~np.isfinite(numbers).all(axis=2)).sum())
-        raise SceneError(f"{what} must be finite: {bad} of {numbers.shape[0] * numbers.shape[1]} pixels are not; mask them")
     with np.errstate(over="ignore"):
-        pixels = np.nan_to_num(numbers, posinf=0.0, neginf=0.0).astype(np.float32)
-    return Stored(np.ascontiguousarray(pixels), opaque, is_integer)
+        # A number too large for single precision becomes infinite.
+        pixels = numbers.astype(np.float32)
+    finite = np.asarray(np.isfinite(pixels).all(axis=2))
+    return Stored(np.ascontiguousarray(np.where(finite[:, :, None], pixels, 0.0)), opaque, finite, is_integer)

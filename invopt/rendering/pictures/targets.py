@@ -55,8 +55,8 @@ def as_picture(value: Any) -> NDArray[np.float32]:
     """A finite float32 array of shape (h, w, 1 or 3), copied."""
     if has_masked(value):
         raise SceneError(
-            "'target' has masked pixels: give Photograph(array), which leaves them out, or a filled array and its mask, "
-            "Photograph(array, mask=...)"
+            "'target' has masked pixels: give Photograph(array), which leaves them out, or a filled array and its "
+            "mask, Photograph(array, mask=...)"
         )
     try:
         if hasattr(value, "detach"):
@@ -135,7 +135,7 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
     )
 
 
-def _encoded(pixels: NDArray[np.uint8]) -> Any:
+def _encoded(pixels: NDArray[Any]) -> Any:
     bitmap = renderer().Bitmap(pixels)
     bitmap.set_srgb_gamma(True)
     return bitmap

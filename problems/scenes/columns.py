@@ -1,0 +1,69 @@
+"""Base class of problems whose columns are those of bindings."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from scipy.optimize import Bounds
+
+from invopt.plugin import Grid, Problem
+from invopt.rendering.bindings import Binding
+from invopt.rendering.bindings.layout import Layout
+
+__all__ = ["Columns"]
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Columns(Problem):
+    """Problem whose bounds, scales and names are those of its bindings."""
+
+    @property
+    @abc.abstractmethod
+    def bindings(self) -> tuple[Binding, ...]:
+        """The unknowns, in the order of their columns."""
+
+    @property
+    @abc.abstractmethod
+    def layout(self) -> Layout:
+        """The columns of x that belong to each parameter."""
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Bounds of all columns; None if all are infinite."""
+        low, high = self.layout.joined("limits")
+        return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
+
+    @property
+    def x_scale(self) -> NDArray[np.float64]:
+        """Scales of all columns."""
+        return self.layout.joined("x_scale")
+
+    @property
+    def periods(self) -> NDArray[np.float64]:
+        """Periods of all columns: full turns for rotations, otherwise inf."""
+        return self.layout.joined("periods")
+
+    @property
+    def sparse(self) -> bool:  # type: ignore[override]
+        """Whether all unknowns are texels."""
+        return all(binding.sparse for binding in self.bindings)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The texels of each texture."""
+        return self.layout.grids
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.layout.names
+
+    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
+        """`k` random starts of shape (k, n): `x0` plus Gaussian noise, inside the bounds.
+
+        The standard deviation is half of `sigma`.
+        """
+        return super().starts(rng, k).clip(*self.layout.joined("limits"))
