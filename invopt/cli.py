@@ -248,6 +248,32 @@ def journal_(
         console.print(evaluations_table(journal, number))
 
 
+@app.command("scene")
+def scene_(
+    file: Annotated[Path, typer.Argument(help="XML file of a scene.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a $variable of the file; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="PNG file for a picture of the shapes with their numbers.")] = None,
+) -> None:
+    """List what can be unknown in a scene, each with a binding to copy."""
+    from invopt.rendering import explore
+
+    with _as_usage_errors():
+        found = explore(file, variables=dict(_pair(setting) for setting in settings or []))
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(found)
+    if out is not None:
+        found.plot().figure.savefig(out, bbox_inches="tight")
+        console.print(f"wrote {out}")
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    name, equals, value = setting.partition("=")
+    require("--set", bool(name and equals), "NAME=VALUE", setting)
+    return name, value
+
+
 @app.command()
 def doctor(
     install: Annotated[

@@ -17,6 +17,7 @@ from invopt.rendering.bindings import (
 from invopt.rendering.choice import Backend, choose
 from invopt.rendering.device.doctor import report
 from invopt.rendering.device.install import Installation, install
+from invopt.rendering.exploring import explore
 from invopt.rendering.losses import (
     L1,
     MSE,
@@ -63,6 +64,7 @@ __all__ = [
     "activate",
     "active",
     "choose",
+    "explore",
     "install",
     "report",
     "set_threads",
