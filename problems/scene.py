@@ -23,7 +23,6 @@ from invopt.plugin import (
     real,
     require,
 )
-from invopt.rendering import Photograph
 from invopt.rendering.backend import activate
 from invopt.rendering.bindings import Binding, Motion
 from invopt.rendering.bindings.layout import Layout
@@ -34,11 +33,12 @@ from invopt.rendering.reading.dictionaries import Description, as_description, a
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.saving import save_bound
 from invopt.rendering.reading.scene_identity import scene_content
+from invopt.rendering.reading.textures import TEXTURE_SUFFIXES, write_texture
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.views import View
 
 from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
-from .scenes.checks import check_losses, content_of, sensors_of, why_not
+from .scenes.checks import check_losses, content_of, provided, sensors_of, why_not
 from .scenes.columns import Columns
 from .scenes.developed import Developed
 from .scenes.development import developed, fitted_values
@@ -96,12 +96,13 @@ class Scene(Columns):
     ------
     TypeError, ValueError
         If a parameter is of the wrong kind or out of range. `SceneError` if the scene, a target or a binding does not
-        fit; some of these errors are raised by `open`.
+        fit; `open` raises some of these.
 
     Warns
     -----
     UserWarning
-        If pixels of an 8-bit or 16-bit picture are saturated, because they bias the answer.
+        If pixels of a picture of integers are saturated, which biases the answer; and if every light of the scene and
+        the exposure of a photograph are unknown.
 
     Notes
     -----
@@ -148,12 +149,7 @@ class Scene(Columns):
     @property
     def provides(self) -> Capability:  # type: ignore[override]
         """Values, and what the loss and the number of cameras add."""
-        found = Capability.FUN
-        if len(self.sensors) == 1 and not any(isinstance(item, Photograph) for item in self.target or ()):
-            found |= Capability.TARGET
-        if self.loss.squared:
-            found |= Capability.RESIDUALS
-        return found | Capability.JAC if self.loss.differentiable else found
+        return provided(self.loss, len(self.sensors), self.target or ())
 
     def why_not(self, missing: Capability) -> str:
         """Why the loss does not provide something."""
@@ -251,6 +247,25 @@ class Scene(Columns):
         # Shapes at their own places, as the file has them.
         blueprint = evolve(self.blueprint(), moving=())
         save_bound(BoundScene(blueprint, self._parameters, self.views, self.loss), blueprint, x, Path(path))
+
+    @one_at_a_time()
+    def save_textures(self, result: Any, folder: str | Path, *, suffix: str = ".exr") -> list[Path]:
+        """Write each texture found as a picture; returns the paths.
+
+        Parameters
+        ----------
+        result : OptimizeResult or array_like of shape (n,)
+            The answer.
+        folder : str or Path
+            Where to write; made if necessary.
+        suffix : {".exr", ".png"}, default ".exr"
+            EXR has the numbers as they are; PNG has 8 bits, encoded in sRGB.
+        """
+        require("suffix", suffix in TEXTURE_SUFFIXES, f"one of {', '.join(TEXTURE_SUFFIXES)}", suffix)
+        activate(self.backend)
+        textures = self.layout.textures(as_vector("x", getattr(result, "x", result), size=self.n))
+        require("parameters", bool(textures), "such that one of them is Texels", list(self._parameters))
+        return [write_texture(texels, label, Path(folder), suffix) for label, texels in textures.items()]
 
     def identity_content(self) -> dict[str, Any]:
         """The scene with the contents of its files, the targets, the fields."""

@@ -9,7 +9,7 @@ from typing import Any
 from invopt.plugin import Capability
 from invopt.rendering import MSE, Loss, Photograph
 
-__all__ = ["check_losses", "content_of", "sensors_of", "why_not"]
+__all__ = ["check_losses", "content_of", "provided", "sensors_of", "why_not"]
 
 
 def sensors_of(
@@ -41,6 +41,16 @@ def check_losses(targets: Sequence[Any], loss: Loss) -> None:
             )
         if target.response == "unknown" and not isinstance(loss, MSE):
             raise ValueError(f"'loss' must be 'mse' if the response of a photograph is unknown: {loss!r}")
+
+
+def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:
+    """Return what a scene with this number of pictures provides."""
+    found = Capability.FUN
+    if count == 1 and not any(isinstance(target, Photograph) for target in targets):
+        found |= Capability.TARGET
+    if loss.squared:
+        found |= Capability.RESIDUALS
+    return found | Capability.JAC if loss.differentiable else found
 
 
 def why_not(missing: Capability, loss: Loss, targets: Sequence[Any]) -> str:
