@@ -1,4 +1,4 @@
-"""Make photo.jpg: the room with its crate moved and turned, its wall painted, and a vase that room.xml does not have.
+"""Make photo.jpg: the crate moved and turned, the wall painted, and a red ball that room.xml does not have.
 
 The picture is six times as fine as the film of the scene. It is exposed, darkened towards its corners by the lens,
 given the noise of a sensor, saturated, and compressed.
@@ -19,10 +19,10 @@ from invopt.rendering import Color, Rotation, Translation
 
 FOLDER = Path(__file__).parent
 WIDTH, HEIGHT, SAMPLES = 384, 288, 256
-TRUTH = {"crate.translation": (-0.5, 0.45), "crate.rotation": 25.0, "wall.reflectance": (0.25, 0.45, 0.35)}
+TRUTH = {"crate.translation": (-0.5, 0.45), "crate.rotation": 25.0, "wall.bsdf.reflectance": (0.25, 0.45, 0.35)}
 EXPOSURE, VIGNETTING, READ_NOISE, SHOT_NOISE, QUALITY = 0.6, 0.03, 0.003, 0.0004, 85
-VASE = """<shape type="sphere" id="vase">
-    <transform name="to_world"><scale x="0.13" y="0.13" z="0.3"/><translate x="1.45" y="0.7" z="0.3"/></transform>
+OTHER = """<shape type="sphere" id="other">
+    <transform name="to_world"><scale value="0.25"/><translate x="1.35" y="0.7" z="0.25"/></transform>
     <bsdf type="diffuse"><rgb name="reflectance" value="0.7, 0.15, 0.1"/></bsdf>
   </shape>"""
 
@@ -30,12 +30,12 @@ VASE = """<shape type="sphere" id="vase">
 def main() -> None:
     """Render the room at the truth and photograph it."""
     document = ElementTree.parse(FOLDER / "room.xml")
-    document.getroot().append(ElementTree.fromstring(VASE))
+    document.getroot().append(ElementTree.fromstring(OTHER))
     document.write(FOLDER / "truth.xml")
     parameters = [
         Translation("crate", axes="xy"),
         Rotation("crate", axis=(0, 0, 1)),
-        Color("wall.reflectance"),
+        Color("wall.bsdf.reflectance"),
     ]
     size = {"width": WIDTH, "height": HEIGHT}
     truth = problems.Scene(
