@@ -199,7 +199,7 @@ class BoundScene:
     def _values(self, group: list[tuple[Binding, slice]], x: Tensor) -> dict[str, Tensor]:
         binding, columns = group[0]
         if isinstance(binding, ValueBinding):
-            return binding.values(x[columns], lambda: self.own(binding))
+            return binding.all_values(x[columns], lambda: self.own(binding))
         assert isinstance(binding, Motion)
         return self.live.moved(binding.target, self._motion(group, x), local=binding.local)
 

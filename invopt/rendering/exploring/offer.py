@@ -66,7 +66,10 @@ class Exploration:
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the shapes that the first camera sees, each with its number; returns the matplotlib axes."""
+        """Draw the shapes that the first camera sees, each with its number.
+
+        Returns the matplotlib axes.
+        """
         if ax is None:
             import matplotlib.pyplot as plt
 

@@ -20,9 +20,10 @@ _CHANNELS = (1, 3)
 
 
 def write_texture(texels: NDArray[np.float64], label: str, folder: Path, suffix: str) -> Path:
-    """Write a texture of shape (rows, columns, 1 or 3) into a folder; needs an active backend.
+    """Write a texture of shape (rows, columns, 1 or 3) into a folder.
 
-    EXR has the numbers as they are. PNG has 8 bits, and is encoded in sRGB as pictures of colours are.
+    Needs an active backend. EXR has the numbers as they are. PNG has 8 bits, and is encoded in sRGB as pictures of
+    colours are.
     """
     if texels.shape[2] not in _CHANNELS:
         raise SceneError(f"{label!r} has {texels.shape[2]} numbers per texel, and a picture has 1 or 3")
