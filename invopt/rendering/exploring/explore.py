@@ -144,10 +144,12 @@ def _map(scene: Any) -> NDArray[np.int64]:
         import drjit as dr
 
         shapes = _shape_at(scene, sensor, mi.Point2f(mi.Float(across.ravel()), mi.Float(down.ravel())))
-        seen_ids = np.array(dr.reinterpret_array(mi.UInt32, shapes))
+        # Untyped in Dr.Jit's stubs.
+        number_of: Any = dr.reinterpret_array
+        seen_ids = np.array(number_of(mi.UInt32, shapes))
         found = np.zeros(seen_ids.size)
         for number, shape in enumerate(scene.shapes(), 1):
-            found[seen_ids == int(dr.reinterpret_array(mi.UInt32, mi.ShapePtr(shape))[0])] = number
+            found[seen_ids == int(number_of(mi.UInt32, mi.ShapePtr(shape))[0])] = number
     return found.astype(np.int64).reshape(height, width)
 
 
