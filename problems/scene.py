@@ -14,6 +14,7 @@ from invopt.plugin import (
     FIRST_REFERENCE_SEED,
     Capability,
     Runtime,
+    as_integer,
     as_vector,
     boolean,
     check_start,
@@ -195,21 +196,22 @@ class Scene(Columns):
         return self.spp
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in scene units; a fitted exposure too, from one render."""
+        """Values at `x` by name, in scene units; a fitted exposure too, from 16 renders."""
         return self.layout.decode(x) | fitted_values(self, x)
 
-    def developed(self, result: Any, *, spp: int | None = None) -> list[Developed]:
+    def developed(self, result: Any, *, renders: int = 16) -> list[Developed]:
         """Render the answer and compare it with each photograph.
 
         Parameters
         ----------
         result : OptimizeResult or array_like of shape (n,)
             The answer. With a result that has error bars, those of a fitted exposure contain them, taken as
-            independent; this takes n further renders.
-        spp : int, optional
-            Samples per pixel; by default four times those of an evaluation.
+            independent; this takes n times as many renders.
+        renders : int, default 16
+            Renders that are averaged. Their noise makes a fitted exposure smaller, by its share of the squared light.
         """
-        return developed(self, result, spp)
+        require("renders", as_integer("renders", renders) >= 1, ">= 1", renders)
+        return developed(self, result, renders)
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Values at `x` by name, in scene units, as text."""

@@ -39,7 +39,7 @@ class Developed:
     standard_error: dict[str, float]
 
     @classmethod
-    def of(cls, comparison: Comparison, image: NDArray[np.float32]) -> Developed:
+    def of(cls, comparison: Comparison, image: NDArray[np.float64]) -> Developed:
         """Expose a render as its comparison does."""
         target, exposed = comparison.target, comparison.exposed(image)
         scales = np.ones((1, 1, 1)) if target.scales is None else target.scales

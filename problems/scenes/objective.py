@@ -142,12 +142,14 @@ class SceneObjective(Objective):
         return side_by_side([one.exposed(image) for one, image in zip(self._scene.comparisons, images, strict=True)])
 
     @one_at_a_time()
-    def developed(self, x: Any, *, seed: int = 0, spp: int | None = None) -> list[Developed]:
-        """Render each view at `x` of shape (n,), and compare it with its target."""
+    def developed(self, x: Any, *, renders: int = 1, spp: int | None = None) -> list[Developed]:
+        """Average renders of each view at `x`, and compare them with its target."""
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
-        images = self._scene.live.images(seed=seed, spp=spp or self._samples)
+        # Several renders, for one of as many samples may not fit into memory.
+        each = [self._scene.live.images(seed=seed, spp=spp or self._samples) for seed in range(renders)]
+        images = [np.mean(pictures, axis=0, dtype=np.float64) for pictures in zip(*each, strict=True)]
         return [Developed.of(one, image) for one, image in zip(self._scene.comparisons, images, strict=True)]
 
     def _reference(self) -> NDArray[np.float32]:

@@ -59,7 +59,7 @@ def run(picture, unknown, seed):
     res = invopt.minimize(problem, x0=start, rng=seed, maxfev=MAXFEV)
     seconds = time.perf_counter() - began
     with problem.open() as live:
-        left = [live.developed(x, seed=9, spp=FINE_SPP)[0] for x in (truth, start, res.x)]
+        left = [live.developed(x, renders=FINE_SPP // SPP)[0] for x in (truth, start, res.x)]
     squares = [float(np.mean(one.difference**2 / (one.picture**2 + 0.01))) for one in left]
     found = ", ".join(f"{name} {value}" for name, value in problem.readable(res.x).items())
     exposures = ", ".join(f"{one.fitted.get('exposure', np.nan):.3f}" for one in left)
