@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import Grid, Problem
+from invopt.plugin import Grid, Problem, as_vector
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import Layout
+
+from .tables import Row, rows_of, written
 
 __all__ = ["Columns"]
 
@@ -60,6 +63,24 @@ class Columns(Problem):
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return self.layout.names
+
+    def table(self, result: Any, *, kind: str = "markdown") -> str:
+        """Return the answer as a table, with error bars if the result has them.
+
+        Parameters
+        ----------
+        result : OptimizeResult or array_like of shape (n,)
+            The answer.
+        kind : {"markdown", "json", "csv"}, default "markdown"
+            Form of the table.
+        """
+        x = as_vector("x", getattr(result, "x", result), size=self.n)
+        rows = rows_of(self.names, self._flat, result, self.bounds, self.x_scale)
+        fitted = {name: value for name, value in self.parameters(x).items() if name not in self.layout.decode(x)}
+        return written([*rows, *(Row(name, float(value)) for name, value in fitted.items())], kind)
+
+    def _flat(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts of shape (k, n): `x0` plus Gaussian noise, inside the bounds.

@@ -149,7 +149,7 @@ class SceneObjective(Objective):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
         # Several renders, for one of as many samples may not fit into memory.
         each = [self._scene.live.images(seed=seed, spp=spp or self._samples) for seed in range(renders)]
-        images = [np.mean(pictures, axis=0, dtype=np.float64) for pictures in zip(*each, strict=True)]
+        images = [np.asarray(sum(pictures), dtype=np.float64) / renders for pictures in zip(*each, strict=True)]
         return [Developed.of(one, image) for one, image in zip(self._scene.comparisons, images, strict=True)]
 
     def _reference(self) -> NDArray[np.float32]:

@@ -189,10 +189,10 @@ _ADVICE = {
     Kind.NUMBER: "use Value",
     Kind.COLOR: "use Color, or Value for its brightness alone",
     Kind.TEXELS: "use Texels",
-    Kind.GRID: "Custom can set it, with a function that returns {{{0!r}: numbers of that shape}}",
+    Kind.GRID: "use Numbers",
     Kind.POINT: "use Translation, or Custom with a function that returns {{{0!r}: three numbers}}",
     Kind.POSE: "use Translation, Rotation, Scale or Pose with the name of the object",
-    Kind.BUFFER: "Custom can set it, with a function that returns {{{0!r}: numbers of that shape}}",
+    Kind.BUFFER: "use Numbers",
     Kind.DISCRETE: "no binding can set it",
 }
 

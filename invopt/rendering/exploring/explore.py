@@ -112,7 +112,7 @@ def _binding(name: str, parameter: Parameter) -> str:
         high = min(parameter.high, max(1.0, _TIMES * parameter.size))
         return f"Value({short!r}, log=True)" if positive else f"Value({short!r}, bounds=(0, {high:.3g}))"
     if parameter.kind is Kind.GRID:
-        return f"Custom(lambda x: {{{name!r}: ...}}, x0=...)"
+        return f"Numbers({name!r})"
     return ""
 
 
