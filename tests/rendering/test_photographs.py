@@ -66,7 +66,8 @@ def test_masks_weights_and_alpha():
     assert compared(develop(Photograph(alpha), film())).sum() == 12 * 13
     assert compared(develop(Photograph(alpha, alpha="ignore"), film())).all()
     hidden = np.ma.masked_array(FINE, np.repeat(~mask[:, :, None], 3, axis=2))
-    assert compared(develop(Photograph(hidden), film())).sum() == 12 * 13
+    for alpha in ("mask", "ignore"):
+        assert compared(develop(Photograph(hidden, alpha=alpha), film())).sum() == 12 * 13
     fill = develop(Photograph(np.where(mask[:, :, None], FINE, np.nan), mask=mask, alpha="ignore"), film())
     assert np.isfinite(fill.picture).all()
 
@@ -191,3 +192,20 @@ def test_derivatives(name, loss):
         pytest.skip("an unknown response needs the mean square")
     image = (LIGHT * (1 + 0.3 * np.random.default_rng(3).random(LIGHT.shape))).astype(np.float32)
     comparison_differentiates(loss, develop(DEVELOPED[name], film()), image)
+
+
+def test_a_start_that_is_far_too_bright_has_a_slope():
+    comparison = Comparison(MSE(), develop(Photograph(LIGHT, saturation=1.0), film()), on_device=False)
+    values = [comparison.value(factor * LIGHT) for factor in (30, 300, 3000)]
+    assert values == sorted(set(values))
+    assert comparison.exposed(300 * LIGHT).max() == 1.0
+    # Just above saturation, a render counts as it is.
+    small = 1.02 / LIGHT.max() * LIGHT
+    assert comparison.value(small) == pytest.approx(float(np.square(small - LIGHT).mean()), rel=1e-2)
+
+
+@pytest.mark.parametrize("facts", [{"exposure": "unknown"}, {"response": "unknown"}], ids=str)
+def test_renders_that_nothing_fits(facts):
+    comparison = Comparison(MSE(), develop(Photograph(LIGHT, **facts), film()), on_device=False)
+    assert np.isnan(comparison.value(np.full_like(LIGHT, np.nan)))
+    assert comparison.value(np.zeros_like(LIGHT)) == pytest.approx(float(np.square(LIGHT).mean()), rel=1e-5)

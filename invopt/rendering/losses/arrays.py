@@ -6,12 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["above", "at_least", "at_most", "log", "root"]
-
-
-def at_most(value: Any, limit: Any) -> Any:
-    """Smaller of each number and a limit."""
-    return np.minimum(value, limit) if isinstance(value, np.ndarray) else _jit().minimum(value, limit)
+__all__ = ["above", "at_least", "log", "root"]
 
 
 def at_least(value: Any, limit: Any) -> Any:

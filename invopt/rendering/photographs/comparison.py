@@ -80,7 +80,9 @@ class Comparison:
     def exposed(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """A render of numpy as the photograph would show it."""
         image = self._in_channels(np.asarray(image, dtype=np.float64))
-        return np.asarray(self._exposed(image, np.asarray), dtype=np.float32)
+        found = np.asarray(self._exposed(image, np.asarray), dtype=np.float32)
+        ceiling = getattr(self.target.exposure, "ceiling", None)
+        return found if ceiling is None else np.minimum(found, np.float32(ceiling))
 
     def fitted(self, image: NDArray[Any]) -> Fitted:
         """What fits a render best, of the unknown exposure."""
@@ -112,7 +114,11 @@ class Comparison:
     def _exposed(self, image: Any, as_array: Any) -> Any:
         exposure = self.target.exposure
         if exposure.is_fitted:
-            coefficients = self.fitted(image if isinstance(image, np.ndarray) else _values(image)).coefficients
+            values = image if isinstance(image, np.ndarray) else _values(image)
+            if not np.isfinite(values).all():
+                # Nothing fits it; the loss is nan.
+                return image
+            coefficients = self.fitted(values).coefficients
         else:
             coefficients = exposure.known(int(image.shape[2]))
         return exposure.exposed(image, coefficients, as_array)

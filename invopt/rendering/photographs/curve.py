@@ -52,7 +52,7 @@ class Curve(Exposure):
     def exposed(self, image: Any, coefficients: Any, as_array: Callable[[Array], Any]) -> Any:
         """Apply the curves to the channels."""
         light = image * as_array(np.array(self.factors[: coefficients.shape[1]])[None, None])
-        total: Any = 0.0
+        total = light * 0.0
         for half, row in zip(_HALVES, coefficients, strict=True):
             if row.any():
                 total = total + light / (light + half) * as_array(row[None, None])

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt.rendering.losses.arrays import at_most
+from invopt.rendering.losses.arrays import above, at_least, log
 
 __all__ = ["Exposure", "Factors", "Fitted"]
 
@@ -107,7 +107,7 @@ class Factors(Exposure):
     unknown : mapping of str to tuple of int, default {}
         Unknown factors by name: the channels that each multiplies.
     ceiling : float, optional
-        Value at which a pixel saturates.
+        Value at which a pixel of the photograph saturates.
     """
 
     factors: tuple[float, ...] = (1.0, 1.0, 1.0)
@@ -125,9 +125,16 @@ class Factors(Exposure):
         return bool(self.unknown)
 
     def exposed(self, image: Any, coefficients: Any, as_array: Callable[[Array], Any]) -> Any:
-        """Multiply the channels and saturate them."""
+        """Multiply the channels, and compress what is above saturation.
+
+        There light counts by its logarithm and not at all, as in the photograph: a start that is far too bright would
+        be on a plateau, and the noise of a render that is nearly saturated would make it darker.
+        """
         found = image if (coefficients == 1.0).all() else image * as_array(coefficients[None, None])
-        return found if self.ceiling is None else at_most(found, self.ceiling)
+        if self.ceiling is None:
+            return found
+        bright = self.ceiling * (1.0 + log(at_least(found, self.ceiling) * (1.0 / self.ceiling)))
+        return above(found, self.ceiling, bright, found)
 
     def known(self, channels: int) -> Array:
         """Factors of the channels; unknown ones are 1."""

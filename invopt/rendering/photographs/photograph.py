@@ -159,9 +159,9 @@ class Photograph:
     the film is compared if all of the photograph that its filter covers is valid. Where the photograph is at least
     twice as fine as the film, the film's own filter averages it down, else the average over the pixel's area.
 
-    A known response is inverted, so that the average and the comparison are of light. A render is saturated where the
-    photograph would be. With an unknown response, the numbers of the photograph are compared, and the loss must be
-    "mse".
+    A known response is inverted, so that the average and the comparison are of light. What would be saturated in the
+    photograph counts by the logarithm of its light, so that a start that is far too bright still has a slope. With an
+    unknown response, the numbers of the photograph are compared, and the loss must be "mse".
 
     An unknown exposure or white balance is solved by least squares in every evaluation, and costs no evaluations. Its
     value is in ``res.parameters``.
@@ -212,6 +212,8 @@ class Photograph:
         weights = np.ones(stored.shape[:2], np.float32) if mask is None else mask
         if self.alpha == "mask" and stored.opaque is not None:
             weights = weights * stored.opaque
+        if stored.unmasked is not None:
+            weights = weights * stored.unmasked
         bad = int(((weights > 0) & ~stored.finite).sum())
         if bad:
             raise SceneError(f"the photograph must be finite: {bad} of {weights.size} pixels are not; mask them")

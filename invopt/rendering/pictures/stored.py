@@ -30,6 +30,8 @@ class Stored:
         Numbers; integers are divided by their largest value.
     opaque : ndarray of bool, shape (height, width), or None
         Where the picture is opaque; None without alpha.
+    unmasked : ndarray of bool, shape (height, width), or None
+        Where a masked array has elements; None for others.
     finite : ndarray of bool, shape (height, width)
         Where the numbers were finite; others are 0.
     is_integer : bool
@@ -40,6 +42,7 @@ class Stored:
     opaque: NDArray[np.bool_] | None
     finite: NDArray[np.bool_]
     is_integer: bool
+    unmasked: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,7 +55,7 @@ _ALPHA_TOLERANCE = 1e-3
 
 
 def as_stored(value: Any, name: str) -> Stored:
-    """Return the numbers of an array; masked elements are not opaque."""
+    """Return the numbers of an array, which may be masked."""
     mask = np.ma.getmaskarray(value) if isinstance(value, np.ma.MaskedArray) else None
     if mask is None and has_masked(value):
         raise SceneError(f"'{name}' must be one masked array, not a list of them")
@@ -70,8 +73,7 @@ def as_stored(value: Any, name: str) -> Stored:
     found = _stored(array.reshape(*array.shape[:2], -1))
     if mask is None:
         return found
-    seen = ~np.asarray(mask).reshape(*mask.shape[:2], -1).any(axis=2)
-    return evolve(found, opaque=np.asarray(seen if found.opaque is None else seen & found.opaque))
+    return evolve(found, unmasked=~np.asarray(mask).reshape(*mask.shape[:2], -1).any(axis=2))
 
 
 def read_stored(path: Path) -> Stored:
