@@ -177,8 +177,10 @@ def main():
     options = parser.parse_args()
     print(f"{'case':18} {'found':>8} {'reached':>8} {'renders':>8}  median errors, error / bar, seconds")
     for case in options.cases:
-        rows = [run(case, seed, options.loss) for seed in range(*options.seeds)]
-        for seed, row in zip(range(*options.seeds), rows, strict=True):
+        rows = []
+        for seed in range(*options.seeds):
+            row = run(case, seed, options.loss)
+            rows.append(row)
             worst = [f"{row[name].max():.4f}" for name in TRUTH if name in row]
             print(f"  {seed:4} {row['status']:12} {row['reached']:6} {row['renders']:6} {' '.join(worst)}", flush=True)
         middle = [f"{np.median([row[name].max() for row in rows]):.4f}" for name in TRUTH if name in rows[0]]

@@ -73,7 +73,7 @@ def as_stored(value: Any, name: str) -> Stored:
     found = _stored(array.reshape(*array.shape[:2], -1))
     if mask is None:
         return found
-    return evolve(found, unmasked=~np.asarray(mask).reshape(*mask.shape[:2], -1).any(axis=2))
+    return evolve(found, unmasked=np.asarray(~np.asarray(mask).reshape(*mask.shape[:2], -1).any(axis=2)))
 
 
 def read_stored(path: Path) -> Stored:
