@@ -101,15 +101,15 @@ show(problem, res)
 # What the scene does not have is masked, by an array or a picture: True where the photograph is compared. The answer is
 # now right. The darkened corners are left in the residuals; the exposure found is the mean over the picture.
 
-mask = np.ones((288, 384), bool)
-mask[135:225, 285:375] = False
-problem, res = solve(Photograph(folder / "photo.jpg", exposure="unknown", mask=mask))
+problem, res = solve(Photograph(folder / "photo.jpg", exposure="unknown", mask=folder / "mask.png"))
 answer = show(problem, res)
 print(f"exposure {answer.fitted['exposure']:.4f} +- {answer.standard_error['exposure']:.4f}")
 
 # %%
-# The scene with the answer, as a file that Mitsuba reads.
+# The answer as a table, and the scene with it, as a file that Mitsuba reads. ``invopt run photograph/room.toml`` does
+# all of this from a run file.
 
+print(problem.table(res))
 with TemporaryDirectory() as out:
     problem.save(res, Path(out) / "found.xml")
     print((Path(out) / "found.xml").stat().st_size, "bytes")
