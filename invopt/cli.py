@@ -76,7 +76,7 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for images, plots and the result.")] = None,
 ) -> None:
-    """Solve a problem from a random start, or a run file from its own, and show the result."""
+    """Solve a problem from a random start, or a run file, and show the result."""
     with _as_usage_errors():
         changed = [*(settings or []), *([] if scene is None else [f"scene={scene}"])]
         file = _run_file(name, changed)

@@ -16,7 +16,7 @@ __all__ = ["write_all", "write_record", "write_scene"]
 
 
 def write_all(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
-    """Write the record, pictures, plots and weights of a run into a folder; returns the paths."""
+    """Write the record, pictures, plots and weights of a run; returns the paths."""
     # Imported here because Matplotlib takes a second to import, and only this needs it.
     from invopt.report.pictures import write_convergence, write_pictures
 
@@ -31,7 +31,7 @@ def write_all(objective: Objective, result: OptimizeResult, start: NDArray[np.fl
 
 
 def write_scene(result: OptimizeResult, out: Path) -> list[Path]:
-    """Write the scene found and the table of the answer into a folder; returns the paths."""
+    """Write the scene found and the table of the answer; returns the paths."""
     problem: Any = result.problem
     problem.save(result, out / "found.xml")
     (out / "answer.md").write_text(problem.table(result))
