@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from attrs import field, frozen
@@ -59,9 +60,9 @@ class Averaging:
         return found
 
 
-def kernel_of(film: object) -> tuple[Kernel, float]:
+def kernel_of(film: Any) -> tuple[Kernel, float]:
     """Return the filter of a film of Mitsuba, and its radius in pixels."""
-    filtering = getattr(film, "rfilter")()  # noqa: B009 - a film of Mitsuba has no type here
+    filtering = film.rfilter()
     mi = renderer()
 
     def kernel(distance: Array) -> Array:

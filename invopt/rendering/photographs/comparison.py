@@ -80,9 +80,8 @@ class Comparison:
     def exposed(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """A render of numpy as the photograph would show it."""
         image = self._in_channels(np.asarray(image, dtype=np.float64))
-        found = np.asarray(self._exposed(image, np.asarray), dtype=np.float32)
-        ceiling = getattr(self.target.exposure, "ceiling", None)
-        return found if ceiling is None else np.minimum(found, np.float32(ceiling))
+        found = self.target.exposure.saturated(self._exposed(image, np.asarray))
+        return np.asarray(found, dtype=np.float32)
 
     def fitted(self, image: NDArray[Any]) -> Fitted:
         """What fits a render best, of the unknown exposure."""

@@ -58,6 +58,10 @@ class Curve(Exposure):
                 total = total + light / (light + half) * as_array(row[None, None])
         return total
 
+    def saturated(self, exposed: Array) -> Array:
+        """The picture: the curve saturates by itself."""
+        return exposed
+
     def known(self, channels: int) -> Array:
         """Fit is always needed."""
         raise TypeError("an unknown response has no known coefficients")

@@ -76,6 +76,10 @@ class Exposure(abc.ABC):
         """
 
     @abc.abstractmethod
+    def saturated(self, exposed: Array) -> Array:
+        """An exposed picture as the photograph shows it, for the eye."""
+
+    @abc.abstractmethod
     def known(self, channels: int) -> Array:
         """Coefficients where nothing is fitted."""
 
@@ -135,6 +139,10 @@ class Factors(Exposure):
             return found
         bright = self.ceiling * (1.0 + log(at_least(found, self.ceiling) * (1.0 / self.ceiling)))
         return above(found, self.ceiling, bright, found)
+
+    def saturated(self, exposed: Array) -> Array:
+        """Cut off what is above saturation."""
+        return exposed if self.ceiling is None else np.minimum(exposed, self.ceiling)
 
     def known(self, channels: int) -> Array:
         """Factors of the channels; unknown ones are 1."""
