@@ -23,7 +23,7 @@ def test_two_objects_of_one_color(tmp_path):
     with problem.open() as live:
         picture = live.image(x, seed=1)
         exact = None
-        if invopt.rendering.active().value != "scalar":
+        if invopt.rendering.activate().value != "scalar":
             exact = live.value_and_jac(x, seed=1)[1]
     with apart.open() as live:
         np.testing.assert_array_equal(live.image(x.repeat(2), seed=1), picture)

@@ -122,7 +122,7 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
     if picture.shape[:2] != (height, width):
         raise SceneError(
             f"'target' has {picture.shape[1]} x {picture.shape[0]} pixels, but the camera takes {width} x {height}: "
-            f"scale one of them"
+            f"scale one of them, or give Photograph(...), which is averaged down"
         )
     if picture.shape[2] == channels:
         return picture
@@ -131,7 +131,8 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
         return luminance[:, :, None]
     raise SceneError(
         "'target' has one channel, but the camera takes red, green and blue: give its film pixel_format 'luminance' to "
-        "compare luminance, or, if what was seen is grey, an array of three equal channels"
+        "compare luminance, give Photograph(...), which compares it too, or, if what was seen is grey, an array of "
+        "three equal channels"
     )
 
 
