@@ -21,20 +21,21 @@ from invopt.bench import commands
 from invopt.bench.more_wild.commands import more_wild as more_wild_command
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
-from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry import find, kebab, resolve
-from invopt.core.result import History, OptimizeResult
-from invopt.core.validators import as_real, require
+from invopt.core.result import OptimizeResult
+from invopt.core.validators import as_integer, as_real, require
 from invopt.exceptions import InvoptError, suggest
 from invopt.journal import Journal
+from invopt.report.records import write_all, write_record, write_scene
 from invopt.report.tables import doctor_table, evaluations_table, outcome_table, registry_table, runs_table
 from invopt.run.arguments.options import Options
 from invopt.run.default_parts import choose
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 from invopt.run.run import Run
+from invopt.runfiles import RunFile, read_run_file
 from invopt.snapshots import Checkpoint
 
 __all__ = ["main"]
@@ -46,15 +47,19 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="Name of a problem; see `invopt list`.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a problem, see `invopt list`; or a run file (.toml) of a scene.")
+    ],
     estimator: Annotated[
         str | None, typer.Option(help="Estimator of derivatives; by default chosen automatically.")
     ] = None,
     method: Annotated[str | None, typer.Option(help="Optimization method; by default chosen automatically.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First sigma of the smoothing, in units of x_scale.")] = None,
     maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default that of the problem.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random start and of the run.")] = 0,
-    workers: Annotated[int, typer.Option(help="Number of processes that evaluate; 1 for this one only.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random start and of the run; by default 0.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes that evaluate; by default 1, this one only.")
+    ] = None,
     scene: Annotated[str | None, typer.Option(help="Scene of a problem that has one: a name or an XML file.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -71,12 +76,21 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for images, plots and the result.")] = None,
 ) -> None:
-    """Solve a problem from a random start, and show the result."""
+    """Solve a problem from a random start, or a run file, and show the result."""
     with _as_usage_errors():
-        problem = _make_problem(name, [*(settings or []), *([] if scene is None else [f"scene={scene}"])])
-        require("seed", seed >= 0, ">= 0", seed)
+        changed = [*(settings or []), *([] if scene is None else [f"scene={scene}"])]
+        file = _run_file(name, changed)
+        given: Any = {} if file is None else file.options
+        estimator, method = estimator or given.get("estimator"), method or given.get("method")
+        maxfev = given.get("maxfev") if maxfev is None else maxfev
+        seed = given.get("seed", 0) if seed is None else seed
+        workers = given.get("workers", 1) if workers is None else workers
+        journal = Path(given["journal"]) if journal is None and "journal" in given else journal
+        out = Path(given["out"]) if out is None and "out" in given else out
+        problem = _make_problem(name, changed) if file is None else file.problem
+        require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
-        start = problem.starts(rng, 1)[0]
+        start = problem.starts(rng, 1)[0] if file is None else problem.x0
         made, served = _make_parts(problem, estimator, method, sigma)
         options = Options(
             estimator=made,
@@ -91,10 +105,20 @@ def run(
         prepared = prepare(problem, options)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-    _solve(prepared, start, out)
+    result = _solve(prepared, start, out)
+    if file is not None and out is not None:
+        for path in write_scene(result, out):
+            Console().print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
-def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> None:
+def _run_file(name: str, settings: list[str]) -> RunFile | None:
+    if not name.lower().endswith(".toml"):
+        return None
+    require("--set", not settings, "left out with a run file, which has the settings", settings)
+    return read_run_file(Path(name))
+
+
+def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> OptimizeResult:
     """Run, print the result, and write it if there is a folder.
 
     After an error, write what was found so far.
@@ -105,13 +129,14 @@ def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> None:
             result = run_loop(prepared, objective)
         except InvoptError as error:
             if out is not None and error.result is not None:
-                message = f"wrote {_write_record(error.result, out)}, the result up to the error"
+                message = f"wrote {write_record(error.result, out)}, the result up to the error"
                 console.print(message, soft_wrap=True, markup=False)
             raise
         console.print(outcome_table(result, start))
         if out is not None:
-            for path in _write(objective, result, start, out):
+            for path in write_all(objective, result, start, out):
                 console.print(f"wrote {path}", soft_wrap=True, markup=False)
+    return result
 
 
 def _make_problem(name: str, settings: list[str]) -> Problem:
@@ -171,46 +196,6 @@ def _make_parts(
     return attrs.evolve(chosen, **changes), served
 
 
-def _write(objective: Objective, result: OptimizeResult, start: NDArray[np.float64], out: Path) -> list[Path]:
-    # Imported here because Matplotlib takes a second to import, and only this needs it.
-    from invopt.report.pictures import write_convergence, write_pictures
-
-    # The record first: if a plot fails, it is already written.
-    return [
-        _write_record(result, out),
-        *write_pictures(objective, result, start, out),
-        write_convergence(result, out),
-        *_write_weights(result, out),
-        *objective.write(result.x, out),
-    ]
-
-
-def _write_weights(result: OptimizeResult, out: Path) -> list[Path]:
-    if Capability.CHAIN not in result.problem.provides:
-        return []
-    path = out / "weights.safetensors"
-    result.problem.save(result, path)
-    return [path]
-
-
-def _write_record(result: OptimizeResult, out: Path) -> Path:
-    summary = {
-        "problem": repr(result.problem),
-        "estimator": repr(result.estimator),
-        "method": repr(result.method),
-        "status": result.status.name,
-        # The weights of a network have a file of their own.
-        "x": result.x.tolist() if result.x.size <= History.max_n else None,
-        "fun": result.fun,
-        "nfev": result.nfev,
-        "seconds": result.seconds,
-        "history": result.history.to_dict(),
-    }
-    record = out / "result.json"
-    record.write_text(json.dumps(summary, indent=1) + "\n")
-    return record
-
-
 @app.command("list")
 def list_() -> None:
     """List problems, estimators and optimizers."""
@@ -246,6 +231,32 @@ def journal_(
         console.print(runs_table(journal.runs))
     else:
         console.print(evaluations_table(journal, number))
+
+
+@app.command("scene")
+def scene_(
+    file: Annotated[Path, typer.Argument(help="XML file of a scene.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a $variable of the file; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="PNG file for a picture of the shapes with their numbers.")] = None,
+) -> None:
+    """List what can be unknown in a scene, each with a binding to copy."""
+    from invopt.rendering import explore
+
+    with _as_usage_errors():
+        found = explore(file, variables=dict(_pair(setting) for setting in settings or []))
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(found)
+    if out is not None:
+        found.plot().figure.savefig(out, bbox_inches="tight")
+        console.print(f"wrote {out}")
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    name, equals, value = setting.partition("=")
+    require("--set", bool(name and equals), "NAME=VALUE", setting)
+    return name, value
 
 
 @app.command()

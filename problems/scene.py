@@ -9,14 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from attrs import evolve, field, fields, frozen, validators
 from numpy.typing import NDArray
-from scipy.optimize import Bounds
 
 from invopt.plugin import (
     FIRST_REFERENCE_SEED,
     Capability,
-    Grid,
-    Problem,
     Runtime,
+    as_integer,
     as_vector,
     boolean,
     check_start,
@@ -36,9 +34,15 @@ from invopt.rendering.reading.dictionaries import Description, as_description, a
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.saving import save_bound
 from invopt.rendering.reading.scene_identity import scene_content
+from invopt.rendering.reading.textures import TEXTURE_SUFFIXES, write_texture
 from invopt.rendering.runtime import RENDERER
+from invopt.rendering.views import View
 
-from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets
+from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
+from .scenes.checks import check_losses, content_of, provided, sensors_of, why_not
+from .scenes.columns import Columns
+from .scenes.developed import Developed
+from .scenes.development import developed, fitted_values
 from .scenes.objective import SceneObjective
 from .scenes.scene_values import scene_values
 
@@ -46,7 +50,7 @@ __all__ = ["Scene"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Scene(Problem):
+class Scene(Columns):
     """Unknown parameters of a Mitsuba scene, from one or several pictures of it.
 
     Parameters
@@ -56,17 +60,23 @@ class Scene(Problem):
         a file name; or a function that returns such a dictionary, called with an active backend.
     parameters : sequence of Binding
         The unknowns, in the order of the columns of x.
-    target : str, Path, array_like or a list of them, optional
-        Opaque picture for each camera: a file (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from sRGB) or a
-        linear array of shape (height, width, 3), or (height, width) if the camera's film has the pixel_format
-        "luminance". By default the target is rendered at `x_opt`.
+    target : str, Path, array_like, Photograph or a list of them, optional
+        Picture for each camera. A `Photograph` may be larger than the film, saturated, masked, of unknown exposure.
+        Else an opaque picture of the film's size: a file (EXR, HDR, PFM: linear; PNG, JPEG, BMP, TGA: decoded from
+        sRGB) or a linear array of shape (height, width, 3), or (height, width) if the camera's film has the
+        pixel_format "luminance". By default the target is rendered at `x_opt`.
     x0, x_opt : mapping or array_like of shape (n,), optional
         Start, and the answer if it is known. A mapping has values in scene units by name; a value left out is that of
         the scene. By default `x0` is the scene as it is, which must be inside the bounds.
-    loss : {"mse", "relative-mse", "l1", "multi-scale-mse"}, Loss or callable, default "mse"
-        Loss of a linear picture and its target; a callable is ``loss(image, target) -> float``.
-    sensors : sequence of int, optional
-        Numbers of the scene's cameras; by default the first ones, one for each target.
+    loss : str, Loss or callable, default "mse"
+        Loss of a linear picture and its target: "mse", "relative-mse", "l1", "huber", "cauchy", "log-mse",
+        "gradient-mse" or "multi-scale-mse"; a callable is ``loss(image, target) -> float``.
+    sensors : sequence of int or str, optional
+        Numbers or names of the cameras; by default the first ones, one for each target.
+    variants : sequence of mappings, optional
+        State of the scene in each picture: values of parameters that differ, such as
+        ``[{"lamp.emitter.radiance": 0}, {}]`` for a lamp that is off in the first picture. Without `sensors`, all
+        pictures are of the first camera.
     spp : int, default 16
         Samples per pixel.
     reference_spp : int, default 512
@@ -87,19 +97,19 @@ class Scene(Problem):
     ------
     TypeError, ValueError
         If a parameter is of the wrong kind or out of range. `SceneError` if the scene, a target or a binding does not
-        fit; some of these errors are raised by `open`.
+        fit; `open` raises some of these.
 
     Warns
     -----
     UserWarning
-        If pixels of an 8-bit or 16-bit picture are saturated, because they bias the answer.
+        If pixels of a picture of integers are saturated, which biases the answer; and if every light of the scene and
+        the exposure of a photograph are unknown.
 
     Notes
     -----
-    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run.
-
-    If the film renders luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A
-    target of one channel for a camera that renders colour is an error.
+    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run. If the film renders
+    luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A target of one
+    channel for a camera that renders colour is an error; a `Photograph` of one channel is compared in luminance.
     """
 
     runtime: ClassVar[Runtime] = RENDERER
@@ -110,7 +120,8 @@ class Scene(Problem):
     _x0: Any = field(default=None)
     _x_opt: Any = field(default=None)
     loss: Loss = field(factory=MSE, converter=as_loss)
-    sensors: tuple[int, ...] = field(default=(), converter=as_sensors)
+    sensors: tuple[int | str, ...] = field(default=(), converter=as_sensors)
+    variants: tuple[Mapping[str, Any], ...] = field(default=(), converter=as_variants)
     spp: int = field(default=16, validator=integer(1))
     reference_spp: int = field(default=512, validator=integer(1))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
@@ -126,38 +137,29 @@ class Scene(Problem):
         check_variables(self.variables, self.scene)
         if self.target is None and self._x_opt is None:
             raise ValueError("give 'target', a picture, or 'x_opt', the point at which the target is rendered")
-        count = 1 if self.target is None else len(self.target)
-        if not self.sensors:
-            object.__setattr__(self, "sensors", tuple(range(count)))
-        if self.target is not None and count != len(self.sensors):
-            raise ValueError(f"'target' must be {len(self.sensors)} pictures, one for each of 'sensors': {count}")
+        object.__setattr__(self, "sensors", sensors_of(self.target, self.sensors, self.variants))
+        check_losses(self.target or (), self.loss)
 
     def __repr__(self) -> str:
-        shown = []
-        for item in fields(Scene):
-            value = getattr(self, item.name)
-            if item.init and item.name not in ("scene", "target", "_parameters") and value is not None:
-                shown.append(f"{item.alias}={value!r}")
+        named = [item for item in fields(Scene) if item.init and item.name not in ("scene", "target", "_parameters")]
+        given = [(item.alias, getattr(self, item.name)) for item in named]
+        shown = ", ".join(f"{name}={value!r}" for name, value in given if value is not None)
         source = str(self.scene) if isinstance(self.scene, Path) else type(self.scene).__name__
-        return f"Scene({source!r}, parameters={list(self._parameters)!r}, {', '.join(shown)})"
+        return f"Scene({source!r}, parameters={list(self._parameters)!r}, {shown})"
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
         """Values, and what the loss and the number of cameras add."""
-        found = Capability.FUN
-        if len(self.sensors) == 1:
-            found |= Capability.TARGET
-        if self.loss.squared:
-            found |= Capability.RESIDUALS
-        return found | Capability.JAC if self.loss.differentiable else found
+        return provided(self.loss, len(self.sensors), self.target or ())
 
     def why_not(self, missing: Capability) -> str:
         """Why the loss does not provide something."""
-        if Capability.JAC in missing:
-            return "a loss that is a Python callable has no derivative; use one of the losses by name"
-        if Capability.RESIDUALS in missing:
-            return f"{type(self.loss).__name__} is not a mean of squares"
-        return ""
+        return why_not(missing, self.loss, self.target or ())
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The unknowns, in the order of their columns."""
+        return self._parameters
 
     @property
     def layout(self) -> Layout:
@@ -167,8 +169,7 @@ class Scene(Problem):
     @property
     def x0(self) -> NDArray[np.float64]:
         """The given start, or the scene as it is."""
-        layout = self.layout
-        start = layout.point({} if self._x0 is None else self._x0, "x0")
+        start = self.layout.point({} if self._x0 is None else self._x0, "x0")
         return check_start(start, self.bounds, start.size)
 
     @property
@@ -185,37 +186,6 @@ class Scene(Problem):
         return check_start(answer, self.bounds, answer.size, "x_opt")
 
     @property
-    def bounds(self) -> Bounds | None:
-        """Bounds of all columns; None if all are infinite."""
-        low, high = self.layout.joined("limits")
-        return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
-
-    @property
-    def x_scale(self) -> NDArray[np.float64]:
-        """Scales of all columns."""
-        return self.layout.joined("x_scale")
-
-    @property
-    def periods(self) -> NDArray[np.float64]:
-        """Periods of all columns: full turns for rotations, otherwise inf."""
-        return self.layout.joined("periods")
-
-    @property
-    def sparse(self) -> bool:  # type: ignore[override]
-        """Whether all unknowns are texels."""
-        return all(binding.sparse for binding in self._parameters)
-
-    @property
-    def grids(self) -> tuple[Grid, ...]:
-        """The texels of each texture."""
-        return self.layout.grids
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return self.layout.names
-
-    @property
     def sigma(self) -> float:
         """Initial sigma of smoothing, in units of `x_scale`."""
         return self._sigma
@@ -226,20 +196,27 @@ class Scene(Problem):
         return self.spp
 
     def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in scene units."""
-        return self.layout.decode(x)
+        """Values at `x` by name, in scene units; a fitted exposure too, from 16 renders."""
+        return self.layout.decode(x) | fitted_values(self, x)
+
+    def developed(self, result: Any, *, renders: int = 16) -> list[Developed]:
+        """Render the answer and compare it with each photograph.
+
+        Parameters
+        ----------
+        result : OptimizeResult or array_like of shape (n,)
+            The answer. With a result that has error bars, those of a fitted exposure contain them, taken as
+            independent; this takes n times as many renders.
+        renders : int, default 16
+            Renders that are averaged. Their noise makes a fitted exposure smaller, by its share of the squared light.
+        """
+        require("renders", as_integer("renders", renders) >= 1, ">= 1", renders)
+        return developed(self, result, renders)
 
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Values at `x` by name, in scene units, as text."""
-        values = np.concatenate([np.ravel(value) for value in self.parameters(x).values()])
+        values = np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
         return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
-
-    def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, n): `x0` plus Gaussian noise, inside the bounds.
-
-        The standard deviation is half of `sigma`.
-        """
-        return super().starts(rng, k).clip(*self.layout.joined("limits"))
 
     @one_at_a_time()
     def open(self) -> SceneObjective:
@@ -271,7 +248,26 @@ class Scene(Problem):
         activate(self.backend)
         # Shapes at their own places, as the file has them.
         blueprint = evolve(self.blueprint(), moving=())
-        save_bound(BoundScene(blueprint, self._parameters, self.sensors, self.loss), blueprint, x, Path(path))
+        save_bound(BoundScene(blueprint, self._parameters, self.views, self.loss), blueprint, x, Path(path))
+
+    @one_at_a_time()
+    def save_textures(self, result: Any, folder: str | Path, *, suffix: str = ".exr") -> list[Path]:
+        """Write each texture found as a picture; returns the paths.
+
+        Parameters
+        ----------
+        result : OptimizeResult or array_like of shape (n,)
+            The answer.
+        folder : str or Path
+            Where to write; made if necessary.
+        suffix : {".exr", ".png"}, default ".exr"
+            EXR has the numbers as they are; PNG has 8 bits, encoded in sRGB.
+        """
+        require("suffix", suffix in TEXTURE_SUFFIXES, f"one of {', '.join(TEXTURE_SUFFIXES)}", suffix)
+        activate(self.backend)
+        textures = self.layout.textures(as_vector("x", getattr(result, "x", result), size=self.n))
+        require("parameters", bool(textures), "such that one of them is Texels", list(self._parameters))
+        return [write_texture(texels, label, Path(folder), suffix) for label, texels in textures.items()]
 
     def identity_content(self) -> dict[str, Any]:
         """The scene with the contents of its files, the targets, the fields."""
@@ -279,7 +275,7 @@ class Scene(Problem):
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.init}
         for name in ("scene", "target", "_x0", "backend"):
             del named[name]
-        targets = [item.read_bytes() if isinstance(item, Path) else item for item in self.target or ()]
+        targets = [content_of(item) for item in self.target or ()]
         return {"problem": [type(self), named], "scene": scene_content(self.blueprint()), "target": targets}
 
     def blueprint(self) -> Blueprint:
@@ -289,10 +285,15 @@ class Scene(Problem):
 
     def bound(self) -> BoundScene:
         """Load the scene with its bindings; a backend must be active."""
-        return BoundScene(self.blueprint(), self._parameters, self.sensors, self.loss)
+        return BoundScene(self.blueprint(), self._parameters, self.views, self.loss)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Camera and state of the scene of each picture."""
+        return View.of(self.sensors, self.variants)
 
     def _own(self, binding: Binding) -> Parameter:
         """Return a parameter as the scene has it; the scene is loaded once for all."""
         if binding.target not in self._read:
-            self._read.update(scene_values(self.blueprint(), self._parameters, self.sensors, self.backend))
+            self._read.update(scene_values(self.blueprint(), self._parameters, self.views, self.backend))
         return self._read[binding.target]

@@ -25,7 +25,7 @@ FLOORS = (
     WINGS,
     ("testing",),
     ("report",),
-    ("bench",),
+    ("bench", "runfiles"),
     ("cli", "__main__"),
     # The public names, and what hands the upper floors to the lower ones.
     ("",),

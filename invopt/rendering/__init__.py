@@ -6,7 +6,9 @@ from invopt.rendering.bindings import (
     CameraPose,
     Color,
     Custom,
+    Displacements,
     FieldOfView,
+    Numbers,
     Pose,
     Rotation,
     Scale,
@@ -17,8 +19,20 @@ from invopt.rendering.bindings import (
 from invopt.rendering.choice import Backend, choose
 from invopt.rendering.device.doctor import report
 from invopt.rendering.device.install import Installation, install
-from invopt.rendering.losses import L1, MSE, Loss, MultiScaleMSE, RelativeMSE
+from invopt.rendering.exploring import explore
+from invopt.rendering.losses import (
+    L1,
+    MSE,
+    Cauchy,
+    GradientMSE,
+    Huber,
+    LogMSE,
+    Loss,
+    MultiScaleMSE,
+    RelativeMSE,
+)
 from invopt.rendering.meshes import Mesh
+from invopt.rendering.photographs import Photograph
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
 
@@ -29,14 +43,21 @@ __all__ = [
     "Backend",
     "Binding",
     "CameraPose",
+    "Cauchy",
     "Color",
     "Custom",
+    "Displacements",
     "FieldOfView",
+    "GradientMSE",
+    "Huber",
     "Installation",
     "LiveScene",
+    "LogMSE",
     "Loss",
     "Mesh",
     "MultiScaleMSE",
+    "Numbers",
+    "Photograph",
     "Pose",
     "RelativeMSE",
     "Rotation",
@@ -47,6 +68,7 @@ __all__ = [
     "activate",
     "active",
     "choose",
+    "explore",
     "install",
     "report",
     "set_threads",

@@ -22,8 +22,11 @@ from invopt.rendering.bindings.motion import Motion
 from invopt.rendering.choice import Backend
 from invopt.rendering.losses import Loss
 from invopt.rendering.parameter import Parameter
+from invopt.rendering.photographs.comparisons import Comparisons
+from invopt.rendering.photographs.target import Target
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
+from invopt.rendering.views import View
 
 __all__ = ["BoundScene"]
 
@@ -37,19 +40,20 @@ class BoundScene:
         The scene.
     bindings : tuple of Binding
         Bindings, in the order of their columns.
-    sensors : tuple of int
-        Indices of the cameras that take pictures.
+    views : tuple of View
+        The pictures that are taken.
     loss : Loss
         Comparison of pictures.
     """
 
     def __init__(
-        self, blueprint: Blueprint, bindings: tuple[Binding, ...], sensors: tuple[int, ...], loss: Loss
+        self, blueprint: Blueprint, bindings: tuple[Binding, ...], views: tuple[View, ...], loss: Loss
     ) -> None:
         self._blueprint = blueprint
         self._bindings = bindings
-        self._sensors, self._loss = sensors, loss
-        self._targets: list[NDArray[np.float32]] = []
+        self._views, self._loss = views, loss
+        self._targets: list[Target] = []
+        self.comparisons: Comparisons
         self.live: LiveScene
         self._load(None)
 
@@ -57,10 +61,10 @@ class BoundScene:
         """Parameter that a binding sets, as the scene has it."""
         return self.live.parameter(binding.target)
 
-    def set_targets(self, pictures: list[NDArray[np.float32]]) -> None:
-        """Set one target for each camera."""
-        self._targets = pictures
-        self.live.set_references(pictures)
+    def set_targets(self, targets: list[Target]) -> None:
+        """Set one target for each view."""
+        self._targets = targets
+        self.comparisons = self.live.compare(self._loss, targets)
 
     def apply(self, x: Tensor) -> bool:
         """Set the scene to `x` of shape (n,); bindings that did not change are skipped.
@@ -126,7 +130,7 @@ class BoundScene:
         if not self._loss.differentiable:
             raise SceneError("a loss that is a Python callable has no derivative: use one of the losses by name")
         self._load(integrator)
-        self.live.set_references(self._targets)
+        self.set_targets(self._targets)
         for group, _ in self._groups:
             for key in self._values(group, self._any_point()):
                 if not self.live.differentiable(key):
@@ -156,7 +160,7 @@ class BoundScene:
         if integrator is not None:
             self.live.close()
         self._blueprint = evolve(self._blueprint, integrator=integrator)
-        self.live = LiveScene(self._blueprint, self._sensors, self._loss)
+        self.live = LiveScene(self._blueprint, self._views)
         self._held: dict[int, Tensor] = {}
         layout = Layout(self._bindings, self.own)
         self._groups = _grouped(layout)
@@ -169,6 +173,11 @@ class BoundScene:
         for binding in self._bindings:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())
+
+    def sets(self) -> set[str]:
+        """Mitsuba's names of all parameters that the bindings set."""
+        found = {key for group, _ in self._groups for key in self._values(group, self._any_point())}
+        return {self.live.resolve(key) for key in found}
 
     def _any_point(self) -> Tensor:
         return torch.from_numpy(self._initial())
@@ -190,7 +199,7 @@ class BoundScene:
     def _values(self, group: list[tuple[Binding, slice]], x: Tensor) -> dict[str, Tensor]:
         binding, columns = group[0]
         if isinstance(binding, ValueBinding):
-            return binding.values(x[columns], lambda: self.own(binding))
+            return binding.all_values(x[columns], lambda: self.own(binding))
         assert isinstance(binding, Motion)
         return self.live.moved(binding.target, self._motion(group, x), local=binding.local)
 

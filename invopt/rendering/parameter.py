@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from invopt.rendering.values import from_mitsuba, renderer
 
-__all__ = ["Kind", "Parameter", "describe"]
+__all__ = ["Kind", "Parameter", "describe", "owner_of"]
 
 # Numbers of materials without an upper bound of 1: indices of refraction and roughness.
 _UNBOUNDED = ("eta", "k", "alpha", "alpha_u", "alpha_v")
@@ -88,7 +88,7 @@ def _range_of(params: Any, key: str) -> tuple[float, float]:
     """Closed range of a parameter, by the kind of its emitter, medium or material."""
     mi = renderer()
 
-    owner, slot = _owner_of(params, key)
+    owner, slot = owner_of(params, key)
     name = key.rpartition(".")[2]
     # Angles, weights and the like, which are neither radiances nor reflectances, have no known range.
     amount = name in ("value", "data") or name.endswith("scale")
@@ -100,11 +100,11 @@ def _range_of(params: Any, key: str) -> tuple[float, float]:
 
 def _padding_of(params: Any, key: str) -> int:
     """Repeated columns on either side: Mitsuba's environment maps have one each."""
-    owner, slot = _owner_of(params, key)
+    owner, slot = owner_of(params, key)
     return int(owner is not None and owner.class_name() == "EnvironmentMapEmitter" and slot == "data")
 
 
-def _owner_of(params: Any, key: str) -> tuple[Any, str]:
+def owner_of(params: Any, key: str) -> tuple[Any, str]:
     """The nearest emitter, medium or material around a parameter.
 
     With it comes the name of its part that holds the parameter.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,10 +20,13 @@ from invopt.rendering.choice import Backend
 from invopt.rendering.frozen import FrozenRender
 from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.parameter import Kind, Parameter, describe
+from invopt.rendering.photographs.comparisons import Comparisons
+from invopt.rendering.photographs.target import Target
 from invopt.rendering.placement import moved, place_of
 from invopt.rendering.reading import keys, loading
 from invopt.rendering.recorded import owned
 from invopt.rendering.values import from_mitsuba, to_mitsuba
+from invopt.rendering.views import View, check_channels, number_of
 
 __all__ = ["LiveScene"]
 
@@ -41,14 +45,12 @@ class LiveScene:
     ----------
     blueprint : Blueprint
         The scene, and the shapes that will move.
-    sensors : sequence of int, default (0,)
-        Indices of the cameras that take pictures.
-    loss : Loss
-        Comparison of pictures with their targets.
+    views : sequence of View, optional
+        The pictures that are taken; by default one, of the first camera.
     """
 
     @one_at_a_time()
-    def __init__(self, blueprint: loading.Blueprint, sensors: Sequence[int] = (0,), loss: Loss | None = None) -> None:
+    def __init__(self, blueprint: loading.Blueprint, views: Sequence[View] = ()) -> None:
         import mitsuba as mi
 
         self._mi = mi
@@ -56,13 +58,11 @@ class LiveScene:
         self._scene, self._shared = loading.load(blueprint)
         self._params = mi.traverse(self._scene)
         self._renderer: Any = FrozenRender(self._scene)
-        self._loss = MSE() if loss is None else loss
         self._own: dict[str, Parameter] = {}
-        # The targets as arrays of numpy, and of the backend.
-        self._pictures: list[NDArray[np.float32]] = []
-        self._references: list[Any] = []
-        self._sensors = [self._sensor(index) for index in sensors]
-        self._check_channels()
+        self._comparisons: Comparisons
+        self._sensors = [number_of(view.sensor, self._scene) for view in views or (View(),)]
+        self._changes = [self._resolved(view.changes) for view in views or (View(),)]
+        check_channels(self._scene)
 
     # Parameters and objects.
 
@@ -117,6 +117,12 @@ class LiveScene:
         """Light of this name; None if there is none."""
         return next((emitter for emitter in self._scene.emitters() if emitter.id() == object_id), None)
 
+    def brightness(self) -> list[str] | None:
+        """Names of the parameters that make the lights bright; None if a light has none."""
+        found = [name for name in self._params.keys() if keys.is_brightness(name)]  # noqa: SIM118 - not a dictionary
+        owners = {name.removesuffix(".value").removesuffix(".data").rpartition(".")[0] for name in found}
+        return found if len(owners) >= len(self._scene.emitters()) else None
+
     def camera(self, object_id: str) -> Any:
         """Camera of this name; None if there is none."""
         return next((camera for camera in self._scene.sensors() if camera.id() == object_id), None)
@@ -128,17 +134,16 @@ class LiveScene:
 
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of each camera's pictures in pixels."""
-        films = [self._scene.sensors()[index].film().crop_size() for index in self._sensors]
-        return [(int(size[0]), int(size[1])) for size in films]
+        sizes = [film.crop_size() for film in self.films()]
+        return [(int(size[0]), int(size[1])) for size in sizes]
 
     def channels(self) -> list[int]:
         """Numbers per pixel of each camera's pictures: 3 for colour, 1 for luminance."""
-        return [int(self._scene.sensors()[index].film().base_channels_count()) for index in self._sensors]
+        return [int(film.base_channels_count()) for film in self.films()]
 
-    def residual_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the pictures that the residuals consist of."""
-        films = zip(self.sizes(), self.channels(), strict=True)
-        return tuple(shape for (w, h), channels in films for shape in self._loss.residual_shapes((h, w, channels)))
+    def films(self) -> list[Any]:
+        """Mitsuba's film of each camera."""
+        return [self._scene.sensors()[index].film() for index in self._sensors]
 
     # Changes.
 
@@ -146,49 +151,33 @@ class LiveScene:
     def assign(self, values: Mapping[str, Tensor]) -> None:
         """Set parameters in one update, which rebuilds only what depends on them."""
         self._require_open()
-        for key, value in values.items():
-            name = self.resolve(key)
-            self._params[name] = owned(to_mitsuba(self._params[name], self._checked(name, value))[0])
-        if values:
-            with loading.readable("cannot take these values"):
-                self._params.update()
+        names = {self.resolve(key): value for key, value in values.items()}
+        if names:
+            checked = {name: self._checked(name, value) for name, value in names.items()}
+            self._set({name: owned(to_mitsuba(self._params[name], value)[0]) for name, value in checked.items()})
 
     @one_at_a_time()
-    def set_references(self, pictures: Sequence[NDArray[np.float32]]) -> None:
-        """Set the picture of each camera that `loss` and `residuals` compare with.
-
-        Each has the height, width and channels of the camera.
-        """
-        self._pictures = [np.array(picture, dtype=np.float32) for picture in pictures]
-        scalar = self._backend is Backend.SCALAR
-        self._references = self._pictures if scalar else [self._mi.TensorXf(picture) for picture in self._pictures]
+    def compare(self, loss: Loss, targets: Sequence[Target]) -> Comparisons:
+        """Compare with these targets from now on, each of its camera's size."""
+        self._comparisons = Comparisons(loss, targets, on_device=self._backend is not Backend.SCALAR)
+        return self._comparisons
 
     # Pictures.
 
     @one_at_a_time()
     def images(self, *, seed: int, spp: int) -> list[NDArray[np.float32]]:
         """Linear pictures of shape (h, w, 3), or (h, w, 1) for luminance."""
-        return [np.array(self._render(index, seed, spp), dtype=np.float32) for index in self._sensors]
+        return [np.array(image, dtype=np.float32) for image in self._renders(seed, spp)]
 
     @one_at_a_time()
     def loss(self, *, seed: int, spp: int) -> float:
-        """Loss, mean over the cameras; nan if a pixel is nan."""
-        if self._backend is Backend.SCALAR or not self._loss.differentiable:
-            pairs = zip(self.images(seed=seed, spp=spp), self._pictures, strict=True)
-            return float(np.mean([self._loss.value(image, target) for image, target in pairs]))
-        # Reduced on the device: one number is copied instead of all pixels.
-        return float(self._reduced([self._render(index, seed, spp) for index in self._sensors])[0])
+        """Loss, mean over the pictures; nan if a pixel is nan."""
+        return self._comparisons.value(self._renders(seed, spp))
 
     @one_at_a_time()
     def residuals(self, *, seed: int, spp: int) -> NDArray[np.float64]:
         """Residuals whose mean square is the loss, shape (m,)."""
-        parts = []
-        for index, reference in zip(self._sensors, self._references, strict=True):
-            found = self._loss.residuals(self._render(index, seed, spp), reference)
-            parts.append(np.concatenate([np.array(part, dtype=np.float64).ravel() for part in found]))
-        total = sum(part.size for part in parts)
-        # All cameras count alike, whatever their size.
-        return np.concatenate([part * (total / (len(parts) * part.size)) ** 0.5 for part in parts])
+        return self._comparisons.residuals(self._renders(seed, spp))
 
     @one_at_a_time()
     def derivative(
@@ -206,14 +195,18 @@ class LiveScene:
             name = self.resolve(key)
             self._params[name], leaves[key] = to_mitsuba(self._params[name], self._checked(name, value), attach=True)
         self._params.update()
-        images = [self._detached(index, seed, spp) for index in self._sensors]
-        loss = self._reduced(images)
+        images = []
+        for index, changes in zip(self._sensors, self._changes, strict=True):
+            with self._changed(changes):
+                images.append(self._detached(index, seed, spp))
+        loss = self._comparisons.mean(images)
         dr.backward(loss)
         # Equal seeds would correlate the picture with its derivative and bias their product.
         other = (seed + _SEED_RANGE // 2) % _SEED_RANGE
         with self._adjoint(max_depth) as adjoint:
-            for index, image in zip(self._sensors, images, strict=True):
-                adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)
+            for index, changes, image in zip(self._sensors, self._changes, images, strict=True):
+                with self._changed(changes):
+                    adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)
         gradients = {}
         for key, leaf in leaves.items():
             gradient = from_mitsuba(dr.grad(leaf))
@@ -224,20 +217,49 @@ class LiveScene:
     def close(self) -> None:
         """Close the scene, so that it does not slow another one."""
         self._scene = self._params = self._renderer = None
-        self._references = []
+        self._comparisons = Comparisons(MSE(), [], on_device=False)
         gc.collect()
 
-    def _reduced(self, images: list[Any]) -> Any:
-        """Loss of pictures, mean over the cameras, as a Dr.Jit number."""
-        total: Any = 0.0
-        for image, reference in zip(images, self._references, strict=True):
-            value, count = self._loss.total(image, reference)
-            total = total + value / (count * len(images))
-        return total
-
-    def _render(self, sensor: int, seed: int, spp: int) -> Any:
+    def _renders(self, seed: int, spp: int) -> list[Any]:
+        """Pictures of the backend; arrays of numpy on the scalar one."""
         self._require_open()
-        return self._renderer(seed=seed, spp=spp, sensor=sensor)
+        found = []
+        for sensor, changes in zip(self._sensors, self._changes, strict=True):
+            with self._changed(changes):
+                image = self._renderer(seed=seed, spp=spp, sensor=sensor)
+            found.append(np.array(image, dtype=np.float32) if self._backend is Backend.SCALAR else image)
+        return found
+
+    @contextmanager
+    def _changed(self, changes: Mapping[str, NDArray[np.float64]]) -> Iterator[None]:
+        """The scene with other values of some parameters."""
+        if not changes:
+            yield
+            return
+        kept = {name: type(self._params[name])(self._params[name]) for name in changes}
+        self._set({name: owned(to_mitsuba(kept[name], value)[0]) for name, value in changes.items()})
+        try:
+            yield
+        finally:
+            self._set(kept)
+
+    def _set(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            self._params[name] = value
+        with loading.readable("cannot take these values"):
+            self._params.update()
+
+    def _resolved(self, changes: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        """Changes by Mitsuba's names, in the shapes of the parameters.
+
+        One number is repeated.
+        """
+        found = {}
+        for key, value in changes.items():
+            own = self.own(key)
+            numbers = torch.from_numpy(np.broadcast_to(value, own.shape).copy() if value.size == 1 else value)
+            found[self.resolve(key)] = self._checked(key, numbers)
+        return found
 
     def _require_open(self) -> None:
         if self._scene is None:
@@ -275,17 +297,3 @@ class LiveScene:
         if array.size != own.size:
             raise SceneError(f"{shown(key)} takes {own.size} numbers, of shape {own.shape}, got shape {array.shape}")
         return array.reshape(own.shape)
-
-    def _check_channels(self) -> None:
-        """Refuse an integrator that adds channels to the picture: no target has them."""
-        if names := self._scene.integrator().aov_names():
-            raise SceneError(
-                f"the integrator adds {', '.join(names)} to its pictures, which no target has: use an integrator "
-                f"without them, such as 'path'"
-            )
-
-    def _sensor(self, index: int) -> int:
-        count = len(self._scene.sensors())
-        if not 0 <= index < count:
-            raise SceneError(f"'sensors' must be below {count}, the number of cameras of the scene: {index}")
-        return index

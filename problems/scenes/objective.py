@@ -12,7 +12,11 @@ from torch import Tensor
 from invopt.exceptions import SceneError
 from invopt.plugin import ADJOINT, Adjoint, Objective, one_at_a_time
 from invopt.rendering.bound import BoundScene
-from invopt.rendering.pictures.targets import as_picture, matched, read_target
+from invopt.rendering.photographs.target import Target
+from invopt.rendering.pictures.targets import as_picture, matched
+
+from .developed import Developed
+from .film_targets import as_target_of, side_by_side, warn_of_lights
 
 __all__ = ["SceneDescription", "SceneObjective"]
 
@@ -69,12 +73,14 @@ class SceneObjective(Objective):
         try:
             self._check_samples(problem)
             self._targets = self._find_targets(problem)
+            if any("exposure" in target.exposure.names for target in self._targets):
+                warn_of_lights(self._scene)
             self._scene.set_targets(self._targets)
         except BaseException:
             self.close()
             raise
-        self.reference: NDArray[np.float32] = _side_by_side(self._targets)
-        self.image_shapes = self._scene.live.residual_shapes()
+        self.reference: NDArray[np.float32] = self._reference()
+        self.image_shapes = self._scene.comparisons.shapes
         if problem.target is None:
             self.target_noise = 1.0 if problem.shared_reference else problem.spp / problem.reference_spp
 
@@ -116,9 +122,9 @@ class SceneObjective(Objective):
     def set_target(self, target: NDArray[Any]) -> None:
         """Replace the target with another linear picture; for one camera only."""
         (size,), (channels,) = self._scene.live.sizes(), self._scene.live.channels()
-        self._targets = [matched(as_picture(target), size, channels)]
+        self._targets = [Target(picture=matched(as_picture(target), size, channels))]
         self._scene.set_targets(self._targets)
-        self.reference, self.target_noise = _side_by_side(self._targets), 0.0
+        self.reference, self.target_noise = self._reference(), 0.0
 
     @property
     def blind_spots(self) -> str:
@@ -127,11 +133,29 @@ class SceneObjective(Objective):
 
     @one_at_a_time()
     def image(self, x: Any, *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Linear picture at `x` of shape (n,); several cameras are side by side."""
+        """Linear picture at `x` of shape (n,), exposed as its photograph.
+
+        Several are side by side.
+        """
         point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
         if not self._scene.apply(point):
             raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
-        return _side_by_side(self._scene.live.images(seed=seed, spp=spp or self._samples))
+        images = self._scene.live.images(seed=seed, spp=spp or self._samples)
+        return side_by_side([one.exposed(image) for one, image in zip(self._scene.comparisons, images, strict=True)])
+
+    @one_at_a_time()
+    def developed(self, x: Any, *, renders: int = 1, spp: int | None = None) -> list[Developed]:
+        """Average renders of each view at `x`, and compare them with its target."""
+        point = torch.as_tensor(x, dtype=torch.float64).reshape(-1)
+        if not self._scene.apply(point):
+            raise ValueError(f"'x' and the parameters that it sets must be finite: {x!r}")
+        # Several renders, for one of as many samples may not fit into memory.
+        each = [self._scene.live.images(seed=seed, spp=spp or self._samples) for seed in range(renders)]
+        images = [np.asarray(sum(pictures), dtype=np.float64) / renders for pictures in zip(*each, strict=True)]
+        return [Developed.of(one, image) for one, image in zip(self._scene.comparisons, images, strict=True)]
+
+    def _reference(self) -> NDArray[np.float32]:
+        return side_by_side([target.picture for target in self._targets])
 
     @one_at_a_time()
     def close(self) -> None:
@@ -147,31 +171,16 @@ class SceneObjective(Objective):
                     f"{_MOST_SAMPLES // (width * height)}; lower 'spp' or 'reference_spp'"
                 )
 
-    def _find_targets(self, problem: SceneDescription) -> list[NDArray[np.float32]]:
+    def _find_targets(self, problem: SceneDescription) -> list[Target]:
         if problem.target is not None:
-            targets = [read_target(target) for target in problem.target]
-            films = zip(self._scene.live.sizes(), self._scene.live.channels(), strict=True)
-            return [matched(target, *film) for target, film in zip(targets, films, strict=True)]
+            films = zip(self._scene.live.films(), self._scene.live.sizes(), self._scene.live.channels(), strict=True)
+            return [as_target_of(target, *film) for target, film in zip(problem.target, films, strict=True)]
         answer = problem.x_opt
         assert answer is not None
         if not self._scene.apply(torch.from_numpy(answer)):
             raise SceneError(f"'x_opt' sets a parameter that is not finite: {answer.tolist()}")
         shared = problem.shared_reference
-        return self._scene.live.images(
+        pictures = self._scene.live.images(
             seed=0 if shared else problem.reference_seed, spp=problem.spp if shared else problem.reference_spp
         )
-
-
-def _side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Join pictures side by side, with black below shorter ones.
-
-    The shape is (h, w) if all of them are luminance.
-    """
-    if all(picture.shape[2] == 1 for picture in pictures):
-        return _side_by_side([np.repeat(picture, 3, axis=2) for picture in pictures])[:, :, 0]
-    if len(pictures) == 1:
-        return pictures[0]
-    height = max(picture.shape[0] for picture in pictures)
-    pictures = [np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pictures]
-    padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in pictures]
-    return np.concatenate(padded, axis=1)
+        return [Target(picture=picture) for picture in pictures]

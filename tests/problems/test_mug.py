@@ -19,6 +19,7 @@ from invopt.exceptions import SceneError
 from invopt.problems.mug import mug_mesh
 from invopt.problems.scenes.objective import SceneObjective
 from invopt.rendering import Backend, active
+from invopt.rendering.photographs.target import Target
 
 # Family-wise false-alarm rate of the comparison of backends.
 ALPHA = 1e-6
@@ -141,11 +142,11 @@ def test_nan_is_not_hidden(mug: SceneObjective) -> None:
     reference = mug.reference.copy()
     reference[3, 4, 1] = math.nan
     try:
-        mug._scene.set_targets([reference])
+        mug._scene.set_targets([Target(picture=reference)])
         assert mug.fun(_points(1.0), seed=SEED).isnan().all()
         assert int(mug.residuals(_points(1.0), seed=SEED).isnan().sum()) == 1
     finally:
-        mug._scene.set_targets([mug.reference])
+        mug._scene.set_targets([Target(picture=mug.reference)])
 
 
 @pytest.mark.render

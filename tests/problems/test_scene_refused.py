@@ -19,7 +19,7 @@ from .tiny_scenes import XML, room, scene
         ({"parameters": ["ball"]}, "'parameters' must be bindings"),
         ({"target": None, "x_opt": None}, "give 'target', a picture, or 'x_opt'"),
         ({"target": np.ones((4, 4)), "sensors": [0, 1]}, "'target' must be 2 pictures"),
-        ({"sensors": [-1]}, "'sensors' must be numbers of cameras"),
+        ({"sensors": [-1]}, "'sensors' must be names of cameras, or numbers from 0"),
         ({"loss": "msee"}, "unknown loss 'msee'; did you mean 'mse'"),
         ({"loss": 3}, "'loss' must be a name"),
         ({"spp": 0}, "'spp' must be >= 1: 0"),

@@ -25,7 +25,6 @@ WRITTEN = {
     "a number as parameters": (dict(parameters=3), TypeError, "'parameters' must be bindings such as .*: 3"),
     "a class as parameter": (dict(parameters=[Color]), TypeError, "'parameters' must be bindings"),
     "a text as parameter": (dict(parameters="ball"), TypeError, "'parameters' must be bindings"),
-    "sensors by name": (dict(sensors="sensor"), TypeError, "'sensors' must be an integer: 'sensor'"),
     "half a sensor": (dict(sensors=1.5), TypeError, "'sensors' must be an integer: 1.5"),
     "no loss": (dict(loss=None), TypeError, "'loss' must be a name, a Loss or a callable"),
     "another backend": (dict(backend="optix"), ValueError, "'backend' must be one of cuda, llvm, scalar: 'optix'"),

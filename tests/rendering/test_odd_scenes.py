@@ -83,12 +83,11 @@ READ = {
     "the motion of an emitter": (dict(parameters=Translation("lamp.emitter")), "has no geometry to move"),
     "texels of a volume": (
         dict(description=smoke, parameters=Texels("smoke.interior_medium.sigma_t")),
-        r"is a volume grid of shape \(3, 3, 3, 1\), not a bitmap texture: Custom can set it, with a function that "
-        r"returns \{'smoke.interior_medium.sigma_t'",
+        r"is a volume grid of shape \(3, 3, 3, 1\), not a bitmap texture: use Numbers",
     ),
     "the colour of a volume": (
         dict(description=smoke, parameters=Color("smoke.interior_medium.sigma_t")),
-        "Custom can",
+        "not a colour: use Numbers",
     ),
     "the colour of a place": (
         dict(parameters=Color("bulb.position")),

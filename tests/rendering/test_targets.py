@@ -101,7 +101,7 @@ def test_nan_in_a_file(tmp_path):
         (np.ones((0, 4, 3)), "'target' must have pixels"),
         ([[1.0], [1.0, 2.0]], "'target' must be a file or an array"),
         (torch.ones(4, 4, 3).to_sparse(), "'target' must be a file or an array of real numbers: .*Sparse"),
-        (np.ma.masked_less(PICTURE, 0.5), "'target' has masked pixels, and masks are ignored: .* loss=lambda"),
+        (np.ma.masked_less(PICTURE, 0.5), "'target' has masked pixels: give Photograph"),
         ([np.ma.masked_less(PICTURE, 0.5)], "'target' has masked pixels"),
         (np.dstack([PICTURE, PICTURE[:, :, :1]]), "has an alpha channel, and 576 of 576 pixels are not opaque"),
     ],
@@ -166,7 +166,7 @@ def test_saturated_pixels_are_counted(tmp_path):
     picture[2, :5, 1] = 7.0
     path = write(tmp_path / "bright.png", picture)
     with pytest.warns(
-        UserWarning, match=r"5 of 576 pixels of 'target' 'bright.png' are saturated: .*: use a shorter exposure"
+        UserWarning, match=r"5 of 576 pixels of 'target' 'bright.png' are saturated: .*: give Photograph"
     ):
         reference(path)
     with warnings.catch_warnings():

@@ -3,7 +3,9 @@
 from invopt.rendering.bindings.binding import Binding, ValueBinding
 from invopt.rendering.bindings.color import Color
 from invopt.rendering.bindings.custom import Custom
+from invopt.rendering.bindings.displacements import Displacements
 from invopt.rendering.bindings.motion import Motion, Rotation, Scale, Translation
+from invopt.rendering.bindings.numbers import Numbers
 from invopt.rendering.bindings.pose import CameraPose, Pose
 from invopt.rendering.bindings.texels import Texels
 from invopt.rendering.bindings.value import FieldOfView, Value
@@ -13,8 +15,10 @@ __all__ = [
     "CameraPose",
     "Color",
     "Custom",
+    "Displacements",
     "FieldOfView",
     "Motion",
+    "Numbers",
     "Pose",
     "Rotation",
     "Scale",

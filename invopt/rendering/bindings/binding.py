@@ -27,6 +27,14 @@ _SCALES_IN_BOUNDS = 8
 _SHARE_OF_BRIGHTNESS = 0.25
 
 
+def _as_names(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(as_list("also", value))
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"'also' must be names of parameters: {shown(value)}")
+    return names
+
+
 @frozen(kw_only=True, eq=False)
 class Binding(abc.ABC):
     """One declared unknown of a scene, which takes some columns of x.
@@ -131,7 +139,19 @@ class ValueBinding(Binding):
     """Binding that sets parameters to values, whatever the scene has.
 
     The default `bounds` depend on the parameter: no upper bound for emitted light, [0, 1] for a reflectance.
+
+    Parameters
+    ----------
+    also : str or sequence of str, default ()
+        Further parameters that get the same values, as lamps of one kind do.
     """
+
+    also: tuple[str, ...] = field(default=(), converter=_as_names)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        distinct = len({self.target, *self.also}) == 1 + len(self.also)
+        require("also", distinct, f"names that differ from each other and from {self.target!r}", self.also)
 
     @property
     def label(self) -> str:
@@ -139,12 +159,17 @@ class ValueBinding(Binding):
         return self.name or self.target
 
     def claims(self) -> frozenset[str]:
-        """The name of the parameter."""
-        return frozenset({self.target})
+        """The names of the parameters."""
+        return frozenset({self.target, *self.also})
 
     def default_bounds(self, own: Own) -> Any:
         """The range of such a parameter."""
         return own().low, own().high
+
+    def all_values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
+        """The values of `values`, and the same for the further parameters."""
+        found = self.values(x, own)
+        return found | dict.fromkeys(self.also, found[self.target]) if self.also else found
 
     @abc.abstractmethod
     def values(self, x: Tensor, own: Own) -> dict[str, Tensor]:
@@ -164,10 +189,10 @@ _ADVICE = {
     Kind.NUMBER: "use Value",
     Kind.COLOR: "use Color, or Value for its brightness alone",
     Kind.TEXELS: "use Texels",
-    Kind.GRID: "Custom can set it, with a function that returns {{{0!r}: numbers of that shape}}",
+    Kind.GRID: "use Numbers",
     Kind.POINT: "use Translation, or Custom with a function that returns {{{0!r}: three numbers}}",
     Kind.POSE: "use Translation, Rotation, Scale or Pose with the name of the object",
-    Kind.BUFFER: "Custom can set it, with a function that returns {{{0!r}: numbers of that shape}}",
+    Kind.BUFFER: "use Numbers",
     Kind.DISCRETE: "no binding can set it",
 }
 

@@ -58,6 +58,7 @@ class Custom(ValueBinding):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
+        require("also", not self.also, "left out: 'function' returns the values of all parameters", self.also)
         if not callable(self.function):
             raise TypeError(f"'function' must be callable as function(x) -> {{key: value}}: {shown(self.function)}")
         low, high = self.limits(self.x0.size, _no_own)

@@ -71,6 +71,18 @@ class Layout:
         ]
         return tuple(evolve(grid, indices=grid.indices + first) for grid, first in found if grid is not None)
 
+    def textures(self, x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Texels of each texture at `x` by label.
+
+        Of shape (rows, columns, numbers per texel).
+        """
+        found = {}
+        for binding, columns in zip(self.bindings, self.slices, strict=True):
+            grid = binding.grid(self.own_of(binding))
+            if grid is not None:
+                found[binding.label] = binding.decode(x[columns])[grid.indices]
+        return found
+
     def joined(self, method: str) -> NDArray[np.float64]:
         """Results of a method of every binding, joined over the columns."""
         pairs = zip(self.bindings, self.parts, strict=True)

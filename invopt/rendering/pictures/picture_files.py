@@ -18,7 +18,7 @@ from invopt.rendering.pictures.radiance_files import check_pixels
 
 __all__ = ["SUFFIXES", "check_named", "check_whole", "decoded"]
 
-SUFFIXES = (".exr", ".hdr", ".rgbe", ".pfm", ".png", ".jpg", ".jpeg", ".bmp", ".tga")
+SUFFIXES = (".exr", ".hdr", ".rgbe", ".pfm", ".png", ".jpg", ".jpeg", ".bmp", ".tga", ".tif", ".tiff")
 # First bytes of each kind of file; TGA has none of its own.
 _SIGNS = {
     "EXR": re.compile(rb"v/1\x01"),
@@ -27,11 +27,14 @@ _SIGNS = {
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "BMP": re.compile(rb"BM"),
+    "TIFF": re.compile(rb"II\x2a\0|MM\0\x2a"),
 }
 # Bytes that are read to tell the kind: the longest sign has 8. Bytes of a header that are read: EXR and Radiance put no
 # limit on it; files of cameras and renderers have some kilobytes.
 _SIGN_BYTES, _HEADER_BYTES = 16, 65536
-_KINDS = {"jpg": "JPEG", "rgbe": "HDR"}
+# Kinds that Pillow reads; TGA is another.
+_DECODED = ("BMP", "TIFF")
+_KINDS = {"jpg": "JPEG", "rgbe": "HDR", "tif": "TIFF"}
 # Chromaticities of red, green, blue and white of Rec. 709, which sRGB has too; and how much those of a file may differ:
 # some headers have two decimals.
 _PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
@@ -82,18 +85,23 @@ def check_whole(path: Path) -> None:
         _check_pfm(path, _contents(path))
     if kind == "HDR":
         check_pixels(path, _contents(path))
-    if kind == "BMP" or (kind is None and path.suffix.lower() == ".tga"):
+    if kind in _DECODED or (kind is None and path.suffix.lower() == ".tga"):
         decoded(path)
 
 
-def decoded(path: Path) -> NDArray[np.uint8] | None:
-    """Pixels of a BMP or TGA file, (h, w) or (h, w, c); None for other kinds.
+def decoded(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
+    """Pixels of a BMP, TGA or TIFF file, (h, w) or (h, w, c); None for other kinds.
 
-    Mitsuba's readers of these two write past their memory if a file is damaged, which ends the process.
+    Mitsuba's readers of the first two write past their memory if a file is damaged, which ends the process; it has none
+    of the third.
     """
-    if _kind_of(_contents(path, _SIGN_BYTES)) != "BMP" and path.suffix.lower() != ".tga":
+    if _kind_of(_contents(path, _SIGN_BYTES)) not in _DECODED and path.suffix.lower() != ".tga":
         return None
     image = _opened(path)
+    if image.mode.startswith("I;16"):
+        return np.array(image).astype(np.uint16)
+    if image.mode in ("I", "F"):
+        raise SceneError(f"{str(path)!r} has numbers of 32 bits, whose meaning is unknown: save it as EXR, or with 16")
     mode = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGBA" if "A" in image.mode else "RGB"
     return np.array(image.convert(mode))
 
@@ -174,7 +182,7 @@ def _check_nothing(path: Path, data: bytes) -> None:
 
 
 def _check_photograph(path: Path, data: bytes) -> None:
-    """Check that a PNG or JPEG file is upright and in sRGB."""
+    """Check that a PNG, JPEG or TIFF file is upright and in sRGB."""
     image = _opened(path)
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation not in (0, 1):
@@ -238,6 +246,7 @@ def _are_rec709(primaries: tuple[float, ...]) -> bool:
 _CHECKS = {
     "PNG": _check_photograph,
     "JPEG": _check_photograph,
+    "TIFF": _check_photograph,
     "HDR": _check_hdr,
     "EXR": _check_exr,
 }

@@ -13,9 +13,10 @@ from invopt.core.validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
 from invopt.rendering.pictures.picture_files import SUFFIXES, check_named, decoded
+from invopt.rendering.pictures.stored import named_channels
 from invopt.rendering.values import renderer
 
-__all__ = ["as_picture", "as_target", "matched", "read_target"]
+__all__ = ["as_picture", "as_picture_path", "as_target", "matched", "read_target"]
 
 # How much an opaque alpha channel may differ from 1: half floats, in which EXR files have it, resolve 5e-4 there.
 _ALPHA_TOLERANCE = 1e-3
@@ -29,13 +30,7 @@ _LUMINANCE = np.array([0.212671, 0.715160, 0.072169])
 def as_target(value: Any) -> Path | NDArray[np.float32]:
     """Path of a picture, or a finite float32 array of shape (h, w, 1 or 3); copied."""
     if isinstance(value, str | Path):
-        path = as_path("target", value)
-        if path.suffix.lower() not in SUFFIXES:
-            raise SceneError(f"'target' must be a picture ({', '.join(SUFFIXES)}): {str(path)!r}")
-        if not path.is_file():
-            raise SceneError(f"'target' {str(path)!r} does not exist")
-        check_named(path)
-        return path.absolute()
+        return as_picture_path(value, "target")
     picture = as_picture(value)
     if _are_levels(picture):
         raise SceneError(
@@ -45,12 +40,23 @@ def as_target(value: Any) -> Path | NDArray[np.float32]:
     return picture
 
 
+def as_picture_path(value: str | Path, name: str) -> Path:
+    """Absolute path of a picture that exists and is complete."""
+    path = as_path(name, value)
+    if path.suffix.lower() not in SUFFIXES:
+        raise SceneError(f"'{name}' must be a picture ({', '.join(SUFFIXES)}): {str(path)!r}")
+    if not path.is_file():
+        raise SceneError(f"'{name}' {str(path)!r} does not exist")
+    check_named(path)
+    return path.absolute()
+
+
 def as_picture(value: Any) -> NDArray[np.float32]:
     """A finite float32 array of shape (h, w, 1 or 3), copied."""
     if has_masked(value):
         raise SceneError(
-            "'target' has masked pixels, and masks are ignored: give a filled array, and a loss that leaves these "
-            "pixels out, loss=lambda image, target: ..."
+            "'target' has masked pixels: give Photograph(array), which leaves them out, or a filled array and its "
+            "mask, Photograph(array, mask=...)"
         )
     try:
         if hasattr(value, "detach"):
@@ -116,7 +122,7 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
     if picture.shape[:2] != (height, width):
         raise SceneError(
             f"'target' has {picture.shape[1]} x {picture.shape[0]} pixels, but the camera takes {width} x {height}: "
-            f"scale one of them"
+            f"scale one of them, or give Photograph(...), which is averaged down"
         )
     if picture.shape[2] == channels:
         return picture
@@ -125,11 +131,12 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
         return luminance[:, :, None]
     raise SceneError(
         "'target' has one channel, but the camera takes red, green and blue: give its film pixel_format 'luminance' to "
-        "compare luminance, or, if what was seen is grey, an array of three equal channels"
+        "compare luminance, give Photograph(...), which compares it too, or, if what was seen is grey, an array of "
+        "three equal channels"
     )
 
 
-def _encoded(pixels: NDArray[np.uint8]) -> Any:
+def _encoded(pixels: NDArray[Any]) -> Any:
     bitmap = renderer().Bitmap(pixels)
     bitmap.set_srgb_gamma(True)
     return bitmap
@@ -142,14 +149,7 @@ def _linear(bitmap: Any, path: Path) -> NDArray[np.float32]:
     formats = mi.Bitmap.PixelFormat
     if bitmap.pixel_format() in (formats.XYZ, formats.XYZA):
         bitmap = bitmap.convert(formats.RGB if bitmap.pixel_format() == formats.XYZ else formats.RGBA)
-    names = [field.name for field in bitmap.struct_()]
-    color = [name for name in ("R", "G", "B") if name in names] or [name for name in ("X", "Y", "Z") if name in names]
-    if color not in (["R", "G", "B"], ["Y"]):
-        raise SceneError(
-            f"'target' {str(path)!r} has the channels {', '.join(names)}, and a picture has R, G and B, or Y: write "
-            f"the layer that is meant to a file of its own"
-        )
-    wanted = [names.index(name) for name in [*color, *(["A"] if "A" in names else [])]]
+    wanted = named_channels([field.name for field in bitmap.struct_()], f"'target' {str(path)!r}")
     array = np.array(bitmap)
     if array.dtype.kind != "f":
         array = np.array(bitmap.convert(bitmap.pixel_format(), mi.Struct.Type.Float32, srgb_gamma=False))
@@ -167,8 +167,8 @@ def _warn_of_clipping(path: Path, bitmap: Any) -> None:
     if count:
         warnings.warn(
             f"{count} of {colors.shape[0] * colors.shape[1]} pixels of 'target' {path.name!r} are saturated: they were "
-            f"at least as bright as the largest value of the file, and bias the fit: use a shorter exposure, or an "
-            f"EXR, HDR or PFM file",
+            f"at least as bright as the largest value of the file, and bias the fit: give Photograph({path.name!r}), "
+            f"which leaves them out, use a shorter exposure, or an EXR, HDR or PFM file",
             UserWarning,
             stacklevel=2,
         )
@@ -196,7 +196,8 @@ def _checked(array: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         if not seen.all():
             raise SceneError(
                 f"{name} has an alpha channel, and {int((~seen).sum())} of {seen.size} pixels are not opaque: put it "
-                f"on its background first, or leave that channel out if the background is black"
+                f"on its background first, leave that channel out if the background is black, or give Photograph(...), "
+                f"which does not compare these pixels"
             )
         array = array[:, :, :-1]
     return np.ascontiguousarray(array)

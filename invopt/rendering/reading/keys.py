@@ -87,3 +87,11 @@ def _short(key: str) -> str:
     # The user's name of a shape that was put into a group.
     key = re.sub(r"^(.+)__group\.\1__shape\.", r"\1.", key)
     return _OPTIONAL.sub("", key)
+
+
+def is_brightness(name: str) -> bool:
+    """Whether a parameter makes a light bright.
+
+    The maps of environments have none of these names.
+    """
+    return re.search(r"\.(radiance|intensity|irradiance)(\.value|\.data)?$", name) is not None

@@ -1,0 +1,5 @@
+"""Photographs as targets: read, averaged down, compared with renders."""
+
+from invopt.rendering.photographs.photograph import Photograph
+
+__all__ = ["Photograph"]

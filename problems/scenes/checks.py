@@ -1,0 +1,71 @@
+"""Checks of a scene's targets beside its cameras, states and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from invopt.plugin import Capability
+from invopt.rendering import MSE, Loss, Photograph
+
+__all__ = ["check_losses", "content_of", "provided", "sensors_of", "why_not"]
+
+
+def sensors_of(
+    target: Sequence[Any] | None, sensors: tuple[int | str, ...], variants: Sequence[Any]
+) -> tuple[int | str, ...]:
+    """Return the camera of each picture.
+
+    By default the first ones, or the first for all states.
+    """
+    if not sensors:
+        count = len(target) if target is not None else max(len(variants), 1)
+        sensors = (0,) * count if variants else tuple(range(count))
+    if target is not None and len(target) != len(sensors):
+        raise ValueError(f"'target' must be {len(sensors)} pictures, one for each of 'sensors': {len(target)}")
+    if variants and len(variants) != len(sensors):
+        raise ValueError(f"'variants' must be {len(sensors)} states, one for each picture: {len(variants)}")
+    return sensors
+
+
+def check_losses(targets: Sequence[Any], loss: Loss) -> None:
+    """Refuse a photograph whose unknowns the loss cannot fit."""
+    for target in targets:
+        if not isinstance(target, Photograph):
+            continue
+        if target.has_unknowns and not loss.squared:
+            raise ValueError(
+                f"'loss' must be a mean of squares, such as 'huber', if the exposure of a photograph is fitted: "
+                f"{loss!r}"
+            )
+        if target.response == "unknown" and not isinstance(loss, MSE):
+            raise ValueError(f"'loss' must be 'mse' if the response of a photograph is unknown: {loss!r}")
+
+
+def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:
+    """Return what a scene with this number of pictures provides."""
+    found = Capability.FUN
+    if count == 1 and not any(isinstance(target, Photograph) for target in targets):
+        found |= Capability.TARGET
+    if loss.squared:
+        found |= Capability.RESIDUALS
+    return found | Capability.JAC if loss.differentiable else found
+
+
+def why_not(missing: Capability, loss: Loss, targets: Sequence[Any]) -> str:
+    """Why a scene does not provide something."""
+    if Capability.JAC in missing:
+        return "a loss that is a Python callable has no derivative; use one of the losses by name"
+    if Capability.RESIDUALS in missing:
+        return f"{type(loss).__name__} is not a mean of squares"
+    if Capability.TARGET in missing and any(isinstance(target, Photograph) for target in targets):
+        return "a photograph cannot be replaced: give its linear picture as an array"
+    return ""
+
+
+def content_of(target: Any) -> Any:
+    """Content of a target, for digests."""
+    if isinstance(target, Photograph):
+        return target.content()
+    return target.read_bytes() if isinstance(target, Path) else target
