@@ -153,6 +153,8 @@ class Estimate:
         Standard error of each parameter, if `x` is the answer.
     status : Status, default "RUNNING"
         The estimator's own verdict; anything but RUNNING ends the run.
+    seed : int, optional
+        Seed of the evaluation at `x`, if it was one.
     """
 
     x: Tensor
@@ -175,6 +177,7 @@ class Estimate:
     incumbent: Incumbent | None = None
     x_standard_error: Tensor | None = None
     status: Status = Status.RUNNING
+    seed: int | None = None
 
     @cached_property
     def _hessian(self) -> Measurement:
