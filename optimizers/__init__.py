@@ -20,6 +20,7 @@ from .newton import Newton
 from .newton_cg import NewtonCG
 from .scipy_method import Scipy
 from .values.cmaes import CMAES
+from .values.coordinate_search import CoordinateSearch
 from .values.portfolio import Portfolio
 from .values.quasi_newton import QuasiNewton
 
@@ -31,6 +32,7 @@ __all__ = [
     "AdaptiveBFGS",
     "Armijo",
     "ArmijoWolfe",
+    "CoordinateSearch",
     "DampedBFGS",
     "DifferentialEvolution",
     "FletcherReevesCG",

@@ -85,18 +85,13 @@ class Adaptation:
     def points(self, draws: Array) -> Array:
         """Points of standard normal draws of shape (k, n)."""
         self._decompose()
-        found: Array = self.mean + self.sigma * self._turned(draws * self.axes)
+        found: Array = self.mean + self.sigma * self.turned(draws * self.axes)
         return found
 
     def whitened(self, points: Array) -> Array:
         """Draws of which points are made."""
         self._decompose()
         found: Array = self._turned_back((points - self.mean) / self.sigma) / self.axes
-        return found
-
-    def derivative(self, jac: Array) -> Array:
-        """Derivative by x of one by the draws."""
-        found: Array = self._turned(jac / self.axes) / self.sigma
         return found
 
     def learn(self, points: Array, values: Array) -> None:
@@ -107,7 +102,7 @@ class Adaptation:
         self._generation += 1
         moved = self._weights @ steps[order[:mu]]
         self.mean = self.mean + self.sigma * moved
-        whitened = self._turned(self._turned_back(moved) / self.axes)
+        whitened = self.turned(self._turned_back(moved) / self.axes)
         self._step_path = (1 - self._cs) * self._step_path
         self._step_path += math.sqrt(self._cs * (2 - self._cs) * self._mass) * whitened
         length = float(np.linalg.norm(self._step_path))
@@ -143,7 +138,8 @@ class Adaptation:
             variances = self._covariance
         self.axes = np.sqrt(np.maximum(variances, _LEAST_AXIS * variances.max()))
 
-    def _turned(self, rows: Array) -> Array:
+    def turned(self, rows: Array) -> Array:
+        """Rows in the coordinates of x, from those along the axes."""
         turned: Array = rows @ self._vectors.T if self._full else rows
         return turned
 

@@ -10,11 +10,12 @@ from attrs import field, frozen
 from invopt.plugin import Status, real
 
 from .adaptation import default_population
-from .cmaes import evolve
+from .cmaes import Evolution, Evolved
+from .coordinate_search import descend_by_axes, is_separable
 from .differences import Differences
 from .probe import FLAT, measure_noise
 from .quasi_newton import Descended, Descent
-from .space import EPS, Array, Search, SearchSpace, limited
+from .space import EPS, Array, Search, SearchSpace, Visit, limited
 from .value_search import ValueSearch
 
 __all__ = ["Portfolio"]
@@ -27,6 +28,11 @@ _POLISH_GRADIENTS, _POLISH_SHARE = 8, 0.1
 _POLISH_STEP = 0.01
 # Least number of generations that are worth beginning.
 _LEAST_GENERATIONS = 4
+# Evaluations without any change after which a function counts as constant: these, and some for each parameter. Until
+# then the distribution has grown by more than a thousand.
+_MANY, _MANY_EACH = 100, 10
+# Least change that noise is compared with.
+_LEAST_CHANGE = 1e-300
 
 
 @frozen(kw_only=True)
@@ -35,7 +41,7 @@ class Portfolio(ValueSearch):
 
     A few evaluations, which all serve the search, tell noise, resolution and flatness. Where the function is smooth
     enough, a quasi-Newton descent on differences follows, whose lengths fit the noise. Where that ends, or where there
-    is noise or there are steps, an evolution strategy with a quadratic regression goes on from the best point. Last, a
+    is noise or there are steps, axes are searched one by one if the parameters are separate; otherwise an evolution strategy with a quadratic regression goes on from the best point. Last, a
     descent with central differences polishes. ``res.choice`` says what was measured and what worked.
 
     Parameters
@@ -67,49 +73,105 @@ class _Run:
 
     def __init__(self, space: SearchSpace, step: float) -> None:
         self._space, self._step = space, step
-        self._accuracy, self._scale, self._rough = EPS, 1.0, False
+        self._start, self._start_value = space.x, space.fun
+        self._accuracy, self._scale = EPS, 1.0
+        self._rough = self._noisy = False
+        # Without tolerances, the budget alone ends a run.
+        self._ends = space.xtol > 0
 
     def run(self) -> Search:
-        space, step = self._space, self._step
-        start, fun, known = space.x, space.fun, {}
+        """Measure, descend, search along the axes, evolve; returns the status."""
+        for part in (self._descend, self._by_axes, self._evolve):
+            status = yield from part()
+            if status is not Status.RUNNING:
+                return status
+        return Status.FINISHED
+
+    def _descend(self) -> Search:
+        """Measure, and descend by differences where the function is smooth enough."""
+        space, known = self._space, {}
         yield from _remembering(self._probe(), known)
-        if not self._rough:
-            descent = Descent(space, start, fun, step, self._differences(), thorough=space.xtol > 0)
-            ended = yield from _reusing(descent.run(), known)
-            space.found.append(f"quasi-Newton: {ended.value}")
-            self._rough = ended is Descended.FLAT
-            if space.xtol > 0 and ended in (Descended.SMALL, Descended.STATIONARY):
-                return Status.FINISHED
+        if self._rough:
+            return Status.RUNNING
+        descent = Descent(
+            space, self._start, self._start_value, self._step, self._differences(), thorough=self._ends
+        )
+        ended = yield from _reusing(descent.run(), known)
+        space.found.append(f"quasi-Newton: {ended.value}")
+        self._rough = ended is Descended.FLAT
+        done = self._ends and not self._noisy and ended in (Descended.SMALL, Descended.STATIONARY)
+        return Status.FINISHED if done else Status.RUNNING
+
+    def _by_axes(self) -> Search:
+        """Search along the axes if parameters are separate."""
+        space = self._space
+        if self._noisy or space.n < 2:
+            return Status.RUNNING
+        tolerance = self._accuracy if self._accuracy < _NO_POLISH else 0.0
+        if not (yield from is_separable(space, self._step, tolerance)):
+            return Status.RUNNING
+        before = space.fun
+        ended = yield from limited(descend_by_axes(space, self._step), space, space.remaining() - self._reserve)
+        space.found.append(f"separate parameters, searched one by one: {_said(space.fun < before)}")
+        return Status.FINISHED if self._ends and ended is not None else Status.RUNNING
+
+    def _evolve(self) -> Search:
+        """Evolve and polish in turn."""
+        space, population = self._space, default_population(self._space.n)
         done = self._rough or self._accuracy > _NO_POLISH
-        population = default_population(space.n)
         while True:
-            reserve = 0 if done else max(_POLISH_GRADIENTS * (2 * space.n + 1), int(_POLISH_SHARE * self._total()))
-            left = space.remaining() - reserve
+            left = space.remaining() - (0 if done else self._reserve)
+            ended = None
             if left > _LEAST_GENERATIONS * population or done:
                 before = space.fun
-                search = evolve(space, space.x, step, population)
-                yield from limited(search, space, math.inf if done else left)
-                space.found.append(f"CMA-ES with {population} points: {'lower' if space.fun < before else 'not lower'}")
+                evolution = Evolution(space, space.x, self._step, population)
+                search = evolution.run(noisy=self._noisy and self._ends)
+                if space.is_constant:
+                    ended = yield from limited(search, space, _MANY + _MANY_EACH * space.n - space.nfev)
+                    if space.is_constant:
+                        return Status.PLATEAU if space.succeeded > 0 else Status.NONFINITE
+                else:
+                    ended = yield from limited(search, space, math.inf if done else left)
+                words = "" if ended is None else f", {ended.value}"
+                space.found.append(f"CMA-ES of {population} points: {_said(space.fun < before)}{words}")
+                if ended is Evolved.NOISE:
+                    answer = evolution.answer()
+                    if answer is not None:
+                        space.report(answer)
+                        return Status.NOISE_FLOOR
                 population *= 2
+            improved = False
             if not done:
-                before = space.fun
-                differences = self._differences()
-                polish = Descent(space, space.x, space.fun, _POLISH_STEP * step, differences, central=True)
-                yield from polish.run()
-                done = not space.fun < before
+                improved = yield from self._polish()
+                done = not improved
             elif not self._rough and self._accuracy < _NO_POLISH:
                 done = False
+            if self._ends and ended in (Evolved.NARROW, Evolved.SETTLED) and not improved:
+                space.report(Visit(space.x, space.fun))
+                return Status.FINISHED
 
-    def _total(self) -> float:
-        return min(self._space.nfev + self._space.remaining(), 1e9)
+    def _polish(self) -> Search:
+        """Descend with central differences; returns whether that helped."""
+        space, before = self._space, self._space.fun
+        descent = Descent(space, space.x, before, _POLISH_STEP * self._step, self._differences(), central=True)
+        yield from descent.run()
+        return space.fun < before
+
+    @property
+    def _reserve(self) -> int:
+        """Evaluations reserved for the polish."""
+        space = self._space
+        total = space.nfev + space.remaining()
+        share = int(_POLISH_SHARE * total) if total < math.inf else 0
+        return max(_POLISH_GRADIENTS * (2 * space.n + 1), share)
 
     def _differences(self) -> Differences:
         return Differences(self._space, self._accuracy, self._scale)
 
     def _probe(self) -> Search:
+        """Measure noise and resolution."""
         space, step, rng = self._space, self._step, self._space.rng
-        x, fun = space.x, space.fun
-        length = float(Differences(space, EPS, self._scale).lengths(x, central=False)[0])
+        length = float(Differences(space, EPS, self._scale).lengths(self._start, central=False)[0])
         noise = yield from measure_noise(space, step, abs(length))
         if noise == FLAT:
             self._rough = True
@@ -117,12 +179,19 @@ class _Run:
         elif noise > 0:
             away = rng.standard_normal(space.n)
             away *= step / np.linalg.norm(away)
-            (value,) = yield space.clip(x + away)[None]
-            self._accuracy = max(EPS, noise / max(abs(float(value) - fun), 1e-300))
+            (value,) = yield space.clip(self._start + away)[None]
+            self._accuracy = max(EPS, noise / max(abs(float(value) - self._start_value), _LEAST_CHANGE))
             self._rough, self._scale = self._accuracy > _ROUGH, step
-            space.found.append(f"noise or resolution {noise:.1g}, {self._accuracy:.1g} of the change over a step")
+            (again,) = yield self._start[None]
+            self._noisy = float(again) != self._start_value
+            kind = "noise" if self._noisy else "resolution"
+            space.found.append(f"{kind} {noise:.1g}, {self._accuracy:.1g} of the change over a step")
         else:
             space.found.append("smooth at the start")
+
+
+def _said(lower: bool) -> str:
+    return "lower" if lower else "not lower"
 
 
 def _remembering(search: Search, known: dict[bytes, float]) -> Search:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .space import EPS, Search, SearchSpace
+from .space import EPS, WORST, Search, SearchSpace
 
 __all__ = ["FLAT", "measure_noise"]
 
@@ -41,6 +41,9 @@ def measure_noise(space: SearchSpace, step: float, difference: float) -> Search:
         h = difference if length is None else length * step
         rows = space.clip(x + h * np.arange(1, 4)[:, None] * direction)
         values = np.concatenate([[fun], (yield rows)])
+        if float(values.max()) >= WORST:
+            # A wall: failures say nothing about noise.
+            return 0.0
         if np.ptp(values) > 0:
             noise = max(float(np.abs(np.diff(values, 2)).min()) / _SECOND, float(np.abs(np.diff(values, 3))[0]) / _THIRD)
             if length is not None:

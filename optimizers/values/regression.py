@@ -37,11 +37,24 @@ class Quadratic(NamedTuple):
     hess : ndarray, shape (n, n)
     covariance : ndarray, shape (n, n)
         Covariance of `jac`.
+    rest : float
+        Variance of what the quadratic leaves, in units of the values squared.
+    constant : float
+        Value at 0.
+    unit : float
+        Unit of `jac` and `hess`, in units of the values.
     """
 
     jac: Array
     hess: Array
     covariance: Array
+    rest: float
+    constant: float
+    unit: float
+
+    def value(self, point: Array) -> float:
+        """Value of the quadratic at a point."""
+        return self.constant + self.unit * float(self.jac @ point + 0.5 * point @ self.hess @ point)
 
     def minimum(self, radius: float) -> Array:
         """Minimum within a radius of 0."""
@@ -98,7 +111,8 @@ def fit_quadratic(points: Array, values: Array, extra: int) -> Quadratic | None:
     hess = np.zeros((n, n))
     hess[np.triu_indices(n)] = found[n + 1 :]
     hess = hess + hess.T - np.diag(np.diag(hess))
-    return Quadratic(found[1 : n + 1], hess, covariance[1 : n + 1, 1 : n + 1])
+    constant = centre + unit * float(found[0])
+    return Quadratic(found[1 : n + 1], hess, covariance[1 : n + 1, 1 : n + 1], rest * unit**2, constant, unit)
 
 
 def _features(points: Array) -> Array:

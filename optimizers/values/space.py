@@ -31,12 +31,15 @@ class Visit(NamedTuple):
     fun : float
     jac, error : ndarray, shape (n,), or None
         Gradient and its standard error.
+    x_error : ndarray, shape (n,), or None
+        Standard error of each parameter, if this is the answer.
     """
 
     x: Array
     fun: float
     jac: Array | None = None
     error: Array | None = None
+    x_error: Array | None = None
 
 
 @define(eq=False, kw_only=True)
@@ -62,6 +65,10 @@ class SearchSpace:
     ----------
     nfev : int
         Evaluations of the search.
+    highest : float
+        Highest value of an evaluation that has not failed.
+    succeeded : int
+        Evaluations that have not failed.
     visit : Visit or None
         What the search has reported since the last evaluation.
     found : list of str
@@ -76,6 +83,8 @@ class SearchSpace:
     xtol: float = 0.0
     remaining: Callable[[], float] = field(default=lambda: math.inf)
     nfev: int = field(init=False, default=0)
+    highest: float = field(init=False, default=-math.inf)
+    succeeded: int = field(init=False, default=0)
     visit: Visit | None = field(init=False, default=None)
     found: list[str] = field(init=False, factory=list)
 
@@ -83,6 +92,11 @@ class SearchSpace:
     def n(self) -> int:
         """Number of parameters."""
         return self.x.size
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all values so far are the same."""
+        return not self.highest > self.fun
 
     def clip(self, points: Array) -> Array:
         """Nearest points inside the bounds."""
@@ -92,6 +106,10 @@ class SearchSpace:
     def note(self, points: Array, values: Array) -> None:
         """Count evaluations and keep the best point."""
         self.nfev += len(values)
+        good = values[values < WORST]
+        if good.size:
+            self.succeeded += good.size
+            self.highest = max(self.highest, float(good.max()))
         i = int(values.argmin())
         if values[i] < self.fun:
             self.x, self.fun = points[i].copy(), float(values[i])

@@ -134,6 +134,7 @@ class ValueSearch(Optimizer):
                 fun=visit.fun if visit.fun < WORST else float("inf"),
                 jac=None if visit.jac is None else torch.from_numpy(visit.jac),
                 standard_error=None if visit.error is None else torch.from_numpy(visit.error),
+                x_standard_error=None if visit.x_error is None else torch.from_numpy(visit.x_error),
                 nfev=cost,
             )
         )
