@@ -12,6 +12,7 @@ from .equation.dual_buffer import DualBuffer
 from .equation.full_gradient import FullGradient
 from .equation.semi_gradient import SemiGradient
 from .equation.weighted_dual_buffer import WeightedDualBuffer
+from .emulation.value_kriging import ValueKriging
 from .exact_derivative import ExactDerivative
 from .finite_difference import FiniteDifference
 from .fr22 import FR22
@@ -49,5 +50,6 @@ __all__ = [
     "SmoothedHVP",
     "SmoothedHessian",
     "SparseGaussNewton",
+    "ValueKriging",
     "WeightedDualBuffer",
 ]

@@ -21,6 +21,7 @@ from .newton_cg import NewtonCG
 from .scipy_method import Scipy
 from .values.cmaes import CMAES
 from .values.coordinate_search import CoordinateSearch
+from .values.lower_bound import LowerBound
 from .values.portfolio import Portfolio
 from .values.quasi_newton import QuasiNewton
 
@@ -39,6 +40,7 @@ __all__ = [
     "GradientDescent",
     "HessianFree",
     "LeastSurprise",
+    "LowerBound",
     "Newton",
     "NewtonCG",
     "Portfolio",

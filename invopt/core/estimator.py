@@ -17,7 +17,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from invopt.core.evaluator import Evaluator
-from invopt.core.model import Model
+from invopt.core.model import Model, ValueModel
 from invopt.core.objective import Capability
 from invopt.core.problem import Problem
 from invopt.core.result import Status
@@ -31,7 +31,8 @@ class Order(enum.Flag):
 
     An estimator provides some, an optimizer requires some. They are named after the order of derivative: FUN, the
     value; JAC, the gradient; HESS, the whole Hessian; HESSP, products of the Hessian with vectors, without the whole of
-    it; MODEL, a prediction of the residuals at other points, see `Model`.
+    it; MODEL, a prediction of the residuals at other points, see `Model`;
+    VALUE_MODEL, one of the value, see `ValueModel`.
     """
 
     FUN = enum.auto()
@@ -39,6 +40,7 @@ class Order(enum.Flag):
     HESS = enum.auto()
     HESSP = enum.auto()
     MODEL = enum.auto()
+    VALUE_MODEL = enum.auto()
 
 
 class Measurement:
@@ -147,6 +149,8 @@ class Estimate:
         Lowest sample remembered; a method may prefer it to a step for which a higher value is predicted.
     model : Model, optional
         Prediction of the residuals at other points.
+    value_model : ValueModel, optional
+        Prediction of the value at other points.
     incumbent : Incumbent, optional
         Best point so far, where `x` is a trial; the history shows it instead of `x`.
     x_standard_error : Tensor, shape (n,), optional
@@ -174,6 +178,7 @@ class Estimate:
     metrics: Mapping[str, float] = field(factory=dict)
     lowest: Lowest | None = None
     model: Model | None = field(default=None, repr=False)
+    value_model: ValueModel | None = field(default=None, repr=False)
     incumbent: Incumbent | None = None
     x_standard_error: Tensor | None = None
     status: Status = Status.RUNNING

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.adaptive_sigma import AdaptiveSigma
 from invopt.core.estimator import Estimator, Order
 from invopt.core.objective import Capability
 from invopt.core.optimizer import Optimizer
@@ -23,8 +22,6 @@ __all__ = ["Choice", "choose"]
 _MOST_FOR_KRIGING, _MOST_IF_SPARSE = 200, 20
 # Share of the budget that its first estimate may take.
 _SHARE_FOR_FIRST = 0.5
-# Most parameters for a quadratic model of values (SampleHistory, (n + 1)(n + 2) / 2 coefficients: 28 at n = 6).
-_MOST_FOR_HISTORY = 6
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
 _MOST_FOR_BFGS = 200
 # Largest trust radius of Newton's method on exact derivatives, in units of `x_scale`: in practice no limit, because the
@@ -80,17 +77,17 @@ def choose(
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
         return _paper(asked)
+    scale = problem.x_scale if x_scale is None else x_scale
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
-        return Choice(chosen, _method_for(problem, chosen) if asked is None else asked, "")
-    scale = problem.x_scale if x_scale is None else x_scale
-    chosen, why = _estimator_for(problem, maxfev, scale, problem.n if n is None else max(n, 1))
+        return Choice(chosen, _method_for(problem, chosen, scale) if asked is None else asked, "")
+    chosen, why = _estimator_for(problem, maxfev, problem.n if n is None else max(n, 1))
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
     elif asked is not None and asked.requires & ~chosen.provided(problem):
         unused = "; 'jac' is not used: give 'hess' too" if kebab(type(chosen).__name__) == _EXACT else ""
         chosen, why = find("estimators", "shared-samples")(), f"it provides what the method requires{unused}"
-    made = _method_for(problem, chosen) if asked is None else asked
+    made = _method_for(problem, chosen, scale) if asked is None else asked
     return Choice(chosen, made, f"{type(chosen).__name__} with {type(made).__name__}: {why}")
 
 
@@ -101,37 +98,29 @@ def _paper(asked: Optimizer | None) -> Choice:
     return Choice(estimator, method, "the paper's estimator with its authors' settings")
 
 
-def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64], n: int) -> tuple[Estimator, str]:
+def _estimator_for(problem: Problem, maxfev: float, n: int) -> tuple[Estimator, str]:
     if problem.default_estimator is not None:
         exact = problem.default_estimator == _EXACT
         why = (
             "the problem's own derivatives are given" if exact else f"{type(problem).__name__} names it as its default"
         )
         return find("estimators", problem.default_estimator)(), why
-    sigma = _sigma_option(problem, x_scale)
     if Capability.RESIDUALS in problem.provides:
         most = _MOST_IF_SPARSE if problem.sparse else _MOST_FOR_KRIGING
         if n <= most and n + 1 <= _SHARE_FOR_FIRST * maxfev:
             return find("estimators", "kriging")(), f"residuals are known, and n = {n} is at most {most}"
         if problem.sparse:
             return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
-    if n <= _MOST_FOR_HISTORY:
-        why = f"values only, and n = {n} is small enough to fit a quadratic to the samples of the last iterations"
-        return find("estimators", "sample-history")(**sigma), why
-    return find("estimators", "shared-samples")(), f"n = {n} is too large to fit a model to few samples"
+    return find("estimators", "function-value")(), "values only"
 
 
-def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
-    """First sigma, where the problem's own would be too large.
-
-    Too large is one that averages a periodic parameter over its whole period.
-    """
+def _step_length(problem: Problem, x_scale: NDArray[np.float64]) -> float:
+    """First step by values: the problem's sigma, unless that spans a whole period."""
     shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
-    limit = _LARGEST_SHARE_OF_PERIOD * shortest
-    return {"sigma": AdaptiveSigma(start=limit)} if problem.sigma > limit else {}
+    return min(problem.sigma, _LARGEST_SHARE_OF_PERIOD * shortest)
 
 
-def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
+def _method_for(problem: Problem, estimator: Estimator, x_scale: NDArray[np.float64]) -> Optimizer:
     provides = estimator.provided(problem)
     if problem.default_method is not None:
         own: Optimizer = resolve("optimizers", problem.default_method, "method")
@@ -148,7 +137,8 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
     elif Order.JAC in provides:
         name = "adam"
     else:
-        name = "adaptive-bfgs"
+        chosen: Optimizer = find("optimizers", "portfolio")(step_length=_step_length(problem, x_scale))
+        return chosen
     made: Optimizer = find("optimizers", name)(**_OPTIONS.get(kebab(type(estimator).__name__), {}))
     return made
 
