@@ -60,7 +60,15 @@ def trend(points: Array, linear: NDArray[np.intp], full: bool) -> Array:
     return np.hstack([one, points[:, linear]]) if full else one
 
 
-def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] = (), *, secant: bool = True) -> Kriged:
+def krige(
+    points: Array,
+    grams: Array,
+    metric: Metric,
+    near: tuple[float, ...] = (),
+    *,
+    secant: bool = True,
+    usual: float = _USUAL_LENGTH,
+) -> Kriged:
     """Fit each level by restricted likelihood.
 
     Parameters
@@ -75,6 +83,8 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
         Lengths to try; by default all.
     secant : bool, default True
         Whether n + 1 samples make a linear trend, which then passes through them; otherwise it takes one more.
+    usual : float, default 3
+        Centre of the prior of the length.
     """
     count, n = points.shape
     linear = metric.linear
@@ -96,15 +106,15 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
                 factors.append(_Factor(kernel, matrix, np.maximum(values, 0.0), rest @ vectors))
             else:
                 factors.append(_Factor(kernel, matrix, np.empty(0), rest))
-    levels = [_fit(gram, f, factors, dof, count) for gram in grams]
+    levels = [_fit(gram, f, factors, dof, count, usual) for gram in grams]
     return Kriged(points, grams, metric, full, levels)
 
 
-def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) -> Krige:
+def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int, usual: float) -> Krige:
     best, nuggets = None, np.array(_NUGGETS)
     prior_n = _PRIOR_OF_NUGGET * np.log(nuggets / _USUAL_NUGGET) ** 2
     for factor in factors:
-        prior = _PRIOR_OF_LENGTH * math.log(factor.kernel.length / _USUAL_LENGTH) ** 2
+        prior = _PRIOR_OF_LENGTH * math.log(factor.kernel.length / usual) ** 2
         if dof > 0:
             energy = np.einsum("ij,ij->j", factor.vectors, gram @ factor.vectors)
             lam = factor.values[None] + nuggets[:, None]
@@ -162,13 +172,18 @@ class Kriged:
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Squares of the mean, and variances, at the rows of `z`, both of shape (k, L)."""
+        w, variance = self.weights_of_many(z)
+        mean = ((w @ self.grams) * w).sum(-1)
+        return np.maximum(mean, 0).T, variance.T
+
+    def weights_of_many(self, z: Array) -> tuple[Array, Array]:
+        """Weights (L, k, N) and variances (L, k) at the rows of `z`."""
         squares, f = self.metric.squares(z, self.points), trend(z, self.metric.linear, self.full)
         k = np.stack([kernel(squares) for kernel in self._kernels])[self._which]
         kb, fc = k @ self._b, f @ self._c.transpose(0, 2, 1)
         w = kb + fc
         variance = 1 + ((f @ self._ai) * f).sum(-1) - ((kb + 2 * fc) * k).sum(-1)
-        mean = ((w @ self.grams) * w).sum(-1)
-        return np.maximum(mean, 0).T, (self._scale[:, None] * np.maximum(variance, 0)).T
+        return w, self._scale[:, None] * np.maximum(variance, 0)
 
     @cached_property
     def _kernels(self) -> list[Kernel]:

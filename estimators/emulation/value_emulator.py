@@ -15,6 +15,9 @@ __all__ = ["ValueEmulator", "emulate"]
 
 Array = NDArray[np.float64]
 
+# Centre of the prior of the kernel's length, in sigmas: values, squares of residuals, bend over two thirds of what
+# residuals do.
+_USUAL_LENGTH_OF_VALUES = 2.0
 # Least standard deviation of the values that they are divided by.
 _LEAST_SPREAD = 1e-300
 
@@ -49,10 +52,8 @@ class ValueEmulator(ValueModel):
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and variance at the rows of `x`."""
-        found = [self.kriged.weights(row / self.unit) for row in x]
-        means = np.array([weights[0] @ self.scaled for weights, _, _, _ in found])
-        variances = np.array([variance[0] for _, _, variance, _ in found])
-        return self.centre + self.spread * means, self.spread**2 * variances
+        weights, variance = self.kriged.weights_of_many(x / self.unit)
+        return self.centre + self.spread * (weights[0] @ self.scaled), self.spread**2 * variance[0]
 
     def slopes(self, x: Array) -> tuple[float, float, Array, Array]:
         """Mean and variance at `x` of shape (n,), and their derivatives."""
@@ -69,18 +70,15 @@ class ValueEmulator(ValueModel):
         return found
 
 
-def emulate(
-    points: Array, values: Array, kept: NDArray[np.intp], metric: Metric, unit: float, lengths: tuple[float, ...]
-) -> ValueEmulator:
+def emulate(points: Array, values: Array, kept: NDArray[np.intp], metric: Metric, unit: float) -> ValueEmulator:
     """Fit a model to the samples of the numbers `kept`.
 
-    Points are in units of sigma, which is `unit` in units of `x_scale`; `lengths` are those of the kernel to try, empty
-    for all.
+    Points are in units of sigma, which is `unit` in units of `x_scale`.
     """
     chosen = values[kept]
     centre, spread = float(chosen.mean()), max(float(chosen.std()), _LEAST_SPREAD)
     scaled = (chosen - centre) / spread
-    kriged = krige(points[kept], np.outer(scaled, scaled)[None], metric, lengths)
+    kriged = krige(points[kept], np.outer(scaled, scaled)[None], metric, secant=False, usual=_USUAL_LENGTH_OF_VALUES)
     return ValueEmulator(
         points=points * unit,
         values=values,

@@ -26,7 +26,6 @@ from invopt.plugin import (
 
 from .design import first_points
 from .kernel import Metric
-from .universal_kriging import neighbours
 from .value_emulator import emulate
 
 __all__ = ["ValueKriging"]
@@ -39,16 +38,12 @@ _NEAREST, _NEAREST_EACH = 20, 10
 
 @frozen(kw_only=True, eq=False)
 class ValueKrigingState:
-    """Samples, their seed, and lengths of the kernel to try next.
-
-    Points are in units of `sigma`.
-    """
+    """Samples and their seed; points are in units of `sigma`."""
 
     sigma: float
     points: Array | None = None
     values: Array = field(factory=lambda: np.empty(0))
     seed: int = 0
-    lengths: tuple[float, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -123,8 +118,7 @@ class ValueKriging(Estimator):
         distances = metric.squares(state.points, state.points[here][None])[:, 0].sum(-1)
         kept = np.sort(np.argsort(distances, kind="stable")[: _NEAREST + _NEAREST_EACH * objective.n])
         with np.errstate(all="ignore"):
-            model = emulate(state.points, state.values, kept, metric, state.sigma, state.lengths)
-        state = evolve(state, lengths=neighbours(model.kriged))
+            model = emulate(state.points, state.values, kept, metric, state.sigma)
         best = int(np.argmin(state.values))
         incumbent = Incumbent(torch.from_numpy(model.points[best]), float(state.values[best]))
         estimate = Estimate(

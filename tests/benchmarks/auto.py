@@ -66,8 +66,9 @@ class Clock:
         return call
 
 
-def measure(name, seeds, estimator=None, method=None):
+def measure(name, seeds, estimator=None, method=None, budget=None):
     make, maxfev = TASKS[name]
+    maxfev = budget or maxfev
     problem, counts, choice = make(), [], ""
     # Opened as a run opens it: the cores are the renderer's.
     with prepare(problem, Options()).open() as objective:
@@ -96,12 +97,13 @@ def main():
     parser.add_argument("tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--maxfev", type=int, help="by default that of the task")
     parser.add_argument("--estimator", help="by default that of the problem")
     parser.add_argument("--method", help="by default that of the estimator")
     arguments = parser.parse_args()
     for name in arguments.tasks:
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-        measure(name, seeds, arguments.estimator, arguments.method)
+        measure(name, seeds, arguments.estimator, arguments.method, arguments.maxfev)
 
 
 if __name__ == "__main__":
