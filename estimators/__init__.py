@@ -8,11 +8,11 @@ from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
 from .autodiff import Autodiff
+from .emulation.value_kriging import ValueKriging
 from .equation.dual_buffer import DualBuffer
 from .equation.full_gradient import FullGradient
 from .equation.semi_gradient import SemiGradient
 from .equation.weighted_dual_buffer import WeightedDualBuffer
-from .emulation.value_kriging import ValueKriging
 from .exact_derivative import ExactDerivative
 from .finite_difference import FiniteDifference
 from .fr22 import FR22

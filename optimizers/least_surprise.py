@@ -239,8 +239,7 @@ def most_uncertain(model: Model, best: int, radius: float, oracle: Oracle) -> Ar
 
 
 def least_surprise(model: Model, best: int, weights: Array, radius: float, oracle: Oracle) -> Array:
-    """Point of least surprise within `radius` of a sample, inside the bounds.
-    """
+    """Point of least surprise within `radius` of a sample, inside the bounds."""
     centre, floor = model.points[best], _MISFIT * model.squares[best] + _TINY
     low, high = (oracle.project(torch.from_numpy(centre + side * radius)).numpy() for side in (-1, 1))
 

@@ -162,8 +162,9 @@ def _places(state: ValueKrigingState, x: Tensor) -> NDArray[np.intp]:
 
 
 def _finite(values: Array) -> Array | None:
-    """Values in which the highest finite one stands for failures; None if none is finite."""
+    """Values in which the highest finite one stands for failures.
+
+    None if none is finite.
+    """
     good = np.isfinite(values)
     return np.where(good, values, values[good].max()) if good.any() else None
-
-

@@ -120,7 +120,7 @@ PEERS = {
     "differential-evolution": Preset(
         _VALUES, lambda p, x0: find("optimizers", "differential-evolution")(width=4 * p.sigma)
     ),
-    "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "cmaes")(sigma0=p.sigma)),
+    "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "py-cma")(sigma0=p.sigma)),
     "py-bobyqa": Preset(_VALUES, lambda p, x0: PyBOBYQA(rhobeg=p.sigma)),
     # A constant rate: one that falls as few parameters need it becomes too small before a texture has converged.
     "mitsuba": Preset(_estimator("autodiff"), lambda p, x0: find("optimizers", "adam")(lr=0.3 * p.sigma)),

@@ -29,10 +29,8 @@ __all__ = ["Estimate", "Estimator", "Incumbent", "Lowest", "Measurement", "Order
 class Order(enum.Flag):
     """Quantities that an estimate holds.
 
-    An estimator provides some, an optimizer requires some. They are named after the order of derivative: FUN, the
-    value; JAC, the gradient; HESS, the whole Hessian; HESSP, products of the Hessian with vectors, without the whole of
-    it; MODEL, a prediction of the residuals at other points, see `Model`;
-    VALUE_MODEL, one of the value, see `ValueModel`.
+    An estimator provides some, an optimizer requires some: FUN, the value; JAC, the gradient; HESS, the Hessian; HESSP,
+    its products with vectors; MODEL and VALUE_MODEL, predictions at other points, see `Model` and `ValueModel`.
     """
 
     FUN = enum.auto()
@@ -158,7 +156,7 @@ class Estimate:
     status : Status, default "RUNNING"
         The estimator's own verdict; anything but RUNNING ends the run.
     seed : int, optional
-        Seed of the evaluation at `x`, if it was one.
+        Seed of a single evaluation at `x`.
     """
 
     x: Tensor

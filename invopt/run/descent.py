@@ -190,7 +190,10 @@ class Descent:
         return Status.MAXITER if len(standing.history) > self._run.maxiter else Status.RUNNING
 
     def _tolerated(self, highest: Point, previous: Point | None, point: Point, step: float) -> Status:
-        """Status by the tolerances; only that of the gradient for methods that judge their steps."""
+        """Status by the tolerances.
+
+        Only that of the gradient for methods that judge their steps.
+        """
         own = self._run.method.judges_steps
         return self._run.tolerances.status(highest, None if own else previous, point, step, self._evaluator)
 

@@ -62,7 +62,10 @@ class Evolution:
         self._points, self._values = np.empty((0, space.n)), np.empty(0)
 
     def run(self, *, noisy: bool = False) -> Search:
-        """Evolve; returns an `Evolved`. If `noisy`, also end where noise hides all progress."""
+        """Evolve; returns an `Evolved`.
+
+        If `noisy`, also end where noise hides all progress.
+        """
         space, n, population, adaptation = self._space, self._space.n, self._population, self._adaptation
         patience = _SOME_GENERATIONS + _GENERATIONS_EACH * n // population
         best, typical = [], []
@@ -89,9 +92,9 @@ class Evolution:
                 return Evolved.NOISE
 
     def answer(self) -> Visit | None:
-        """Minimum of a quadratic through the evaluations, with its error; None if there is none.
+        """Minimum of a quadratic through the evaluations, with its error.
 
-        The region of the fit is the largest in which a quadratic leaves hardly more than the noise.
+        None if there is none. The region of the fit is the largest in which a quadratic leaves hardly more than noise.
         """
         if len(self._values) < _LEAST_FOR_ANSWER * least_for(self._space.n):
             return None

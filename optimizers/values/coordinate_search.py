@@ -13,7 +13,7 @@ from .value_search import ValueSearch
 __all__ = ["CoordinateSearch", "is_separable", "sweep"]
 
 # Share of the larger part of a bracket at which golden section divides it.
-_GOLDEN = 0.381966
+_GOLDEN_SHARE = 0.381966
 # Growth of steps towards a bracket, and their largest number.
 _WIDER, _MOST_WIDER = 2.0, 40
 # Width of a bracket, as a share of its first step, to which a sweep reduces it, and the most points for that. The next
@@ -80,7 +80,7 @@ class _Line:
 
 
 def _line_minimum(line: _Line, fun: float, step: float) -> Search:
-    """Bracket a minimum along a line, then narrow it; returns the width of the bracket."""
+    """Bracket a minimum along a line, then narrow it; returns the width."""
     ahead = yield from line.value(step)
     direction = 1.0
     if not ahead < fun:
@@ -131,17 +131,20 @@ def _next_point(low: tuple[float, float], middle: tuple[float, float], high: tup
     larger, side = max(left, right), 1.0 if right > left else -1.0
     curved = 0 < fall + rise < WORST / width
     if not curved or (larger > _UNEQUAL * width and turn % 2 == 1):
-        return t + side * _GOLDEN * larger
+        return t + side * _GOLDEN_SHARE * larger
     found = t + 0.5 * (fall * right - rise * left) / (fall + rise)
     if abs(found - t) < _APART * width:
         return t + side * _NARROW * larger
     if min(found - low[0], high[0] - found) < _APART * width:
-        return t + side * _GOLDEN * larger
+        return t + side * _GOLDEN_SHARE * larger
     return found
 
 
 def sweep(space: SearchSpace, steps: Array) -> Search:
-    """Minimise along each axis in turn from the best point; `steps` are changed in place."""
+    """Minimise along each axis in turn from the best point.
+
+    `steps` are changed in place.
+    """
     for axis in space.rng.permutation(space.n):
         line = _Line(space, space.x.copy(), int(axis))
         width = yield from _line_minimum(line, space.fun, float(steps[axis]))

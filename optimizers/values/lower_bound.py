@@ -10,7 +10,7 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
 
-from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status, ValueModel, real, require
+from invopt.plugin import Estimate, Incumbent, Optimizer, Oracle, Order, Status, ValueModel, integer, real, require
 
 from ..descent.acquisition import lowest_in_box
 from .space import Array
@@ -25,8 +25,6 @@ _CLOSEST, _LEAST_RADIUS = 2e-3, 0.012
 # Radius of the region in which the next descent begins, in these units, and its growth for each further one; random
 # points that are compared.
 _FIRST_REACH, _REACH_GROWTH, _COMPARED = 2.5, 1.15, 400
-# Descents in a row that end without a lower value before a run ends.
-_MOST_IDLE = 4
 # Added to variances, which may be 0.
 _LEAST_VARIANCE_OF_BOUND = 1e-12
 
@@ -45,8 +43,8 @@ class LowerBoundState:
         Radius of the region in which the last descent has begun.
     tried : tuple of float, or None
         Length of the last step, and its largest component, in units of the radius.
-    lowest : float
-        Lowest value when the last descent ended.
+    lowest : Incumbent or None
+        Lowest sample when the last descent ended.
     idle : int
         Descents in a row that have ended without a lower value.
     verdict : Status
@@ -57,7 +55,7 @@ class LowerBoundState:
     first: int = 0
     reach: float = _FIRST_REACH
     tried: tuple[float, float] | None = None
-    lowest: float = math.inf
+    lowest: Incumbent | None = None
     idle: int = 0
     verdict: Status = Status.RUNNING
 
@@ -76,11 +74,18 @@ class LowerBound(Optimizer):
         First half-width of the box, in units of the model's unit, > 0.
     max_radius : float, default 3
         Largest half-width, >= `radius`.
+    patience : int, default 4
+        Descents in a row that end without a lower value before the run ends, >= 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range.
 
     Examples
     --------
     >>> LowerBound()
-    LowerBound(radius=2.0, max_radius=3.0)
+    LowerBound(radius=2.0, max_radius=3.0, patience=4)
     """
 
     requires: ClassVar[Order] = Order.VALUE_MODEL
@@ -89,6 +94,7 @@ class LowerBound(Optimizer):
 
     radius: float = field(default=2.0, validator=real(above=0))
     max_radius: float = field(default=3.0, validator=real(above=0))
+    patience: int = field(default=4, validator=integer(1))
 
     def __attrs_post_init__(self) -> None:
         least = f">= radius = {self.radius:g}"
@@ -110,7 +116,8 @@ class LowerBound(Optimizer):
         model = estimate.value_model
         if model is None:
             raise TypeError("LowerBound needs an estimate with a model of the value, such as ValueKriging's")
-        best = state.first + int(np.argmin(model.values[state.first :]))
+        first = min(state.first, len(model.values) - 1)
+        best = first + int(np.argmin(model.values[first:]))
         if state.tried is not None:
             state = evolve(state, radius=self._resized(model, state, best))
         centre, radius = model.points[best], state.radius * model.unit
@@ -133,18 +140,18 @@ class LowerBound(Optimizer):
 
     def _restarted(self, model: ValueModel, state: LowerBoundState, oracle: Oracle) -> tuple[Tensor, LowerBoundState]:
         """Begin another descent at the least explored point around the start, or end."""
-        lowest = float(model.values.min())
-        idle = 0 if lowest < state.lowest else state.idle + 1
-        if idle >= _MOST_IDLE and oracle.xtol > 0:
-            best = torch.from_numpy(model.points[int(np.argmin(model.values))])
-            return best, evolve(state, verdict=Status.FINISHED)
+        best = int(np.argmin(model.values))
+        lowest = Incumbent(torch.from_numpy(model.points[best].copy()), float(model.values[best]))
+        idle = 0
+        if state.lowest is not None and not lowest.fun < state.lowest.fun:
+            lowest, idle = state.lowest, state.idle + 1
+        if idle >= self.patience:
+            return lowest.x, evolve(state, verdict=Status.FINISHED)
         reach = state.reach * _REACH_GROWTH
         around = oracle.rng.uniform(-1, 1, (_COMPARED, len(model.points[0])))
         points = oracle.project(torch.from_numpy(model.points[0] + reach * model.unit * around)).numpy()
         nearest = np.min([model.distances(points, sample) for sample in model.points], axis=0)
-        begun = LowerBoundState(
-            radius=self.radius, first=len(model.values), reach=reach, lowest=lowest, idle=idle
-        )
+        begun = LowerBoundState(radius=self.radius, first=len(model.values), reach=reach, lowest=lowest, idle=idle)
         return torch.from_numpy(points[int(np.argmax(nearest))].copy()), begun
 
 

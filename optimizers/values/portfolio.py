@@ -32,17 +32,22 @@ _LEAST_GENERATIONS = 4
 # then the distribution has grown by more than a thousand.
 _MANY, _MANY_EACH = 100, 10
 # Least change that noise is compared with.
-_LEAST_CHANGE = 1e-300
+_LEAST_OF_STEP = 1e-300
 
 
 @frozen(kw_only=True)
 class Portfolio(ValueSearch):
-    """Default for values only: it measures first, and changes its method where one fails.
+    """Default for values only: measures first, then changes where a method fails.
 
     A few evaluations, which all serve the search, tell noise, resolution and flatness. Where the function is smooth
-    enough, a quasi-Newton descent on differences follows, whose lengths fit the noise. Where that ends, or where there
-    is noise or there are steps, axes are searched one by one if the parameters are separate; otherwise an evolution strategy with a quadratic regression goes on from the best point. Last, a
-    descent with central differences polishes. ``res.choice`` says what was measured and what worked.
+    enough, a quasi-Newton descent on differences follows, whose lengths fit the noise. Where that ends, or where the
+    function has noise or steps, axes are searched one by one if the parameters are separate; otherwise an evolution
+    strategy with a quadratic regression goes on from the best point. Last, a descent with central differences polishes.
+    ``res.choice`` says what was measured and what worked.
+
+    It ends by the tolerances of the run: at a small gradient, where a descent or an evolution no longer finds a lower
+    value, at the noise, with error bars, or where the function is constant. With ``gtol=0`` and ``xtol=0`` it restarts
+    with twice as many points until the budget is spent.
 
     Parameters
     ----------
@@ -93,9 +98,7 @@ class _Run:
         yield from _remembering(self._probe(), known)
         if self._rough:
             return Status.RUNNING
-        descent = Descent(
-            space, self._start, self._start_value, self._step, self._differences(), thorough=self._ends
-        )
+        descent = Descent(space, self._start, self._start_value, self._step, self._differences(), thorough=self._ends)
         ended = yield from _reusing(descent.run(), known)
         space.found.append(f"quasi-Newton: {ended.value}")
         self._rough = ended is Descended.FLAT
@@ -180,7 +183,7 @@ class _Run:
             away = rng.standard_normal(space.n)
             away *= step / np.linalg.norm(away)
             (value,) = yield space.clip(self._start + away)[None]
-            self._accuracy = max(EPS, noise / max(abs(float(value) - self._start_value), _LEAST_CHANGE))
+            self._accuracy = max(EPS, noise / max(abs(float(value) - self._start_value), _LEAST_OF_STEP))
             self._rough, self._scale = self._accuracy > _ROUGH, step
             (again,) = yield self._start[None]
             self._noisy = float(again) != self._start_value

@@ -19,11 +19,13 @@ _LENGTHS = (None, 1e-5, 1e-3)
 # and Wild use in "Estimating computational noise", SIAM J. Sci. Comput. 33(3), 2011, eq. (2.2).
 _SECOND, _THIRD = math.sqrt(6), math.sqrt(20)
 # Noise up to this multiple of machine precision is rounding.
-_ROUNDING = 30.0
+_MOST_ROUNDING = 30.0
 
 
 def measure_noise(space: SearchSpace, step: float, difference: float) -> Search:
-    """Noise at the start from three more points in a row: 0 if smooth, `FLAT` if constant.
+    """Measure the noise at the start from three more points in a row.
+
+    It is 0 if the function is smooth, `FLAT` if it is constant.
 
     Parameters
     ----------
@@ -45,12 +47,14 @@ def measure_noise(space: SearchSpace, step: float, difference: float) -> Search:
             # A wall: failures say nothing about noise.
             return 0.0
         if np.ptp(values) > 0:
-            noise = max(float(np.abs(np.diff(values, 2)).min()) / _SECOND, float(np.abs(np.diff(values, 3))[0]) / _THIRD)
+            noise = max(
+                float(np.abs(np.diff(values, 2)).min()) / _SECOND, float(np.abs(np.diff(values, 3))[0]) / _THIRD
+            )
             if length is not None:
                 # It was constant over a shorter distance: the least change is its resolution.
                 changes = np.abs(np.diff(values))
                 noise = max(noise, float(changes[changes > 0].min()))
-            return noise if noise > _ROUNDING * EPS * float(np.abs(values).max()) else 0.0
+            return noise if noise > _MOST_ROUNDING * EPS * float(np.abs(values).max()) else 0.0
         direction = space.rng.standard_normal(n)
         direction /= np.linalg.norm(direction)
     return FLAT

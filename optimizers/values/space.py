@@ -22,6 +22,10 @@ EPS = float(np.finfo(np.float64).eps)
 WORST = 1e300
 
 
+def _unlimited() -> float:
+    return math.inf
+
+
 class Visit(NamedTuple):
     """A point that a search has reached, with its gradient if it is known.
 
@@ -56,10 +60,10 @@ class SearchSpace:
         Bounds, which may be infinite.
     rng : Generator
         The run's rng.
-    xtol : float
+    xtol : float, default 0
         Step length that counts as convergence; 0: never.
-    remaining : callable
-        ``remaining()``: evaluations that are left.
+    remaining : callable, optional
+        ``remaining()``: evaluations that are left; by default without end.
 
     Attributes
     ----------
@@ -81,7 +85,7 @@ class SearchSpace:
     high: Array
     rng: np.random.Generator
     xtol: float = 0.0
-    remaining: Callable[[], float] = field(default=lambda: math.inf)
+    remaining: Callable[[], float] = field(factory=lambda: _unlimited)
     nfev: int = field(init=False, default=0)
     highest: float = field(init=False, default=-math.inf)
     succeeded: int = field(init=False, default=0)

@@ -77,7 +77,9 @@ def measure(name, seeds, estimator=None, method=None, budget=None):
         clock, began = Clock(objective), time.perf_counter()
         for seed in seeds:
             start = problem.starts(np.random.default_rng(seed), 1)[0]
-            result = minimize_on(objective, problem, estimator, method, x0=start, rng=seed, maxfev=maxfev, progress=False)
+            result = minimize_on(
+                objective, problem, estimator, method, x0=start, rng=seed, maxfev=maxfev, progress=False
+            )
             counts.append(evaluations_to(result, 0.01))
             choice = result.choice.split(":")[0] or f"{estimator} with {method}"
     low, high = np.quantile(counts, [0.25, 0.75], method="inverted_cdf")
