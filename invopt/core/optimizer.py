@@ -94,19 +94,25 @@ class Oracle:
             return None
         return last if torch.equal(last.x, x) else None
 
-    def fun(self, x: Tensor, *, seed: int | None = None) -> Tensor:
+    def fun(self, x: Tensor) -> Tensor:
         """Values of shape (k,) at the rows of `x`; inf for a failed evaluation.
 
-        All values of a step share one seed, unless the seed policy says otherwise. With `seed`, it is this one for
-        the policy "per_pair".
+        All values of a step share one seed, unless the seed policy says otherwise.
+        """
+        try:
+            return self.values(x)
+        except NonFiniteError:
+            return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
+
+    def values(self, x: Tensor, *, seed: int | None = None) -> Tensor:
+        """As `fun`, but too many failures end the run with `NonFiniteError`.
+
+        With `seed`, all evaluations have this seed under the policy "per_pair".
         """
         k = x.shape[0]
         given = seed is not None and self._policy is SeedPolicy.PER_PAIR
         seeds = np.full(k, seed, dtype=np.int64) if given else self._seeds.compare(k)
-        try:
-            values = self._evaluator.fun(x, seed=seeds, keep_inf=True)
-        except NonFiniteError:
-            return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
+        values = self._evaluator.fun(x, seed=seeds, keep_inf=True)
         return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)
 
     def value(self, x: Tensor) -> float:

@@ -11,7 +11,7 @@ from invopt.plugin import Status, integer, real
 
 from .adaptation import Adaptation, default_population
 from .regression import fit_quadratic, least_for
-from .space import Array, Search, SearchSpace, Visit
+from .space import WORST, Array, Search, SearchSpace, Visit
 from .value_search import ValueSearch
 
 __all__ = ["CMAES", "Evolution", "Evolved"]
@@ -28,9 +28,9 @@ _SHORTEST_AXIS, _LONGEST_AXIS = 1e-11, 1e20
 _LEAST_RANGE, _SOME_GENERATIONS, _GENERATIONS_EACH = 1e-12, 10, 30
 # Standard errors by which the median values of generations must fall to be progress.
 _STANDARD_ERRORS = 1.0
-# Regions of the fit at the end, in standard deviations of the distribution; most of the smallest residual variance of
-# these fits that the chosen one may leave; evaluations for it, in those that a fit needs.
-_WIDENED, _MOST_REST, _LEAST_FOR_ANSWER = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 1.3, 2
+# Regions of the fit at the end, in standard deviations of the distribution; largest residual deviation that the
+# chosen one may leave, as a multiple of the smallest; evaluations for it, in those that a fit needs.
+_WIDENED, _MOST_REST, _LEAST_FOR_ANSWER = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 1.14, 2
 
 
 class Evolved(enum.Enum):
@@ -78,8 +78,9 @@ class Evolution:
             generation = space.clip(adaptation.points(draws))
             found = yield generation
             if n <= _MOST_FOR_REGRESSION:
-                self._points = np.concatenate([self._points, generation])[-_REMEMBERED:]
-                self._values = np.concatenate([self._values, found])[-_REMEMBERED:]
+                good = found < WORST
+                self._points = np.concatenate([self._points, generation[good]])[-_REMEMBERED:]
+                self._values = np.concatenate([self._values, found[good]])[-_REMEMBERED:]
             adaptation.learn(generation, found)
             best.append(float(found.min()))
             typical.append(float(np.median(found)))

@@ -22,8 +22,8 @@ __all__ = ["Portfolio"]
 
 # Relative noise above which differences are not worth their evaluations, and above which no polish is.
 _ROUGH, _NO_POLISH = 0.1, 1e-5
-# Evaluations reserved for the polish: for four central gradients, or this share of the budget.
-_POLISH_GRADIENTS, _POLISH_SHARE = 8, 0.1
+# Evaluations reserved for the polish: for so many central gradients, or this share of the budget, and at most that one.
+_POLISH_GRADIENTS, _POLISH_SHARE, _MOST_FOR_POLISH = 8, 0.1, 0.25
 # First step of a polish, in units of the first step.
 _POLISH_STEP = 0.01
 # Least number of generations that are worth beginning.
@@ -78,7 +78,6 @@ class _Run:
 
     def __init__(self, space: SearchSpace, step: float) -> None:
         self._space, self._step = space, step
-        self._start, self._start_value = space.x, space.fun
         self._accuracy, self._scale = EPS, 1.0
         self._rough = self._noisy = False
         # Without tolerances, the budget alone ends a run.
@@ -95,10 +94,11 @@ class _Run:
     def _descend(self) -> Search:
         """Measure, and descend by differences where the function is smooth enough."""
         space, known = self._space, {}
-        yield from _remembering(self._probe(), known)
+        x, fun = space.x, space.fun
+        yield from _remembering(self._probe(x, fun), known)
         if self._rough:
             return Status.RUNNING
-        descent = Descent(space, self._start, self._start_value, self._step, self._differences(), thorough=self._ends)
+        descent = Descent(space, x, fun, self._step, self._differences(), thorough=self._ends)
         ended = yield from _reusing(descent.run(), known)
         space.found.append(f"quasi-Newton: {ended.value}")
         self._rough = ended is Descended.FLAT
@@ -121,7 +121,7 @@ class _Run:
     def _evolve(self) -> Search:
         """Evolve and polish in turn."""
         space, population = self._space, default_population(self._space.n)
-        done = self._rough or self._accuracy > _NO_POLISH
+        done = self._unpolished
         while True:
             left = space.remaining() - (0 if done else self._reserve)
             ended = None
@@ -147,8 +147,8 @@ class _Run:
             if not done:
                 improved = yield from self._polish()
                 done = not improved
-            elif not self._rough and self._accuracy < _NO_POLISH:
-                done = False
+            else:
+                done = self._unpolished
             if self._ends and ended in (Evolved.NARROW, Evolved.SETTLED) and not improved:
                 space.report(Visit(space.x, space.fun))
                 return Status.FINISHED
@@ -165,32 +165,38 @@ class _Run:
         """Evaluations reserved for the polish."""
         space = self._space
         total = space.nfev + space.remaining()
-        share = int(_POLISH_SHARE * total) if total < math.inf else 0
-        return max(_POLISH_GRADIENTS * (2 * space.n + 1), share)
+        if self._unpolished or total == math.inf:
+            return 0
+        return int(min(max(_POLISH_GRADIENTS * (2 * space.n + 1), _POLISH_SHARE * total), _MOST_FOR_POLISH * total))
+
+    @property
+    def _unpolished(self) -> bool:
+        """Whether noise or steps leave nothing to polish."""
+        return self._rough or self._accuracy > _NO_POLISH
 
     def _differences(self) -> Differences:
         return Differences(self._space, self._accuracy, self._scale)
 
-    def _probe(self) -> Search:
-        """Measure noise and resolution."""
+    def _probe(self, x: Array, fun: float) -> Search:
+        """Measure noise and resolution at a point."""
         space, step, rng = self._space, self._step, self._space.rng
-        length = float(Differences(space, EPS, self._scale).lengths(self._start, central=False)[0])
-        noise = yield from measure_noise(space, step, abs(length))
+        length = float(Differences(space, EPS, self._scale).lengths(x, central=False)[0])
+        noise = yield from measure_noise(space, x, fun, step, abs(length))
         if noise == FLAT:
             self._rough = True
-            space.found.append("constant near the start")
+            space.found.append("constant nearby")
         elif noise > 0:
             away = rng.standard_normal(space.n)
             away *= step / np.linalg.norm(away)
-            (value,) = yield space.clip(self._start + away)[None]
-            self._accuracy = max(EPS, noise / max(abs(float(value) - self._start_value), _LEAST_OF_STEP))
+            (value,) = yield space.clip(x + away)[None]
+            self._accuracy = max(EPS, noise / max(abs(float(value) - fun), _LEAST_OF_STEP))
             self._rough, self._scale = self._accuracy > _ROUGH, step
-            (again,) = yield self._start[None]
-            self._noisy = float(again) != self._start_value
+            (again,) = yield x[None]
+            self._noisy = float(again) != fun
             kind = "noise" if self._noisy else "resolution"
             space.found.append(f"{kind} {noise:.1g}, {self._accuracy:.1g} of the change over a step")
         else:
-            space.found.append("smooth at the start")
+            space.found.append("smooth")
 
 
 def _said(lower: bool) -> str:

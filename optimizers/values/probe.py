@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .space import EPS, WORST, Search, SearchSpace
+from .space import EPS, WORST, Array, Search, SearchSpace
 
 __all__ = ["FLAT", "measure_noise"]
 
@@ -22,22 +22,25 @@ _SECOND, _THIRD = math.sqrt(6), math.sqrt(20)
 _MOST_ROUNDING = 30.0
 
 
-def measure_noise(space: SearchSpace, step: float, difference: float) -> Search:
-    """Measure the noise at the start from three more points in a row.
+def measure_noise(space: SearchSpace, x: Array, fun: float, step: float, difference: float) -> Search:
+    """Measure the noise at a point from three more points in a row.
 
     It is 0 if the function is smooth, `FLAT` if it is constant.
 
     Parameters
     ----------
     space : SearchSpace
-        Its best point is the start.
+        Bounds and random numbers.
+    x : ndarray, shape (n,)
+        The point.
+    fun : float
+        The value there.
     step : float
         Length of the first step.
     difference : float
         Length of a forward difference along the first axis, which the first point is.
     """
-    x, fun, n = space.x, space.fun, space.n
-    direction = np.zeros(n)
+    direction = np.zeros(space.n)
     direction[0] = 1.0 if x[0] + 3 * difference <= space.high[0] else -1.0
     for length in _LENGTHS:
         h = difference if length is None else length * step
@@ -55,6 +58,6 @@ def measure_noise(space: SearchSpace, step: float, difference: float) -> Search:
                 changes = np.abs(np.diff(values))
                 noise = max(noise, float(changes[changes > 0].min()))
             return noise if noise > _MOST_ROUNDING * EPS * float(np.abs(values).max()) else 0.0
-        direction = space.rng.standard_normal(n)
+        direction = space.rng.standard_normal(space.n)
         direction /= np.linalg.norm(direction)
     return FLAT

@@ -38,7 +38,7 @@ class Quadratic(NamedTuple):
     covariance : ndarray, shape (n, n)
         Covariance of `jac`.
     rest : float
-        Variance of what the quadratic leaves, in units of the values squared.
+        Standard deviation of what the quadratic leaves, in units of the values.
     constant : float
         Value at 0.
     unit : float
@@ -112,7 +112,9 @@ def fit_quadratic(points: Array, values: Array, extra: int) -> Quadratic | None:
     hess[np.triu_indices(n)] = found[n + 1 :]
     hess = hess + hess.T - np.diag(np.diag(hess))
     constant = centre + unit * float(found[0])
-    return Quadratic(found[1 : n + 1], hess, covariance[1 : n + 1, 1 : n + 1], rest * unit**2, constant, unit)
+    return Quadratic(
+        found[1 : n + 1], hess, covariance[1 : n + 1, 1 : n + 1], float(np.sqrt(rest)) * unit, constant, unit
+    )
 
 
 def _features(points: Array) -> Array:

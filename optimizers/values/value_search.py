@@ -91,7 +91,7 @@ class ValueSearch(Optimizer):
         # With no evaluation left, the first of these ends the run.
         affordable = int(min(max(oracle.left, 1), len(asked) - known))
         rows = asked[known : known + affordable]
-        found = oracle.fun(torch.from_numpy(rows.copy()), seed=state.seed).double().numpy()
+        found = oracle.values(torch.from_numpy(rows.copy()), seed=state.seed).double().numpy()
         values = np.where(found < WORST, found, WORST)
         space.visit = None
         space.note(rows, values)

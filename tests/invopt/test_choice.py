@@ -80,7 +80,7 @@ def test_paper():
 
 def test_the_result_says_what_was_chosen_and_why():
     found = minimize(problems.Quadratic(), rng=0, maxfev=60)
-    assert found.choice == "FunctionValue with Portfolio: values only; smooth at the start"
+    assert found.choice == "FunctionValue with Portfolio: values only; smooth"
     assert minimize(problems.Quadratic(), "fr22", "adam", rng=0, maxfev=20).choice == ""
 
 
