@@ -158,7 +158,8 @@ class ValueKriging(Estimator):
 
 def _places(state: ValueKrigingState, x: Tensor) -> NDArray[np.intp]:
     """Numbers of the samples at a point."""
-    return np.flatnonzero((state.points == x.numpy() / state.sigma).all(1))
+    assert state.points is not None
+    return np.flatnonzero(np.all(state.points == x.numpy() / state.sigma, axis=1))
 
 
 def _finite(values: Array) -> Array | None:

@@ -15,7 +15,7 @@ from .coordinate_search import descend_by_axes, is_separable
 from .differences import Differences
 from .probe import FLAT, measure_noise
 from .quasi_newton import Descended, Descent
-from .space import EPS, Array, Search, SearchSpace, Visit, limited
+from .space import EPS, Array, Search, SearchSpace, Visit, advanced, limited
 from .value_search import ValueSearch
 
 __all__ = ["Portfolio"]
@@ -93,8 +93,8 @@ class _Run:
 
     def _descend(self) -> Search:
         """Measure, and descend by differences where the function is smooth enough."""
-        space, known = self._space, {}
-        x, fun = space.x, space.fun
+        space, x, fun = self._space, self._space.x, self._space.fun
+        known: dict[bytes, float] = {}
         yield from _remembering(self._probe(x, fun), known)
         if self._rough:
             return Status.RUNNING
@@ -205,10 +205,10 @@ def _said(lower: bool) -> str:
 
 def _remembering(search: Search, known: dict[bytes, float]) -> Search:
     """Remember the values of a search."""
-    values = None
+    values: Array | None = None
     while True:
         try:
-            points = search.send(values)
+            points = advanced(search, values)
         except StopIteration as end:
             return end.value
         values = yield points
@@ -220,7 +220,7 @@ def _reusing(search: Search, known: dict[bytes, float]) -> Search:
     values: Array | None = None
     while True:
         try:
-            points = search.send(values)
+            points = advanced(search, values)
         except StopIteration as end:
             return end.value
         values = np.array([known.get(point.tobytes(), math.nan) for point in points])

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "WORST", "Array", "Search", "SearchSpace", "Visit", "limited"]
+__all__ = ["EPS", "WORST", "Array", "Search", "SearchSpace", "Visit", "advanced", "limited"]
 
 Array: TypeAlias = NDArray[np.float64]
 # A search yields points of shape (k, n) and is sent their values, of shape (k,); it returns how it ended.
@@ -121,6 +121,11 @@ class SearchSpace:
     def report(self, visit: Visit) -> None:
         """Report a point that the search has reached."""
         self.visit = visit
+
+
+def advanced(search: Search, values: Array | None) -> Array:
+    """Send values to a search, None to begin; return the next points."""
+    return next(search) if values is None else search.send(values)
 
 
 def limited(search: Search, space: SearchSpace, most: float) -> Search:

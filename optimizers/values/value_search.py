@@ -12,7 +12,7 @@ from torch import Tensor
 
 from invopt.plugin import Estimate, Optimizer, Oracle, Order, Status
 
-from .space import WORST, Array, Search, SearchSpace, Visit
+from .space import WORST, Array, Search, SearchSpace, Visit, advanced
 
 __all__ = ["ValueSearch", "ValueSearchState"]
 
@@ -84,8 +84,8 @@ class ValueSearch(Optimizer):
         """Evaluate the points that the search asks for, and go to its best one."""
         if state.search is None:
             self._begin(x, estimate, state, oracle)
-            if state.search is None or state.asked is None:
-                return x, state
+        if state.asked is None:
+            return x, state
         space, asked = state.space, state.asked
         known = len(state.values)
         # With no evaluation left, the first of these ends the run.
@@ -120,7 +120,7 @@ class ValueSearch(Optimizer):
         """Send the values of all points asked for, and receive the next points."""
         try:
             with np.errstate(all="ignore"):
-                state.asked, state.values = state.search.send(values), []
+                state.asked, state.values = advanced(state.search, values), []
         except StopIteration as end:
             state.asked, state.verdict = None, end.value
 
