@@ -28,6 +28,8 @@ _SHORTEST_AXIS, _LONGEST_AXIS = 1e-11, 1e20
 _LEAST_RANGE, _SOME_GENERATIONS, _GENERATIONS_EACH = 1e-12, 10, 30
 # Standard errors by which the median values of generations must fall to be progress.
 _STANDARD_ERRORS = 1.0
+# Largest error of the minimum, in units of the region, at which it is known.
+_LARGEST_ERROR = 0.5
 # Regions of the fit at the end, in standard deviations of the distribution; largest residual deviation that the
 # chosen one may leave, as a multiple of the smallest; evaluations for it, in those that a fit needs.
 _WIDENED, _MOST_REST, _LEAST_FOR_ANSWER = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), 1.14, 2
@@ -95,7 +97,7 @@ class Evolution:
     def answer(self) -> Visit | None:
         """Minimum of a quadratic through the evaluations, with its error.
 
-        None if there is none. The region of the fit is the largest in which a quadratic leaves hardly more than noise.
+        None if noise hides it. The region of the fit is the largest in which a quadratic leaves hardly more than noise.
         """
         if len(self._values) < _LEAST_FOR_ANSWER * least_for(self._space.n):
             return None
@@ -112,6 +114,8 @@ class Evolution:
         draw = wider * fitted.minimum(2 * np.sqrt(self._space.n))
         inverse = np.linalg.inv(fitted.hess)
         root = np.linalg.cholesky(inverse @ fitted.covariance @ inverse).T
+        if not np.linalg.norm(root, axis=0).max() < _LARGEST_ERROR:
+            return None
         root = adaptation.sigma * wider * adaptation.turned(root * adaptation.axes)
         x = self._space.clip(adaptation.points(draw[None])[0])
         return Visit(x, fitted.value(draw / wider), x_error=np.linalg.norm(root, axis=0))

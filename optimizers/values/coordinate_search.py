@@ -10,7 +10,7 @@ from invopt.plugin import Status, real
 from .space import WORST, Array, Search, SearchSpace, Visit
 from .value_search import ValueSearch
 
-__all__ = ["CoordinateSearch", "is_separable", "sweep"]
+__all__ = ["CoordinateSearch", "descend_by_axes", "is_separable"]
 
 # Share of the larger part of a bracket at which golden section divides it.
 _GOLDEN_SHARE = 0.381966
@@ -30,12 +30,14 @@ _LEAST_STEP, _SMALL_SWEEP = 1e-9, 1e-13
 _IDLE_SWEEPS = 2
 # Rounds in which each line is sampled on a grid: points of the first round, which doubles, reach in steps, and rounds.
 _GRID, _REACH, _ROUNDS = 12, 6.0, 4
-# Splits of the parameters in two that a separable function must pass, and the share of the changes up to which the
-# mixed difference is rounding.
-_SPLITS, _MIXED = 2, 1e-9
+# Splits of the parameters in two that a separable function must pass.
+SPLITS = 2
+# Splits that are tried for each of these, where some change nothing, and the share of the changes up to which the mixed
+# difference is rounding.
+_MORE_SPLITS, _MIXED = 3, 1e-9
 
 
-def is_separable(space: SearchSpace, step: float, noise: float) -> Search:
+def is_separable(space: SearchSpace, step: float, noise: float, splits: int = SPLITS) -> Search:
     """Return whether the function looks like a sum of functions of one parameter each.
 
     The parameters are split at random in two, each half is moved, and then both: changes must add up.
@@ -44,18 +46,23 @@ def is_separable(space: SearchSpace, step: float, noise: float) -> Search:
     if n < 2:
         return True
     x, fun = space.x, space.fun
-    for _ in range(_SPLITS):
+    passed = 0
+    for _ in range(_MORE_SPLITS * splits):
         half = np.zeros(n)
         half[rng.permutation(n)[: n // 2]] = 1.0
         away = step * rng.standard_normal(n)
         rows = space.clip(x + np.array([away * half, away * (1 - half), away]))
         first, second, both = yield rows
-        if max(first, second, both) >= WORST or first == fun or second == fun:
+        if max(first, second, both) >= WORST:
             return False
         changes = abs(first - fun) + abs(second - fun)
         if not abs(both - first - second + fun) <= _MIXED * (changes + abs(fun)) + 4 * noise:
             return False
-    return True
+        # On a step, no change says nothing.
+        passed += first != fun and second != fun
+        if passed == splits:
+            return True
+    return False
 
 
 @define(eq=False)
@@ -151,13 +158,18 @@ def sweep(space: SearchSpace, steps: Array) -> Search:
         steps[axis] = max(0.5 * width, _LEAST_STEP / 2)
 
 
-def descend_by_axes(space: SearchSpace, step: float) -> Search:
-    """Sweep until the value no longer decreases, then sample lines on grids."""
+def descend_by_axes(space: SearchSpace, step: float, noise: float | None = None) -> Search:
+    """Sweep until the value no longer decreases, then sample lines on grids.
+
+    With `noise`, it ends as soon as parameters are found not to be separate.
+    """
     grid = _GRID
     for _ in range(1 + _ROUNDS):
         steps = np.full(space.n, step if grid == _GRID else 0.1 * step)
         idle = 0
         while float(steps.max()) > max(_LEAST_STEP, space.xtol) and idle < _IDLE_SWEEPS:
+            if noise is not None and not (yield from is_separable(space, step, noise, splits=1)):
+                return None
             before = space.fun
             yield from sweep(space, steps)
             idle = 0 if before - space.fun > _SMALL_SWEEP * abs(space.fun) else idle + 1

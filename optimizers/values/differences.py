@@ -108,6 +108,8 @@ class Differences:
         truncation = 0.5 * bend * np.abs(gradient.lengths)
         if gradient.curvature is not None:
             # The third derivative is unknown: as if the curvature changed by all of itself over the scale.
-            truncation = truncation * np.abs(gradient.lengths) / self.scale
+            # One-sided ones, without a curvature, are forward differences.
+            closer = np.where(gradient.curvature > 0, np.abs(gradient.lengths) / self.scale, 1.0)
+            truncation = truncation * closer
         found: Array = rounding + truncation
         return found

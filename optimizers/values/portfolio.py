@@ -24,6 +24,8 @@ __all__ = ["Portfolio"]
 _ROUGH, _NO_POLISH = 0.1, 1e-5
 # Evaluations reserved for the polish: for so many central gradients, or this share of the budget, and at most that one.
 _POLISH_GRADIENTS, _POLISH_SHARE, _MOST_FOR_POLISH = 8, 0.1, 0.25
+# Descents, each after a measurement.
+_MOST_DESCENTS = 3
 # First step of a polish, in units of the first step.
 _POLISH_STEP = 0.01
 # Least number of generations that are worth beginning.
@@ -78,7 +80,7 @@ class _Run:
 
     def __init__(self, space: SearchSpace, step: float) -> None:
         self._space, self._step = space, step
-        self._accuracy, self._scale = EPS, 1.0
+        self._accuracy, self._scale, self._noise = EPS, 1.0, 0.0
         self._rough = self._noisy = False
         # Without tolerances, the budget alone ends a run.
         self._ends = space.xtol > 0
@@ -92,17 +94,25 @@ class _Run:
         return Status.FINISHED
 
     def _descend(self) -> Search:
-        """Measure, and descend by differences where the function is smooth enough."""
-        space, x, fun = self._space, self._space.x, self._space.fun
-        known: dict[bytes, float] = {}
-        yield from _remembering(self._probe(x, fun), known)
-        if self._rough:
-            return Status.RUNNING
-        descent = Descent(space, x, fun, self._step, self._differences(), thorough=self._ends)
-        ended = yield from _reusing(descent.run(), known)
-        space.found.append(f"quasi-Newton: {ended.value}")
+        """Measure, and descend by differences where the function is smooth enough.
+
+        Where a gradient is exactly zero, no difference is seen: it is measured again, because the resolution may be
+        coarser there.
+        """
+        space = self._space
+        for _ in range(_MOST_DESCENTS):
+            known: dict[bytes, float] = {}
+            x, fun = space.x, space.fun
+            yield from _remembering(self._probe(x, fun), known)
+            if self._rough:
+                return Status.RUNNING
+            descent = Descent(space, x, fun, self._step, self._differences(), thorough=self._ends)
+            ended = yield from _reusing(descent.run(), known)
+            space.found.append(f"quasi-Newton: {ended.value}")
+            if ended is not Descended.UNSEEN:
+                break
         self._rough = ended is Descended.FLAT
-        done = self._ends and not self._noisy and ended in (Descended.SMALL, Descended.STATIONARY)
+        done = self._ends and self._noise == 0.0 and ended in (Descended.SMALL, Descended.STATIONARY)
         return Status.FINISHED if done else Status.RUNNING
 
     def _by_axes(self) -> Search:
@@ -114,7 +124,9 @@ class _Run:
         if not (yield from is_separable(space, self._step, tolerance)):
             return Status.RUNNING
         before = space.fun
-        ended = yield from limited(descend_by_axes(space, self._step), space, space.remaining() - self._reserve)
+        ended = yield from limited(
+            descend_by_axes(space, self._step, tolerance), space, space.remaining() - self._reserve
+        )
         space.found.append(f"separate parameters, searched one by one: {_said(space.fun < before)}")
         return Status.FINISHED if self._ends and ended is not None else Status.RUNNING
 
@@ -129,6 +141,7 @@ class _Run:
                 before = space.fun
                 evolution = Evolution(space, space.x, self._step, population)
                 search = evolution.run(noisy=self._noisy and self._ends)
+                space.found.append(f"CMA-ES of {population} points")
                 if space.is_constant:
                     ended = yield from limited(search, space, _MANY + _MANY_EACH * space.n - space.nfev)
                     if space.is_constant:
@@ -136,7 +149,7 @@ class _Run:
                 else:
                     ended = yield from limited(search, space, math.inf if done else left)
                 words = "" if ended is None else f", {ended.value}"
-                space.found.append(f"CMA-ES of {population} points: {_said(space.fun < before)}{words}")
+                space.found[-1] += f": {_said(space.fun < before)}{words}"
                 if ended is Evolved.NOISE:
                     answer = evolution.answer()
                     if answer is not None:
@@ -181,7 +194,7 @@ class _Run:
         """Measure noise and resolution at a point."""
         space, step, rng = self._space, self._step, self._space.rng
         length = float(Differences(space, EPS, self._scale).lengths(x, central=False)[0])
-        noise = yield from measure_noise(space, x, fun, step, abs(length))
+        noise = self._noise = yield from measure_noise(space, x, fun, step, abs(length))
         if noise == FLAT:
             self._rough = True
             space.found.append("constant nearby")

@@ -43,7 +43,8 @@ class Descended(enum.Enum):
     """How a descent ended; its value says so in words."""
 
     FLAT = "the function is constant there"
-    STATIONARY = "the gradient is zero"
+    STATIONARY = "the gradient points out of the bounds"
+    UNSEEN = "no difference is seen"
     SMALL = "the value no longer decreases"
     STUCK = "no lower point was found"
 
@@ -104,7 +105,7 @@ class Descent:
         while True:
             free = self._free(jac)
             if not (jac * free).any():
-                return Descended.STATIONARY
+                return Descended.UNSEEN if free.any() else Descended.STATIONARY
             fresh = not self._curvature.pairs
             direction = self._curvature.direction(jac, free)
             slope = float(jac @ direction)
@@ -234,6 +235,7 @@ class QuasiNewton(ValueSearch):
 _STATUS = {
     Descended.FLAT: Status.PLATEAU,
     Descended.STATIONARY: Status.FINISHED,
+    Descended.UNSEEN: Status.FINISHED,
     Descended.SMALL: Status.FINISHED,
     Descended.STUCK: Status.LINE_SEARCH,
 }
