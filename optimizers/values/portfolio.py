@@ -82,6 +82,7 @@ class _Run:
         self._space, self._step = space, step
         self._accuracy, self._scale, self._noise = EPS, 1.0, 0.0
         self._rough = self._noisy = False
+        self._separate: bool | None = None
         # Without tolerances, the budget alone ends a run.
         self._ends = space.xtol > 0
 
@@ -106,7 +107,9 @@ class _Run:
             yield from _remembering(self._probe(x, fun), known)
             if self._rough:
                 return Status.RUNNING
-            descent = Descent(space, x, fun, self._step, self._differences(), thorough=self._ends)
+            descent = Descent(
+                space, x, fun, self._step, self._differences(), thorough=self._ends, gives_up=self._are_separate
+            )
             ended = yield from _reusing(descent.run(), known)
             space.found.append(f"quasi-Newton: {ended.value}")
             if ended is not Descended.UNSEEN:
@@ -118,17 +121,26 @@ class _Run:
     def _by_axes(self) -> Search:
         """Search along the axes if parameters are separate."""
         space = self._space
-        if self._noisy or space.n < 2:
-            return Status.RUNNING
-        tolerance = self._accuracy if self._accuracy < _NO_POLISH else 0.0
-        if not (yield from is_separable(space, self._step, tolerance)):
+        if not (yield from self._are_separate()):
             return Status.RUNNING
         before = space.fun
         ended = yield from limited(
-            descend_by_axes(space, self._step, tolerance), space, space.remaining() - self._reserve
+            descend_by_axes(space, self._step, self._mixed), space, space.remaining() - self._reserve
         )
         space.found.append(f"separate parameters, searched one by one: {_said(space.fun < before)}")
         return Status.FINISHED if self._ends and ended is not None else Status.RUNNING
+
+    def _are_separate(self) -> Search:
+        """Return whether there are separate parameters, as measured once."""
+        if self._separate is None:
+            self._separate = self._space.n > 1 and not self._noisy
+            self._separate = self._separate and (yield from is_separable(self._space, self._step, self._mixed))
+        return self._separate
+
+    @property
+    def _mixed(self) -> float:
+        """Relative accuracy of sums of values of a function with little noise."""
+        return self._accuracy if self._accuracy < _NO_POLISH else 0.0
 
     def _evolve(self) -> Search:
         """Evolve and polish in turn."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,8 @@ _SMALL_DECREASE, _SMALL_ITERATIONS = 1e-9, 2
 _MOST_FAILURES = 20
 # Iteration from which on central differences give the curvatures along the axes once.
 _MEASURE_CURVATURE = 30
+# Iterations after which a descent asks whether to give up: a separable function with few bends has been solved.
+_ASK_AFTER = 4
 # First step after a failed line search as a share of the one before.
 _SHORTER = 0.1
 
@@ -75,6 +78,9 @@ class Descent:
         Use central differences from the start.
     thorough : bool, default False
         Repeat the last iterations with central differences before the descent counts as ended.
+    gives_up : callable, optional
+        ``gives_up()``: a search that is made after a few iterations, or when a line search first fails; if it returns
+        True, the descent ends.
     """
 
     def __init__(
@@ -87,12 +93,14 @@ class Descent:
         *,
         central: bool = False,
         thorough: bool = False,
+        gives_up: Callable[[], Search] | None = None,
     ) -> None:
         self._space = space
         self._x, self._fun = x.copy(), fun
         self._first = self._step = step
         self._differences = differences
         self._central, self._polish, self._thorough = central, central, thorough
+        self._gives_up = gives_up
         self._curvature = Curvature(np.ones(len(x)))
         self._bend = math.inf
 
@@ -117,6 +125,8 @@ class Descent:
             line = yield from self._search(direction, slope, fresh=fresh)
             if line.t == 0.0:
                 failures += 1
+                if (yield from self._is_given_up()):
+                    return Descended.STUCK
                 if self._curvature.pairs:
                     self._curvature.pairs.clear()
                     self._first = _SHORTER * min(self._step, self._first)
@@ -129,6 +139,8 @@ class Descent:
                     return Descended.STUCK
                 continue
             failures, iterations = 0, iterations + 1
+            if iterations == _ASK_AFTER and (yield from self._is_given_up()):
+                return Descended.STUCK
             decrease = self._fun - line.fun
             least = max(_SMALL_DECREASE, self._differences.accuracy)
             small = small + 1 if decrease <= least * max(abs(line.fun), decrease) else 0
@@ -142,6 +154,11 @@ class Descent:
                 self._central, small = True, 0
             jac = yield from self._gradient(self._central or iterations == _MEASURE_CURVATURE)
             self._bend = self._curvature.add(self._x - before, jac - earlier)
+
+    def _is_given_up(self) -> Search:
+        """Ask once whether another method is better here."""
+        ask, self._gives_up = self._gives_up, None
+        return ask is not None and (yield from ask())
 
     def _free(self, jac: Array) -> Array:
         """Parameters that the gradient does not hold at a bound."""
