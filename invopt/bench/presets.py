@@ -136,6 +136,7 @@ _DIRECT = _estimator("autodiff", max_depth=2)
 OURS = {
     "auto": Preset(),
     "kriging": Preset(_estimator("kriging"), _method("least-surprise")),
+    "value-kriging": Preset(_estimator("value-kriging"), _method("lower-bound")),
     "gauss-newton": Preset(_estimator("gauss-newton"), _method("newton")),
     # The same without history: n_samples fresh pairs an iteration.
     "gauss-newton-fresh": Preset(_estimator("gauss-newton", n_samples=4, window=1), _method("newton")),

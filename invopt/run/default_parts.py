@@ -20,6 +20,8 @@ __all__ = ["Choice", "choose"]
 # Most parameters for Kriging, whose first estimate takes n + 1 evaluations and whose own time grows as n**3; where each
 # residual depends on few parameters, SparseGaussNewton needs fewer evaluations from some 20 on.
 _MOST_FOR_KRIGING, _MOST_IF_SPARSE = 200, 20
+# Most parameters for ValueKriging, of problems that render: with more, its samples are too few for its kernel.
+_MOST_FOR_VALUE_KRIGING = 3
 # Share of the budget that its first estimate may take.
 _SHARE_FOR_FIRST = 0.5
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
@@ -111,6 +113,8 @@ def _estimator_for(problem: Problem, maxfev: float, n: int) -> tuple[Estimator, 
             return find("estimators", "kriging")(), f"residuals are known, and n = {n} is at most {most}"
         if problem.sparse:
             return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
+    if problem.renders and n <= _MOST_FOR_VALUE_KRIGING and n + 1 <= _SHARE_FOR_FIRST * maxfev:
+        return find("estimators", "value-kriging")(), f"values of renders only, and n = {n}"
     return find("estimators", "function-value")(), "values only"
 
 
@@ -130,6 +134,8 @@ def _method_for(problem: Problem, estimator: Estimator, x_scale: NDArray[np.floa
         return _for_exact(problem.n, Order.HESS in provides)
     if Order.MODEL in provides:
         name = "least-surprise"
+    elif Order.VALUE_MODEL in provides:
+        name = "lower-bound"
     elif not estimator.unbiased and Order.HESS in provides:
         name = "newton"
     elif Order.HESSP in provides:

@@ -73,8 +73,8 @@ def minimize(
     estimator : Estimator or str, optional
         How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` if a
         function has its own derivatives; else the problem's default; else `Kriging` if residuals are known,
-        `SampleHistory` for few parameters, `SharedSamples` for more. ``res.choice`` says which and why. "paper": the
-        paper's `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
+        `FunctionValue` with `Portfolio` for values only. ``res.choice`` says which and why. "paper": the paper's
+        `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
     method : Optimizer or str, optional
         How estimates become steps; by default chosen for the estimator. Names of scipy's methods, in any case, stand
         for `optimizers.Scipy`, except "bfgs", "cg" and "newton-cg", which name methods of this library.
