@@ -96,7 +96,7 @@ class Descent:
         gives_up: Callable[[], Search] | None = None,
     ) -> None:
         self._space = space
-        self._x, self._fun = x.copy(), fun
+        self._x, self._fun, self._highest = x.copy(), fun, fun
         self._first = self._step = step
         self._differences = differences
         self._central, self._polish, self._thorough = central, central, thorough
@@ -125,7 +125,9 @@ class Descent:
             line = yield from self._search(direction, slope, fresh=fresh)
             if line.t == 0.0:
                 failures += 1
-                if (yield from self._is_given_up()):
+                # Near a smooth minimum, a slope promises nothing, and failure is no kink.
+                promised = -slope > _SMALL_DECREASE * max(abs(self._fun), self._highest - self._fun)
+                if promised and (yield from self._is_given_up()):
                     return Descended.STUCK
                 if self._curvature.pairs:
                     self._curvature.pairs.clear()

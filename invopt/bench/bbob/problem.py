@@ -26,7 +26,9 @@ _FILE = "._bbob_problem_best_parameter.txt"
 
 @frozen(kw_only=True, eq=False)
 class Bbob(Problem):
-    """Function of the set BBOB [1]_, without bounds; its values are those above the optimum.
+    """Function of the set BBOB [1]_, without bounds.
+
+    Its values are those above the optimum.
 
     Parameters
     ----------
@@ -109,7 +111,10 @@ class BbobObjective(Objective):
 
 
 def _optimum_of(function: Any) -> Array:
-    """Return the optimum, which the package only writes to a file in the current folder."""
+    """Return the optimum.
+
+    The package only writes it to a file in the current folder.
+    """
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         function._best_parameter("print")
         found: Array = np.loadtxt(_FILE)

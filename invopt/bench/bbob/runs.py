@@ -1,4 +1,7 @@
-"""Runs of methods on the set BBOB, with the share of its targets that each reaches."""
+"""Runs of methods on the set BBOB.
+
+Each has the share of the targets that it reaches.
+"""
 
 from __future__ import annotations
 
