@@ -91,7 +91,7 @@ class ValueSearch(Optimizer):
         # With no evaluation left, the first of these ends the run.
         affordable = int(min(max(oracle.left, 1), len(asked) - known))
         rows = asked[known : known + affordable]
-        found = oracle.values(torch.from_numpy(rows.copy()), seed=state.seed).double().numpy()
+        found = oracle.values(torch.from_numpy(rows.copy()).to(x), seed=state.seed).double().numpy()
         values = np.where(found < WORST, found, WORST)
         space.visit = None
         space.note(rows, values)
@@ -104,10 +104,10 @@ class ValueSearch(Optimizer):
         """Start the search at `x`, whose value is known."""
         far = torch.full_like(x, torch.inf)
         state.space = SearchSpace(
-            x=x.numpy().copy(),
+            x=_array(x),
             fun=min(float(estimate.fun), WORST) if estimate.fun == estimate.fun else WORST,
-            low=oracle.project(-far).numpy().copy(),
-            high=oracle.project(far).numpy().copy(),
+            low=_array(oracle.project(-far)),
+            high=_array(oracle.project(far)),
             rng=oracle.rng,
             xtol=oracle.xtol,
             remaining=lambda: oracle.left,
@@ -127,15 +127,21 @@ class ValueSearch(Optimizer):
     def _visited(self, x: Tensor, cost: int, space: SearchSpace, oracle: Oracle) -> Tensor:
         """Point of this iteration, with its estimate."""
         visit = space.visit or Visit(space.x, space.fun)
-        reached = x if bool((x.numpy() == visit.x).all()) else torch.from_numpy(visit.x.copy())
+        reached = x if np.array_equal(_array(x), visit.x) else torch.from_numpy(visit.x.copy()).to(x)
         oracle.tell(
             Estimate(
                 x=reached,
                 fun=visit.fun if visit.fun < WORST else float("inf"),
-                jac=None if visit.jac is None else torch.from_numpy(visit.jac),
-                standard_error=None if visit.error is None else torch.from_numpy(visit.error),
-                x_standard_error=None if visit.x_error is None else torch.from_numpy(visit.x_error),
+                jac=None if visit.jac is None else torch.from_numpy(visit.jac).to(x),
+                standard_error=None if visit.error is None else torch.from_numpy(visit.error).to(x),
+                x_standard_error=None if visit.x_error is None else torch.from_numpy(visit.x_error).to(x),
                 nfev=cost,
             )
         )
         return reached
+
+
+def _array(x: Tensor) -> Array:
+    """Copy of a point in double precision."""
+    array: Array = x.double().cpu().numpy().copy()
+    return array
