@@ -8,6 +8,7 @@ from .aggregate_gradient import AggregateGradient
 from .aggregate_hessian import AggregateHessian
 from .aggregate_hvp import AggregateHVP
 from .autodiff import Autodiff
+from .emulation.value_kriging import ValueKriging
 from .equation.dual_buffer import DualBuffer
 from .equation.full_gradient import FullGradient
 from .equation.semi_gradient import SemiGradient
@@ -47,5 +48,6 @@ __all__ = [
     "SmoothedHVP",
     "SmoothedHessian",
     "SparseGaussNewton",
+    "ValueKriging",
     "WeightedDualBuffer",
 ]

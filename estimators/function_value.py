@@ -35,5 +35,6 @@ class FunctionValue(Estimator):
 
     def estimate(self, objective: Evaluator, x: Tensor, state: None, rng: np.random.Generator) -> tuple[Estimate, None]:
         """Estimate at `x`."""
-        value = float(objective.fun(x[None], seed=SeedSource(self.seeds, rng).draw(1), keep_inf=True)[0])
-        return Estimate(x=x, fun=math.inf if math.isnan(value) else value, nfev=1), None
+        seed = SeedSource(self.seeds, rng).draw(1)
+        value = float(objective.fun(x[None], seed=seed, keep_inf=True)[0])
+        return Estimate(x=x, fun=math.inf if math.isnan(value) else value, nfev=1, seed=int(seed[0])), None

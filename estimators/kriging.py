@@ -27,6 +27,7 @@ from invopt.plugin import (
     real,
 )
 
+from .emulation.design import first_points
 from .emulation.emulator import Emulator
 from .emulation.kernel import Metric
 from .emulation.samples import Samples
@@ -34,8 +35,6 @@ from .emulation.universal_kriging import krige, neighbours
 
 __all__ = ["Kriging"]
 
-# Largest sigma as a share of a period: at a quarter, two sigma to either side span the period.
-_LARGEST_SHARE_OF_PERIOD = 0.25
 # Share of the samples that must have succeeded for a run to go on after another failure.
 _LEAST_SUCCEEDED = 0.5
 # Samples that a model of plain vectors is fitted to, this many for each parameter and some more: those nearest to the
@@ -196,11 +195,7 @@ class Kriging(Estimator):
         """Evaluate `x` and one point a sigma away along each parameter, inside the bounds."""
         n = objective.n
         objective.check_budget(n + 1)
-        shortest = float(objective.periods.min())
-        sigma = min(state.sigma, objective.sigma_limit, _LARGEST_SHARE_OF_PERIOD * shortest)
-        away = sigma * torch.diag(torch.from_numpy(rng.choice([-1.0, 1.0], n)))
-        outside = (objective.project(x + away) != x + away).any(1)
-        points = torch.cat([x[None], objective.project(torch.where(outside[:, None], x - away, x + away))])
+        points, sigma = first_points(objective, x, state.sigma, rng)
         seeds = SeedSource(self.seeds, rng).compare(n + 1)
         residuals = objective.residuals(points, seed=seeds).double().numpy()
         with np.errstate(over="ignore"):

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from invopt.bench import commands
+from invopt.bench.bbob.commands import bbob as bbob_command
 from invopt.bench.more_wild.commands import more_wild as more_wild_command
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
@@ -217,6 +218,13 @@ app.command()(commands.table)
 def more_wild(*args: Any, **kwargs: Any) -> None:
     with _as_usage_errors():
         more_wild_command(*args, **kwargs)
+
+
+@app.command()
+@wraps(bbob_command)
+def bbob(*args: Any, **kwargs: Any) -> None:
+    with _as_usage_errors():
+        bbob_command(*args, **kwargs)
 
 
 @app.command("journal")

@@ -41,7 +41,7 @@ from invopt.core.identity import digest
 from invopt.core.machine.asking_thread import AskingThread
 from invopt.core.machine.threads import one_thread
 from invopt.core.machine.turn import one_at_a_time
-from invopt.core.model import Instrument, Model, Prediction, Slopes
+from invopt.core.model import Instrument, Model, Prediction, Slopes, ValueModel
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
 from invopt.core.problem import Chain, Grid, Link, Problem, check_grids
@@ -112,6 +112,7 @@ __all__ = [
     "Slopes",
     "Status",
     "StepDecay",
+    "ValueModel",
     "as_bounds",
     "as_integer",
     "as_list",

@@ -7,9 +7,9 @@ if __name__ != "invopt.optimizers":
 from .adam import Adam
 from .adaptive_bfgs import AdaptiveBFGS
 from .bfgs import BFGS
-from .cmaes import CMAES
 from .damped_bfgs import DampedBFGS
 from .differential_evolution import DifferentialEvolution
+from .external.pycma import PyCMA
 from .fletcher_reeves_cg import FletcherReevesCG
 from .gradient_descent import GradientDescent
 from .hessian_free import HessianFree
@@ -19,6 +19,11 @@ from .line_search import Armijo, ArmijoWolfe
 from .newton import Newton
 from .newton_cg import NewtonCG
 from .scipy_method import Scipy
+from .values.cmaes import CMAES
+from .values.coordinate_search import CoordinateSearch
+from .values.lower_bound import LowerBound
+from .values.portfolio import Portfolio
+from .values.quasi_newton import QuasiNewton
 
 __all__ = [
     "BFGS",
@@ -28,13 +33,18 @@ __all__ = [
     "AdaptiveBFGS",
     "Armijo",
     "ArmijoWolfe",
+    "CoordinateSearch",
     "DampedBFGS",
     "DifferentialEvolution",
     "FletcherReevesCG",
     "GradientDescent",
     "HessianFree",
     "LeastSurprise",
+    "LowerBound",
     "Newton",
     "NewtonCG",
+    "Portfolio",
+    "PyCMA",
+    "QuasiNewton",
     "Scipy",
 ]

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, minimize
 from torch import Tensor
 
 from invopt.plugin import Estimate, Model, Optimizer, Oracle, Order, Status, real, require
+
+from .descent.acquisition import lowest_in_box
 
 __all__ = ["LeastSurprise"]
 
@@ -26,16 +27,12 @@ _ROUNDING = 1e-14
 # Share of the best sample's squares that is added to the variance: what the target may differ by from any residuals
 # that the model can make.
 _MISFIT = 0.25
-# Random candidates of each kind for each parameter, up to four; the lowest of them that are apart are descended from.
-_CANDIDATES, _MOST_DIMENSIONS, _DESCENTS, _APART = 100, 4, 2, 0.1
+# Random candidates of most uncertainty for each parameter, up to four.
+_CANDIDATES, _MOST_DIMENSIONS = 100, 4
 # Radius below which a descent of plain vectors may end for want of decrease.
 _SMALL_RADIUS = 1e-3
 # Failed steps in a row, of plain vectors, of which the last is spent on the model instead.
 _FAILURES = 3
-# Iterations of L-BFGS-B from each, and values.
-_ITERATIONS, _VALUES = 12, 20
-# Decades of distance from the best sample that candidates near it span.
-_DECADES = 3.5
 # First radius in the fine stage, in units of the model's unit.
 _FINE_RADIUS = 0.5
 # Radius and step, in these units, at which a descent of pictures ends, and of plain vectors, whose model is smooth.
@@ -242,54 +239,21 @@ def most_uncertain(model: Model, best: int, radius: float, oracle: Oracle) -> Ar
 
 
 def least_surprise(model: Model, best: int, weights: Array, radius: float, oracle: Oracle) -> Array:
-    """Point of least surprise within `radius` of a sample, inside the bounds.
-
-    The lowest of random candidates that are apart are descended from.
-    """
+    """Point of least surprise within `radius` of a sample, inside the bounds."""
     centre, floor = model.points[best], _MISFIT * model.squares[best] + _TINY
     low, high = (oracle.project(torch.from_numpy(centre + side * radius)).numpy() for side in (-1, 1))
-    candidates = _candidates(centre, low, high, radius, oracle.rng)
-    mean, variance = model.predict(candidates)
-    total = variance + floor
-    order = np.argsort((mean / total + np.log(total)) @ weights, kind="stable")
 
-    def surprise(u: Array) -> tuple[float, Array]:
-        at = model.slopes(centre + radius * u)
+    def of_many(x: Array) -> Array:
+        mean, variance = model.predict(x)
+        total = variance + floor
+        found: Array = (mean / total + np.log(total)) @ weights
+        return found
+
+    def surprise(x: Array) -> tuple[float, Array]:
+        at = model.slopes(x)
         total = at.variance + floor
         value = float((at.mean / total + np.log(total)) @ weights)
         slope = (weights / total) @ at.mean_slope + (weights * (1 - at.mean / total) / total) @ at.variance_slope
-        return value, slope * radius
+        return value, slope
 
-    box = Bounds((low - centre) / radius, (high - centre) / radius)
-    starts = [(start - centre) / radius for start in _apart(candidates, order, radius)]
-    found = min((_descended(surprise, start, box) for start in starts), key=lambda each: float(each.fun))
-    target: Array = np.clip(centre + radius * found.x, low, high) if math.isfinite(found.fun) else centre
-    return target
-
-
-def _candidates(centre: Array, low: Array, high: Array, radius: float, rng: np.random.Generator) -> Array:
-    """Random points of a box: one beside its centre, some anywhere, some near it."""
-    n = len(centre)
-    k = _CANDIDATES * min(n, _MOST_DIMENSIONS)
-    lengths = radius * 10 ** rng.uniform(-_DECADES, 0, (k, 1))
-    near = centre + lengths * rng.uniform(-1, 1, (k, n))
-    here = centre + 10**-_DECADES * radius * rng.standard_normal((1, n))
-    found: Array = np.clip(np.vstack([here, low + (high - low) * rng.random((k, n)), near]), low, high)
-    return found
-
-
-def _apart(candidates: Array, order: NDArray[np.intp], radius: float) -> list[Array]:
-    """Return the candidate beside the centre, and the lowest of those apart from it."""
-    chosen = [candidates[0]]
-    for i in order:
-        if len(chosen) > _DESCENTS:
-            break
-        if all(np.linalg.norm(candidates[i] - other) >= _APART * radius for other in chosen[1:]):
-            chosen.append(candidates[i])
-    return chosen
-
-
-def _descended(surprise: Any, start: Array, box: Bounds) -> Any:
-    """Few iterations of L-BFGS-B."""
-    options: Any = {"maxiter": _ITERATIONS, "maxfun": _VALUES}
-    return minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=box, options=options)
+    return lowest_in_box(of_many, surprise, centre, low, high, radius, oracle.rng)

@@ -71,7 +71,7 @@ class Emulator(Model):
 
     def gauss_newton(self, x: Array, level: int = 0) -> tuple[Array, Array]:
         """Gradient (n,) and Gauss-Newton Hessian (n, n) of half the mean's sum of squares."""
-        w, dw = self.kriged.weights(x / self.unit)
+        w, dw, _, _ = self.kriged.weights(x / self.unit)
         gram = self.kriged.grams[level]
         slopes = dw[level] / self.unit
         return slopes.T @ (gram @ w[level]), slopes.T @ gram @ slopes
@@ -86,7 +86,7 @@ class Emulator(Model):
         Every level counts by its number of independent values over its mean square there, and by the share of the
         samples' differences that it predicts.
         """
-        _, slopes = self.kriged.weights(x / self.unit)
+        _, slopes, _, _ = self.kriged.weights(x / self.unit)
         predicted = np.clip(self.kriged.foretold(), 0.0, 1.0) if self.kriged.has_freedom else np.ones(len(self.cells))
         if not predicted.any():
             predicted = np.ones(len(self.cells))
@@ -105,7 +105,7 @@ class Emulator(Model):
         """
         if not self.predicts > _LEAST_PREDICTED:
             return np.full(len(x), math.inf)
-        w, _ = self.kriged.weights(x / self.unit)
+        w, _, _, _ = self.kriged.weights(x / self.unit)
         m, square = len(self.levels[0][0]), float(w[0] @ self.kriged.grams[0] @ w[0])
         found: Array = np.sqrt(self.kriged.slope_variances(x / self.unit) * max(square, 0.0) / m) / self.unit
         return found

@@ -60,7 +60,15 @@ def trend(points: Array, linear: NDArray[np.intp], full: bool) -> Array:
     return np.hstack([one, points[:, linear]]) if full else one
 
 
-def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] = (), *, secant: bool = True) -> Kriged:
+def krige(
+    points: Array,
+    grams: Array,
+    metric: Metric,
+    near: tuple[float, ...] = (),
+    *,
+    secant: bool = True,
+    usual: float = _USUAL_LENGTH,
+) -> Kriged:
     """Fit each level by restricted likelihood.
 
     Parameters
@@ -75,6 +83,8 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
         Lengths to try; by default all.
     secant : bool, default True
         Whether n + 1 samples make a linear trend, which then passes through them; otherwise it takes one more.
+    usual : float, default 3
+        Centre of the prior of the length.
     """
     count, n = points.shape
     linear = metric.linear
@@ -96,15 +106,15 @@ def krige(points: Array, grams: Array, metric: Metric, near: tuple[float, ...] =
                 factors.append(_Factor(kernel, matrix, np.maximum(values, 0.0), rest @ vectors))
             else:
                 factors.append(_Factor(kernel, matrix, np.empty(0), rest))
-    levels = [_fit(gram, f, factors, dof, count) for gram in grams]
+    levels = [_fit(gram, f, factors, dof, count, usual) for gram in grams]
     return Kriged(points, grams, metric, full, levels)
 
 
-def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int) -> Krige:
+def _fit(gram: Array, f: Array, factors: list[_Factor], dof: int, count: int, usual: float) -> Krige:
     best, nuggets = None, np.array(_NUGGETS)
     prior_n = _PRIOR_OF_NUGGET * np.log(nuggets / _USUAL_NUGGET) ** 2
     for factor in factors:
-        prior = _PRIOR_OF_LENGTH * math.log(factor.kernel.length / _USUAL_LENGTH) ** 2
+        prior = _PRIOR_OF_LENGTH * math.log(factor.kernel.length / usual) ** 2
         if dof > 0:
             energy = np.einsum("ij,ij->j", factor.vectors, gram @ factor.vectors)
             lam = factor.values[None] + nuggets[:, None]
@@ -162,13 +172,16 @@ class Kriged:
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Squares of the mean, and variances, at the rows of `z`, both of shape (k, L)."""
-        squares, count = self.metric.squares(z, self.points), len(self.points)
-        f = trend(z, self.metric.linear, self.full)
+        w, variance = self.weights_of_many(z)
+        return np.maximum(np.einsum("lki,lki->lk", w @ self.grams, w), 0).T, variance.T
+
+    def weights_of_many(self, z: Array) -> tuple[Array, Array]:
+        """Weights (L, k, N) and variances (L, k) at the rows of `z`."""
+        squares, f = self.metric.squares(z, self.points), trend(z, self.metric.linear, self.full)
         q = np.stack([np.hstack([kernel(squares), f]) for kernel in self._kernels])[self._which]
         s = q @ self._system
-        w = s[..., :count]
-        mean, variance = np.einsum("lki,lki->lk", w @ self.grams, w), 1 - np.einsum("lki,lki->lk", q, s)
-        return np.maximum(mean, 0).T, (self._scale[:, None] * np.maximum(variance, 0)).T
+        variance = 1 - np.einsum("lki,lki->lk", q, s)
+        return s[..., : len(self.points)], self._scale[:, None] * np.maximum(variance, 0)
 
     def at(self, z: Array) -> tuple[Array, Array, Array, Array]:
         """Mean squares (L,), their slopes (L, n), variances and slopes at one point."""
@@ -183,11 +196,14 @@ class Kriged:
         mean = np.maximum((w * gw[..., 0]).sum(1), 0.0)
         return mean, 2 * slopes[:, 0], scale * variance, -2 * scale[:, None] * slopes[:, 1]
 
-    def weights(self, z: Array) -> tuple[Array, Array]:
-        """Weights of the samples at one point (L, N), and their slopes (L, N, n)."""
+    def weights(self, z: Array) -> tuple[Array, Array, Array, Array]:
+        """Weights (L, N), their slopes (L, N, n), variances (L,) and slopes (L, n)."""
         q, dq = self._correlations(z)
-        system = self._system[:, : len(self.points)]
-        return np.matmul(system, q[..., None])[..., 0], np.matmul(system, dq.transpose(0, 2, 1))
+        s, count = np.matmul(self._system, q[..., None]), len(self.points)
+        variance = 1 - (q * s[..., 0]).sum(1)
+        scale = self._scale * (variance > 0)
+        dw = np.matmul(self._system[:, :count], dq.transpose(0, 2, 1))
+        return s[:, :count, 0], dw, scale * variance, -2 * scale[:, None] * np.matmul(dq, s)[..., 0]
 
     def _correlations(self, z: Array) -> tuple[Array, Array]:
         """Correlations with the samples, and the trend (L, N + p); slopes (L, n, N + p)."""

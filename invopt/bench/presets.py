@@ -120,7 +120,7 @@ PEERS = {
     "differential-evolution": Preset(
         _VALUES, lambda p, x0: find("optimizers", "differential-evolution")(width=4 * p.sigma)
     ),
-    "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "cmaes")(sigma0=p.sigma)),
+    "cma": Preset(_VALUES, lambda p, x0: find("optimizers", "py-cma")(sigma0=p.sigma)),
     "py-bobyqa": Preset(_VALUES, lambda p, x0: PyBOBYQA(rhobeg=p.sigma)),
     # A constant rate: one that falls as few parameters need it becomes too small before a texture has converged.
     "mitsuba": Preset(_estimator("autodiff"), lambda p, x0: find("optimizers", "adam")(lr=0.3 * p.sigma)),
@@ -136,6 +136,7 @@ _DIRECT = _estimator("autodiff", max_depth=2)
 OURS = {
     "auto": Preset(),
     "kriging": Preset(_estimator("kriging"), _method("least-surprise")),
+    "value-kriging": Preset(_estimator("value-kriging"), _method("lower-bound")),
     "gauss-newton": Preset(_estimator("gauss-newton"), _method("newton")),
     # The same without memory: n_samples fresh pairs an iteration.
     "gauss-newton-fresh": Preset(_estimator("gauss-newton", n_samples=4, window=1), _method("newton")),

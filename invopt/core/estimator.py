@@ -17,7 +17,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from invopt.core.evaluator import Evaluator
-from invopt.core.model import Model
+from invopt.core.model import Model, ValueModel
 from invopt.core.objective import Capability
 from invopt.core.problem import Problem
 from invopt.core.result import Status
@@ -29,9 +29,8 @@ __all__ = ["Estimate", "Estimator", "Incumbent", "Measurement", "Order", "Point"
 class Order(enum.Flag):
     """Quantities that an estimate holds.
 
-    An estimator provides some, an optimizer requires some. They are named after the order of derivative: FUN, the
-    value; JAC, the gradient; HESS, the whole Hessian; HESSP, products of the Hessian with vectors, without the whole of
-    it; MODEL, a prediction of the residuals at other points, see `Model`.
+    An estimator provides some, an optimizer requires some: FUN, the value; JAC, the gradient; HESS, the Hessian; HESSP,
+    its products with vectors; MODEL and VALUE_MODEL, predictions at other points, see `Model` and `ValueModel`.
     """
 
     FUN = enum.auto()
@@ -39,6 +38,7 @@ class Order(enum.Flag):
     HESS = enum.auto()
     HESSP = enum.auto()
     MODEL = enum.auto()
+    VALUE_MODEL = enum.auto()
 
 
 class Measurement:
@@ -127,6 +127,8 @@ class Estimate:
         Further numbers for the progress bar, by name.
     model : Model, optional
         Prediction of the residuals at other points.
+    value_model : ValueModel, optional
+        Prediction of the value at other points.
     incumbent : Incumbent, optional
         Best point so far, where `x` is a trial; the history shows it instead of `x`.
     x_standard_error : Tensor, shape (n,), optional
@@ -135,6 +137,8 @@ class Estimate:
         Covariance of the parameters' errors, whose diagonal holds the squares of `x_standard_error`.
     status : Status, default "RUNNING"
         The estimator's own verdict; anything but RUNNING ends the run.
+    seed : int, optional
+        Seed of a single evaluation at `x`.
     """
 
     x: Tensor
@@ -153,10 +157,12 @@ class Estimate:
     unit: Callable[[], float] | None = field(default=None, repr=False)
     metrics: Mapping[str, float] = field(factory=dict)
     model: Model | None = field(default=None, repr=False)
+    value_model: ValueModel | None = field(default=None, repr=False)
     incumbent: Incumbent | None = None
     x_standard_error: Tensor | None = None
     x_covariance: Tensor | None = None
     status: Status = Status.RUNNING
+    seed: int | None = None
 
     @cached_property
     def _hessian(self) -> Measurement:

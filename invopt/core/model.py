@@ -1,4 +1,4 @@
-"""Model: prediction of residuals between the points where they were evaluated."""
+"""Model and ValueModel: predictions between the points of evaluations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Instrument", "Model", "Prediction", "Slopes"]
+__all__ = ["Instrument", "Model", "Prediction", "Slopes", "ValueModel"]
 
 Array = NDArray[np.float64]
 
@@ -136,3 +136,33 @@ class Model(abc.ABC):
 
         Levels are weighted by residuals of shape (k, m) there.
         """
+
+
+class ValueModel(abc.ABC):
+    """Emulator of the objective's value; all points are in units of `x_scale`.
+
+    Attributes
+    ----------
+    points : ndarray, shape (N, n)
+        Points of all samples.
+    values : ndarray, shape (N,)
+        Their values, in the order of evaluation.
+    unit : float
+        Length of a typical step, in units of `x_scale`.
+    """
+
+    points: Array
+    values: Array
+    unit: float
+
+    @abc.abstractmethod
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Mean and variance at the rows of `x`, each of shape (k,)."""
+
+    @abc.abstractmethod
+    def slopes(self, x: Array) -> tuple[float, float, Array, Array]:
+        """Mean and variance at `x` of shape (n,), and their derivatives."""
+
+    @abc.abstractmethod
+    def distances(self, x: Array, to: Array) -> Array:
+        """Distances of the rows of `x` from a point, modulo the periods, shape (k,)."""

@@ -35,6 +35,8 @@ class Oracle:
         The same as `estimate`, with the random numbers of the estimate that was passed to the step.
     seeds : SeedPolicy, default "per_pair"
         Policy of the estimator, which holds for the values of the step too.
+    xtol : float, default 0
+        Step length, in units of `x_scale`, at which the run counts as converged; 0: never.
     """
 
     def __init__(
@@ -44,18 +46,30 @@ class Oracle:
         rng: np.random.Generator,
         repeat: Callable[[Tensor], Estimate] | None = None,
         seeds: SeedPolicy = SeedPolicy.PER_PAIR,
+        xtol: float = 0.0,
     ) -> None:
         self._evaluator = evaluator
         self._repeat = estimate if repeat is None else repeat
         self._estimate = estimate
         self._rng = rng
+        self._policy = seeds
         self._seeds = SeedSource(seeds, rng)
         self._last: Estimate | None = None
+        self.xtol = xtol
 
     @property
     def rng(self) -> np.random.Generator:
         """The run's rng, for methods that draw points."""
         return self._rng
+
+    @property
+    def left(self) -> float:
+        """Evaluations that the run may still spend on its search."""
+        return self._evaluator.affordable - self._evaluator.nfev
+
+    def tell(self, estimate: Estimate) -> None:
+        """Note an estimate that the method has made itself, of the point it steps to."""
+        self._last = estimate
 
     def estimate(self, x: Tensor) -> Estimate:
         """Estimate at another point."""
@@ -86,9 +100,19 @@ class Oracle:
         All values of a step share one seed, unless the seed policy says otherwise.
         """
         try:
-            values = self._evaluator.fun(x, seed=self._seeds.compare(x.shape[0]), keep_inf=True)
+            return self.values(x)
         except NonFiniteError:
             return torch.full((x.shape[0],), torch.inf, dtype=x.dtype)
+
+    def values(self, x: Tensor, *, seed: int | None = None) -> Tensor:
+        """As `fun`, but too many failures end the run with `NonFiniteError`.
+
+        With `seed`, all evaluations have this seed under the policy "per_pair".
+        """
+        k = x.shape[0]
+        given = seed is not None and self._policy is SeedPolicy.PER_PAIR
+        seeds = np.full(k, seed, dtype=np.int64) if given else self._seeds.compare(k)
+        values = self._evaluator.fun(x, seed=seeds, keep_inf=True)
         return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)
 
     def value(self, x: Tensor) -> float:
@@ -121,12 +145,15 @@ class Optimizer(abc.ABC):
         Further names of it in `minimize`, each of which is passed to it as its first argument.
     calls_back_with_state : bool
         Whether callbacks may take the point and the result, as those of one of scipy's methods do.
+    judges_steps : bool
+        Whether it ends by `xtol` itself, because its short steps do not mean that it has converged.
     """
 
     requires: ClassVar[Order] = Order.JAC
     noise_aware: ClassVar[bool] = False
     stands_for: ClassVar[tuple[str, ...]] = ()
     calls_back_with_state: ClassVar[bool] = False
+    judges_steps: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, x0: Tensor) -> Any:
@@ -152,6 +179,10 @@ class Optimizer(abc.ABC):
         RUNNING unless the method has such a rule.
         """
         return Status.RUNNING
+
+    def choice(self, state: Any) -> str:
+        """What the method has chosen by itself, for ``res.choice``; empty for nothing."""
+        return ""
 
     def close(self, state: Any) -> None:
         """Release resources of the state; called once, at the end of a run."""

@@ -111,7 +111,7 @@ def finished(values: Tensor, counts: Counts, most: float, *, keep_inf: bool) -> 
     counts : Counts
         Counts of the run; values that are not finite are added to them.
     most : float
-        Largest share that may have failed: of the call, or of all evaluations if a method asks for one at a time.
+        Largest share that may have failed: of the call, or of all evaluations for methods that only compare values.
     keep_inf : bool
         Whether inf stays inf, for methods that only compare values.
     """
@@ -124,7 +124,7 @@ def finished(values: Tensor, counts: Counts, most: float, *, keep_inf: bool) -> 
     failed = ~finite & ~walls if values.ndim == 1 else ~finite.all(1)
     counts.n_nonfinite += int((failed | walls).sum())
     counts.n_failed += int(failed.sum())
-    _check_share(failed, counts, most, alone=keep_inf and len(values) == 1)
+    _check_share(failed, counts, most, alone=keep_inf)
     marked = values.clone()
     marked[failed] = math.nan
     if values.ndim == 1 and bool(finite.any()):

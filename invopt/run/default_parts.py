@@ -13,13 +13,15 @@ from invopt.core.objective import Capability
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
 from invopt.core.registry import find, kebab, resolve
-from invopt.core.schedules import Exponential, Linear
+from invopt.core.schedules import Linear
 
 __all__ = ["Choice", "choose"]
 
 # Most parameters for Kriging, whose first estimate takes n + 1 evaluations and whose own time grows as n**3; where each
 # residual depends on few parameters, SparseGaussNewton needs fewer evaluations from some 20 on.
 _MOST_FOR_KRIGING, _MOST_IF_SPARSE = 200, 20
+# Most parameters for ValueKriging, of problems that render: with more, its samples are too few for its kernel.
+_MOST_FOR_VALUE_KRIGING = 3
 # Share of the budget that its first estimate may take.
 _SHARE_FOR_FIRST = 0.5
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
@@ -75,17 +77,17 @@ def choose(
     asked = None if method is None else resolve("optimizers", method, "method")
     if isinstance(estimator, str) and estimator.lower() == "paper":
         return _paper(asked)
+    scale = problem.x_scale if x_scale is None else x_scale
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
-        return Choice(chosen, _method_for(problem, chosen) if asked is None else asked, "")
-    scale = problem.x_scale if x_scale is None else x_scale
-    chosen, why = _estimator_for(problem, maxfev, scale, problem.n if n is None else max(n, 1))
+        return Choice(chosen, _method_for(problem, chosen, scale) if asked is None else asked, "")
+    chosen, why = _estimator_for(problem, maxfev, problem.n if n is None else max(n, 1))
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
     elif asked is not None and asked.requires & ~chosen.provided(problem):
         unused = "; 'jac' is not used: give 'hess' too" if kebab(type(chosen).__name__) == _EXACT else ""
         chosen, why = find("estimators", "shared-samples")(), f"it provides what the method requires{unused}"
-    made = _method_for(problem, chosen) if asked is None else asked
+    made = _method_for(problem, chosen, scale) if asked is None else asked
     return Choice(chosen, made, f"{type(chosen).__name__} with {type(made).__name__}: {why}")
 
 
@@ -96,7 +98,7 @@ def _paper(asked: Optimizer | None) -> Choice:
     return Choice(estimator, method, "the paper's estimator with its authors' settings")
 
 
-def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64], n: int) -> tuple[Estimator, str]:
+def _estimator_for(problem: Problem, maxfev: float, n: int) -> tuple[Estimator, str]:
     if problem.default_estimator is not None:
         exact = problem.default_estimator == _EXACT
         why = (
@@ -109,21 +111,20 @@ def _estimator_for(problem: Problem, maxfev: float, x_scale: NDArray[np.float64]
             return find("estimators", "kriging")(), f"residuals are known, and n = {n} is at most {most}"
         if problem.sparse:
             return find("estimators", "sparse-gauss-newton")(), "each of many parameters changes few residuals"
-    why = "values only" if Capability.RESIDUALS not in problem.provides else f"n = {n} is too large for a model"
-    return find("estimators", "shared-samples")(**_sigma_option(problem, x_scale)), why
+    if problem.renders and n <= _MOST_FOR_VALUE_KRIGING and n + 1 <= _SHARE_FOR_FIRST * maxfev:
+        return find("estimators", "value-kriging")(), f"values of renders only, and n = {n}"
+    known = Capability.RESIDUALS in problem.provides
+    why = f"n = {n} is too large for a model of the residuals" if known else "values only"
+    return find("estimators", "function-value")(), why
 
 
-def _sigma_option(problem: Problem, x_scale: NDArray[np.float64]) -> dict[str, Any]:
-    """First sigma, where the problem's own would be too large.
-
-    Too large is one that averages a periodic parameter over its whole period.
-    """
+def _step_length(problem: Problem, x_scale: NDArray[np.float64]) -> float:
+    """First step by values: the problem's sigma, unless that spans a whole period."""
     shortest = float(np.min(problem.periods / x_scale, initial=math.inf))
-    limit = _LARGEST_SHARE_OF_PERIOD * shortest
-    return {"sigma": Exponential(limit)} if problem.sigma > limit else {}
+    return min(problem.sigma, _LARGEST_SHARE_OF_PERIOD * shortest)
 
 
-def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
+def _method_for(problem: Problem, estimator: Estimator, x_scale: NDArray[np.float64]) -> Optimizer:
     provides = estimator.provided(problem)
     if problem.default_method is not None:
         own: Optimizer = resolve("optimizers", problem.default_method, "method")
@@ -133,6 +134,8 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
         return _for_exact(problem.n, Order.HESS in provides)
     if Order.MODEL in provides:
         name = "least-surprise"
+    elif Order.VALUE_MODEL in provides:
+        name = "lower-bound"
     elif not estimator.unbiased and Order.HESS in provides:
         name = "newton"
     elif Order.HESSP in provides:
@@ -140,7 +143,8 @@ def _method_for(problem: Problem, estimator: Estimator) -> Optimizer:
     elif Order.JAC in provides:
         name = "adam"
     else:
-        name = "adaptive-bfgs"
+        chosen: Optimizer = find("optimizers", "portfolio")(step_length=_step_length(problem, x_scale))
+        return chosen
     made: Optimizer = find("optimizers", name)(**_OPTIONS.get(kebab(type(estimator).__name__), {}))
     return made
 

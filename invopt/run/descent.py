@@ -126,10 +126,12 @@ class Descent:
         """
         repeat = partial(self._repeat, memory, numbers)
         seeds = self._run.estimator.seeds
-        oracle = Oracle(self._evaluator, partial(self._estimate, memory), self._run.rng, repeat, seeds)
+        xtol = self._run.tolerances.xtol
+        oracle = Oracle(self._evaluator, partial(self._estimate, memory), self._run.rng, repeat, seeds, xtol)
         proposed, now.state = self._run.method.step(now.x, estimate, now.state, oracle)
         proposed = self._evaluator.project(proposed)
         now.verdict = _judged(self._run.method.status(now.state), estimate)
+        self._standing.chosen = self._run.method.choice(now.state)
         now.step = _length(now.x, proposed)
         now.x, now.estimate = proposed, oracle.known(proposed)
 
@@ -160,12 +162,20 @@ class Descent:
             return now.verdict
         for status in (
             point.estimate.status,
-            self._run.tolerances.status(standing.highest, previous, point, now.step, self._evaluator),
+            self._tolerated(standing.highest, previous, point, now.step),
             now.plateau.status(point.estimate),
         ):
             if status is not Status.RUNNING:
                 return status
         return Status.MAXITER if len(standing.history) > self._run.maxiter else Status.RUNNING
+
+    def _tolerated(self, highest: Point, previous: Point | None, point: Point, step: float) -> Status:
+        """Status by the tolerances.
+
+        Only that of the gradient for methods that judge their steps.
+        """
+        own = self._run.method.judges_steps
+        return self._run.tolerances.status(highest, None if own else previous, point, step, self._evaluator)
 
 
 def _length(x: Tensor, proposed: Tensor) -> float:

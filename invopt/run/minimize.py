@@ -73,8 +73,8 @@ def minimize(
     estimator : Estimator or str, optional
         How derivatives are estimated. By default, or for "auto", chosen for the problem: `ExactDerivative` if a
         function has its own derivatives; else the problem's default; else `Kriging` if residuals are known,
-        `SharedSamples` otherwise. ``res.choice`` says which and why. "paper": the
-        paper's `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
+        `FunctionValue` with `Portfolio` for values only. ``res.choice`` says which and why. "paper": the paper's
+        `AggregateHVP` with `FletcherReevesCG`, with its authors' settings.
     method : Optimizer or str, optional
         How estimates become steps; by default chosen for the estimator. Names of scipy's methods, in any case, stand
         for `optimizers.Scipy`, except "bfgs", "cg" and "newton-cg", which name methods of this library.
@@ -114,8 +114,8 @@ def minimize(
         ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
     max_nonfinite : float, default 0.5
         Share of a call's evaluations that may fail, in [0, 1): with nan, -inf, residuals that are not finite, or as
-        `failures` says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. If a method asks
-        for one value at a time, it is the share of all evaluations so far, and a failed one counts as inf.
+        `failures` says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. For methods that
+        only compare values, it is the share of all evaluations so far, and a failed one counts as inf.
     failures : {"raise", "nan"}, default "raise"
         Effect of an exception of `fun` or a `timeout`: it ends the run, or counts as a failed evaluation. The first one
         is logged, the last one is in ``res.message``, and ``res.n_nonfinite`` counts them. A value of a wrong shape or

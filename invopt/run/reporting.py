@@ -127,7 +127,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
         problem=run.problem,
         estimator=run.estimator,
         method=run.method,
-        choice=run.choice,
+        choice="; ".join(part for part in (run.choice, standing.chosen) if part),
     )
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result

@@ -36,6 +36,8 @@ class Standing:
         RUNNING, or how the run ended.
     answer : Answer or None
         Answer measured at the end.
+    chosen : str
+        What the method has chosen by itself, in words.
     """
 
     run: Run
@@ -47,3 +49,4 @@ class Standing:
     best: Point | None = None
     status: Status = Status.RUNNING
     answer: Answer | None = None
+    chosen: str = ""

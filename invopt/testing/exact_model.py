@@ -1,13 +1,13 @@
-"""ExactModel: the model of linear residuals that are known exactly."""
+"""ExactModel and ExactValueModel: models of what is known exactly."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.model import Instrument, Model, Prediction, Slopes
+from invopt.core.model import Instrument, Model, Prediction, Slopes, ValueModel
 
-__all__ = ["ExactModel"]
+__all__ = ["ExactModel", "ExactValueModel"]
 
 Array = NDArray[np.float64]
 
@@ -65,3 +65,39 @@ class ExactModel(Model):
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection onto the columns of A."""
         return Instrument(lambda rows: rows @ self._a, self._a.T @ self._a)
+
+
+class ExactValueModel(ValueModel):
+    """Values of a quadratic.
+
+    The samples are one beside the point for each parameter, and the point of the estimate.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        The point of the estimate.
+    hess : ndarray, shape (n, n)
+        Hessian of the quadratic.
+    center : float
+        Every component of its stationary point.
+    """
+
+    def __init__(self, x: Array, hess: Array, center: float) -> None:
+        self._hess, self._center = hess, center
+        self.points = np.vstack([x + np.eye(len(x)), x])
+        self.values = self.predict(self.points)[0]
+        self.unit = 1.0
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Exact values, without variance."""
+        away = x - self._center
+        return 0.5 * ((away @ self._hess) * away).sum(1), np.zeros(len(x))
+
+    def slopes(self, x: Array) -> tuple[float, float, Array, Array]:
+        """Exact value and slope."""
+        return float(self.predict(x[None])[0][0]), 0.0, self._hess @ (x - self._center), np.zeros_like(x)
+
+    def distances(self, x: Array, to: Array) -> Array:
+        """Euclidean distances."""
+        found: Array = np.linalg.norm(x - to, axis=1)
+        return found

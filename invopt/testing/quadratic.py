@@ -11,7 +11,7 @@ from invopt.core.estimator import Estimate, Measurement
 from invopt.core.evaluator import HESS_COST, JAC_COST
 from invopt.core.objective import ADJOINT, Adjoint, Objective
 from invopt.core.residual_equation import ResidualLoss, Sides
-from invopt.testing.exact_model import ExactModel
+from invopt.testing.exact_model import ExactModel, ExactValueModel
 
 __all__ = ["HESS", "START", "Counting", "exact"]
 
@@ -78,4 +78,5 @@ def exact(x: Tensor, hess: Tensor, center: float = 0.0) -> Estimate:
         hessian=lambda: Measurement(hess, zero),
         nfev=0,
         model=ExactModel(x.numpy(), hess.numpy(), center),
+        value_model=ExactValueModel(x.numpy(), hess.numpy(), center),
     )

@@ -70,6 +70,27 @@ def test_noise_is_of_a_point_and_a_seed(entries):
     np.testing.assert_array_equal(objective.noise_free(rows(x)), [np.mean(clean**2)])
 
 
+@pytest.mark.parametrize(("kind", "relative"), [("additive", False), ("multiplicative", True)])
+def test_noise_of_the_value(entries, kind, relative):
+    problem = MoreWild(name="bard_good_start", residuals=False, noise=1e-2, noise_kind=kind)
+    objective, x = problem.open(), problem.x0
+    m, clean = objective.noise_free_residuals(x).size, float(objective.noise_free(rows(x))[0])
+    values = [float(objective.fun(rows(x), seed=np.array([seed]))[0]) for seed in range(400)]
+    assert values[0] == float(objective.fun(rows(x), seed=np.array([0]))[0])
+    drawn = (np.array(values) - clean) / (clean if relative else 1 / m)
+    # 400 numbers: the standard deviation of a standard deviation is 3.5 %, and 5 of them are 18 %.
+    assert np.std(drawn) == pytest.approx(1e-2, rel=0.18)
+    assert abs(drawn.mean()) < 5 * 1e-2 / 20
+
+
+def test_single_precision_and_what_residuals_cannot_have(entries):
+    problem = MoreWild(name="bard_good_start", residuals=False, single=True)
+    value = float(problem.open().fun(rows(problem.x0), seed=np.array([0]))[0])
+    assert value == float(np.float32(value))
+    with pytest.raises(ValueError, match="'residuals' must be False for noise of the value"):
+        MoreWild(name="bard_good_start", single=True)
+
+
 def test_values_hide_the_residuals(entries):
     assert MoreWild(name="meyer", residuals=False).provides is Capability.FUN
     assert MoreWild(name="meyer").provides == Capability.FUN | Capability.RESIDUALS
@@ -157,10 +178,10 @@ def test_a_run_that_overruns_its_time_is_named_and_counts_so_far(entries):
     assert found.nfev > 0
 
 
-def row(method, n, costs, failure=None):
+def row(method, n, costs, failure=None, left=0.0):
     return Row(
         problem="p", method=method, residuals=True, noise=0.0, seed=0, n=n, nfev=9, costs=costs, seconds=1.0,
-        failure=failure,
+        failure=failure, left=left,
     )  # fmt: skip
 
 
@@ -168,12 +189,14 @@ def test_shares_are_data_profiles_of_each_accuracy():
     # Costs over n + 1: 2, 10, 20; and 10, 25, never.
     runs = [row("a", 1, (4.0, 20.0, 40.0)), row("a", 3, (40.0, 100.0, INF))]
     np.testing.assert_array_equal(shares(runs, [9.0, 25.0]), [[0.5, 1.0], [0.0, 1.0], [0.0, 0.5]])
-    lines = table([*runs, row("b", 1, (INF, INF, INF), "RuntimeError: x")], [9, 25]).splitlines()
+    failed = [row("b", 1, (INF, INF, INF), "RuntimeError: x", left=INF), row("b", 1, (INF, INF, INF), left=1.5)]
+    lines = table([*runs, *failed], [9, 25]).splitlines()
     within = "within 9 / 25 (n+1)"
-    assert lines[0] == f"| method | 0.1 {within} | 0.001 {within} | 1e-05 {within} | seconds | failed |"
+    returned = "returned 0.1 / 0.001 / 1e-05 | worse"
+    assert lines[0] == f"| method | 0.1 {within} | 0.001 {within} | 1e-05 {within} | {returned} | seconds | failed |"
     assert lines[2:] == [
-        "| a | 0.50 / 1.00 | 0.00 / 1.00 | 0.00 / 0.50 | 2 | 0 of 2 |",
-        "| b | 0.00 / 0.00 | 0.00 / 0.00 | 0.00 / 0.00 | 1 | 1 of 1 |",
+        "| a | 0.50 / 1.00 | 0.00 / 1.00 | 0.00 / 0.50 | 1.00 / 1.00 / 1.00 | 0 | 2 | 0 of 2 |",
+        "| b | 0.00 / 0.00 | 0.00 / 0.00 | 0.00 / 0.00 | 0.00 / 0.00 / 0.00 | 1 | 2 | 1 of 2 |",
     ]
 
 
@@ -203,6 +226,8 @@ def test_the_command_prints_both_tables_and_keeps_the_runs(entries, tmp_path):
         (["--methods", "nelder-meat"], "did you mean 'nelder-mead'"),
         (["--evaluations", "25,x"], "'evaluations' must be a real number"),
         (["--evaluations", "0"], "'evaluations' must be > 0"),
+        (["--noise-kind", "loud"], "'noise_kind' must be residuals, additive, multiplicative: 'loud'"),
+        (["--single"], "'form' must be values for this noise: 'both'"),
         (["--seeds", "0"], "'seeds' must be >= 1: 0"),
         (["rosenbrok"], "did you mean 'rosenbrock_"),
     ],

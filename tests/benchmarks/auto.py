@@ -66,19 +66,22 @@ class Clock:
         return call
 
 
-def measure(name, seeds):
+def measure(name, seeds, estimator=None, method=None, budget=None):
     make, maxfev = TASKS[name]
+    maxfev = budget or maxfev
     problem, counts, choice = make(), [], ""
     # Opened as a run opens it: the cores are the renderer's.
     with prepare(problem, Options()).open() as objective:
         # Before the clock starts: kernels are compiled.
-        minimize_on(objective, problem, rng=1000, maxfev=60, progress=False)
+        minimize_on(objective, problem, estimator, method, rng=1000, maxfev=60, progress=False)
         clock, began = Clock(objective), time.perf_counter()
         for seed in seeds:
             start = problem.starts(np.random.default_rng(seed), 1)[0]
-            result = minimize_on(objective, problem, x0=start, rng=seed, maxfev=maxfev, progress=False)
+            result = minimize_on(
+                objective, problem, estimator, method, x0=start, rng=seed, maxfev=maxfev, progress=False
+            )
             counts.append(evaluations_to(result, 0.01))
-            choice = result.choice.split(":")[0]
+            choice = result.choice.split(":")[0] or f"{estimator} with {method}"
     low, high = np.quantile(counts, [0.25, 0.75], method="inverted_cdf")
     solved = sum(math.isfinite(count) for count in counts)
     seconds = time.perf_counter() - began
@@ -95,9 +98,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tasks", nargs="*", default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--maxfev", type=int, help="by default that of the task")
+    parser.add_argument("--estimator", help="by default that of the problem")
+    parser.add_argument("--method", help="by default that of the estimator")
     arguments = parser.parse_args()
     for name in arguments.tasks:
-        measure(name, range(arguments.seeds))
+        seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+        measure(name, seeds, arguments.estimator, arguments.method, arguments.maxfev)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ PAIRINGS = {
     "default": lambda: (None, None),
     "FiniteDifference + BFGS": lambda: (estimators.FiniteDifference(), optimizers.BFGS()),
     "SharedSamples + NewtonCG": lambda: (estimators.SharedSamples(), optimizers.NewtonCG()),
+    "FunctionValue + PyCMA": lambda: (estimators.FunctionValue(), optimizers.PyCMA()),
     "FunctionValue + CMAES": lambda: (estimators.FunctionValue(), optimizers.CMAES()),
 }
 COLUMNS = ("runs", "above start", "success", "refuted", "wrong fun")

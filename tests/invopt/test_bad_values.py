@@ -114,18 +114,18 @@ def test_a_callable_that_raises_loses_nothing():
 
     def fails(x):
         calls.append(x)
-        if len(calls) == 50:
+        if len(calls) == 10:
             raise ZeroDivisionError("too close")
         return float(x @ x)
 
     with pytest.raises(
-        invopt.EvaluationError, match="raised ZeroDivisionError: too close; after 49 evaluations"
+        invopt.EvaluationError, match="raised ZeroDivisionError: too close; after 9 evaluations"
     ) as caught:
         invopt.minimize(fails, x0=[3.0, 1.0], rng=0)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     result = caught.value.result
     assert result.status is invopt.Status.ERROR
-    assert result.nfev == 49
+    assert result.nfev == 9
     assert result.fun < 10.0
 
 

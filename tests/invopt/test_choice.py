@@ -24,9 +24,10 @@ def many(n):
     [
         (problems.Mug(), ("Kriging", "LeastSurprise")),
         (problems.Box2(), ("Kriging", "LeastSurprise")),
-        (problems.Quadratic(), ("SharedSamples", "NewtonCG")),
+        (problems.Quadratic(), ("FunctionValue", "Portfolio")),
         (problems.Texture(), ("SparseGaussNewton", "NewtonCG")),
-        (many(7), ("SharedSamples", "NewtonCG")),
+        (many(1), ("FunctionValue", "Portfolio")),
+        (many(500), ("FunctionValue", "Portfolio")),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -41,10 +42,10 @@ def test_a_scene_of_texels_is_sparse():
     assert names(described) == ("SparseGaussNewton", "NewtonCG")
 
 
-def test_a_budget_that_a_simplex_would_use_up_goes_to_samples():
+def test_a_budget_that_a_simplex_would_use_up_goes_to_values():
     box = problems.Box10()
     assert type(choose(box, None, None, 22).estimator).__name__ == "Kriging"
-    assert type(choose(box, None, None, 21).estimator).__name__ == "SharedSamples"
+    assert type(choose(box, None, None, 21).estimator).__name__ == "FunctionValue"
 
 
 def test_residuals_with_more_parameters_than_kriging_serves():
@@ -52,18 +53,18 @@ def test_residuals_with_more_parameters_than_kriging_serves():
         return names(problems.Function(fun=lambda x: x, x0=np.zeros(n), residuals=True))
 
     assert choice(200) == ("Kriging", "LeastSurprise")
-    assert choice(201) == ("SharedSamples", "NewtonCG")
+    assert choice(201) == ("FunctionValue", "Portfolio")
 
 
-def test_a_short_period_makes_a_narrow_kernel():
+def test_a_short_period_makes_a_short_step():
     class Angle(problems.Quadratic):
         periods = np.array([2.0, np.inf])
 
-    assert choose(Angle(), None, None).estimator.sigma.start == 0.5
-    assert choose(problems.Quadratic(), None, None).estimator.sigma is None
+    assert choose(Angle(), None, None).method.step_length == 0.5
+    assert choose(problems.Quadratic(), None, None).method.step_length == 1.0
     # It is the run's scale that counts.
-    assert choose(Angle(), None, None, x_scale=np.array([4.0, 4.0])).estimator.sigma.start == 0.125
-    assert prepare(Angle(), Options(x_scale=[4.0, 4.0])).estimator.sigma.start == 0.125
+    assert choose(Angle(), None, None, x_scale=np.array([4.0, 4.0])).method.step_length == 0.125
+    assert prepare(Angle(), Options(x_scale=[4.0, 4.0])).method.step_length == 0.125
 
 
 def test_a_method_asked_for_is_kept_and_served():
@@ -78,8 +79,8 @@ def test_paper():
 
 
 def test_the_result_says_what_was_chosen_and_why():
-    found = minimize(problems.Quadratic(), rng=0, maxfev=20)
-    assert found.choice.startswith("SharedSamples with NewtonCG: values only")
+    found = minimize(problems.Quadratic(), rng=0, maxfev=60)
+    assert found.choice == "FunctionValue with Portfolio: values only; smooth"
     assert minimize(problems.Quadratic(), "fr22", "adam", rng=0, maxfev=20).choice == ""
 
 

@@ -29,6 +29,8 @@ ONE_POINT = {
     "l-bfgs-b differences": optimizers.Scipy("l-bfgs-b", differences=True),
     "adaptive-bfgs": optimizers.AdaptiveBFGS(),
     "cmaes": optimizers.CMAES(sigma0=0.5),
+    "py-cma": optimizers.PyCMA(sigma0=0.5),
+    "portfolio": optimizers.Portfolio(),
     "differential-evolution": optimizers.DifferentialEvolution(),
 }
 SAMPLED = sorted(
@@ -39,7 +41,7 @@ SAMPLED = sorted(
 METHODS = sorted(
     name
     for name, cls in names("optimizers").items()
-    if cls.__module__.startswith("invopt.") and cls not in (optimizers.Scipy, optimizers.CMAES)
+    if cls.__module__.startswith("invopt.") and cls not in (optimizers.Scipy, optimizers.CMAES, optimizers.PyCMA)
 )
 SCIPY = [
     "cg",
@@ -80,8 +82,11 @@ def test_estimators_reach_the_answer_or_end_honestly(name, x0):
     assert_honest(result)
 
 
-# LeastSurprise needs a model, which differences do not give.
-@pytest.mark.parametrize("name", [*(name for name in METHODS if name != "least-surprise"), *SCIPY])
+# LeastSurprise and LowerBound need a model, which differences do not give.
+MODELS = ("least-surprise", "lower-bound")
+
+
+@pytest.mark.parametrize("name", [*(name for name in METHODS if name not in MODELS), *SCIPY])
 def test_methods_on_differences_reach_the_answer_or_end_honestly(name):
     method = optimizers.Scipy(name) if name in SCIPY else name
     provided = "function-value" if name in ("adaptive-bfgs", "differential-evolution") else "finite-difference"

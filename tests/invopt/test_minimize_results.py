@@ -59,19 +59,19 @@ def test_ctrl_c_returns_what_there_is():
 
     def interrupted(x):
         calls.append(x)
-        if len(calls) == 30:
+        if len(calls) == 12:
             raise KeyboardInterrupt
         return sphere(x)
 
     result = invopt.minimize(interrupted, x0=[3.0, 1.0], rng=0)
     assert result.status is Status.INTERRUPTED
     # The answer of a cheap function is still measured.
-    assert 29 < result.nfev == len(calls) - 1
+    assert 11 < result.nfev == len(calls) - 1
     assert np.isfinite(result.x).all()
 
 
 def test_equal_rngs_give_equal_bits_and_others_do_not():
-    first, second, third = (invopt.minimize(sphere, x0=[3.0, 1.0], rng=r, maxiter=20) for r in (1, 1, 2))
+    first, second, third = (invopt.minimize(sphere, "fr22", x0=[3.0, 1.0], rng=r, maxiter=20) for r in (1, 1, 2))
     np.testing.assert_array_equal(first.history.x, second.history.x)
     assert not np.array_equal(first.history.x, third.history.x)
 
@@ -117,7 +117,7 @@ def test_names_callables_and_objects_are_the_same_thing():
         problems.Quadratic(), estimators.SharedSamples(), optimizers.NewtonCG(), rng=0, maxiter=5
     )
     np.testing.assert_array_equal(by_name.history.x, by_object.history.x)
-    assert isinstance(invopt.minimize("quad", rng=0, maxiter=2).method, optimizers.Newton)
+    assert isinstance(invopt.minimize("quad", rng=0, maxiter=2).method, optimizers.Portfolio)
     assert isinstance(invopt.minimize("quad", "fr22", rng=0, maxiter=2).method, optimizers.Adam)
     assert isinstance(invopt.minimize("quad", None, "adaptive-bfgs", maxiter=2).estimator, estimators.FunctionValue)
 

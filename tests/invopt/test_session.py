@@ -25,7 +25,7 @@ def test_a_session_takes_the_very_steps_of_minimize():
 
 
 def test_ask_repeats_until_told_and_result_is_there_all_along():
-    with Session(x0=[3.0], rng=0) as session:
+    with Session(None, "shared-samples", x0=[3.0], rng=0) as session:
         first, again = session.ask(), session.ask()
         assert first is again
         assert first.x.shape == (len(first.seed), 1)
@@ -50,7 +50,10 @@ def test_bad_values_and_arguments():
         Session()
     with pytest.raises(ValueError, match="'maxfev' must be >= 1"):
         Session(x0=[1.0], maxfev=0)
-    with Session(x0=[1.0], rng=0) as session, pytest.raises(ValueError, match=r"'values' must have shape \(\d+,\)"):
+    with (
+        Session(None, "fr22", x0=[1.0], rng=0) as session,
+        pytest.raises(ValueError, match=r"'values' must have shape \(\d+,\)"),
+    ):
         session.tell([1.0])
 
 
@@ -100,7 +103,7 @@ def test_answers_in_any_order_give_the_bits_of_minimize(kind, tell):
 
 
 def test_a_request_is_the_same_until_something_of_it_is_told():
-    with session_of("fun", rng=0) as session:
+    with session_of("fun", estimator="shared-samples", rng=0) as session:
         first = session.ask()
         assert session.ask() is first
         session.tell(first.ids[1], 1.0)

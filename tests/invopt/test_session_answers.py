@@ -10,7 +10,7 @@ from .sessions import answers, assert_same, minimized, misfit, session_of, value
 
 
 def test_an_id_is_answered_once():
-    with session_of("fun", rng=0) as session:
+    with session_of("fun", estimator="shared-samples", rng=0) as session:
         first = session.ask()
         session.tell(first.ids[0], 1.0)
         with pytest.raises(

@@ -7,7 +7,7 @@ import invopt
 from invopt import estimators, optimizers, problems
 
 VALUES = estimators.FunctionValue(seeds="fixed")
-SEARCHES = [optimizers.CMAES(sigma0=0.3), optimizers.DifferentialEvolution(popsize=8)]
+SEARCHES = [optimizers.PyCMA(sigma0=0.3), optimizers.DifferentialEvolution(popsize=8)]
 
 
 def run(problem, method, **options):
@@ -40,15 +40,15 @@ def test_counts_stays_inside_and_leaves_the_global_rng_alone(method):
     assert (points <= [1, 2]).all()
 
 
-def test_cmaes_pads_a_single_parameter():
-    result = run(lambda x: (x[0] - 1) ** 2, optimizers.CMAES(), x0=[3.0], rng=0, maxfev=300)
+def test_pycma_pads_a_single_parameter():
+    result = run(lambda x: (x[0] - 1) ** 2, optimizers.PyCMA(), x0=[3.0], rng=0, maxfev=300)
     assert abs(result.x_best[0] - 1) < 1e-3
 
 
-def test_cmaes_says_what_is_missing(monkeypatch):
+def test_pycma_says_what_is_missing(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'invopt\[bench\]'"):
-        optimizers.CMAES()
+        optimizers.PyCMA()
 
 
 def test_scipy_takes_its_own_differences():

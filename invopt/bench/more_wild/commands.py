@@ -33,7 +33,12 @@ def more_wild(
     form: Annotated[str, typer.Option(help="What problems offer: residuals, values or both, one after the other.")] = (
         "both"
     ),
-    noise: Annotated[float, typer.Option(help="Standard deviation of normal noise added to every residual.")] = 0.0,
+    noise: Annotated[float, typer.Option(help="Standard deviation of normal noise.")] = 0.0,
+    noise_kind: Annotated[
+        str,
+        typer.Option(help="residuals: added to each; of values, additive or multiplicative: to the sum of squares."),
+    ] = "residuals",
+    single: Annotated[bool, typer.Option(help="Round values to single precision; of values only.")] = False,
     seeds: Annotated[int, typer.Option(help="Number of runs from the start of each problem.")] = 1,
     first_seed: Annotated[int, typer.Option(help="Number of the first seed; seeds from 1000 on are for tuning.")] = 0,
     evaluations: Annotated[str, typer.Option(help="Budgets, in multiples of n + 1 evaluations.")] = "25,100",
@@ -47,11 +52,13 @@ def more_wild(
     from invopt.bench.plan import as_method
     from invopt.core.validators import as_real, require
 
-    from .problem import MoreWild, problem_names
+    from .problem import NOISE_KINDS, MoreWild, problem_names
     from .runs import run_all
     from .shares import table
 
     require("form", form in ("residuals", "values", "both"), "residuals, values or both", form)
+    require("noise_kind", noise_kind in NOISE_KINDS, ", ".join(NOISE_KINDS), noise_kind)
+    require("form", form == "values" or not (single or noise_kind != "residuals"), "values for this noise", form)
     require("seeds", seeds >= 1, ">= 1", seeds)
     require("first_seed", first_seed >= 0, ">= 0", first_seed)
     budgets = [as_real("evaluations", _number(text)) for text in evaluations.split(",")]
@@ -66,7 +73,10 @@ def more_wild(
         with Console(stderr=True).status("") as status:
             rows, refused = run_all(
                 chosen or (RESIDUAL_METHODS if residuals else VALUE_METHODS),
-                [MoreWild(name=name, residuals=residuals, noise=noise) for name in names],
+                [
+                    MoreWild(name=name, residuals=residuals, noise=noise, noise_kind=noise_kind, single=single)
+                    for name in names
+                ],
                 seeds=range(first_seed, first_seed + seeds),
                 simplex_gradients=max(budgets),
                 maxtime=maxtime,
@@ -74,7 +84,8 @@ def more_wild(
             )
         kept += rows
         offered = "residuals" if residuals else "values"
-        console.print(f"\n{len(names)} problems, {offered}, noise {noise:g}, {seeds} seeds from {first_seed}\n")
+        kind = ("" if noise_kind == "residuals" else f" {noise_kind}") + (", single precision" if single else "")
+        console.print(f"\n{len(names)} problems, {offered}, noise {noise:g}{kind}, {seeds} seeds from {first_seed}\n")
         if rows:
             console.print(table(rows, budgets))
         for method, reason in refused.items():
@@ -99,7 +110,8 @@ def _number(text: str) -> float | str:
 
 
 def _finite(row: Row) -> dict[str, object]:
-    return asdict(row) | {"costs": [None if cost == float("inf") else cost for cost in row.costs]}
+    left = None if row.left == float("inf") else row.left
+    return asdict(row) | {"costs": [None if cost == float("inf") else cost for cost in row.costs], "left": left}
 
 
 def _list_failures(console: Console, rows: Sequence[Row]) -> None:

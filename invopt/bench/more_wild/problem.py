@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.exceptions import UnknownNameError, suggest
-from invopt.plugin import Capability, Objective, Problem, boolean, integer, real, shown
+from invopt.plugin import Capability, Objective, Problem, boolean, integer, one_of, real, require, shown
 
-__all__ = ["MoreWild", "MoreWildObjective", "entries", "problem_names"]
+__all__ = ["NOISE_KINDS", "MoreWild", "MoreWildObjective", "entries", "problem_names"]
 
 Array = NDArray[np.float64]
 
@@ -27,6 +27,10 @@ _LARGEST = 1e100
 _SHARE_OF_START = 0.1
 # Problems that optimagic has added to the 53 of Moré and Wild's list, dfo.dat.
 _ADDED = ("brown_almost_linear_medium",)
+
+
+# What the noise is added to: each residual, the sum of squares, or that sum as a share of itself.
+NOISE_KINDS = ("residuals", "additive", "multiplicative")
 
 
 @cache
@@ -60,8 +64,13 @@ class MoreWild(Problem):
     residuals : bool, default True
         Offer the residuals; otherwise their mean square only.
     noise : float, default 0
-        Standard deviation of normal noise added to every residual, >= 0. It is another for each point and each seed,
-        so that no seed makes the noise of two points the same; a point and a seed together always have the same noise.
+        Standard deviation of normal noise, >= 0. It is another for each point and each seed, so that no seed makes the
+        noise of two points the same; a point and a seed together always have the same noise.
+    noise_kind : {"residuals", "additive", "multiplicative"}, default "residuals"
+        What the noise is added to: to every residual; or, of values only, to the sum of squares, or to a factor 1 of
+        it.
+    single : bool, default False
+        Round values to single precision; of values only.
     noise_seed : int, default 0
         Number of the realisation of the noise.
 
@@ -73,6 +82,8 @@ class MoreWild(Problem):
     name: str = field()
     residuals: bool = field(default=True, validator=boolean)
     noise: float = field(default=0.0, validator=real(minimum=0))
+    noise_kind: str = field(default="residuals", validator=one_of(*NOISE_KINDS))
+    single: bool = field(default=False, validator=boolean)
     noise_seed: int = field(default=0, validator=integer(0))
 
     @name.validator
@@ -80,6 +91,10 @@ class MoreWild(Problem):
         if value not in entries():
             near = suggest(value, entries()) if isinstance(value, str) else ""
             raise UnknownNameError(f"'name': no problem of Moré and Wild {shown(value)}; {near}")
+
+    def __attrs_post_init__(self) -> None:
+        own = self.noise_kind != "residuals" or self.single
+        require("residuals", not (own and self.residuals), "False for noise of the value, or single precision", True)
 
     @property
     def provides(self) -> Capability:  # type: ignore[override]
@@ -135,8 +150,18 @@ class MoreWildObjective(Objective):
         return np.array([np.mean(self.noise_free_residuals(row) ** 2) for row in x.numpy().copy()])
 
     def fun(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Mean squares of the residuals."""
-        return self.residuals(x, seed=seed).square().mean(1)
+        """Mean squares of the residuals, with their noise and rounding."""
+        problem = self._problem
+        if problem.noise_kind == "residuals":
+            values = self.residuals(x, seed=seed).square().mean(1).numpy()
+        else:
+            rows = zip(x.numpy().copy(), np.asarray(seed).tolist(), strict=True)
+            values = np.array([self._noisy_value(row, int(s)) for row, s in rows])
+        if problem.single:
+            # The largest values overflow to inf, as a simulator's would.
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32).astype(np.float64)
+        return torch.from_numpy(values)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals with their noise."""
@@ -147,6 +172,14 @@ class MoreWildObjective(Objective):
         clean = self.noise_free_residuals(x)
         if self._problem.noise == 0.0:
             return clean
-        rng = np.random.default_rng([self._problem.noise_seed, seed, zlib.crc32(x.tobytes())])
-        noise: Array = self._problem.noise * rng.standard_normal(clean.size)
+        noise: Array = self._problem.noise * self._rng(x, seed).standard_normal(clean.size)
         return clean + noise
+
+    def _noisy_value(self, x: Array, seed: int) -> float:
+        clean = self.noise_free_residuals(x)
+        value, noise = float(np.mean(clean**2)), self._problem.noise * float(self._rng(x, seed).standard_normal())
+        return value * (1 + noise) if self._problem.noise_kind == "multiplicative" else value + noise / clean.size
+
+    def _rng(self, x: Array, seed: int) -> np.random.Generator:
+        """Generator of the noise of a point and a seed."""
+        return np.random.default_rng([self._problem.noise_seed, seed, zlib.crc32(x.tobytes())])

@@ -5,6 +5,7 @@ Each has the evaluations that it took to each accuracy.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -50,6 +51,8 @@ class Row:
         Evaluations until the test of Moré and Wild holds, for each of `TAUS`; inf if it never does.
     seconds : float
         Time of the run, the functions' and the benchmark's own included.
+    left : float
+        What the point that the run returned leaves, noise-free: (f - f_L) / (f(x_0) - f_L); inf without a result.
     failure : str or None
         Error or time limit that ended the run; what it had evaluated counts.
     """
@@ -63,6 +66,7 @@ class Row:
     nfev: int
     costs: tuple[float, ...]
     seconds: float
+    left: float
     failure: str | None
 
 
@@ -91,7 +95,7 @@ def run_one(problem: MoreWild, method: str, seed: int, simplex_gradients: float,
     opened, x0 = problem.open(), problem.x0
     objective = RecordedObjective(opened)
     first, last = float(opened.noise_free(torch.from_numpy(x0[None].copy()))[0]), problem.fun_opt
-    began, failure = time.perf_counter(), None
+    began, failure, left = time.perf_counter(), None, math.inf
     try:
         estimator, optimizer = make_parts(method, problem, x0)
         options = Options(
@@ -107,6 +111,8 @@ def run_one(problem: MoreWild, method: str, seed: int, simplex_gradients: float,
             progress=False,
         )
         result = run_loop(prepare(problem, options), objective)
+        returned = float(opened.noise_free(torch.from_numpy(np.array(result.x)[None]))[0])
+        left = (returned - last) / (first - last)
         if result.nfev != objective.count:
             failure = f"CellError: reports {result.nfev} evaluations, but made {objective.count}"
         elif result.status is Status.MAXTIME:
@@ -123,6 +129,7 @@ def run_one(problem: MoreWild, method: str, seed: int, simplex_gradients: float,
         nfev=objective.count,
         costs=tuple(objective.cost_to(last + tau * (first - last)) for tau in TAUS),
         seconds=time.perf_counter() - began,
+        left=left,
         failure=failure,
     )
 

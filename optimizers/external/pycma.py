@@ -1,4 +1,4 @@
-"""CMAES: pycma's CMA-ES."""
+"""PyCMA: the CMA-ES of the package cma."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from attrs import field, frozen
 
 from invopt.plugin import real
 
-from .external.search import Array, Search
+from .search import Array, Search
 
-__all__ = ["CMAES"]
+__all__ = ["PyCMA"]
 
 
 @frozen(kw_only=True)
-class CMAES(Search):
+class PyCMA(Search):
     """Covariance matrix adaptation evolution strategy of the package ``cma``.
 
     It runs with the defaults of the package.
@@ -37,6 +37,10 @@ class CMAES(Search):
     -----
     The package does not support one dimension: a single parameter gets a second one without effect.
 
+    See Also
+    --------
+    invopt.optimizers.CMAES : a strategy of our own, with a quadratic regression.
+
     References
     ----------
     .. [1] Hansen, Ostermeier, "Completely Derandomized Self-Adaptation in Evolution Strategies", Evolutionary
@@ -47,7 +51,7 @@ class CMAES(Search):
 
     def __attrs_post_init__(self) -> None:
         if importlib.util.find_spec("cma") is None:
-            raise ModuleNotFoundError("CMAES needs the package 'cma': pip install 'invopt[bench]'")
+            raise ModuleNotFoundError("PyCMA needs the package 'cma': pip install 'invopt[bench]'")
 
     def search(self, fun: Callable[[Array], float], x0: Array, low: Array, high: Array, seed: int) -> Array:
         """Search until one of the package's own criteria is met."""

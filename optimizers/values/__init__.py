@@ -1,0 +1,1 @@
+"""Methods that use values only, as generators of points under one driver."""
