@@ -6,9 +6,9 @@ Five boxes lie on one heap in the middle of a picture; in the target picture the
 that all 120 assignments of boxes to places are equally good, and one picture must determine ten unknowns. A descent can
 end in a local minimum, with two boxes in one place and one place empty.
 
-The default, ``Kriging`` with ``LeastSurprise``, models all pixels of the picture, at several blurs, from every render so
-far. After eleven renders for the first slopes it takes one render an iteration. If a descent ends with much left of the
-picture, the run goes on from a random point, with all renders kept.
+The default, ``Kriging`` with ``LeastSurprise``, models all pixels of the picture, at several blurs, from every render
+so far. After eleven renders for the first slopes it takes one render an iteration. If a descent ends with much left of
+the picture, the run goes on from a random point, with all renders kept.
 """
 
 import os
