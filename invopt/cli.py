@@ -30,7 +30,14 @@ from invopt.core.validators import as_integer, as_real, require
 from invopt.exceptions import InvoptError, suggest
 from invopt.journal import Journal
 from invopt.report.records import write_all, write_record, write_scene
-from invopt.report.tables import doctor_table, evaluations_table, outcome_table, registry_table, runs_table
+from invopt.report.tables import (
+    correlations_table,
+    doctor_table,
+    evaluations_table,
+    outcome_table,
+    registry_table,
+    runs_table,
+)
 from invopt.run.arguments.options import Options
 from invopt.run.default_parts import choose
 from invopt.run.loop import run_loop
@@ -134,6 +141,8 @@ def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> Optim
                 console.print(message, soft_wrap=True, markup=False)
             raise
         console.print(outcome_table(result, start))
+        if (correlations := correlations_table(result)) is not None:
+            console.print(correlations)
         if out is not None:
             for path in write_all(objective, result, start, out):
                 console.print(f"wrote {path}", soft_wrap=True, markup=False)

@@ -15,7 +15,14 @@ from invopt.core.registry import BASES, names
 from invopt.core.result import OptimizeResult
 from invopt.journal import Journal, RunRecord
 
-__all__ = ["doctor_table", "evaluations_table", "outcome_table", "registry_table", "runs_table"]
+__all__ = [
+    "correlations_table",
+    "doctor_table",
+    "evaluations_table",
+    "outcome_table",
+    "registry_table",
+    "runs_table",
+]
 
 # Parameters that a table shows, about half of a terminal's height or width; of more, only the error is shown.
 _MAX_PARAMETERS = 12
@@ -43,6 +50,24 @@ def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
     table.add_row("evaluations", "", str(result.nfev), "")
     table.add_row("iterations", "", str(result.nit), "")
     table.add_row("seconds", "", f"{result.seconds:.2f}", "")
+    return table
+
+
+def correlations_table(result: OptimizeResult) -> Table | None:
+    """Standard errors of the parameters, in their own units, and correlations.
+
+    None if they are unknown, or of one parameter or too many.
+    """
+    names, covariance = result.problem.names, result.covariance
+    if covariance is None or not 1 < len(names) <= _MAX_PARAMETERS:
+        return None
+    errors = np.sqrt(np.diag(covariance))
+    scale = np.where(errors > 0, errors, np.inf)
+    table = Table(title="errors of the parameters, and their correlations")
+    for column in ("", "standard error", *names):
+        table.add_column(column, justify="left" if column == "" else "right")
+    for name, error, row in zip(names, errors, covariance / np.outer(scale, scale), strict=True):
+        table.add_row(name, f"{error:.2g}", *(f"{value:.2f}" for value in row))
     return table
 
 

@@ -30,7 +30,7 @@ from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.run.move import End, Move
 from invopt.run.refining.discrepancy import Discrepancy, compare, is_blank, squares
-from invopt.run.refining.replicates import Replicates, covariance_of_mean
+from invopt.run.refining.replicates import WANTED_NOISE, Replicates, covariance_of_mean
 
 __all__ = ["Refinement"]
 
@@ -229,8 +229,8 @@ class Refinement:
         for _ in range(_MOST_ROUNDS):
             slopes.append(self._replicates.differences(x, unit))
             first = self._replicates.at(x, _FIRST_REPLICATES)
-            instrument = self._replicates.instrument(np.mean(slopes, 0), first)
-            if instrument is None:
+            instrument, noise = self._replicates.instrument(np.mean(slopes, 0), first)
+            if instrument is None or (noise > WANTED_NOISE and len(slopes) < _MOST_ROUNDS):
                 continue
             answers = self._replicates.answers(x, instrument, first)
             if answers is None:

@@ -6,6 +6,7 @@ import pytest
 from invopt import Status, minimize, problems
 from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.estimators import GaussNewton
+from invopt.report.tables import correlations_table
 from invopt.run.refining.discrepancy import compare
 from invopt.run.refining.replicates import Replicates, covariance_of_mean
 from invopt.testing import assert_mean
@@ -134,7 +135,7 @@ def test_the_noise_of_differences_is_no_slope():
     found = []
     for _ in range(400):
         noisy_slopes = slopes + 0.7 * rng.standard_normal((2, *slopes.shape))
-        instrument = replicates.instrument(noisy_slopes, np.ones((1, 60)))
+        instrument, _ = replicates.instrument(noisy_slopes, np.ones((1, 60)))
         if instrument is not None:
             found.append(instrument.hess)
     assert len(found) == 400
@@ -156,3 +157,13 @@ def test_pictures_far_from_the_target_are_seen_where_blurred():
     assert compare(rows + 0.5, ((32, 32),)).is_far(start)
     # Without a picture a minimum may have any residuals.
     assert not compare(rows + 0.5, ()).is_far(start[:1])
+
+
+def test_a_table_shows_errors_and_correlations():
+    _, found = ended(0, "gauss-newton", "newton")
+    table = correlations_table(found)
+    assert [column.header for column in table.columns] == ["", "standard error", *found.problem.names]
+    assert table.row_count == 2
+    assert next(iter(table.columns[2].cells)) == "1.00"
+    found.covariance = None
+    assert correlations_table(found) is None

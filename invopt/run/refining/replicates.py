@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ from invopt.core.model import Instrument, Model
 from invopt.core.pyramid import level_weights, projection, pyramid
 from invopt.core.seeds import SeedSource
 
-__all__ = ["Replicates", "covariance_of_mean"]
+__all__ = ["WANTED_NOISE", "Replicates", "covariance_of_mean"]
 
 Array = NDArray[np.float64]
 
@@ -24,8 +25,9 @@ _DIFFERENCE = 0.15
 _MOST_CALIBRATED = 12
 # Largest condition number, of parameters in units of their own slopes, at which they count as determined.
 _LARGEST_CONDITION = 1e8
-# Largest ratio of the noise of these differences to themselves, and how often they are measured until it is met.
-_LARGEST_NOISE, _MOST_ROUNDS = 0.5, 4
+# Ratio of the noise of these differences to themselves above which more are taken, under two more seeds each, in so
+# many rounds at most; and the largest at which they count.
+WANTED_NOISE, _MOST_ROUNDS, _LARGEST_NOISE = 0.2, 4, 0.5
 # Distance to a bound, in units of `x_scale`, that is rounding.
 _BOUND_ROUNDING = 1e-12
 
@@ -92,29 +94,29 @@ class Replicates:
         """
         if len(x) > _MOST_CALIBRATED:
             return instrument
-        slopes = np.zeros((2, len(x), len(model.residuals(0))))
-        for rounds in range(1, _MOST_ROUNDS + 1):
-            # The mean of all rounds.
-            slopes += (self.differences(x, model.unit) - slopes) / rounds
-            if not np.isfinite(slopes).all():
+        found, slopes = None, []
+        for _ in range(_MOST_ROUNDS):
+            slopes.append(self.differences(x, model.unit))
+            mean = np.mean(slopes, 0)
+            if not np.isfinite(mean).all():
                 return None
             if len(model.cells) == 1:
-                found = self.instrument(slopes, self.at(x, 1))
+                found, noise = self.instrument(mean, self.at(x, 1))
             else:
-                first, second = (instrument.project(each).T for each in slopes)
-                found = _if_determined(Instrument(instrument.project, 0.5 * (first + second)), 0.5 * (first - second))
-            if found is not None:
-                return found
-        return None
+                first, second = (instrument.project(each).T for each in mean)
+                found, noise = _judged(Instrument(instrument.project, 0.5 * (first + second)), 0.5 * (first - second))
+            if noise < WANTED_NOISE:
+                break
+        return found
 
-    def instrument(self, slopes: Array, residuals: Array) -> Instrument | None:
+    def instrument(self, slopes: Array, residuals: Array) -> tuple[Instrument | None, float]:
         """Return an instrument of differences under two seeds, shape (2, n, m).
 
         It projects onto their mean, levels weighted by `residuals` at the point, shape (k, m). Products of the two,
-        whose noise is independent, are its derivative. None if noise hides it.
+        whose noise is independent, are its derivative. Also the ratio of its noise to itself; None if that hides it.
         """
         if not (np.isfinite(slopes).all() and np.isfinite(residuals).all()):
-            return None
+            return None, math.inf
         shapes = self._evaluator.image_shapes
         weights = level_weights(residuals, shapes)
 
@@ -125,7 +127,7 @@ class Replicates:
         (first, second), project = slopes, onto(slopes.mean(0))
         noise = 0.5 * (project(first) - project(second)).T
         product = 0.5 * (onto(first)(second) + onto(second)(first))
-        return _if_determined(Instrument(project, 0.5 * (product + product.T)), noise)
+        return _judged(Instrument(project, 0.5 * (product + product.T)), noise)
 
     def differences(self, x: Array, unit: float) -> Array:
         """Central differences of the residuals by each parameter, `unit` a sigma.
@@ -141,12 +143,15 @@ class Replicates:
         return np.stack(found, 1)
 
 
-def _if_determined(instrument: Instrument, noise: Array) -> Instrument | None:
-    """Return the instrument, unless its derivative is singular or not above its noise."""
+def _judged(instrument: Instrument, noise: Array) -> tuple[Instrument | None, float]:
+    """Return the instrument and its relative noise.
+
+    None if its derivative is singular or not above its noise.
+    """
     if not _is_determined(instrument.hess):
-        return None
-    relative = np.linalg.norm(np.linalg.solve(instrument.hess, noise), 2)
-    return instrument if relative < _LARGEST_NOISE else None
+        return None, math.inf
+    relative = float(np.linalg.norm(np.linalg.solve(instrument.hess, noise), 2))
+    return instrument if relative < _LARGEST_NOISE else None, relative
 
 
 def _is_determined(hess: Array) -> bool:
