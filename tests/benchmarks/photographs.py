@@ -35,24 +35,27 @@ EXPOSURE, VIGNETTING, QUALITY = 0.7, 0.03, 85
 MAXFEV = 120
 
 
-def box(width, *, found=False, **film):
-    """Cornell box with two cameras; with the wall and the lamp of the truth if `found`."""
+def box(width, *, known=(), **film):
+    """Cornell box with two cameras; with the wall or the lamp of the truth if they are `known`."""
     import mitsuba as mi
 
     scene = mi.cornell_box()
     scene["sensor"]["film"] |= {"width": width, "height": width} | film
     view = mi.ScalarTransform4f().look_at(origin=[1.5, 1, 3.4], target=[0, -0.1, 0], up=[0, 1, 0])
     scene["second"] = scene["sensor"] | {"to_world": view}
-    if found:
+    if WALL in known:
         scene["green"]["reflectance"]["value"] = list(TRUTH[WALL])
+    if LAMP in known:
         scene["light"]["emitter"]["radiance"]["value"] = list(TRUTH[LAMP])
     return scene
 
 
 def bindings(case):
     position = Translation("small-box", axes="xz", bounds=(-0.5, 0.5))
-    # Luminance does not tell colours apart.
-    return [position, Value(LAMP, log=True)] if case == "luminance" else [position, Color(WALL), Color(LAMP)]
+    if case == "luminance":
+        # It does not tell colours apart.
+        return [position, Value(LAMP, log=True)]
+    return [position, Color(WALL), *([] if case == "exposure" else [Color(LAMP)])]
 
 
 def pictures(seed, sensors):
@@ -110,7 +113,9 @@ CASES = {
     "hdr": lambda light, folder: Photograph(light),
     "png": png,
     "jpeg": jpeg,
-    "unknown exposure": lambda light, folder: jpeg(light, folder, exposure="unknown"),
+    # The exposure is unknown, and the lamp known; both are unknown.
+    "exposure": lambda light, folder: jpeg(light, folder, exposure="unknown"),
+    "exposure and lamp": lambda light, folder: jpeg(light, folder, exposure="unknown"),
     "vignetting": vignetting,
     "16 bits": lambda light, folder: Photograph(encoded(light, 16)),
     "alpha": alpha,
@@ -123,7 +128,7 @@ def errors(found, exposure):
     """Largest errors of position, colour and radiance; the photograph has the last one times the exposure."""
     found = {name: np.ravel(value) for name, value in found.items()}
     truth = TRUTH | {LAMP: exposure * np.array(TRUTH[LAMP])}
-    if found[LAMP].size == 1:
+    if LAMP in found and found[LAMP].size == 1:
         truth[LAMP] = np.mean(truth[LAMP], keepdims=True)
     scale = {LAMP: truth[LAMP]}
     return {name: np.abs(found[name] - truth[name]) / scale.get(name, 1.0) for name in found if name in truth}
@@ -143,7 +148,7 @@ def run(case, seed, loss):
         for number, light in enumerate(pictures(seed, sensors)):
             (Path(folder) / str(number)).mkdir()
             targets.append(CASES[case](light.astype(np.float32), Path(folder) / str(number)))
-        scene = box(FILM, found=case == "luminance", **film)
+        scene = box(FILM, known={"luminance": (WALL, LAMP), "exposure": (LAMP,)}.get(case, ()), **film)
         problem = problems.Scene(scene, parameters=bindings(case), target=targets, sensors=sensors, spp=SPP, loss=loss)
         start = problem.starts(np.random.default_rng(seed), 1)[0]
         began = time.perf_counter()
@@ -151,13 +156,14 @@ def run(case, seed, loss):
         seconds = time.perf_counter() - began
         exposure = EXPOSURE if case == "jpeg" else 1.0
         along = [within(errors(problem.layout.decode(x), exposure)) for x in res.history.x]
-        if case == "unknown exposure":
-            # Only the product of exposure and radiance is in the photograph.
-            exposure = EXPOSURE / res.parameters["exposure"]
-            along = [within(errors(problem.layout.decode(res.x), exposure))] * len(along)
+        if case == "exposure and lamp":
+            # Only the product of exposure and radiance is in the photograph, and it is known at the answer only.
+            exposure, along = EXPOSURE / res.parameters["exposure"], []
     found = errors(problem.layout.decode(res.x), exposure)
+    if case == "exposure":
+        found[LAMP] = np.abs([res.parameters["exposure"] / EXPOSURE - 1])
     bars = np.full(problem.n, np.nan) if res.x_standard_error is None else res.x_standard_error
-    reached = next((res.history.nfev[i] for i in range(len(along)) if all(along[i:])), np.inf)
+    reached = next((res.history.nfev[i] for i in range(len(along)) if all(along[i:])), np.inf if along else np.nan)
     ratios = np.concatenate([np.ravel(found[name]) for name in (POSITION, WALL) if name in found])
     return found | {
         "renders": res.nfev,

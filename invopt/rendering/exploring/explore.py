@@ -45,13 +45,6 @@ def explore(scene: Any, *, variables: Mapping[str, Any] | None = None, backend: 
         Values of the ``$variables`` of an XML file.
     backend : {"cuda", "llvm", "scalar"}, optional
         Mitsuba's backend; by default the fastest that works on this machine.
-
-    Examples
-    --------
-    >>> from invopt.rendering import explore
-    >>> room = {"type": "scene", "sensor": {"type": "perspective"}, "ball": {"type": "sphere"}}
-    >>> print(explore(room).offers[0].binding)
-    Translation('ball')
     """
     activate(backend)
     loaded, _ = load(Blueprint(description=as_description(scene), variables=as_variables(variables or {})))
