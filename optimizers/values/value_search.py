@@ -17,6 +17,10 @@ from .space import WORST, Array, Search, SearchSpace, Visit, advanced
 __all__ = ["ValueSearch", "ValueSearchState"]
 
 
+# Parameters for each evaluation that an iteration makes at least.
+_PARAMETERS_EACH = 20
+
+
 @define(eq=False)
 class ValueSearchState:
     """State of a search, which is changed in place.
@@ -86,8 +90,17 @@ class ValueSearch(Optimizer):
             self._begin(x, estimate, state, oracle)
         if state.asked is None:
             return x, state
-        space, asked = state.space, state.asked
-        known = len(state.values)
+        before = state.space.nfev
+        # Of many parameters a single point is a small step, and an iteration takes longer than its evaluation.
+        least = before + len(x) // _PARAMETERS_EACH
+        self._evaluate(x, state, oracle)
+        while state.asked is not None and state.space.nfev < least:
+            self._evaluate(x, state, oracle)
+        return self._visited(x, state.space.nfev - before, state.space, oracle), state
+
+    def _evaluate(self, x: Tensor, state: Any, oracle: Oracle) -> None:
+        """Evaluate points that the search asks for, as many as the budget allows."""
+        space, asked, known = state.space, state.asked, len(state.values)
         # With no evaluation left, the first of these ends the run.
         affordable = int(min(max(oracle.left, 1), len(asked) - known))
         rows = asked[known : known + affordable]
@@ -98,7 +111,6 @@ class ValueSearch(Optimizer):
         state.values += values.tolist()
         if len(state.values) == len(asked):
             self._advance(state, np.array(state.values))
-        return self._visited(x, len(rows), space, oracle), state
 
     def _begin(self, x: Tensor, estimate: Estimate, state: Any, oracle: Oracle) -> None:
         """Start the search at `x`, whose value is known."""
