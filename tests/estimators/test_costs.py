@@ -31,6 +31,7 @@ from invopt.estimators import (
     SmoothedHessian,
     SmoothedHVP,
     SparseGaussNewton,
+    ValueKriging,
     WeightedDualBuffer,
 )
 
@@ -176,6 +177,7 @@ OTHERS = {
     SemiGradient,
     SparseGaussNewton,
     WeightedDualBuffer,
+    ValueKriging,
 }
 
 
