@@ -117,7 +117,7 @@ def test_names_callables_and_objects_are_the_same_thing():
         problems.Quadratic(), estimators.SharedSamples(), optimizers.NewtonCG(), rng=0, maxiter=5
     )
     np.testing.assert_array_equal(by_name.history.x, by_object.history.x)
-    assert isinstance(invopt.minimize("quad", rng=0, maxiter=2).method, optimizers.Newton)
+    assert isinstance(invopt.minimize("quad", rng=0, maxiter=2).method, optimizers.NewtonCG)
     assert isinstance(invopt.minimize("quad", "fr22", rng=0, maxiter=2).method, optimizers.Adam)
     assert isinstance(invopt.minimize("quad", None, "adaptive-bfgs", maxiter=2).estimator, estimators.FunctionValue)
 
