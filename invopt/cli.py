@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from invopt.bench import commands
-from invopt.bench.bbob.commands import bbob as bbob_command
-from invopt.bench.more_wild.commands import more_wild as more_wild_command
+from invopt.bench.bbob.commands import bbob
+from invopt.bench.more_wild.commands import more_wild
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
@@ -212,28 +212,20 @@ def list_() -> None:
     Console().print(registry_table())
 
 
-@app.command()
-@wraps(commands.bench)
-def bench(*args: Any, **kwargs: Any) -> None:
-    with _as_usage_errors():
-        commands.bench(*args, **kwargs)
+def _measuring(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose errors are errors of usage."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with _as_usage_errors():
+            command(*args, **kwargs)
+
+    return run
 
 
+for measure in (commands.bench, more_wild, bbob):
+    app.command(measure.__name__.replace("_", "-"))(_measuring(measure))
 app.command()(commands.table)
-
-
-@app.command("more-wild")
-@wraps(more_wild_command)
-def more_wild(*args: Any, **kwargs: Any) -> None:
-    with _as_usage_errors():
-        more_wild_command(*args, **kwargs)
-
-
-@app.command()
-@wraps(bbob_command)
-def bbob(*args: Any, **kwargs: Any) -> None:
-    with _as_usage_errors():
-        bbob_command(*args, **kwargs)
 
 
 @app.command("journal")

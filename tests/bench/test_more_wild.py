@@ -16,7 +16,7 @@ from invopt.bench.more_wild.recorded import RecordedObjective
 from invopt.bench.more_wild.runs import TAUS, Row, run_one
 from invopt.bench.more_wild.shares import shares, table
 from invopt.bench.presets import Preset, presets
-from invopt.core.objective import Capability
+from invopt.core.objective import Capability, Objective
 from invopt.exceptions import UnknownNameError
 
 INF = math.inf
@@ -111,10 +111,10 @@ def test_an_unknown_name_lists_the_nearest(entries):
 # The measure.
 
 
-class Clean:
+class Clean(Objective):
     """Stands for an objective: values without noise, and with a constant in place of noise."""
 
-    chunk_size, reference, image_shapes = 1, None, ()
+    chunk_size = 1
 
     def noise_free(self, x):
         return x[:, 0].numpy()
