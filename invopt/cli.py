@@ -212,18 +212,19 @@ def list_() -> None:
     Console().print(registry_table())
 
 
-def _register(name: str, command: Callable[..., None]) -> None:
-    """Add a command whose bad arguments are usage errors."""
+def _measuring(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose errors are errors of usage."""
 
-    @app.command(name)
     @wraps(command)
-    def run_command(*args: Any, **kwargs: Any) -> None:
+    def run(*args: Any, **kwargs: Any) -> None:
         with _as_usage_errors():
             command(*args, **kwargs)
 
+    return run
 
-for _name, _command in (("bench", commands.bench), ("more-wild", more_wild), ("bbob", bbob)):
-    _register(_name, _command)
+
+for measure in (commands.bench, more_wild, bbob):
+    app.command(measure.__name__.replace("_", "-"))(_measuring(measure))
 app.command()(commands.table)
 
 

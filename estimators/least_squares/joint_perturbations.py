@@ -178,6 +178,8 @@ class JointPerturbations:
                 return self._pursued(found, len(before.steps))
 
     def _by_signs(self, objective: Evaluator, x: Tensor, sigma: float, rng: np.random.Generator) -> Identified:
+        # Checked before signs are drawn, which may not fit into memory.
+        objective.check_budget(self.n_samples + 1)
         signs = torch.from_numpy(rng.choice([-1.0, 1.0], (self.n_samples, objective.n)))
         points = objective.project(torch.cat([x[None], x + sigma * signs]))
         seed = int(SeedSource(self.seeds, rng).compare(1)[0])

@@ -97,8 +97,9 @@ class Refinement:
         if self._answer is not None:
             return self._answer
         model = estimate.model
-        refined = (status.success or status is Status.RUNNING) and estimate.x_standard_error is None
-        if not refined or not (self._residuals or model is not None):
+        # The verdict of an estimator without a model is its own.
+        served = model is not None or (self._residuals and estimate.status is Status.RUNNING)
+        if not served or not (status.success or status is Status.RUNNING):
             return End(status)
         x = estimate.x.numpy() if model is None else model.points[model.best]
         if self._seeds is SeedPolicy.FIXED:

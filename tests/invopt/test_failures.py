@@ -152,7 +152,7 @@ def test_what_is_no_exception_is_no_failed_evaluation(error):
 
     if error is SystemExit:
         with pytest.raises(SystemExit) as caught:
-            run(fun, failures="nan")
+            run(fun, method="nelder-mead", failures="nan")
         assert caught.value.result.nfev > 0
         assert caught.value.result.status is Status.ERROR
     else:
