@@ -78,4 +78,4 @@ def is_blank(model: Model, noise: float) -> bool:
     away = model.distances(model.points, model.points[best]) / model.unit
     around = np.flatnonzero((away > _NEAREST) & (away < _FARTHEST))
     here = model.residuals(best)
-    return len(around) > 1 and all(float(np.square(model.residuals(i) - here).sum()) < noise for i in around)
+    return len(around) > 1 and all(float(np.square(model.residuals(int(i)) - here).sum()) < noise for i in around)
