@@ -22,7 +22,6 @@ import scipy.optimize
 import scipy.special
 import scipy.stats  # noqa: F401
 import torch  # noqa: F401
-from programs import fork_fork_servers
 
 NUMBER = struct.Struct("<i")
 # Of a request: stdin, stdout, stderr, where to say the process's number and how it ended, then any that it keeps.
@@ -31,6 +30,9 @@ OWN_DESCRIPTORS, MOST_DESCRIPTORS, MOST_BYTES = 4, 16, 1 << 20
 
 def serve(number: int) -> Any:
     """Fork a process for each request, and return its program in that process."""
+    # Before any program can change the path of imports.
+    import programs  # noqa: F401
+
     requests = socket.socket(fileno=number)
     # Programs collect their own garbage only: collections are shorter, and pages stay shared.
     gc.freeze()
@@ -101,7 +103,7 @@ def _begin(facts: dict[str, Any], descriptors: list[int]) -> Any:
     for name in [name for name in vars(module) if not name.startswith("__")]:
         delattr(module, name)
     if further is not None:
-        fork_fork_servers(further)
+        sys.modules["programs"].fork_fork_servers(further)
     return _code(module, *facts["arguments"])
 
 

@@ -76,7 +76,7 @@ class Recorder:
     @property
     def holds_more(self) -> bool:
         """Whether the file may hold evaluations that are still to come."""
-        return self.position < self._end and self._connection is not None
+        return (self.position < self._end or any(self._spare.values())) and self._connection is not None
 
     def take(self, k: int) -> range:
         """Numbers of the next `k` evaluations."""

@@ -45,13 +45,13 @@ def same(fun, path):
     assert kept.fun == plain.fun
 
 
-def at_the_ninth(change):
-    """A callback that changes something at its ninth call."""
+def at_the_third(change):
+    """A callback that changes something at its third call."""
     calls = []
 
     def callback(xk):
         calls.append(1)
-        if len(calls) == 9:
+        if len(calls) == 3:
             change()
 
     return callback
@@ -67,7 +67,7 @@ def test_a_callback_changes_it(what, tmp_path):
         "class": (bowl, lambda: setattr(Bowl, "offset", 2.0)),
     }
     fun, change = changes[what]
-    invopt.minimize(fun, journal=tmp_path / "run", callback=at_the_ninth(change), **OPTIONS)
+    invopt.minimize(fun, journal=tmp_path / "run", callback=at_the_third(change), **OPTIONS)
     same(fun, tmp_path / "run")
 
 
@@ -95,7 +95,7 @@ def test_the_owner_of_a_session_changes_it(tmp_path):
 
 def test_a_callback_that_changes_nothing_costs_nothing(tmp_path):
     for replayed in (False, True):
-        result = invopt.minimize(to_target, journal=tmp_path / "run", callback=at_the_ninth(lambda: None), **OPTIONS)
+        result = invopt.minimize(to_target, journal=tmp_path / "run", callback=at_the_third(lambda: None), **OPTIONS)
         assert result.n_replayed == result.nfev * replayed
 
 
