@@ -53,7 +53,7 @@ result = invopt.minimize(
     estimators.FR22(sigma=invopt.Exponential(0.5, factor=0.98), n_samples=1),
     optimizers.Adam(lr=1e-3),
     rng=0,
-    maxfev=320 if TINY else 4800,
+    maxfev=96 if TINY else 4800,
     callback=look,
 )
 degrees = [np.abs(problem.inner.wrap(said - problem.held_out.truth)) * 20 for _, said in looks]

@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy  # noqa: F401
 import scipy.optimize
-import scipy.special
-import scipy.stats  # noqa: F401
+import scipy.special  # noqa: F401
 import torch  # noqa: F401
 
 NUMBER = struct.Struct("<i")

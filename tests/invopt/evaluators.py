@@ -117,6 +117,7 @@ EVALUATORS = {
 
 FUNCTIONS = {
     "one by one": dict(fun=functions.bowl, x0=[1.0, 2.0, 3.0]),
+    "lambda": dict(fun=lambda x: functions.bowl(2 * x), x0=[1.0, 2.0]),
     "seeded": dict(fun=functions.noisy, x0=[1.0, 2.0, 3.0], seeded=True),
     "vectorized": dict(fun=functions.batched, x0=np.ones(7), vectorized=True, chunk_size=5),
 }

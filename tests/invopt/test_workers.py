@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("importable", "nothing_is_left_behind")
 def expected():
     """What this process finds by itself."""
     found = {name: solve(problems.Function(**options)) for name, options in FUNCTIONS.items()}
-    return found | {"box10": solve(problems.Box10(), maxfev=60)}
+    return found | {"box10": solve(problems.Box10(resolution=100), maxfev=60)}
 
 
 @pytest.mark.parametrize("evaluator", [name for name in EVALUATORS if name != "stdlib map"])
@@ -35,7 +35,7 @@ def test_the_same_bits_whoever_evaluates(evaluator, expected):
         for name in ["vectorized"] if evaluator in "23" else FUNCTIONS:
             assert_same_bits(solve(problems.Function(**FUNCTIONS[name]), workers=workers), expected[name])
         if evaluator != "3":
-            assert_same_bits(solve(problems.Box10(), maxfev=60, workers=workers), expected["box10"])
+            assert_same_bits(solve(problems.Box10(resolution=100), maxfev=60, workers=workers), expected["box10"])
 
 
 @pytest.mark.render

@@ -66,7 +66,7 @@ def test_pictures_show_their_truth():
 def test_a_network_learns_without_labels():
     problem = problems.MugCNN(**TINY)
     res = invopt.minimize(
-        problem, estimators.FR22(sigma=1.0, n_samples=1), optimizers.Adam(), rng=0, maxfev=3200, progress=False
+        problem, estimators.FR22(sigma=1.0, n_samples=1), optimizers.Adam(), rng=0, maxfev=2400, progress=False
     )
     # The best constant is the median of the truths.
     truth = problem.held_out.truth
