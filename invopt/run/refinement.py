@@ -163,8 +163,10 @@ class Refinement:
 
         Where nothing changes is no minimum.
         """
-        if len(self._ends) > _MOST_RESTARTS or blank:
-            return len(self._ends) <= _MOST_RESTARTS
+        if len(self._ends) > _MOST_RESTARTS:
+            return False
+        if blank:
+            return True
         earlier = np.array(self._ends[:-1]).reshape(-1, len(self._ends[-1]))
         again = model.distances(earlier, self._ends[-1]) if len(earlier) else np.array([np.inf])
         return float(again.min()) > _SAME_MINIMUM * model.unit

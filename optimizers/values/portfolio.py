@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from attrs import field, frozen
@@ -107,13 +109,13 @@ class _Run:
         for _ in range(_MOST_DESCENTS):
             known: dict[bytes, float] = {}
             x, fun = space.x, space.fun
-            yield from _remembering(self._probe(x, fun), known)
+            yield from _answered(self._probe(x, fun), partial(_remembering, known=known))
             if self._rough:
                 return Status.RUNNING
             descent = Descent(
                 space, x, fun, self._step, self._differences(), thorough=self._ends, gives_up=self._are_separate
             )
-            ended = yield from _reusing(descent.run(), known)
+            ended = yield from _answered(descent.run(), partial(_reusing, known=known))
             space.found.append(f"quasi-Newton: {ended.value}")
             if ended is not Descended.UNSEEN:
                 break
@@ -232,27 +234,28 @@ def _said(lower: bool) -> str:
     return "lower" if lower else "not lower"
 
 
-def _remembering(search: Search, known: dict[bytes, float]) -> Search:
-    """Remember the values of a search."""
+def _answered(search: Search, answer: Callable[[Array], Search]) -> Search:
+    """Run a search whose points another one answers."""
     values: Array | None = None
     while True:
         try:
             points = advanced(search, values)
         except StopIteration as end:
             return end.value
-        values = yield points
-        known |= {point.tobytes(): float(value) for point, value in zip(points, values, strict=True)}
+        values = yield from answer(points)
 
 
-def _reusing(search: Search, known: dict[bytes, float]) -> Search:
-    """Answer points with known values."""
-    values: Array | None = None
-    while True:
-        try:
-            points = advanced(search, values)
-        except StopIteration as end:
-            return end.value
-        values = np.array([known.get(point.tobytes(), math.nan) for point in points])
-        new = np.isnan(values)
-        if new.any():
-            values[new] = yield points[new]
+def _remembering(points: Array, known: dict[bytes, float]) -> Search:
+    """Values of points, which are remembered."""
+    values = yield points
+    known |= {point.tobytes(): float(value) for point, value in zip(points, values, strict=True)}
+    return values
+
+
+def _reusing(points: Array, known: dict[bytes, float]) -> Search:
+    """Values of points, known ones without an evaluation."""
+    values = np.array([known.get(point.tobytes(), math.nan) for point in points])
+    new = np.isnan(values)
+    if new.any():
+        values[new] = yield points[new]
+    return values

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from invopt.rendering.losses import Loss
 from invopt.rendering.photographs.exposure import Fitted
 from invopt.rendering.photographs.target import Target
+from invopt.rendering.pictures.stored import LUMINANCE
 from invopt.rendering.values import renderer
 
-__all__ = ["LUMINANCE", "Comparison"]
-
-# Luminance of linear red, green and blue (Rec. 709), as Mitsuba's films have it.
-LUMINANCE = (0.212671, 0.715160, 0.072169)
+__all__ = ["Comparison"]
 
 
 class Comparison:

@@ -11,13 +11,12 @@ from scipy.ndimage import binary_dilation
 
 from invopt.exceptions import SceneError
 from invopt.rendering.photographs.averaging import Averaging, Kernel
-from invopt.rendering.photographs.comparison import LUMINANCE
 from invopt.rendering.photographs.curve import Curve
 from invopt.rendering.photographs.exposure import Exposure, Factors
 from invopt.rendering.photographs.photograph import Photograph
 from invopt.rendering.photographs.response import SRGB, UNKNOWN, Linear, Response
 from invopt.rendering.photographs.target import Target
-from invopt.rendering.pictures.stored import Stored, read_stored
+from invopt.rendering.pictures.stored import LUMINANCE, Stored, read_stored
 
 __all__ = ["Film", "develop"]
 

@@ -15,7 +15,7 @@ from invopt.rendering.backend import two_threads
 from invopt.rendering.pictures.picture_files import check_named, decoded
 from invopt.rendering.values import renderer
 
-__all__ = ["Stored", "as_stored", "named_channels", "read_stored"]
+__all__ = ["ALPHA_TOLERANCE", "LUMINANCE", "Stored", "as_stored", "named_channels", "read_stored"]
 
 _Names = list[str]
 
@@ -51,7 +51,9 @@ class Stored:
 
 
 # How much an opaque alpha channel may differ from 1: half floats, in which EXR files have it, resolve 5e-4 there.
-_ALPHA_TOLERANCE = 1e-3
+ALPHA_TOLERANCE = 1e-3
+# Luminance of linear red, green and blue (Rec. 709), as Mitsuba's films have it.
+LUMINANCE = (0.212671, 0.715160, 0.072169)
 
 
 def as_stored(value: Any, name: str) -> Stored:
@@ -121,7 +123,7 @@ def _stored(array: NDArray[Any]) -> Stored:
     numbers = array.astype(np.float64) / scale
     opaque = None
     if numbers.shape[2] in (2, 4):
-        opaque = np.abs(numbers[:, :, -1] - 1.0) <= _ALPHA_TOLERANCE
+        opaque = np.abs(numbers[:, :, -1] - 1.0) <= ALPHA_TOLERANCE
         numbers = numbers[:, :, :-1]
     with np.errstate(over="ignore"):
         # A number too large for single precision becomes infinite.

@@ -13,18 +13,14 @@ from invopt.core.validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
 from invopt.rendering.pictures.picture_files import SUFFIXES, check_named, decoded
-from invopt.rendering.pictures.stored import named_channels
+from invopt.rendering.pictures.stored import ALPHA_TOLERANCE, LUMINANCE, named_channels
 from invopt.rendering.values import renderer
 
 __all__ = ["as_picture", "as_picture_path", "as_target", "matched", "read_target"]
 
-# How much an opaque alpha channel may differ from 1: half floats, in which EXR files have it, resolve 5e-4 there.
-_ALPHA_TOLERANCE = 1e-3
 # A picture of integers with at least this many different values is taken for one of 8-bit levels; fewer occur in masks
 # and test pictures.
 _FEWEST_LEVELS = 8
-# Luminance of linear red, green and blue (Rec. 709), as Mitsuba's films have it.
-_LUMINANCE = np.array([0.212671, 0.715160, 0.072169])
 
 
 def as_target(value: Any) -> Path | NDArray[np.float32]:
@@ -127,7 +123,7 @@ def matched(picture: NDArray[np.float32], size: tuple[int, int], channels: int) 
     if picture.shape[2] == channels:
         return picture
     if channels == 1:
-        luminance: NDArray[np.float32] = (picture @ _LUMINANCE).astype(np.float32)
+        luminance: NDArray[np.float32] = (picture @ np.array(LUMINANCE)).astype(np.float32)
         return luminance[:, :, None]
     raise SceneError(
         "'target' has one channel, but the camera takes red, green and blue: give its film pixel_format 'luminance' to "
@@ -192,7 +188,7 @@ def _checked(array: NDArray[np.float32], name: str) -> NDArray[np.float32]:
             f"{name} must be finite: {bad} of {array.shape[0] * array.shape[1]} pixels are nan or infinite"
         )
     if array.shape[2] in (2, 4):
-        seen = np.abs(array[:, :, -1] - 1.0) <= _ALPHA_TOLERANCE
+        seen = np.abs(array[:, :, -1] - 1.0) <= ALPHA_TOLERANCE
         if not seen.all():
             raise SceneError(
                 f"{name} has an alpha channel, and {int((~seen).sum())} of {seen.size} pixels are not opaque: put it "
