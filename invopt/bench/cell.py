@@ -21,6 +21,7 @@ from invopt.exceptions import InvoptError
 from invopt.network.chain_rule import chained
 from invopt.run.arguments.options import Options
 from invopt.run.arguments.pairing import check_pairing
+from invopt.run.ending.answer import MOST_EVALUATIONS
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 
@@ -29,7 +30,7 @@ from .image_error import ImageError
 from .presets import presets
 from .settings import make_problem
 
-__all__ = ["Cell", "CellError", "Outcome", "digest", "make_parts", "refusal", "run_cell", "start"]
+__all__ = ["Cell", "CellError", "Outcome", "digest", "make_parts", "refusal", "run_cell", "search", "start"]
 
 Array = NDArray[np.float64]
 
@@ -97,6 +98,29 @@ def start(problem: Problem, seed: int) -> Array:
 def digest(x: Array) -> str:
     """Text that differs if any bit of a point differs."""
     return hashlib.sha256(np.ascontiguousarray(x, dtype=np.float64).tobytes()).hexdigest()[:16]
+
+
+def search(
+    method: str, problem: Problem, objective: Objective, rng: np.random.Generator, budget: int, maxtime: float
+) -> OptimizeResult:
+    """Run a method on an open objective until a budget is spent, without tolerances.
+
+    What a run keeps for its answer comes on top, so that every method can search for the whole budget.
+    """
+    x0 = problem.x0
+    estimator, optimizer = make_parts(method, problem, x0)
+    options = Options(
+        estimator=estimator,
+        method=optimizer,
+        x0=x0,
+        rng=rng,
+        maxfev=budget + MOST_EVALUATIONS,
+        maxtime=maxtime,
+        gtol=0.0,
+        xtol=0.0,
+        progress=False,
+    )
+    return run_loop(prepare(problem, options), objective)
 
 
 def make_parts(method: str, problem: Problem, x0: Array) -> tuple[Estimator, Optimizer]:

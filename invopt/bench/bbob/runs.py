@@ -13,13 +13,9 @@ import numpy as np
 import torch
 from attrs import frozen
 
-from invopt.bench.cell import make_parts
+from invopt.bench.cell import search
 from invopt.bench.counted import CountedObjective
 from invopt.core.result import Status
-from invopt.run.arguments.options import Options
-from invopt.run.ending.answer import MOST_EVALUATIONS
-from invopt.run.loop import run_loop
-from invopt.run.prepare import prepare
 
 from .problem import Bbob, BbobObjective
 
@@ -109,20 +105,7 @@ def run_one(problem: Bbob, method: str, evaluations: int, maxtime: float) -> Row
     objective.limit(budget)
     began, failure, returned = time.perf_counter(), None, math.inf
     try:
-        estimator, optimizer = make_parts(method, problem, x0)
-        options = Options(
-            estimator=estimator,
-            method=optimizer,
-            x0=x0,
-            rng=np.random.default_rng([problem.instance, 1]),
-            # What a run keeps for its answer comes on top, and does not count.
-            maxfev=budget + MOST_EVALUATIONS,
-            maxtime=maxtime,
-            gtol=0.0,
-            xtol=0.0,
-            progress=False,
-        )
-        result = run_loop(prepare(problem, options), objective)
+        result = search(method, problem, objective, np.random.default_rng([problem.instance, 1]), budget, maxtime)
         returned = float(opened.noise_free(torch.from_numpy(np.array(result.x)[None]))[0])
         if result.status is Status.MAXTIME:
             failure = f"CellError: exceeded its time of {maxtime:g} s after {result.nfev} evaluations"

@@ -13,12 +13,8 @@ import numpy as np
 import torch
 from attrs import evolve, frozen
 
-from invopt.bench.cell import make_parts, refusal
+from invopt.bench.cell import refusal, search
 from invopt.core.result import Status
-from invopt.run.arguments.options import Options
-from invopt.run.ending.answer import MOST_EVALUATIONS
-from invopt.run.loop import run_loop
-from invopt.run.prepare import prepare
 
 from .problem import MoreWild
 from .recorded import RecordedObjective
@@ -97,20 +93,8 @@ def run_one(problem: MoreWild, method: str, seed: int, simplex_gradients: float,
     first, last = float(opened.noise_free(torch.from_numpy(x0[None].copy()))[0]), problem.fun_opt
     began, failure, left = time.perf_counter(), None, math.inf
     try:
-        estimator, optimizer = make_parts(method, problem, x0)
-        options = Options(
-            estimator=estimator,
-            method=optimizer,
-            x0=x0,
-            rng=np.random.default_rng([seed, 1]),
-            # What a run keeps for its answer comes on top, so that every method can search for the whole budget.
-            maxfev=int(simplex_gradients * (problem.n + 1)) + MOST_EVALUATIONS,
-            maxtime=maxtime,
-            gtol=0.0,
-            xtol=0.0,
-            progress=False,
-        )
-        result = run_loop(prepare(problem, options), objective)
+        budget = int(simplex_gradients * (problem.n + 1))
+        result = search(method, problem, objective, np.random.default_rng([seed, 1]), budget, maxtime)
         returned = float(opened.noise_free(torch.from_numpy(np.array(result.x)[None]))[0])
         left = (returned - last) / (first - last)
         if result.nfev != objective.count:
