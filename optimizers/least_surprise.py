@@ -20,13 +20,8 @@ __all__ = ["LeastSurprise"]
 
 Array = NDArray[np.float64]
 
-# Added to variances, which may be 0.
-_TINY = 1e-100
 # Share of their size by which squares differ because of rounding.
 _ROUNDING = 1e-14
-# Share of the best sample's squares that is added to the variance: what the target may differ by from any residuals
-# that the model can make.
-_MISFIT = 0.25
 # Random candidates of most uncertainty for each parameter, up to four.
 _CANDIDATES, _MOST_DIMENSIONS = 100, 4
 # Radius below which a descent of plain vectors may end for want of decrease.
@@ -240,18 +235,15 @@ def most_uncertain(model: Model, best: int, radius: float, oracle: Oracle) -> Ar
 
 def least_surprise(model: Model, best: int, weights: Array, radius: float, oracle: Oracle) -> Array:
     """Point of least surprise within `radius` of a sample, inside the bounds."""
-    centre, floor = model.points[best], _MISFIT * model.squares[best] + _TINY
+    centre, misfit = model.points[best], model.misfit(best)
     low, high = (oracle.project(torch.from_numpy(centre + side * radius)).numpy() for side in (-1, 1))
 
     def of_many(x: Array) -> Array:
-        mean, variance = model.predict(x)
-        total = variance + floor
-        found: Array = (mean / total + np.log(total)) @ weights
-        return found
+        return model.surprise(x, weights, misfit)
 
     def surprise(x: Array) -> tuple[float, Array]:
         at = model.slopes(x)
-        total = at.variance + floor
+        total = at.variance + misfit
         value = float((at.mean / total + np.log(total)) @ weights)
         slope = (weights / total) @ at.mean_slope + (weights * (1 - at.mean / total) / total) @ at.variance_slope
         return value, slope

@@ -13,6 +13,11 @@ __all__ = ["Instrument", "Model", "Prediction", "Slopes", "ValueModel"]
 
 Array = NDArray[np.float64]
 
+# Added to variances, which may be 0.
+_TINY = 1e-100
+# Share of the best sample's squares that is added to the variance.
+_MISFIT = 0.25
+
 
 class Prediction(NamedTuple):
     """Predicted residuals at k points, for each of L levels.
@@ -113,6 +118,24 @@ class Model(abc.ABC):
     def best(self) -> int:
         """Index of the sample that is lowest, fine levels counting most."""
         return int(np.argmin(self.merits(self.fine)))
+
+    def misfit(self, index: int) -> Array:
+        """What the target may differ by from any residuals that the model can make, shape (L,).
+
+        A share of the squares of a sample, to be added to variances.
+        """
+        misfit: Array = _MISFIT * self.squares[index] + _TINY
+        return misfit
+
+    def surprise(self, x: Array, weights: Array, misfit: Array) -> Array:
+        """Negative log density of the target at the rows of `x`, weighted over levels, shape (k,).
+
+        Up to a factor and a constant.
+        """
+        mean, variance = self.predict(x)
+        total = variance + misfit
+        found: Array = (mean / total + np.log(total)) @ weights
+        return found
 
     @abc.abstractmethod
     def predict(self, x: Array) -> Prediction:

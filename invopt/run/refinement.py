@@ -6,7 +6,7 @@
        ^                                                                          |
        +--- restart, all samples kept <-- a model is far from the target, --------+
        |                                  no minimum found twice, or one where    |
-       |                                  nothing changes                         |
+       |                                  nothing changes with some parameter     |
        +--- it goes on <-- no noise: values may fall by less ---------------------+
                                                                                   |
                            no noise --------------------> answer: best sample, or last point
@@ -25,12 +25,15 @@ from numpy.typing import NDArray
 
 from invopt.core.estimator import Estimate
 from invopt.core.evaluator import Evaluator
-from invopt.core.model import Instrument, Model
+from invopt.core.model import Model
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.run.move import End, Move
+from invopt.run.refining.correction import corrected
 from invopt.run.refining.discrepancy import Discrepancy, compare, is_blank, squares
-from invopt.run.refining.replicates import WANTED_NOISE, Replicates, covariance_of_mean
+from invopt.run.refining.elsewhere import elsewhere
+from invopt.run.refining.plateau import plateau
+from invopt.run.refining.replicates import Hidden, Replicates, covariance_of_mean
 
 __all__ = ["Refinement"]
 
@@ -44,13 +47,6 @@ _REACH, _FARTHER = 0.6, 1.3
 _SAME_MINIMUM = 0.3
 # Share of the squares up to which a difference between two seeds is rounding.
 _ROUNDING = 1e-20
-# Renders under other seeds, at the best point and then at its correction.
-_FIRST_REPLICATES, _REPLICATES = 3, 8
-# Most rounds of corrections, and standard deviations of an answer up to which a correction is the last: the mean of
-# three answers differs from that of eight by .7 of them.
-_MOST_ROUNDS, _SETTLED = 4, 2.0
-# Largest scatter of the answers under one seed each, in units of sigma, over which slopes still hold.
-_LARGEST_SCATTER = 0.3
 
 
 class Refinement:
@@ -111,8 +107,11 @@ class Refinement:
             blank = is_blank(model, float(found.noise[0]))
             if self._may_restart(model, blank):
                 return self._restarted(model, blank)
+            other = elsewhere(model, self._evaluator, self._rng) if len(self._ends) <= _MOST_RESTARTS else None
+            if other is not None:
+                return Move(torch.from_numpy(other))
         if float(found.noise[0]) > _ROUNDING * float(begun[0]):
-            return self._replicated(model, x, unit, begun)
+            return self._replicated(model, x, unit, begun, far=far)
         if status is Status.RUNNING:
             if not self.exact:
                 self.exact = True
@@ -184,76 +183,32 @@ class Refinement:
 
     # The answer.
 
-    def _replicated(self, model: Model | None, x: Array, unit: float, begun: Array) -> Move:
+    def _replicated(self, model: Model | None, x: Array, unit: float, begun: Array, *, far: bool) -> Move:
         """Correct the answer by residuals under other seeds; their scatter is its error.
 
-        A model's slopes contain the noise of its samples, so that steps by them alone would be too short, and so would
-        error bars. They serve as instrumental variables: how the projection of residuals onto them changes with each
-        parameter is measured, under seeds of its own.
+        Far from the target, where they do not change with some parameter, the run restarts.
         """
         unit = unit if model is None else model.unit
-        near, instrument = self._by_differences(x, unit) if model is None else self._by_model(model, x)
-        if isinstance(instrument, str):
-            return self._moved(x, End(Status.UNSURE, instrument))
-        for _ in range(_MOST_ROUNDS):
-            rows = self._replicates.at(near, _REPLICATES)
-            answers = self._replicates.answers(near, instrument, rows)
-            if answers is None:
-                return self._moved(x, End(Status.UNSURE, _UNDETERMINED))
-            before, near = near, self._replicates.inside(answers.mean(0))
-            if _is_settled(near - before, answers):
-                break
-        else:
-            return self._moved(x, End(Status.UNSURE, _UNSETTLED))
-        far = compare(rows, self._evaluator.image_shapes).is_far(begun)
-        if bool((answers.std(0, ddof=1) > _LARGEST_SCATTER * unit).any()):
-            # The answers lie outside of where the slopes hold.
-            return self._moved(x, End(Status.UNSURE, _HIDDEN))
-        covariance = covariance_of_mean(answers, self._evaluator.target_noise)
-        return self._moved(near, End(Status.MISMATCH if far else Status.NOISE_FLOOR, covariance=covariance))
+        found = corrected(self._replicates, model, x, unit)
+        if isinstance(found, Hidden):
+            if model is not None and far and len(self._ends) <= _MOST_RESTARTS:
+                return self._restarted(model, blank=False)
+            return self._in_the_middle(x, found.parameter, unit)
+        if isinstance(found, str):
+            return self._moved(x, End(Status.UNSURE, found))
+        covariance = covariance_of_mean(found.answers, self._evaluator.target_noise)
+        far = compare(found.residuals, self._evaluator.image_shapes).is_far(begun)
+        return self._moved(found.x, End(Status.MISMATCH if far else Status.NOISE_FLOOR, covariance=covariance))
 
-    def _by_model(self, model: Model, x: Array) -> tuple[Array, Instrument | str]:
-        """Corrected point by a model's slopes, and an instrument or why there is none."""
-        first = self._replicates.at(x, _FIRST_REPLICATES)
-        instrument = model.instrument(x, first)
-        answers = self._replicates.answers(x, instrument, first)
-        if answers is None:
-            return x, _UNDETERMINED
-        near = self._replicates.inside(answers.mean(0))
-        return near, self._replicates.calibrated(model, near, instrument) or _HIDDEN
-
-    def _by_differences(self, x: Array, unit: float) -> tuple[Array, Instrument | str]:
-        """Corrected point by differences, and an instrument or why there is none.
-
-        Differences and correction are repeated until the point no longer moves.
-        """
-        slopes: list[Array] = []
-        instrument = None
-        for _ in range(_MOST_ROUNDS):
-            slopes.append(self._replicates.differences(x, unit))
-            first = self._replicates.at(x, _FIRST_REPLICATES)
-            instrument, noise = self._replicates.instrument(np.mean(slopes, 0), first)
-            if instrument is None or (noise > WANTED_NOISE and len(slopes) < _MOST_ROUNDS):
-                continue
-            answers = self._replicates.answers(x, instrument, first)
-            if answers is None:
-                return x, _UNDETERMINED
-            before, x = x, self._replicates.inside(answers.mean(0))
-            if _is_settled(x - before, answers):
-                break
-            # Slopes elsewhere are others.
-            slopes = []
-        return x, instrument or _HIDDEN
-
-
-def _is_settled(moved: Array, answers: Array) -> bool:
-    """Whether a correction is no longer than the scatter of the answers."""
-    return bool((np.abs(moved) <= _SETTLED * answers.std(0, ddof=1)).all())
+    def _in_the_middle(self, x: Array, parameter: int, unit: float) -> Move:
+        """Go to the middle of the interval where a parameter changes nothing."""
+        found = plateau(self._replicates, x, parameter, unit, float(self._evaluator.periods[parameter]))
+        index = int(self._evaluator.indices[parameter])
+        low, high = (end * float(self._evaluator.x_scale[parameter]) for end in (found.low, found.high))
+        note = f"{_HIDDEN}: x[{index}] from {low:.4g} to {high:.4g} gives the same residuals"
+        covariance = np.array([[found.standard_error**2]]) if len(x) == 1 else None
+        return self._moved(found.middle, End(Status.UNSURE, note, covariance))
 
 
 _LEFT_OVER = "residuals remain that no noise explains: another minimum may exist, or the target cannot be matched"
 _HIDDEN = "noise hides how the residuals depend on some parameter, or they do not"
-_UNSETTLED = "corrections by residuals under other seeds do not settle"
-_UNDETERMINED = (
-    "the residuals do not determine all parameters: some can change together, or alone, without changing any"
-)

@@ -117,3 +117,50 @@ def test_the_history_shows_the_best_point():
     assert fun[-1] <= fun[0]
     errors = [math.hypot(*(x - [0.7, 0.65])) for x in result.history.x]
     assert errors[-1] == min(errors)
+
+
+def hidden(x, seed):
+    """Noisy picture of a disk that moves for x > 0 only, as behind something; the target is at x = 0."""
+    rng = np.random.default_rng([int(seed), 7])
+    clean = blob([0.5, 0.5 + 0.1 * max(float(x[0]), 0.0)], 32) - blob([0.5, 0.5], 32)
+    return (clean + 0.05 * rng.standard_normal(clean.shape)).ravel()
+
+
+@pytest.mark.parametrize("start", [-2.5, -0.2, 1.5])
+def test_the_answer_on_a_plateau_is_its_middle(start):
+    """The target is at the edge of the plateau from -4 to 0, so that a slope on one side only is no minimum either."""
+    settings = {"residuals": True, "seeded": True, "image_shape": (32, 32), "bounds": [(-4.0, 4.0)], "sigma": 1.0}
+    problem = problems.Function(fun=hidden, x0=[start], **settings)
+    for seed in range(3):
+        result = minimize(problem, "kriging", "least-surprise", rng=seed, maxfev=200)
+        assert result.status is Status.UNSURE
+        assert not result.success
+        # Edges are found to an eighth of the last doubled step.
+        np.testing.assert_allclose(result.x, -1.95, atol=0.2)
+        np.testing.assert_allclose(result.x_standard_error, 4 / math.sqrt(12), rtol=0.15)
+        assert "x[0] from -4 to " in result.message
+
+
+def test_a_period_is_searched_for_another_basin():
+    """A disk on a circle with a brighter one at its answer and a dim one half a turn away."""
+    angle = 2 * math.pi / 18
+
+    def scene(x):
+        at = [0.5 + 0.3 * math.sin(angle * x), 0.5 + 0.3 * math.cos(angle * x)]
+        return blob(at, 32)
+
+    target = scene(0.0) + 0.6 * scene(9.0)
+    problem = problems.Function(
+        fun=lambda x, seed: (
+            scene(float(x[0])) - target + 0.01 * np.random.default_rng(int(seed)).standard_normal((32, 32))
+        ).ravel(),
+        x0=[9.5],
+        residuals=True,
+        seeded=True,
+        image_shape=(32, 32),
+        sigma=1.0,
+        periods=[18.0],
+    )
+    found = [float(minimize(problem, rng=seed, maxfev=200).x[0]) for seed in range(4)]
+    errors = np.abs((np.array(found) + 9) % 18 - 9)
+    assert (errors < 0.2).all()

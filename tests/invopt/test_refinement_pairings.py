@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from invopt import Status, minimize, problems
-from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.estimators import GaussNewton
 from invopt.report.tables import correlations_table
+from invopt.run.refining.derivatives import by_other_slopes, by_own_slopes
 from invopt.run.refining.discrepancy import compare
-from invopt.run.refining.replicates import Replicates, covariance_of_mean
+from invopt.run.refining.replicates import covariance_of_mean
 from invopt.testing import assert_mean
 
 from ..estimators.error_bars import assert_bars
 
-RUNS = 40
+RUNS = 60
 SLOPE = np.random.default_rng(5).standard_normal((60, 2))
 
 
@@ -131,21 +132,29 @@ def test_noise_and_what_seeds_share():
 def test_the_noise_of_differences_is_no_slope():
     """Noise three quarters as large as the slopes of differences: products of two seeds do not contain it."""
     rng, slopes = np.random.default_rng(0), SLOPE.T
-    replicates = Replicates(Plain(), SeedSource(SeedPolicy.PER_PAIR, rng))
-    found = []
-    for _ in range(400):
-        noisy_slopes = slopes + 0.7 * rng.standard_normal((2, *slopes.shape))
-        instrument, _ = replicates.instrument(noisy_slopes, np.ones((1, 60)))
-        if instrument is not None:
-            found.append(instrument.hess)
-    assert len(found) == 400
-    assert_mean(found, slopes @ slopes.T / 60)
+    found = [
+        by_own_slopes(slopes + 0.7 * rng.standard_normal((8, *slopes.shape)), np.ones((1, 60)), ()) for _ in range(400)
+    ]
+    assert all(each.counts for each in found)
+    assert_mean([each.instrument.hess for each in found], slopes @ slopes.T / 60)
 
 
-class Plain:
-    """An evaluator of plain vectors."""
-
-    image_shapes = ()
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("k", [2, 4, 8])
+def test_noise_is_taken_for_a_slope_once_in_four_thousand_measurements(n, k):
+    """The test of significance alone, where one parameter changes nothing: its ratio has an F distribution."""
+    rng = np.random.default_rng([n, k])
+    slopes = SLOPE.T[[0, 1, 0]][:n] + np.linspace(0, 1, 60)
+    slopes[0] = 0
+    project = lambda rows: rows @ (slopes + 0.3 * SLOPE.T[0]).T  # noqa: E731
+    runs, level = 2000, 1e-3 / 4
+    wrong = sum(
+        by_other_slopes(slopes + rng.standard_normal((k, n, 60)), project).significant for _ in range(runs)
+    ) + sum(
+        by_own_slopes(slopes + rng.standard_normal((k, n, 60)), np.ones((1, 60)), ()).significant for _ in range(runs)
+    )
+    # Above this count with probability 1e-5 at the stated rate.
+    assert wrong <= binom.isf(1e-5, 2 * runs, level)
 
 
 def test_pictures_far_from_the_target_are_seen_where_blurred():

@@ -249,4 +249,6 @@ def test_it_is_found_to_the_noise_with_an_error_bar():
         assert found.status is invopt.Status.NOISE_FLOOR
         error = problem.parameter_error(found.x) ** 0.5
         # Five standard errors have a false-alarm rate of 6e-7; the target has noise too.
-        assert error < 7 * found.x_standard_error[0] < 0.2
+        assert error < 7 * found.x_standard_error[0]
+        # Two degrees; processors differ in the last bits.
+        assert found.x_standard_error[0] < 0.1

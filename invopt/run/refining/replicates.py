@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,25 +11,38 @@ from numpy.typing import NDArray
 
 from invopt.core.evaluator import Evaluator
 from invopt.core.model import Instrument, Model
-from invopt.core.pyramid import level_weights, projection, pyramid
 from invopt.core.seeds import SeedSource
+from invopt.run.refining.derivatives import (
+    MOST_ROUNDS,
+    Measured,
+    by_other_slopes,
+    by_own_slopes,
+    flat_side,
+    is_determined,
+)
 
-__all__ = ["WANTED_NOISE", "Replicates", "covariance_of_mean"]
+__all__ = ["Hidden", "Replicates", "covariance_of_mean"]
 
 Array = NDArray[np.float64]
 
 # Half the distance of the differences, in units of sigma, that measure slopes. With 0.3 the curvature of the tiny tasks
 # shows, with 0.05 noise hides the slopes of BUNNY at 4 samples in one run of ten.
 _DIFFERENCE = 0.15
+# Ratio of the distances to both ends above which each side has a slope of its own.
+_EVEN = 0.5
 # Most parameters for which a model's slopes are calibrated: that takes four evaluations for each.
 _MOST_CALIBRATED = 12
-# Largest condition number, of parameters in units of their own slopes, at which they count as determined.
-_LARGEST_CONDITION = 1e8
-# Ratio of the noise of these differences to themselves above which more are taken, under two more seeds each, in so
-# many rounds at most; and the largest at which they count.
-WANTED_NOISE, _MOST_ROUNDS, _LARGEST_NOISE = 0.2, 4, 0.5
+# Relative noise of a derivative under four seeds from which no more are taken: under eight it is some .7 of it, and may
+# not exceed .5.
+_HOPELESS = 1.0
 # Distance to a bound, in units of `x_scale`, that is rounding.
 _BOUND_ROUNDING = 1e-12
+
+
+class Hidden(NamedTuple):
+    """Noise hides how residuals depend on a parameter, or they do not, at least on one side."""
+
+    parameter: int
 
 
 class Replicates:
@@ -46,6 +59,11 @@ class Replicates:
     def __init__(self, evaluator: Evaluator, source: SeedSource) -> None:
         self._evaluator = evaluator
         self._source = source
+
+    @property
+    def image_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the pictures that the residuals consist of."""
+        return self._evaluator.image_shapes
 
     def at(self, x: Array, k: int) -> Array:
         """Residuals at a point under k further seeds, shape (k, m)."""
@@ -65,7 +83,7 @@ class Replicates:
         parameters.
         """
         projected = instrument.project(residuals)
-        if not (np.isfinite(projected).all() and _is_determined(instrument.hess)):
+        if not (np.isfinite(projected).all() and is_determined(instrument.hess)):
             return None
         return np.array([self._bounded(x, instrument.hess, row) for row in projected])
 
@@ -86,83 +104,62 @@ class Replicates:
             free &= ~outside
         return self.inside(x + step)
 
-    def calibrated(self, model: Model, x: Array, instrument: Instrument) -> Instrument | None:
+    def calibrated(self, model: Model, x: Array, instrument: Instrument) -> Instrument | Hidden:
         """Return a model's instrument with its derivative at `x` measured.
 
-        None if noise hides it. With many parameters it is the model's. Of plain vectors the differences are themselves
-        the instrument: a model of few noisy residuals may be no better than noise.
+        With many parameters it is the model's. Of plain vectors the differences are themselves the instrument: a model
+        of few noisy residuals may be no better than noise.
         """
         if len(x) > _MOST_CALIBRATED:
             return instrument
-        found, slopes = None, []
-        for _ in range(_MOST_ROUNDS):
-            slopes.append(self.differences(x, model.unit))
-            mean = np.mean(slopes, 0)
-            if not np.isfinite(mean).all():
-                return None
-            if len(model.cells) == 1:
-                found, noise = self.instrument(mean, self.at(x, 1))
-            else:
-                first, second = (instrument.project(each).T for each in mean)
-                found, noise = _judged(Instrument(instrument.project, 0.5 * (first + second)), 0.5 * (first - second))
-            if noise < WANTED_NOISE:
+        if len(model.cells) == 1:
+            return self.measured(x, model.unit, self.at(x, 1))
+        return self._measured(x, model.unit, lambda slopes: by_other_slopes(slopes, instrument.project))
+
+    def measured(self, x: Array, unit: float, residuals: Array) -> Instrument | Hidden:
+        """Return an instrument of differences at `x`, weighted by `residuals` there."""
+        return self._measured(x, unit, lambda slopes: by_own_slopes(slopes, residuals, self.image_shapes))
+
+    def measured_again(
+        self, model: Model | None, x: Array, unit: float, instrument: Instrument, residuals: Array
+    ) -> Instrument | Hidden:
+        """Return the instrument at another point, where the residuals are these."""
+        if model is None:
+            return self.measured(x, unit, residuals)
+        return self.calibrated(model, x, instrument)
+
+    def _measured(self, x: Array, unit: float, measure: Callable[[Array], Measured]) -> Instrument | Hidden:
+        """Take differences until their noise is small."""
+        sides: list[Array] = []
+        for _ in range(MOST_ROUNDS):
+            sides.extend(self._differences(x, unit))
+            found = measure(np.mean(sides, 1))
+            if found.is_precise or (len(sides) > 2 and found.noise > _HOPELESS):
                 break
-        return found
+        if not found.counts:
+            return Hidden(found.weakest)
+        flat = flat_side(np.array(sides), found.instrument)
+        return found.instrument if flat is None else Hidden(flat)
 
-    def instrument(self, slopes: Array, residuals: Array) -> tuple[Instrument | None, float]:
-        """Return an instrument of differences under two seeds, shape (2, n, m).
+    def _differences(self, x: Array, unit: float) -> Array:
+        """Slopes of the residuals by each parameter, forward and backward, under two seeds; `unit` is a sigma.
 
-        It projects onto their mean, levels weighted by `residuals` at the point, shape (k, m). Products of the two,
-        whose noise is independent, are its derivative. Also the ratio of its noise to itself; None if that hides it.
+        The shape is (2, 2, n, m). Close to a bound both are the slope between the ends.
         """
-        if not (np.isfinite(slopes).all() and np.isfinite(residuals).all()):
-            return None, math.inf
-        shapes = self._evaluator.image_shapes
-        weights = level_weights(residuals, shapes)
-
-        def onto(own: Array) -> Callable[[Array], Array]:
-            levels = zip(*(pyramid(slope, shapes) for slope in own), strict=True)
-            return projection([w * np.array(each) for w, each in zip(weights, levels, strict=True)], shapes)
-
-        (first, second), project = slopes, onto(slopes.mean(0))
-        noise = 0.5 * (project(first) - project(second)).T
-        product = 0.5 * (onto(first)(second) + onto(second)(first))
-        return _judged(Instrument(project, 0.5 * (product + product.T)), noise)
-
-    def differences(self, x: Array, unit: float) -> Array:
-        """Central differences of the residuals by each parameter, `unit` a sigma.
-
-        Under two seeds; the shape is (2, n, m).
-        """
-        found = []
-        for away in _DIFFERENCE * unit * np.eye(len(x)):
+        seeds = self._source.repeat(2, 1 + 2 * len(x)).reshape(-1, 2)
+        here = self._evaluator.residuals(torch.from_numpy(x).expand(2, -1), seed=seeds[0]).double().numpy()
+        found = np.empty((2, 2, len(x), here.shape[1]))
+        for j, away in enumerate(_DIFFERENCE * unit * np.eye(len(x))):
             ends = np.array([self.inside(x + away), self.inside(x - away)])
-            seeds = self._source.repeat(2, 2)
-            rows = self._evaluator.residuals(torch.from_numpy(ends).repeat_interleave(2, 0), seed=seeds).double()
-            found.append((rows[:2] - rows[2:]).numpy() / float(np.abs(ends[0] - ends[1]).max()))
-        return np.stack(found, 1)
-
-
-def _judged(instrument: Instrument, noise: Array) -> tuple[Instrument | None, float]:
-    """Return the instrument and its relative noise.
-
-    None if its derivative is singular or not above its noise.
-    """
-    if not _is_determined(instrument.hess):
-        return None, math.inf
-    relative = float(np.linalg.norm(np.linalg.solve(instrument.hess, noise), 2))
-    return instrument if relative < _LARGEST_NOISE else None, relative
-
-
-def _is_determined(hess: Array) -> bool:
-    """Whether a projection's derivative is finite and well conditioned.
-
-    The units of the parameters do not matter.
-    """
-    if not np.isfinite(hess).all():
-        return False
-    scales = np.sqrt(np.outer(np.linalg.norm(hess, axis=1), np.linalg.norm(hess, axis=0)))
-    return bool((scales > 0).all() and np.linalg.cond(hess / scales) < _LARGEST_CONDITION)
+            there = torch.from_numpy(ends).repeat_interleave(2, 0)
+            rows = self._evaluator.residuals(there, seed=seeds[2 * j + 1 : 2 * j + 3].ravel())
+            forward, backward = rows.double().numpy().reshape(2, 2, -1)
+            up, down = np.abs(ends[:, j] - x[j])
+            if min(up, down) > _EVEN * max(up, down):
+                found[:, 0, j], found[:, 1, j] = (forward - here) / up, (here - backward) / down
+            else:
+                found[:, :, j] = ((forward - backward) / (up + down))[:, None]
+        return found
 
 
 def covariance_of_mean(answers: Array, target_noise: float) -> Array:
