@@ -16,6 +16,8 @@ WINGS := problems estimators optimizers
 .SUFFIXES:
 .PHONY: help setup demo test check format lint types docs bench bench-cnn bench-radiosity chaos fuzz mutants clean links
 SHELL := /bin/sh
+# Where the environment forbids compiled modules, each of the processes of a test run would compile what it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 - \2/p' Makefile
