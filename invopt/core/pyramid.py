@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 __all__ = ["Shapes", "independent_values", "level_weights", "projection", "pyramid"]
 
@@ -24,6 +25,8 @@ _SHARP = 1 / 16
 _REDUCED = 1.5
 # Standard deviations beyond which a blur is cut off.
 _REACH = 3.0
+# Matrices kept: some ten for pictures of one shape.
+_MATRICES = 64
 
 
 def pyramid(residuals: Array, shapes: Shapes) -> list[Array]:
@@ -86,21 +89,47 @@ def _blurred(picture: Array, share: float) -> Array:
     """Blur a picture and reduce it; outside of it, residuals are 0."""
     height, width = picture.shape[:2]
     deviation = share * min(height, width) if min(height, width) > 1 else share * max(height, width)
-    factors = [min(max(1, int(deviation / _REDUCED)), size) if size > 1 else 1 for size in (height, width)]
-    rows, columns = (size // factor * factor for size, factor in zip((height, width), factors, strict=True))
-    blocks = picture[:rows, :columns].reshape(rows // factors[0], factors[0], columns // factors[1], factors[1], -1)
-    small = blocks.mean((1, 3))
-    deviations = [
-        deviation / factor if size > 1 else 0.0 for size, factor in zip((height, width), factors, strict=True)
-    ]
-    margins = [(int(_REACH * each) + 1,) * 2 if each > 0 else (0, 0) for each in deviations]
-    found = gaussian_filter(np.pad(small, (*margins, (0, 0))), (*deviations, 0), truncate=_REACH)
-    flat: Array = found.ravel() * math.sqrt(math.prod(factors))
+    down, across = (_reducing(size, deviation) for size in (height, width))
+    factor = math.prod(_factor(size, deviation) for size in (height, width))
+    flat: Array = _applied(down, across, picture).ravel() * math.sqrt(factor)
     return flat
 
 
 def _sharpened(picture: Array) -> Array:
     height, width = picture.shape[:2]
-    deviations = [_SHARP * min(height, width) if size > 1 else 0.0 for size in (height, width)]
-    flat: Array = (picture - gaussian_filter(picture, (*deviations, 0), truncate=_REACH)).ravel()
+    down, across = (_smoothing(size, _SHARP * min(height, width)) for size in (height, width))
+    flat: Array = (picture - _applied(down, across, picture)).ravel()
     return flat
+
+
+def _applied(down: Array, across: Array, picture: Array) -> Array:
+    """Apply a matrix to the columns of a picture, and one to its rows."""
+    height, width, channels = picture.shape
+    columns = (down @ picture.reshape(height, -1)).reshape(-1, width, channels)
+    applied: Array = np.matmul(across, columns)
+    return applied
+
+
+def _factor(size: int, deviation: float) -> int:
+    """Number of pixels along one axis that make one of a blurred picture."""
+    return min(max(1, int(deviation / _REDUCED)), size) if size > 1 else 1
+
+
+@functools.lru_cache(_MATRICES)
+def _reducing(size: int, deviation: float) -> Array:
+    """Matrix that averages blocks of pixels along an axis, and blurs them with a margin of zeros."""
+    factor = _factor(size, deviation)
+    kept = size // factor
+    blocks = np.zeros((kept, size))
+    blocks[:, : kept * factor] = np.kron(np.eye(kept), np.full(factor, 1 / factor))
+    if size == 1:
+        return blocks
+    margin = int(_REACH * deviation / factor) + 1
+    return gaussian_filter1d(np.pad(blocks, ((margin, margin), (0, 0))), deviation / factor, axis=0, truncate=_REACH)
+
+
+@functools.lru_cache(_MATRICES)
+def _smoothing(size: int, deviation: float) -> Array:
+    """Matrix that blurs along an axis."""
+    smoothing: Array = np.eye(size)
+    return smoothing if size == 1 else gaussian_filter1d(smoothing, deviation, axis=0, truncate=_REACH)
