@@ -1,4 +1,4 @@
-"""Correction: the answer by residuals under other seeds than those of the descent."""
+"""Correction: the answer by residuals under seeds that the descent has not used."""
 
 from __future__ import annotations
 

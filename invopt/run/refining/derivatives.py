@@ -1,4 +1,4 @@
-"""Derivatives of projected residuals, measured under several seeds, and whether noise hides them."""
+"""Derivatives of projected residuals under several seeds: does noise hide them?"""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class Measured(NamedTuple):
 
 
 def by_other_slopes(slopes: Array, project: Project) -> Measured:
-    """Measure the derivative of a projection that does not depend on these slopes, shape (k, n, m), k >= 2."""
+    """Measure a projection's derivative by slopes that it does not depend on.
+
+    Their shape is (k, n, m), with k >= 2 seeds.
+    """
     products = np.array([project(each).T for each in slopes])
     return _judged(project, products.mean(0), products, 1.0)
 
@@ -110,7 +113,7 @@ def _judged(project: Project, hess: Array, products: Array, inflation: float) ->
 
 
 def flat_side(sides: Array, instrument: Instrument) -> int | None:
-    """Parameter that changes nothing on one side, though the mean of both sides is significant; None if there is none.
+    """Parameter that changes nothing on one side; None if there is none.
 
     `sides` are slopes under k seeds by each parameter, forward and backward, of shape (k, 2, n, m).
     """

@@ -1,4 +1,4 @@
-"""Elsewhere: a point of another basin where the answer is as likely as at the best sample."""
+"""Elsewhere: a point of another basin that the model finds likelier."""
 
 from __future__ import annotations
 

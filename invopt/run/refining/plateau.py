@@ -1,4 +1,4 @@
-"""Plateau: how far a parameter can change and the residuals with it only by noise."""
+"""Plateau: the interval of a parameter where residuals change only by noise."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Plateau:
 
 
 class _Ray:
-    """Points from `x` along a parameter, and whether residuals there differ from those at `x`."""
+    """Points from `x` along a parameter, and whether residuals there differ."""
 
     def __init__(self, replicates: Replicates, x: Array, parameter: int) -> None:
         self._replicates, self._x, self._parameter = replicates, x, parameter
@@ -82,9 +82,9 @@ class _Ray:
 
 
 def plateau(replicates: Replicates, x: Array, parameter: int, unit: float, period: float) -> Plateau:
-    """Find the interval around `x`, in units of `x_scale`, where a parameter changes nothing that noise does not hide.
+    """Find the interval around `x` where a parameter changes nothing beyond noise.
 
-    It ends at a bound, half a period away, or 12.8 units of sigma.
+    All points are in units of `x_scale`. It ends at a bound, half a period away, or 12.8 units of sigma.
     """
     ray = _Ray(replicates, x, parameter)
     low, high = (_edge(ray, side * unit, side * period / 2) for side in (-1, 1))

@@ -40,7 +40,7 @@ _BOUND_ROUNDING = 1e-12
 
 
 class Hidden(NamedTuple):
-    """Noise hides how residuals depend on a parameter, or they do not, at least on one side."""
+    """Residuals do not depend on a parameter, on a side at least, or noise hides it."""
 
     parameter: int
 
@@ -117,7 +117,7 @@ class Replicates:
         return self._measured(x, model.unit, lambda slopes: by_other_slopes(slopes, instrument.project))
 
     def measured(self, x: Array, unit: float, residuals: Array) -> Instrument | Hidden:
-        """Return an instrument of differences at `x`, weighted by `residuals` there."""
+        """Instrument of differences at `x`; `residuals` there weigh the levels."""
         return self._measured(x, unit, lambda slopes: by_own_slopes(slopes, residuals, self.image_shapes))
 
     def measured_again(
@@ -142,9 +142,9 @@ class Replicates:
         return found.instrument if flat is None else Hidden(flat)
 
     def _differences(self, x: Array, unit: float) -> Array:
-        """Slopes of the residuals by each parameter, forward and backward, under two seeds; `unit` is a sigma.
+        """Slopes of the residuals by each parameter, forward and backward.
 
-        The shape is (2, 2, n, m). Close to a bound both are the slope between the ends.
+        Under two seeds; the shape is (2, 2, n, m), and `unit` is a sigma. Close to a bound both are the slope between the ends.
         """
         seeds = self._source.repeat(2, 1 + 2 * len(x)).reshape(-1, 2)
         here = self._evaluator.residuals(torch.from_numpy(x).expand(2, -1), seed=seeds[0]).double().numpy()
