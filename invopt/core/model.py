@@ -120,7 +120,7 @@ class Model(abc.ABC):
         return int(np.argmin(self.merits(self.fine)))
 
     def misfit(self, index: int) -> Array:
-        """What the target may differ by from any residuals that the model can make, shape (L,).
+        """What the target may differ by from all that the model can make, shape (L,).
 
         A share of the squares of a sample, to be added to variances.
         """
@@ -128,9 +128,9 @@ class Model(abc.ABC):
         return misfit
 
     def surprise(self, x: Array, weights: Array, misfit: Array) -> Array:
-        """Negative log density of the target at the rows of `x`, weighted over levels, shape (k,).
+        """Negative log density of the target at the rows of `x`, shape (k,).
 
-        Up to a factor and a constant.
+        Weighted over levels; up to a factor and a constant.
         """
         mean, variance = self.predict(x)
         total = variance + misfit

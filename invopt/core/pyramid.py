@@ -117,7 +117,10 @@ def _factor(size: int, deviation: float) -> int:
 
 @functools.lru_cache(_MATRICES)
 def _reducing(size: int, deviation: float) -> Array:
-    """Matrix that averages blocks of pixels along an axis, and blurs them with a margin of zeros."""
+    """Matrix that averages blocks of pixels along an axis, and blurs these.
+
+    A margin of zeros surrounds them.
+    """
     factor = _factor(size, deviation)
     kept = size // factor
     blocks = np.zeros((kept, size))

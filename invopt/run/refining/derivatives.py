@@ -1,4 +1,4 @@
-"""Derivatives of projected residuals under several seeds: does noise hide them?"""
+"""Derivatives of projected residuals, measured under several seeds."""
 
 from __future__ import annotations
 

@@ -144,7 +144,8 @@ class Replicates:
     def _differences(self, x: Array, unit: float) -> Array:
         """Slopes of the residuals by each parameter, forward and backward.
 
-        Under two seeds; the shape is (2, 2, n, m), and `unit` is a sigma. Close to a bound both are the slope between the ends.
+        Under two seeds; the shape is (2, 2, n, m), and `unit` is a sigma. Close to a bound both are the slope between
+        the ends.
         """
         seeds = self._source.repeat(2, 1 + 2 * len(x)).reshape(-1, 2)
         here = self._evaluator.residuals(torch.from_numpy(x).expand(2, -1), seed=seeds[0]).double().numpy()
