@@ -12,6 +12,7 @@ from invopt.adapters.session import Session
 from invopt.core.estimator import Estimate, Estimator, Order
 from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.priors import Gaussian
 from invopt.core.problem import Problem
 from invopt.core.registry.moved import find_moved_modules
 from invopt.core.registry.removed import REMOVED
@@ -58,6 +59,7 @@ __all__ = [
     "EvaluationError",
     "EvaluationTimeoutError",
     "Exponential",
+    "Gaussian",
     "History",
     "IdentityError",
     "IncompatibleError",

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome, in_order
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
 from invopt.exceptions import WrongValueError
 
@@ -60,6 +61,9 @@ class Adjoint:
 
 ADJOINT = Adjoint()
 
+# Attributes that a stand-in for an objective has too.
+_DESCRIBED = ("chunk_size", "reference", "image_shapes", "target_noise", "noise_std", "n_residuals", "prior")
+
 
 class Objective(abc.ABC):
     """A live objective: a loaded scene, an open file, a callable; one per process.
@@ -79,6 +83,12 @@ class Objective(abc.ABC):
     target_noise : float
         Where the target has noise of its own, such as a picture that was rendered: its variance, as a multiple of that
         of one evaluation. 0 if it has none, or nothing is known of it.
+    noise_std : float or None
+        Standard deviation of one residual at the truth, if it is known.
+    n_residuals : int or None
+        Number of residuals that are compared, if some never count, as those of masked pixels; None for all.
+    prior : LinearRows or None
+        Gaussian prior in `fun` and, as the last residuals, in `residuals`.
     answers_all : bool
         Whether it offers all that its problem provides; a session's owner offers what the estimator needs.
     """
@@ -87,11 +97,14 @@ class Objective(abc.ABC):
     reference: NDArray[Any] | None = None
     image_shapes: tuple[tuple[int, ...], ...] = ()
     target_noise: float = 0.0
+    noise_std: float | None = None
+    n_residuals: int | None = None
+    prior: LinearRows | None = None
     answers_all: bool = True
 
     def described(self) -> dict[str, Any]:
         """Attributes that a stand-in for this objective, such as one for workers, has too."""
-        return {name: getattr(self, name) for name in ("chunk_size", "reference", "image_shapes", "target_noise")}
+        return {name: getattr(self, name) for name in _DESCRIBED}
 
     def describe_as(self, described: Mapping[str, Any]) -> None:
         """Take over these attributes from another objective."""
@@ -117,17 +130,11 @@ class Objective(abc.ABC):
         """
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) whose mean square is `fun`.
-
-        Needs the RESIDUALS capability.
-        """
+        """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
         raise TypeError(f"{type(self).__name__} has no residuals")
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
-        """Exact derivative, a tensor of shape (n,), at one point of shape (n,).
-
-        Needs the JAC capability.
-        """
+        """Exact derivative, shape (n,), at one point of shape (n,); needs the JAC capability."""
         raise TypeError(f"{type(self).__name__} has no exact derivative")
 
     def value_and_jac(
@@ -159,9 +166,7 @@ class Objective(abc.ABC):
         adjoint: Adjoint = ADJOINT,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Evaluate chunks of points.
-
-        It is the one way in which a run asks for values, residuals and derivatives.
+        """Evaluate chunks of points: the one way in which a run asks for values, residuals and derivatives.
 
         Parameters
         ----------
@@ -191,9 +196,7 @@ class Objective(abc.ABC):
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at points drawn with `seed`.
-
-        Needs the SIDES capability.
+        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
 
         Parameters
         ----------
@@ -210,7 +213,7 @@ class Objective(abc.ABC):
 
     @property
     def blind_spots(self) -> str:
-        """Known omissions of the derivative, as a sentence; empty if there are none."""
+        """Known omissions of the derivative, as a sentence."""
         return ""
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
@@ -222,10 +225,7 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no target that can be replaced")
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture at `x` of shape (n,), of the shape of `reference`.
-
-        None where there are no pictures.
-        """
+        """Picture at `x` of shape (n,), of the shape of `reference`; None where there are none."""
         return None
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
@@ -246,10 +246,7 @@ class Objective(abc.ABC):
 
 
 def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
-    """Call method `name` for the points of a chunk.
-
-    A value and its derivative form one row.
-    """
+    """Call method `name` for the points of a chunk; a value and its derivative form one row."""
     method, own = getattr(objective, name), name.removeprefix("item_")
     # A point of an item begins with the number of the item, which has no derivative.
     n = chunk.rows.shape[1] - (own != name)

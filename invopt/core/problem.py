@@ -173,6 +173,16 @@ class Problem(abc.ABC):
         return None
 
     @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of a residual at the truth, by which priors and error bars count; None if unknown."""
+        return None
+
+    @property
+    def prior(self) -> Any:
+        """Prior of the parameters that `fun` contains; None if there is none."""
+        return None
+
+    @property
     def fun_opt(self) -> float | None:
         """The known minimum, or None."""
         return None
@@ -191,7 +201,7 @@ class Problem(abc.ABC):
         return float(np.mean(self.wrap(np.asarray(x) - self.x_opt) ** 2))
 
     def wrap(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Shortest equivalent of a difference of points, modulo the periods."""
+        """Shortest equivalent of a difference, modulo the periods."""
         with np.errstate(invalid="ignore"):
             turns = np.where(np.isinf(self.periods), 0.0, np.round(difference / self.periods) * self.periods)
         wrapped: NDArray[np.float64] = difference - np.nan_to_num(turns)

@@ -157,12 +157,15 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         The answer by name, in customary units; see `Problem.parameters`.
     fun : float
         Value measured at `x`; for the weights of a network and in a callback, the estimator's value.
+    fun_prior : float
+        Share of `fun` that a prior adds at `x`; 0 without a prior, nan if it was added where evaluations happen.
     fun_standard_error : float
         Its standard error; 0 if deterministic, inf if unknown.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient at `x` and the standard error of each component; None where `x` has no estimate.
     x_standard_error : ndarray, shape (n,), or None
-        Standard error of each parameter, in its own units; None if the estimator does not compute it.
+        Standard error of each parameter, in its own units; None if the estimator does not compute it. With a prior
+        or known noise, the standard deviation of the posterior.
     covariance : ndarray, shape (n, n), or None
         Covariance of the errors of the parameters, in their own units, where residuals were evaluated under several
         seeds at the end. Its diagonal holds the squares of `x_standard_error`; it is 0 for parameters that bounds fix.

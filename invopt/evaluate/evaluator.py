@@ -11,6 +11,7 @@ from invopt.core.evaluator import HESS_COST, JAC_COST, price_of
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.outcome import Chunk
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
 from invopt.core.result import Status
 from invopt.evaluate.budget import UNBOUNDED, Budget, StopRun
@@ -65,6 +66,8 @@ class CountingEvaluator(ChunkedEvaluator):
     ) -> None:
         super().__init__(objective, x_scale, bounds, sought, budget=budget, clock=clock)
         self.provides = provides
+        # Number of residuals; None until some were evaluated.
+        self.width: int | None = None
         self.samples = samples
 
     @property
@@ -85,6 +88,22 @@ class CountingEvaluator(ChunkedEvaluator):
         """Variance of the target's noise, as a multiple of that of one evaluation."""
         return self.objective.target_noise
 
+    @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of one residual at the truth; None if unknown."""
+        return self.objective.noise_std
+
+    @property
+    def n_residuals(self) -> int | None:
+        """Number of residuals that are compared; None for all."""
+        return self.objective.n_residuals
+
+    @property
+    def prior(self) -> LinearRows | None:
+        """Gaussian prior of the optimised parameters, in units of `x_scale`."""
+        prior = self.objective.prior
+        return None if prior is None else self.scaled_rows(prior)
+
     def levelled(self, values: Tensor) -> Tensor:
         """Values in which inf is replaced by the highest finite value of the run."""
         return levelled(values, self.counts)
@@ -102,7 +121,9 @@ class CountingEvaluator(ChunkedEvaluator):
 
         Nan for a failed evaluation.
         """
-        return self._run("residuals", x, seed, spp)
+        found = self._run("residuals", x, seed, spp)
+        self.width = found.shape[1]
+        return found
 
     def values_and_jacs(
         self, x: Tensor, *, seed: NDArray[np.int64], adjoint: Adjoint = ADJOINT

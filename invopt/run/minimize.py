@@ -16,6 +16,7 @@ from scipy.optimize import Bounds
 from invopt.core.estimator import Estimator
 from invopt.core.objective import Objective
 from invopt.core.optimizer import Optimizer
+from invopt.core.priors import Gaussian, Posterior
 from invopt.core.problem import Problem
 from invopt.core.result import OptimizeResult
 from invopt.evaluate.failures import Failures
@@ -43,6 +44,7 @@ def minimize(
     bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = None,
     constraints: tuple[()] = (),
     x_scale: ArrayLike | None = None,
+    prior: Gaussian | tuple[ArrayLike, ArrayLike] | Callable[..., Any] | None = None,
     rng: np.random.Generator | int | None = None,
     maxiter: float | None = None,
     maxfev: float | None = None,
@@ -94,6 +96,9 @@ def minimize(
         problem's.
     x_scale : array_like, shape (n,), optional
         Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
+    prior : Gaussian, (mean, std) or callable, optional
+        What is known of the parameters beforehand: a normal distribution, or a log density, ``prior(x) -> float``, such
+        as the ``logpdf`` of scipy's distributions. See Notes.
     rng : Generator, int or None
         The only source of randomness (SPEC 7).
     maxiter, maxfev : int, optional
@@ -186,6 +191,11 @@ def minimize(
     largest finite value of the run so far in its place, so that slopes lead away from it. A run in which no value is
     finite ends with `NonFiniteError`, or with the status NONFINITE.
 
+    **Priors.** If the problem has residuals whose noise has the standard deviation ``noise_std``, `fun` is the mean of
+    their squares plus ``2 noise_std**2 / m`` times the negative log density of the prior; any other `fun` counts as a
+    negative log-likelihood, and the negative log density is added. So ``res.x`` is the most probable point, and
+    ``res.fun_prior`` the share of ``res.fun`` that is the prior's. ``res.covariance`` is that of the posterior.
+
     **Threads.** A run limits torch and BLAS to one thread, unless x holds the weights of a network that does not
     render: points are small, and threads that wait for each other make a run slower. `fun` and the callback have the
     number of threads of the program before the run, unless the problem renders; after the run this number is restored.
@@ -221,6 +231,7 @@ def minimize(
         bounds=bounds,
         constraints=constraints,
         x_scale=x_scale,
+        prior=prior,
         rng=rng,
         maxiter=maxiter,
         maxfev=maxfev,
@@ -278,4 +289,5 @@ def minimize_on(
     -------
     OptimizeResult
     """
-    return run_loop(prepare(problem, Options(estimator=estimator, method=method, **options)), objective)
+    run = prepare(problem, Options(estimator=estimator, method=method, **options))
+    return run_loop(run, run.problem.around(objective) if isinstance(run.problem, Posterior) else objective)

@@ -29,7 +29,9 @@ from invopt.core.model import Instrument, Model
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.run.move import End, Move
-from invopt.run.refining.discrepancy import Discrepancy, compare, is_blank, squares
+from invopt.run.refining.discrepancy import Discrepancy, is_blank, squares
+from invopt.run.refining.known_noise import data_of, discrepancy, known_errors, posterior_covariance
+from invopt.run.refining.laplace import laplace_covariance
 from invopt.run.refining.replicates import WANTED_NOISE, Replicates, covariance_of_mean
 
 __all__ = ["Refinement"]
@@ -70,11 +72,22 @@ class Refinement:
         The run's rng.
     residuals : bool
         Whether the estimator uses residuals, and estimates the parameters themselves.
+    errors : bool, default False
+        Whether a prior or known noise determines the errors of the parameters.
     """
 
-    def __init__(self, evaluator: Evaluator, seeds: SeedPolicy, rng: np.random.Generator, *, residuals: bool) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        seeds: SeedPolicy,
+        rng: np.random.Generator,
+        *,
+        residuals: bool,
+        errors: bool = False,
+    ) -> None:
         self._evaluator = evaluator
-        self._replicates = Replicates(evaluator, SeedSource(seeds, rng))
+        self._errors, self._source = errors, SeedSource(seeds, rng)
+        self._replicates = Replicates(evaluator, self._source)
         self._seeds = seeds
         self._rng = rng
         self._residuals = residuals
@@ -100,10 +113,12 @@ class Refinement:
         # The verdict of an estimator without a model is its own.
         served = model is not None or (self._residuals and estimate.status is Status.RUNNING)
         if not served or not (status.success or status is Status.RUNNING):
-            return End(status)
+            return self._of_values(status, estimate)
         x = estimate.x.numpy() if model is None else model.points[model.best]
         if self._seeds is SeedPolicy.FIXED:
-            return self._moved(x, End(status))
+            return self._moved(
+                x, End(status, covariance=known_errors(self._evaluator, self._replicates, model, x, unit))
+            )
         found, begun = self._compared(model, x)
         self._ends.append(x)
         far = found.is_far(begun)
@@ -118,7 +133,17 @@ class Refinement:
                 self.exact = True
                 return None
             status = Status.FTOL
-        return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
+        covariance = known_errors(self._evaluator, self._replicates, model, x, unit)
+        return self._moved(x, End(*(Status.MISMATCH, _LEFT_OVER) if far else (status,), covariance=covariance))
+
+    def _of_values(self, status: Status, estimate: Estimate) -> Move | End:
+        """End of a run without refinement; with a prior or known noise, errors by the curvature of exact values."""
+        wanted = self._errors and status.success and estimate.sigma == 0 and estimate.x_standard_error is None
+        if self._residuals or not wanted or self._evaluator.is_noisy:
+            return End(status)
+        x = estimate.x.numpy()
+        covariance = laplace_covariance(self._evaluator, self._source, x)
+        return End(status) if covariance is None else self._moved(x, End(status, covariance=covariance))
 
     def answered(self, estimate: Estimate) -> Estimate:
         """Return the estimate at the answer with what is known of it.
@@ -147,14 +172,14 @@ class Refinement:
 
     def _compared(self, model: Model | None, x: Array) -> tuple[Discrepancy, Array]:
         """Compare the end of a descent under two seeds; also the squares at the start."""
-        shapes = self._evaluator.image_shapes
         rows = self._replicates.at(x, 2 if model is None else 1)
         if model is not None:
             rows = np.array([model.residuals(model.best), *rows])
         if self._begun is None:
             assert self._start is not None
-            self._begun = squares(self._replicates.at(self._start, 1)[0], shapes) if model is None else model.squares[0]
-        return compare(rows, shapes), self._begun
+            first = self._replicates.at(self._start, 1)[0] if model is None else model.residuals(0)
+            self._begun = squares(data_of(self._evaluator, first), self._evaluator.image_shapes)
+        return discrepancy(self._evaluator, rows), self._begun
 
     # Restarts.
 
@@ -192,7 +217,8 @@ class Refinement:
         parameter is measured, under seeds of its own.
         """
         unit = unit if model is None else model.unit
-        near, instrument = self._by_differences(x, unit) if model is None else self._by_model(model, x)
+        known = self._evaluator.noise_std is not None
+        near, instrument = self._by_differences(x, unit) if model is None or known else self._by_model(model, x)
         if isinstance(instrument, str):
             return self._moved(x, End(Status.UNSURE, instrument))
         for _ in range(_MOST_ROUNDS):
@@ -205,11 +231,13 @@ class Refinement:
                 break
         else:
             return self._moved(x, End(Status.UNSURE, _UNSETTLED))
-        far = compare(rows, self._evaluator.image_shapes).is_far(begun)
+        far = discrepancy(self._evaluator, rows).is_far(begun)
         if bool((answers.std(0, ddof=1) > _LARGEST_SCATTER * unit).any()):
             # The answers lie outside of where the slopes hold.
             return self._moved(x, End(Status.UNSURE, _HIDDEN))
-        covariance = covariance_of_mean(answers, self._evaluator.target_noise)
+        covariance = covariance_of_mean(answers, 0.0 if known else self._evaluator.target_noise)
+        more = posterior_covariance(instrument.hess, self._evaluator.row_variance(rows.shape[1]))
+        covariance = covariance if more is None else covariance + more
         return self._moved(near, End(Status.MISMATCH if far else Status.NOISE_FLOOR, covariance=covariance))
 
     def _by_model(self, model: Model, x: Array) -> tuple[Array, Instrument | str]:

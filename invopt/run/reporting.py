@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from invopt.core.estimator import Incumbent, Point
+from invopt.core.priors import nats_of
 from invopt.core.result import Deferred, History, OptimizeResult, Status
 from invopt.run.keeping.keeping import Keeping
 from invopt.run.standing import Standing
@@ -77,6 +78,19 @@ def _covariance(standing: Standing, point: Point | None) -> NDArray[np.float64] 
     scaled = as_array(point.estimate.x_covariance) * np.outer(scale, scale)
     rows = np.array([sought.whole(row) for row in scaled])
     return np.array([sought.whole(column) for column in rows.T])
+
+
+def _share_of_prior(standing: Standing, x: torch.Tensor | None) -> float:
+    """Return the prior's share of the value at `x`; nan if the number of residuals is not known."""
+    problem, evaluator = standing.run.problem, standing.evaluator
+    if problem.prior is None:
+        return 0.0
+    nats = nats_of(problem.prior, standing.run.x0 if x is None else _point(standing, x))
+    if problem.noise_std is None:
+        return nats
+    count = evaluator.width
+    # The value is the mean of `count` squares of this variance.
+    return math.nan if count is None else 2 * evaluator.row_variance(count) / count * nats
 
 
 def _present(standing: Standing) -> Point | None:
@@ -149,6 +163,7 @@ def _answer_entries(standing: Standing) -> dict[str, Any]:
     return {
         "x": standing.run.x0.copy() if x is None else _deferred(_point, standing, x),
         "fun": fun,
+        "fun_prior": Deferred(partial(_share_of_prior, standing, x)),
         "fun_standard_error": error,
         "jac": None if estimate is None else _deferred(_derivative, standing, estimate.jac),
         "standard_error": None if estimate is None else _deferred(_derivative, standing, estimate.standard_error),

@@ -72,6 +72,7 @@ class Options:
     bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = field(default=None, converter=_listed)
     constraints: tuple[()] = field(default=())
     x_scale: ArrayLike | None = None
+    prior: Any = None
     rng: np.random.Generator | int | None = None
     maxiter: float | None = field(default=None, validator=optional(_budget))
     maxfev: float | None = field(default=None, validator=optional(_budget))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from invopt.core.priors import with_prior
 from invopt.core.problem import Problem
 from invopt.core.registry import find, resolve
 from invopt.run.arguments.options import Options
@@ -13,7 +14,11 @@ __all__ = ["resolve_problem"]
 
 
 def resolve_problem(problem: Any, options: Options) -> Problem:
-    """Return a problem as it is, or make one from a name, or from a callable and `x0`."""
+    """Return a problem as it is, or make one from a name, or from a callable and `x0`; with its prior."""
+    return with_prior(_resolved(problem, options), options.prior)
+
+
+def _resolved(problem: Any, options: Options) -> Problem:
     if not is_function(problem):
         for name in ("args", "jac", "hess"):
             if is_given(getattr(options, name)):

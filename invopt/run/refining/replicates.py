@@ -14,7 +14,7 @@ from invopt.core.model import Instrument, Model
 from invopt.core.pyramid import level_weights, projection, pyramid
 from invopt.core.seeds import SeedSource
 
-__all__ = ["WANTED_NOISE", "Replicates", "covariance_of_mean"]
+__all__ = ["WANTED_NOISE", "Replicates", "covariance_of_mean", "is_determined"]
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class Replicates:
         parameters.
         """
         projected = instrument.project(residuals)
-        if not (np.isfinite(projected).all() and _is_determined(instrument.hess)):
+        if not (np.isfinite(projected).all() and is_determined(instrument.hess)):
             return None
         return np.array([self._bounded(x, instrument.hess, row) for row in projected])
 
@@ -117,8 +117,10 @@ class Replicates:
         """
         if not (np.isfinite(slopes).all() and np.isfinite(residuals).all()):
             return None, math.inf
-        shapes = self._evaluator.image_shapes
-        weights = level_weights(residuals, shapes)
+        # With known noise the answer is the minimum of `fun`, whose residuals all count alike.
+        known = self._evaluator.noise_std is not None
+        shapes = () if known else self._evaluator.image_shapes
+        weights = np.ones(1) if known else level_weights(residuals, shapes)
 
         def onto(own: Array) -> Callable[[Array], Array]:
             levels = zip(*(pyramid(slope, shapes) for slope in own), strict=True)
@@ -148,13 +150,13 @@ def _judged(instrument: Instrument, noise: Array) -> tuple[Instrument | None, fl
 
     None if its derivative is singular or not above its noise.
     """
-    if not _is_determined(instrument.hess):
+    if not is_determined(instrument.hess):
         return None, math.inf
     relative = float(np.linalg.norm(np.linalg.solve(instrument.hess, noise), 2))
     return instrument if relative < _LARGEST_NOISE else None, relative
 
 
-def _is_determined(hess: Array) -> bool:
+def is_determined(hess: Array) -> bool:
     """Whether a projection's derivative is finite and well conditioned.
 
     The units of the parameters do not matter.
