@@ -134,7 +134,8 @@ class Refinement:
                 return None
             status = Status.FTOL
         covariance = known_errors(self._evaluator, self._replicates, model, x, unit)
-        return self._moved(x, End(*(Status.MISMATCH, _LEFT_OVER) if far else (status,), covariance=covariance))
+        status, note = (Status.MISMATCH, _LEFT_OVER) if far else (status, "")
+        return self._moved(x, End(status, note, covariance))
 
     def _of_values(self, status: Status, estimate: Estimate) -> Move | End:
         """End of a run without refinement; with a prior or known noise, errors by the curvature of exact values."""

@@ -58,4 +58,7 @@ def posterior_covariance(hess: Array, variance: float) -> Array | None:
     ndarray or None
         None if the noise is unknown, or not all parameters are determined.
     """
-    return variance * np.linalg.inv(hess) if variance > 0 and is_determined(hess) else None
+    if not (variance > 0 and is_determined(hess)):
+        return None
+    found: Array = variance * np.linalg.inv(hess)
+    return found
