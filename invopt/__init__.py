@@ -9,6 +9,7 @@ from invopt import estimators, optimizers, problems
 from invopt.adapters.as_method import as_method
 from invopt.adapters.asked_objective import Request
 from invopt.adapters.session import Session
+from invopt.core.constraints import Returned
 from invopt.core.estimator import Estimate, Estimator, Order
 from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
@@ -76,6 +77,7 @@ __all__ = [
     "Order",
     "Problem",
     "Request",
+    "Returned",
     "SceneError",
     "Schedule",
     "SeedPolicy",

@@ -226,6 +226,10 @@ class _FunctionObjective(Objective):
         check_pictures(self.image_shapes, found.shape[1])
         return found
 
+    def returned(self, x: NDArray[np.float64], seed: int) -> Any:
+        """What `fun` returns at one point, as it is."""
+        return self._value(x.copy(), seed)
+
     def _values(self, x: Tensor, seed: NDArray[np.int64], shape: tuple[int | None, ...]) -> Tensor:
         """Return what `fun` returns at the rows of `x`, each of this shape."""
         points = x.numpy().copy()

@@ -181,7 +181,7 @@ class Scene(Columns):
     def x0(self) -> NDArray[np.float64]:
         """The given start, or the scene as it is."""
         start = self.start
-        return check_start(start, self.limits, start.size)
+        return check_start(start, self.outer_bounds, start.size)
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
@@ -189,7 +189,7 @@ class Scene(Columns):
         if self._x_opt is None:
             return None
         answer = self.layout.point(self._x_opt, "x_opt")
-        return check_start(answer, self.limits, answer.size, "x_opt")
+        return check_start(answer, self.outer_bounds, answer.size, "x_opt")
 
     @property
     def sigma(self) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +150,19 @@ class Evaluator(abc.ABC):
     @property
     def prior(self) -> LinearRows | None:
         """Gaussian prior of these parameters, whose rows are the last residuals."""
+        return None
+
+    @property
+    def constraints(self) -> Any:
+        """Ranges of constraints, see `Limits`; None if there are none."""
+        return None
+
+    def constrained(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values and constraints (f, c) at the rows of `x`, shape (k, 1 + p)."""
+        raise TypeError("there are no constraints")
+
+    def linear_constraints(self) -> LinearRows | None:
+        """Linear constraints A x - b of these parameters; -b is what the fixed ones contribute."""
         return None
 
     def row_variance(self, count: int) -> float:

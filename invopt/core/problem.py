@@ -107,7 +107,7 @@ class Problem(abc.ABC):
 
     @property
     def renders(self) -> bool:
-        """Whether only one thread of a process may evaluate it, as a renderer requires."""
+        """Whether only one thread of a process may evaluate it."""
         return self.runtime.exclusive
 
     @property
@@ -183,6 +183,11 @@ class Problem(abc.ABC):
         return None
 
     @property
+    def constraints(self) -> Any:
+        """Ranges of constraints other than bounds; None if there are none."""
+        return None
+
+    @property
     def fun_opt(self) -> float | None:
         """The known minimum, or None."""
         return None
@@ -219,17 +224,11 @@ class Problem(abc.ABC):
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, n).
-
-        By default `x0` plus half a `sigma` of Gaussian noise.
-        """
+        """`k` random starts, shape (k, n): `x0` plus half a `sigma` of Gaussian noise."""
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Return a point as the loop uses it.
-
-        It is float64 on the CPU, unless it is a network's weights.
-        """
+        """Return a point as the loop uses it: float64 on the CPU, unless it is a network's weights."""
         return torch.from_numpy(x)
 
     def prepare(self) -> None:

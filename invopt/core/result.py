@@ -41,6 +41,7 @@ class Status(enum.Enum):
     INTERRUPTED = "interrupted from the keyboard"
     PLATEAU = "plateau: the samples around x do not differ; raise `sigma` or start elsewhere"
     LINE_SEARCH = "the line search found no lower point: the gradient is too noisy or the minimum is reached"
+    INFEASIBLE = "no point was found at which all constraints hold: `maxcv` is the violation; start elsewhere"
     NONFINITE = "too many values were nan or infinite"
     ERROR = "the objective failed"
 
@@ -170,6 +171,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Covariance of the errors of the parameters, in their own units, where residuals were evaluated under several
         seeds at the end. Its diagonal holds the squares of `x_standard_error`; it is 0 for parameters that bounds fix.
         Correlations come from eight evaluations, and are shrunk towards 0 by as much as that leaves uncertain.
+    constr, maxcv : ndarray of shape (p,), float
+        With constraints: their values at `x`, linear ones last, and the largest violation.
     x_last, x_best : ndarray, shape (n,)
         The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
         smoothed objective if the estimator smooths.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from invopt.core.constraints import Limits
 from invopt.core.evaluator import HESS_COST, JAC_COST, price_of
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
@@ -114,7 +116,34 @@ class CountingEvaluator(ChunkedEvaluator):
         Where the objective is inf, the value is the largest finite one of the run so far, from which a sampled slope
         leads away; with `keep_inf` it stays inf.
         """
+        if self.objective.constraints is not None:
+            return self._merits(self.constrained(x, seed=seed, spp=spp), keep_inf=keep_inf)
         return self._run("fun", x, seed, spp, keep_inf=keep_inf)
+
+    @property
+    def constraints(self) -> Limits | None:
+        """Ranges of constraints; None if there are none."""
+        found: Limits | None = self.objective.constraints
+        return found
+
+    def constrained(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values and constraints (f, c) at the rows of `x`, shape (k, 1 + p); nan for a failed evaluation."""
+        return self._run("constrained", x, seed, spp, keep_inf=True)
+
+    def linear_constraints(self) -> LinearRows | None:
+        """Linear constraints A x - b of the optimised parameters, b being minus what fixed ones contribute."""
+        limits = self.constraints
+        if limits is None or not len(limits.slopes):
+            return None
+        return self.scaled_rows(LinearRows(matrix=csr_matrix(limits.slopes), offsets=np.zeros(len(limits.slopes))))
+
+    def _merits(self, rows: Tensor, *, keep_inf: bool) -> Tensor:
+        """Values; inf where a constraint does not hold, unless a method samples slopes."""
+        assert self.constraints is not None
+        values = torch.from_numpy(self.constraints.merit(rows.double().numpy()))
+        finite = values[torch.isfinite(values)]
+        self.counts.highest = max([self.counts.highest, *finite.tolist()])
+        return values if keep_inf else levelled(values, self.counts)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals of shape (k, m) at the rows of `x`, one evaluation a row.

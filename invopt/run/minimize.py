@@ -42,7 +42,7 @@ def minimize(
     hess: Callable[..., Any] | None = None,
     hessp: None = None,
     bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = None,
-    constraints: tuple[()] = (),
+    constraints: Any = (),
     x_scale: ArrayLike | None = None,
     prior: Gaussian | tuple[ArrayLike, ArrayLike] | Callable[..., Any] | None = None,
     rng: np.random.Generator | int | None = None,
@@ -89,11 +89,14 @@ def minimize(
         it.
     hess : callable, optional
         Hessian of a callable, shape (n, n), together with `jac`.
-    hessp, constraints
-        Arguments of scipy's that are not supported, and refused.
+    hessp
+        An argument of scipy's that is not supported, and refused.
     bounds : Bounds or iterable of pairs, optional
         Box that no evaluation leaves: points outside are projected. None or inf in a pair is no bound. By default the
         problem's.
+    constraints : constraint or sequence of them, optional
+        scipy's `LinearConstraint` and `NonlinearConstraint`, or dictionaries, as functions that are cheap beside
+        `fun`; or `Returned`, for those that `fun` returns too. See Notes.
     x_scale : array_like, shape (n,), optional
         Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
     prior : Gaussian, (mean, std) or callable, optional
@@ -195,6 +198,10 @@ def minimize(
     their squares plus ``2 noise_std**2 / m`` times the negative log density of the prior; any other `fun` counts as a
     negative log-likelihood, and the negative log density is added. So ``res.x`` is the most probable point, and
     ``res.fun_prior`` the share of ``res.fun`` that is the prior's. ``res.covariance`` is that of the posterior.
+
+    **Constraints.** Evaluations may violate them, the answer only if no feasible point was found: status INFEASIBLE. In
+    the history, `fun` is inf where they do not hold. ``res.constr`` are their values at ``res.x``, ``res.maxcv`` the
+    largest violation. The default method is COBYQA; derivatives and residuals are not used.
 
     **Threads.** A run limits torch and BLAS to one thread, unless x holds the weights of a network that does not
     render: points are small, and threads that wait for each other make a run slower. `fun` and the callback have the

@@ -143,8 +143,18 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
         method=run.method,
         choice="; ".join(part for part in (run.choice, standing.chosen) if part),
     )
+    if run.problem.constraints is not None and standing.answer is not None:
+        result.update(_constraint_entries(standing, standing.answer.x))
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result
+
+
+def _constraint_entries(standing: Standing, x: torch.Tensor) -> dict[str, Any]:
+    """Entries of the constraints at the answer; nan if they are not known there."""
+    limits, row = standing.run.problem.constraints, standing.evaluator.seen.row(x)
+    if row is None:
+        return {"constr": np.full(limits.low.size, math.nan), "maxcv": math.nan}
+    return {"constr": row[1:].copy(), "maxcv": float(limits.violations(row[None]).max(initial=0.0))}
 
 
 def _answer_entries(standing: Standing) -> dict[str, Any]:

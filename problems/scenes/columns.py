@@ -44,7 +44,7 @@ class Columns(Problem):
         """Start of all columns, inside the bounds or not."""
 
     @property
-    def limits(self) -> Bounds | None:
+    def outer_bounds(self) -> Bounds | None:
         """Bounds of all columns, those of fixed ones too; None if all are infinite."""
         low, high = self.layout.joined("limits")
         return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
@@ -53,7 +53,7 @@ class Columns(Problem):
     def bounds(self) -> Bounds | None:
         """Bounds of all columns, equal for fixed ones; None if all are infinite."""
         if not any(binding.fixed for binding in self.bindings):
-            return self.limits
+            return self.outer_bounds
         (low, high), fixed, start = self.layout.joined("limits"), self.layout.fixed(), self.start
         return Bounds(np.where(fixed, start, low), np.where(fixed, start, high))
 
