@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -96,7 +96,9 @@ class ConstrainedObjective(Objective):
             rows = np.array([self._returned(row, int(s)) for row, s in zip(points, seed, strict=True)])
         else:
             values = self.inner.fun(x, seed=seed, spp=spp).double().numpy()
-            each = [np.concatenate([as_values(g(row.copy())) for g in self._functions] or [[]]) for row in points]
+            each = [
+                np.concatenate([np.empty(0), *(as_values(g(row.copy())) for g in self._functions)]) for row in points
+            ]
             rows = np.concatenate([values[:, None], np.array(each).reshape(len(points), -1)], 1)
         found = np.concatenate([rows, points @ self.constraints.slopes.T], 1)
         if found.shape[1] != 1 + self.constraints.low.size:
@@ -112,7 +114,7 @@ class ConstrainedObjective(Objective):
 
     def _returned(self, x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         """Value and constraints that `fun` returns at one point."""
-        pair = self.inner.returned(x, seed)
+        pair = cast(Any, self.inner).returned(x, seed)
         if not isinstance(pair, tuple | list) or len(pair) != 2 or np.size(pair[0]) != 1:
             raise WrongValueError(f"'fun' must return (f, c), a value and those of the constraints: {shown(pair)}")
         return np.concatenate([as_values(pair[0]), as_values(pair[1])])

@@ -59,8 +59,12 @@ class Limits:
         return found
 
 
-def _as_limit(value: ArrayLike, name: str) -> Array:
-    return as_vector(name, value, scalar=True, finite=False)
+def _as_low(value: ArrayLike) -> Array:
+    return as_vector("lb", value, scalar=True, finite=False)
+
+
+def _as_high(value: ArrayLike) -> Array:
+    return as_vector("ub", value, scalar=True, finite=False)
 
 
 @frozen(eq=False)
@@ -91,8 +95,8 @@ class Returned:
     [1.0, 1.0]
     """
 
-    lb: Array = field(converter=lambda value: _as_limit(value, "lb"))
-    ub: Array = field(converter=lambda value: _as_limit(value, "ub"))
+    lb: Array = field(converter=_as_low)
+    ub: Array = field(converter=_as_high)
     tol: float = field(default=0.0, validator=real(minimum=0))
 
     def __attrs_post_init__(self) -> None:

@@ -99,7 +99,8 @@ def with_constraints(problem: Problem, given: tuple[Any, ...], x0: Array) -> Pro
     linear = [part for part in parts if part.slopes is not None]
     others = [part for part in parts if part.slopes is None]
     if returned is not None:
-        others = [_Part(*(np.array(side) for side in np.broadcast_arrays(returned.lb, returned.ub)))]
+        low, high = np.broadcast_arrays(returned.lb, returned.ub)
+        others = [_Part(np.array(low), np.array(high))]
     limits = Limits(
         low=np.concatenate([part.low for part in [*others, *linear]]),
         high=np.concatenate([part.high for part in [*others, *linear]]),
@@ -115,14 +116,12 @@ def _part(item: Any, x0: Array) -> _Part:
     if isinstance(item, LinearConstraint):
         return _linear(item, x0)
     if isinstance(item, NonlinearConstraint):
-        function, low, high = item.fun, item.lb, item.ub
-    else:
-        equal = item["type"].lower() == "eq"
-        args = item.get("args", ())
-        function = _WithArguments(item["fun"], tuple(args) if isinstance(args, tuple | list) else (args,))
-        low, high = 0.0, 0.0 if equal else np.inf
+        size = as_values(item.fun(x0.copy())).size
+        return _Part(*_sides(item.lb, item.ub, size), item.fun)
+    args = item.get("args", ())
+    function = _WithArguments(item["fun"], tuple(args) if isinstance(args, tuple | list) else (args,))
     size = as_values(function(x0.copy())).size
-    return _Part(*_sides(low, high, size), function)
+    return _Part(*_sides(0.0, 0.0 if item["type"].lower() == "eq" else np.inf, size), function)
 
 
 def _linear(item: LinearConstraint, x0: Array) -> _Part:

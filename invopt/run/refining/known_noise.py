@@ -60,5 +60,5 @@ def posterior_covariance(hess: Array, variance: float) -> Array | None:
     """
     if not (variance > 0 and is_determined(hess)):
         return None
-    found: Array = variance * np.linalg.inv(hess)
+    found: Array = np.asarray(variance * np.linalg.inv(hess), dtype=np.float64)
     return found
