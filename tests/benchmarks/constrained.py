@@ -1,7 +1,7 @@
 """Constraints: ten problems of Hock and Schittkowski, with and without noise, beside COBYQA.
 
 Run with ``python tests/benchmarks/constrained.py [--seeds K] [--first-seed S] [--noise SHARE] [--all]``. A problem is
-solved if the answer violates no constraint by more than 1e-5, and its true value is within 1e-3 of the minimum, relative
+solved if the answer violates no constraint by more than 1e-5 and its true value is within 1e-3 of the minimum, relative
 to the minimum, or to 1 if that is larger. Every second problem has Gaussian noise, with ``--all`` each one. Seeds from
 1000 up are for tuning.
 """
