@@ -168,9 +168,10 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Standard error of each parameter, in its own units; None if the estimator does not compute it. With a prior
         or known noise, the standard deviation of the posterior.
     covariance : ndarray, shape (n, n), or None
-        Covariance of the errors of the parameters, in their own units, where residuals were evaluated under several
-        seeds at the end. Its diagonal holds the squares of `x_standard_error`; it is 0 for parameters that bounds fix.
-        Correlations come from eight evaluations, and are shrunk towards 0 by as much as that leaves uncertain.
+        Covariance of the errors of the parameters, in their own units, with the squares of `x_standard_error` on its
+        diagonal; 0 for parameters that bounds fix. At the noise of residuals, correlations come from eight evaluations,
+        and are shrunk towards 0 by as much as that leaves uncertain. At that of values, it is of a quadratic through
+        the last evaluations.
     constr, maxcv : ndarray of shape (p,), float
         With constraints: their values at `x`, linear ones last, and the largest violation.
     x_last, x_best : ndarray, shape (n,)

@@ -1,7 +1,4 @@
-"""`minimize`: compose a problem, an estimator and a method, and run them.
-
-Returns the result.
-"""
+"""`minimize`: compose a problem, an estimator and a method, and run them."""
 
 from __future__ import annotations
 
@@ -166,7 +163,7 @@ def minimize(
     Returns
     -------
     OptimizeResult
-        The answer, its status and its history; Ctrl-C returns the result so far.
+        Answer, status and history; Ctrl-C returns the result so far.
 
     Raises
     ------
@@ -210,12 +207,13 @@ def minimize(
 
     **Workers.** Random numbers are drawn in this process. Points are shared out in chunks that do not depend on the
     number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its
-    number of threads. The problem is sent by cloudpickle: lambdas, closures, and objects that a script, a notebook or
-    ``python -c`` defines are copied, together with the globals they use, at the start of the run; they change only the
-    copy, also in a map or in threads of this process. A script needs no ``if __name__ == "__main__"`` and is not run
-    again. A worker that dies is replaced and its points are evaluated again; if the second worker dies at the same
-    points, the evaluation has failed. If a GPU renders, one process uses it: a number is reduced to 1. In processes
-    started here stdin is empty, and their output goes to stderr.
+    number of threads; but the default `Portfolio`, unless the problem renders, gets ``batch=k`` for k workers. The
+    problem is sent by cloudpickle: lambdas, closures, and objects that a script, a notebook or ``python -c`` defines
+    are copied, together with the globals they use, at the start of the run; they change only the copy, also in a map
+    or in threads of this process. A script needs no ``if __name__ == "__main__"`` and is not run again. A worker that
+    dies is replaced and its points are evaluated again; if the second worker dies at the same points, the evaluation
+    has failed. If a GPU renders, one process uses it: a number is reduced to 1. In processes started here stdin is
+    empty, and their output goes to stderr.
 
     Workers of an executor or a map belong to the caller: they keep the last objective open until they end or open
     another. On other machines ``maxtime`` cannot cancel queued evaluations. A map is waited for until it returns.
