@@ -30,6 +30,7 @@ from invopt.plugin import (
 
 from .least_squares.averaged_residuals import Average, Observed, with_observed
 from .least_squares.joint_perturbations import HELD_OUT, Identified, JointPerturbations
+from .least_squares.prior_rows import jacobian_with_prior, residuals_with_prior, without_prior
 from .least_squares.sparse_state import LEAST_EXPLAINED, SparseState, probe
 
 __all__ = ["SparseGaussNewton"]
@@ -151,22 +152,24 @@ class SparseGaussNewton(Estimator):
         """Identify the Jacobian around `x`."""
         sigma = min(state.sigma, objective.sigma_limit)
         found = self._perturbations.identify(objective, x, sigma, state.grids, rng)
-        base = Observed(x=found.points[0], residual=found.residuals[0], seed=found.seed, factor=1)
+        first = residuals_with_prior(objective, found.points[0], found.residuals[0])
+        base = Observed(x=found.points[0], residual=first, seed=found.seed, factor=1)
         state = evolve(state, untested=found, observed=(base,), identifications=state.identifications + 1)
-        return self._with(state, found)
+        return self._with(objective, state, found)
 
     def _tested(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
         """Evaluate `x` under the seed of the perturbations: a test of the Jacobian."""
         assert state.untested is not None
         new = self._observed(objective, x, state, state.untested.seed, 1)
-        found = self._perturbations.tested(objective, x, state.untested, new.residual, state.grids, rng)
-        return self._with(evolve(state, untested=None, observed=(new,)), found)
+        data = without_prior(objective, new.residual)
+        found = self._perturbations.tested(objective, x, state.untested, data, state.grids, rng)
+        return self._with(objective, evolve(state, untested=None, observed=(new,)), found)
 
-    def _with(self, state: SparseState, found: Identified) -> SparseState:
+    def _with(self, objective: Evaluator, state: SparseState, found: Identified) -> SparseState:
         """State with a Jacobian, and a note if it predicts too little."""
         share = 1 - found.error**2
         note = "" if share >= LEAST_EXPLAINED else _NOT_LOCAL.format(100 * max(share, 0.0), self.neighbours)
-        return evolve(state, jacobian=found.jacobian, error=found.error, note=note)
+        return evolve(state, jacobian=jacobian_with_prior(objective, found.jacobian), error=found.error, note=note)
 
     def _evaluated(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
         """Evaluate `x` under another seed."""
@@ -236,7 +239,7 @@ class SparseGaussNewton(Estimator):
             return self._renewed(objective, x, evolve(state, renewed=True), estimate.fun, rng)
         if note:
             return evolve(estimate, note=note, status=Status.UNSURE), state
-        return evolve(estimate, x_standard_error=state.errors_at(x), status=Status.NOISE_FLOOR), state
+        return evolve(estimate, x_standard_error=state.errors_at(x, objective), status=Status.NOISE_FLOOR), state
 
     def _describe(self, x: Tensor, value: float, mean: Average, state: SparseState) -> Estimate:
         jacobian, residual, m = state.jacobian, mean.residual, mean.residual.size

@@ -9,9 +9,11 @@ from invopt import estimators, optimizers, problems
 from invopt.adapters.as_method import as_method
 from invopt.adapters.asked_objective import Request
 from invopt.adapters.session import Session
+from invopt.core.constraints import Returned
 from invopt.core.estimator import Estimate, Estimator, Order
 from invopt.core.objective import Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.priors import Gaussian
 from invopt.core.problem import Problem
 from invopt.core.registry.moved import find_moved_modules
 from invopt.core.registry.removed import REMOVED
@@ -58,6 +60,7 @@ __all__ = [
     "EvaluationError",
     "EvaluationTimeoutError",
     "Exponential",
+    "Gaussian",
     "History",
     "IdentityError",
     "IncompatibleError",
@@ -74,6 +77,7 @@ __all__ = [
     "Order",
     "Problem",
     "Request",
+    "Returned",
     "SceneError",
     "Schedule",
     "SeedPolicy",

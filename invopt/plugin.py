@@ -29,6 +29,8 @@ Fields and arguments
     `real`, `integer`, `boolean`, `one_of` and `instance` validate attrs fields; `require` and the functions ``as_...``
     validate arguments. All messages name the field, the rule and the value. `without` says what
     replaced an option that a class no longer has.
+Priors
+    `LinearRows` are linear functions of x that are standard normal, `Problem.prior`; a `PosteriorObjective` has them.
 Special problems
     `Adjoint` for derivatives of a renderer; `Chain` and `Link` for a network in front of a black box; `Sides` and
     `ResidualLoss` for an equation in place of a value; `Runtime` for evaluations that need a process to themselves.
@@ -44,9 +46,11 @@ from invopt.core.machine.turn import one_at_a_time
 from invopt.core.model import Instrument, Model, Prediction, Slopes, ValueModel
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.priors import PosteriorObjective
 from invopt.core.problem import Chain, Grid, Link, Problem, check_grids
 from invopt.core.pyramid import independent_values, level_weights, projection, pyramid
 from invopt.core.quadratic import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.registry import find, resolve
 from invopt.core.registry.removed import without
 from invopt.core.residual_equation import ResidualLoss, Sides
@@ -92,6 +96,7 @@ __all__ = [
     "Incumbent",
     "Instrument",
     "Linear",
+    "LinearRows",
     "Link",
     "Measurement",
     "Model",
@@ -100,6 +105,7 @@ __all__ = [
     "Optimizer",
     "Oracle",
     "Order",
+    "PosteriorObjective",
     "Prediction",
     "Problem",
     "Processes",

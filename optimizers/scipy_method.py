@@ -17,7 +17,9 @@ from invopt.exceptions import UnknownNameError, suggest
 from invopt.plugin import AskingThread, Estimate, Oracle, Order, Status, boolean, real, shown
 
 from .descent.steps import gradient
+from .external.constraints import constraints_of
 from .external.external_method import ExternalMethod, ExternalRun
+from .external.options import check_options
 
 __all__ = ["Scipy"]
 
@@ -40,6 +42,7 @@ _REQUIRES = {
     "trust-exact": _JAC | Order.HESS,
 }
 _BOUNDED = {"nelder-mead", "powell", "cobyla", "cobyqa", "l-bfgs-b", "tnc", "slsqp", "trust-constr"}
+_CONSTRAINED = {"cobyla", "cobyqa", "slsqp"}
 # scipy's status codes, which differ by method, for a line search without a lower point ...
 _NO_LOWER_POINT = {"cg": 2, "bfgs": 2, "newton-cg": 2, "l-bfgs-b": 2, "tnc": 4, "slsqp": 8}
 # ... and for values that are not finite.
@@ -112,6 +115,8 @@ class Scipy(ExternalMethod):
 
     Notes
     -----
+    "cobyqa", "cobyla", and "slsqp" with `differences`, support constraints other than bounds.
+
     Bounds are passed on to the methods that support them; for the others the loop projects. scipy's methods assume
     exact values: with noise their line searches fail early, which ends the run with LINE_SEARCH. scipy runs in a thread
     of its own, which runs only while everything else waits, and ends with the run. Its state cannot be stored, so that
@@ -138,12 +143,17 @@ class Scipy(ExternalMethod):
         if self.differences and _REQUIRES[self.name] is not _JAC:
             raise ValueError(f"'differences' are for methods that need gradients alone, not {shown(self.name)}")
         if self.options:
-            _check_options(self.name, self.options)
+            check_options(self.name, self.options)
 
     @property
     def requires(self) -> Order:  # type: ignore[override]
         """What the method needs of the estimator."""
         return _FUN if self.differences else _REQUIRES[self.name]
+
+    @property
+    def constrains(self) -> bool:  # type: ignore[override]
+        """Whether the method supports constraints, by values only."""
+        return self.name in _CONSTRAINED and self.requires is _FUN
 
     @property
     def calls_back_with_state(self) -> bool:  # type: ignore[override]
@@ -180,7 +190,7 @@ class Scipy(ExternalMethod):
 
     def _target(self, x0: Tensor, oracle: Oracle) -> Callable[[Callable[[Any], Any]], Any]:
         bounds = _bounds(x0, oracle) if self.name in _BOUNDED else None
-        start = x0.numpy().copy()
+        start, limits, linear = x0.numpy().copy(), oracle.constraints, oracle.linear_constraints()
 
         def target(ask: Callable[[Any], Any]) -> Any:
             answers = _Answers(ask)
@@ -191,6 +201,11 @@ class Scipy(ExternalMethod):
                 arguments["hess"] = answers.hess
             if self.requires & Order.HESSP:
                 arguments["hessp"] = answers.hessp
+            if limits is not None:
+                arguments["constraints"] = constraints_of(limits, linear, answers.constraints)
+                if self.name == "cobyqa":
+                    feasible = {"feasibility_tol": float(limits.tolerances.min())}
+                    arguments["options"] = feasible | arguments["options"]
             return scipy.optimize.minimize(answers.fun, start, bounds=bounds, tol=self.tol, **arguments)
 
         return target
@@ -235,7 +250,13 @@ class _Answers:
         return self._known[key]
 
     def fun(self, x: Array) -> float:
-        return self._estimate(x).fun
+        estimate = self._estimate(x)
+        return estimate.fun if estimate.constrained is None else float(estimate.constrained[0])
+
+    def constraints(self, x: Array) -> Array:
+        row = self._estimate(x).constrained
+        assert row is not None
+        return row[1:].numpy().copy()
 
     def jac(self, x: Array) -> Array:
         return gradient(self._estimate(x)).numpy().copy()
@@ -261,33 +282,3 @@ def _bounds(x: Tensor, oracle: Oracle) -> scipy.optimize.Bounds | None:
     far = torch.full_like(x, torch.inf)
     low, high = oracle.project(-far).numpy().copy(), oracle.project(far).numpy().copy()
     return scipy.optimize.Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
-
-
-class _EnoughError(Exception):
-    """Ends the trial run of `_check_options` at its first evaluation."""
-
-
-def _check_options(name: str, options: dict[str, Any]) -> None:
-    """Raise for options that scipy does not know.
-
-    They are found by a trial run up to its first evaluation.
-    """
-
-    def stop(*_: Any) -> Any:
-        raise _EnoughError
-
-    complaint = ""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            arguments: dict[str, Any] = {"method": name, "jac": stop, "hess": stop, "options": dict(options)}
-            scipy.optimize.minimize(stop, [0.0], **arguments)
-        except _EnoughError:
-            pass
-        except (TypeError, ValueError) as error:
-            # Other errors may depend on the number of parameters; the run will show them.
-            complaint = str(error) if "unexpected keyword" in str(error) else ""
-    unknown = [str(w.message) for w in caught if issubclass(w.category, scipy.optimize.OptimizeWarning)]
-    complaint = next((text for text in unknown if "nknown solver option" in text), complaint)
-    if complaint:
-        raise UnknownNameError(f"scipy's {name!r} does not take these 'options' {sorted(options)}: {complaint}")

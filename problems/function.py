@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from attrs import field, fields, frozen
+from attrs.validators import optional
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
@@ -96,6 +97,9 @@ class Function(Problem):
     residuals : bool, default False
         Whether `fun` returns m residuals per point, simulated minus measured. The objective is their mean square. With
         residuals `Kriging` can be used, which needs far fewer evaluations.
+    noise_std : float, optional
+        Standard deviation of one residual at the truth, > 0: 1 if residuals are divided by their noise. Error bars and
+        priors count by it. Only with `residuals`.
     jac : callable or True, optional
         Gradient, ``jac(x)`` of shape (n,), or with `vectorized` (k, n); it takes the same keywords as `fun`. With
         `residuals` their Jacobian, (m, n) or (k, m, n). True: `fun` returns the pair of values and gradients. The
@@ -144,6 +148,7 @@ class Function(Problem):
     image_shape: tuple[tuple[int, ...], ...] = field(default=(), converter=as_image_shapes)
     sparse: bool = field(default=False, validator=boolean)  # type: ignore[misc]
     grids: tuple[Grid, ...] = field(default=(), converter=_as_grids)
+    noise_std: float | None = field(default=None, validator=optional(real(above=0)))
     jac: Any = field(default=None, converter=as_jac)
     hess: Any = field(default=None, converter=as_hess)
 
@@ -161,6 +166,7 @@ class Function(Problem):
             object.__setattr__(self, "x_opt", as_vector("x_opt", self.x_opt, size=n))
         object.__setattr__(self, "periods", _as_periods(self.periods, n))
         require("sparse", self.residuals or not self.sparse, "False without residuals", self.sparse)
+        require("noise_std", self.residuals or self.noise_std is None, "left out without residuals", self.noise_std)
         require("image_shape", self.residuals or not self.image_shape, "left out without residuals", self.image_shape)
         check_grids(self.grids, n)
         check_derivatives(self.jac, self.hess, residuals=self.residuals)
@@ -205,6 +211,7 @@ class _FunctionObjective(Objective):
         self._problem = problem
         self.chunk_size = problem.chunk_size if problem.vectorized else 1
         self.image_shapes = problem.image_shape
+        self.noise_std = problem.noise_std
         self._fixed: dict[str, Any] = {"target": None} if problem.targeted else {}
         self._derivatives = FunctionDerivatives(problem, self._call)
 
@@ -218,6 +225,10 @@ class _FunctionObjective(Objective):
         found = self._values(x, seed, (None,))
         check_pictures(self.image_shapes, found.shape[1])
         return found
+
+    def returned(self, x: NDArray[np.float64], seed: int) -> Any:
+        """What `fun` returns at one point, as it is."""
+        return self._value(x.copy(), seed)
 
     def _values(self, x: Tensor, seed: NDArray[np.int64], shape: tuple[int | None, ...]) -> Tensor:
         """Return what `fun` returns at the rows of `x`, each of this shape."""

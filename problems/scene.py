@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from invopt.plugin import (
     FIRST_REFERENCE_SEED,
     Capability,
+    Objective,
     Runtime,
     as_integer,
     as_vector,
@@ -39,7 +40,7 @@ from invopt.rendering.runtime import RENDERER
 from invopt.rendering.views import View
 
 from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
-from .scenes.checks import check_losses, content_of, provided, sensors_of, why_not
+from .scenes.checks import check_losses, check_priors, content_of, provided, sensors_of, why_not
 from .scenes.columns import Columns
 from .scenes.developed import Developed
 from .scenes.development import developed, fitted_values
@@ -80,12 +81,15 @@ class Scene(Columns):
     spp : int, default 16
         Samples per pixel.
     reference_spp : int, default 512
-        Samples per pixel of a rendered target.
+        The same of a rendered target.
     reference_seed : int, default 2**31
-        Seed of a rendered target, in [2**31, 2**32): no other render uses these seeds.
+        Its seed, in [2**31, 2**32): no other render uses these seeds.
     shared_reference : bool, default False
         Render the target with seed 0 and `spp` samples instead, as the paper's code does. The noise of the target and
         of a render are then equal at the answer, which no photograph offers.
+    noise_std : float, optional
+        Standard deviation of one residual at the truth, the root of what the loss is there, > 0: noise of the target,
+        and what no parameter explains. Priors of the bindings need it, and error bars are then by it.
     sigma : float, default 1
         Initial sigma of smoothing, in units of the parameters' scales.
     variables : mapping, optional
@@ -107,9 +111,9 @@ class Scene(Columns):
 
     Notes
     -----
-    If a start, bounds or a size are those of the scene, the scene is loaded once more before a run. If the film renders
-    luminance, a target of three channels is converted to luminance with the weights of Rec. 709. A target of one
-    channel for a camera that renders colour is an error; a `Photograph` of one channel is compared in luminance.
+    If a start, bounds or a size are those of the scene, it is loaded once more before a run. If the film renders
+    luminance, a target of three channels is converted with the weights of Rec. 709. A target of one channel for a
+    camera that renders colour is an error; a `Photograph` of one channel is compared in luminance.
     """
 
     runtime: ClassVar[Runtime] = RENDERER
@@ -126,6 +130,7 @@ class Scene(Columns):
     reference_spp: int = field(default=512, validator=integer(1))
     reference_seed: int = field(default=FIRST_REFERENCE_SEED, validator=integer(FIRST_REFERENCE_SEED))
     shared_reference: bool = field(default=False, validator=boolean)
+    noise_std: float | None = field(default=None, validator=validators.optional(real(above=0)))
     _sigma: float = field(default=1.0, validator=real(above=0))
     variables: Mapping[str, str] = field(factory=dict, converter=as_variables)
     backend: str | None = field(default=None, validator=validators.optional(one_of(*BACKENDS)))
@@ -139,6 +144,7 @@ class Scene(Columns):
             raise ValueError("give 'target', a picture, or 'x_opt', the point at which the target is rendered")
         object.__setattr__(self, "sensors", sensors_of(self.target, self.sensors, self.variants))
         check_losses(self.target or (), self.loss)
+        check_priors(self._parameters, self.loss, self.noise_std)
 
     def __repr__(self) -> str:
         named = [item for item in fields(Scene) if item.init and item.name not in ("scene", "target", "_parameters")]
@@ -167,15 +173,15 @@ class Scene(Columns):
         return Layout(self._parameters, self._own)
 
     @property
-    def x0(self) -> NDArray[np.float64]:
-        """The given start, or the scene as it is."""
-        start = self.layout.point({} if self._x0 is None else self._x0, "x0")
-        return check_start(start, self.bounds, start.size)
+    def start(self) -> NDArray[np.float64]:
+        """The given start, or the scene as it is, inside the bounds or not."""
+        return self.layout.point({} if self._x0 is None else self._x0, "x0")
 
     @property
-    def n(self) -> int:
-        """Number of columns."""
-        return int(self.layout.slices[-1].stop)
+    def x0(self) -> NDArray[np.float64]:
+        """The given start, or the scene as it is."""
+        start = self.start
+        return check_start(start, self.outer_bounds, start.size)
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
@@ -183,7 +189,7 @@ class Scene(Columns):
         if self._x_opt is None:
             return None
         answer = self.layout.point(self._x_opt, "x_opt")
-        return check_start(answer, self.bounds, answer.size, "x_opt")
+        return check_start(answer, self.outer_bounds, answer.size, "x_opt")
 
     @property
     def sigma(self) -> float:
@@ -205,30 +211,23 @@ class Scene(Columns):
         Parameters
         ----------
         result : OptimizeResult or array_like of shape (n,)
-            The answer. With a result that has error bars, those of a fitted exposure contain them, taken as
-            independent; this takes n times as many renders.
+            The answer. The error bars of a fitted exposure contain those of a result, taken as independent, by n times
+            as many renders.
         renders : int, default 16
             Renders that are averaged. Their noise makes a fitted exposure smaller, by its share of the squared light.
         """
         require("renders", as_integer("renders", renders) >= 1, ">= 1", renders)
         return developed(self, result, renders)
 
-    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Values at `x` by name, in scene units, as text."""
-        values = np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
-        return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
-
     @one_at_a_time()
-    def open(self) -> SceneObjective:
+    def open(self) -> Objective:
         """Load the scene and read or render the target."""
         activate(self.backend)
-        return SceneObjective(self)
+        return self.with_prior(SceneObjective(self))
 
     @one_at_a_time()
     def save(self, result: Any, path: str | Path) -> None:
-        """Write the scene with the parameters found as an XML file.
-
-        Its meshes and textures are written beside it.
+        """Write the scene found as an XML file, its meshes and textures beside it.
 
         The file is loaded again, and its parameters are compared with those found.
 
@@ -242,7 +241,7 @@ class Scene(Columns):
         Raises
         ------
         SceneError
-            If a parameter cannot be written, or if the file differs from the scene found; the file is then kept.
+            If a parameter cannot be written, or the file differs from the scene found; the file is then kept.
         """
         x = as_vector("x", getattr(result, "x", result), size=self.n)
         activate(self.backend)
@@ -261,7 +260,7 @@ class Scene(Columns):
         folder : str or Path
             Where to write; made if necessary.
         suffix : {".exr", ".png"}, default ".exr"
-            EXR has the numbers as they are; PNG has 8 bits, encoded in sRGB.
+            EXR has the numbers; PNG has 8 bits, encoded in sRGB.
         """
         require("suffix", suffix in TEXTURE_SUFFIXES, f"one of {', '.join(TEXTURE_SUFFIXES)}", suffix)
         activate(self.backend)

@@ -15,6 +15,7 @@ from invopt.exceptions import NonFiniteError
 from invopt.plugin import Evaluator, Grid, SeedPolicy, SeedSource
 
 from .footprints import Footprints
+from .prior_rows import without_prior
 from .ramps import atlas_of
 from .sparse_jacobian import explained, identify
 
@@ -218,8 +219,7 @@ def _error(share: float) -> float:
 
 def _residuals(objective: Evaluator, points: Tensor, seed: int) -> Array:
     objective.check_budget(len(points))
-    found: Array = objective.residuals(points, seed=np.full(len(points), seed)).double().numpy()
-    return found
+    return without_prior(objective, objective.residuals(points, seed=np.full(len(points), seed)).double().numpy())
 
 
 _TOO_FEW = "too few of the perturbed samples are finite, or the one at x is not; bound the parameters"

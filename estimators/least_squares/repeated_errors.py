@@ -8,7 +8,7 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.sparse import csr_matrix, diags_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["likely_step", "repeated_errors"]
+__all__ = ["known_errors", "likely_step", "repeated_errors"]
 
 Array = NDArray[np.float64]
 
@@ -65,6 +65,37 @@ def repeated_errors(jacobian: csr_matrix, fitted: Array, carried: Array, factors
         return None
     total = float(np.square(fitted).sum()) / left
     found: Array = np.sqrt(shared * total / variances.mean() * independent)
+    return found
+
+
+def known_errors(jacobian: csr_matrix, variance: float, carried: Array, factors: Array) -> Array | None:
+    """Standard errors of the minimiser of a sum of squares with known noise, and a prior, shape (n,).
+
+    Parameters
+    ----------
+    jacobian : csr_matrix, shape (m, n)
+        Jacobian, with the rows of the prior.
+    variance : float
+        Variance of the target's noise in each residual.
+    carried, factors : ndarray
+        As in `repeated_errors`. The noise of their mean is added.
+
+    Returns
+    -------
+    ndarray or None
+        Infinite for parameters that no residual depends on. None if others are undetermined, or if too many depend on
+        each other.
+    """
+    factorized = _factorized(jacobian)
+    if factorized is None:
+        return None
+    found = np.full(jacobian.shape[1], np.inf)
+    if len(carried) > 1:
+        deviations = (carried - np.average(carried, axis=0, weights=factors)) * np.sqrt(factors)[:, None]
+        variance += float(np.square(deviations).sum(0).mean()) / (len(carried) - 1) / float(factors.sum())
+    for own, factor in factorized:
+        inverse = cho_solve((factor, True), np.eye(len(own)))
+        found[own] = np.sqrt(variance * inverse.diagonal())
     return found
 
 

@@ -15,7 +15,7 @@ from invopt.plugin import Evaluator, Grid
 
 from .averaged_residuals import Average, Observed, average
 from .joint_perturbations import Identified
-from .repeated_errors import likely_step, repeated_errors
+from .repeated_errors import known_errors, likely_step, repeated_errors
 from .sparse_jacobian import explained
 
 __all__ = ["LEAST_EXPLAINED", "SparseState", "probe"]
@@ -52,9 +52,13 @@ class SparseState:
         assert self.jacobian is not None
         return average(self.observed, x.numpy(), self.jacobian, self.error, noisy=self.noisy)
 
-    def errors_at(self, x: Tensor) -> Tensor | None:
+    def errors_at(self, x: Tensor, objective: Evaluator) -> Tensor | None:
         """Standard errors of the parameters, if `x` is the answer."""
         assert self.jacobian is not None
+        if objective.noise_std is not None:
+            noise = objective.row_variance(self.jacobian.shape[0])
+            found = known_errors(self.jacobian, noise, *self.average_at(x).of_noise(self.observed))
+            return None if found is None else torch.from_numpy(found)
         # The evaluations that `x` was found with.
         earlier = [each for each in self.observed if not np.array_equal(each.x, x.numpy())]
         fitted = average(earlier, x.numpy(), self.jacobian, self.error, noisy=True).residual

@@ -273,7 +273,14 @@ def _undescribed(options: Options, residuals: bool | None) -> Any:
 
 
 def _check_asked(run: Run) -> None:
-    """Refuse estimators that need more than values or residuals."""
+    """Refuse a prior, and estimators that need more than values or residuals."""
+    if run.problem.prior is not None:
+        raise IncompatibleError(
+            "'prior' has no effect in a Session, whose owner evaluates: add its negative log density to the values, or "
+            "its rows to the residuals, that you tell; or use minimize"
+        )
+    if run.problem.constraints is not None:
+        raise IncompatibleError("'constraints' are not supported in a Session; use minimize")
     if needed := run.estimator.needs & _DERIVED:
         raise IncompatibleError(
             f"a Session asks its owner for values or residuals only, and {type(run.estimator).__name__} needs "

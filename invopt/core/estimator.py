@@ -139,6 +139,8 @@ class Estimate:
         The estimator's own verdict; anything but RUNNING ends the run.
     seed : int, optional
         Seed of a single evaluation at `x`.
+    constrained : Tensor, shape (1 + p,), optional
+        Value and constraints at `x`, if the problem has any; `fun` is inf where they do not hold.
     """
 
     x: Tensor
@@ -163,6 +165,7 @@ class Estimate:
     x_covariance: Tensor | None = None
     status: Status = Status.RUNNING
     seed: int | None = None
+    constrained: Tensor | None = None
 
     @cached_property
     def _hessian(self) -> Measurement:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import abc
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.objective import ADJOINT, Adjoint, Capability
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
 
 __all__ = ["HESS_COST", "JAC_COST", "Evaluator", "price_of"]
@@ -134,6 +136,41 @@ class Evaluator(abc.ABC):
         As a multiple of that of one evaluation; 0 if the target has none, or nothing is known of it.
         """
         return 0.0
+
+    @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of one residual at the truth; None if unknown."""
+        return None
+
+    @property
+    def n_residuals(self) -> int | None:
+        """Number of residuals that are compared; None for all."""
+        return None
+
+    @property
+    def prior(self) -> LinearRows | None:
+        """Gaussian prior of these parameters, whose rows are the last residuals."""
+        return None
+
+    @property
+    def constraints(self) -> Any:
+        """Ranges of constraints, see `Limits`; None if there are none."""
+        return None
+
+    def constrained(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values and constraints (f, c) at the rows of `x`, shape (k, 1 + p)."""
+        raise TypeError("there are no constraints")
+
+    def linear_constraints(self) -> LinearRows | None:
+        """Linear constraints A x - b of these parameters; -b is what the fixed ones contribute."""
+        return None
+
+    def row_variance(self, count: int) -> float:
+        """Variance of the known noise of each of `count` residuals, rows of a prior included; 0 if it is unknown."""
+        if self.noise_std is None:
+            return 0.0
+        data = count if self.prior is None else count - self.prior.size
+        return self.noise_std**2 * count / (self.n_residuals or data)
 
     # Points.
 

@@ -154,6 +154,10 @@ class Model(abc.ABC):
         """Residuals of a sample, shape (m,)."""
 
     @abc.abstractmethod
+    def gauss_newton(self, x: Array) -> tuple[Array, Array]:
+        """Gradient (n,) and Gauss-Newton Hessian (n, n) of half the mean's sum of squares, at level 0."""
+
+    @abc.abstractmethod
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection of residuals at `x`.
 

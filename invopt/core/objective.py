@@ -14,16 +14,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import torch
 from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt.core.machine.calling import ask, checked_derivative
 from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome, in_order
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
-from invopt.exceptions import WrongValueError
 
-__all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "ask", "checked_derivative"]
+__all__ = ["ADJOINT", "Adjoint", "Capability", "Objective"]
 
 
 class Capability(enum.Flag):
@@ -60,6 +60,18 @@ class Adjoint:
 
 ADJOINT = Adjoint()
 
+# Attributes that a stand-in for an objective has too.
+_DESCRIBED = (
+    "chunk_size",
+    "reference",
+    "image_shapes",
+    "target_noise",
+    "noise_std",
+    "n_residuals",
+    "prior",
+    "constraints",
+)
+
 
 class Objective(abc.ABC):
     """A live objective: a loaded scene, an open file, a callable; one per process.
@@ -79,6 +91,14 @@ class Objective(abc.ABC):
     target_noise : float
         Where the target has noise of its own, such as a picture that was rendered: its variance, as a multiple of that
         of one evaluation. 0 if it has none, or nothing is known of it.
+    noise_std : float or None
+        Standard deviation of one residual at the truth, if it is known.
+    n_residuals : int or None
+        Number of residuals that are compared, if some never count, as those of masked pixels; None for all.
+    prior : LinearRows or None
+        Gaussian prior in `fun` and, as the last residuals, in `residuals`.
+    constraints : Limits or None
+        Their ranges; a method `constrained` then returns rows of the value and the constraints.
     answers_all : bool
         Whether it offers all that its problem provides; a session's owner offers what the estimator needs.
     """
@@ -87,11 +107,15 @@ class Objective(abc.ABC):
     reference: NDArray[Any] | None = None
     image_shapes: tuple[tuple[int, ...], ...] = ()
     target_noise: float = 0.0
+    noise_std: float | None = None
+    n_residuals: int | None = None
+    prior: LinearRows | None = None
+    constraints: Any = None
     answers_all: bool = True
 
     def described(self) -> dict[str, Any]:
         """Attributes that a stand-in for this objective, such as one for workers, has too."""
-        return {name: getattr(self, name) for name in ("chunk_size", "reference", "image_shapes", "target_noise")}
+        return {name: getattr(self, name) for name in _DESCRIBED}
 
     def describe_as(self, described: Mapping[str, Any]) -> None:
         """Take over these attributes from another objective."""
@@ -117,17 +141,11 @@ class Objective(abc.ABC):
         """
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) whose mean square is `fun`.
-
-        Needs the RESIDUALS capability.
-        """
+        """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
         raise TypeError(f"{type(self).__name__} has no residuals")
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
-        """Exact derivative, a tensor of shape (n,), at one point of shape (n,).
-
-        Needs the JAC capability.
-        """
+        """Exact derivative, shape (n,), at one point of shape (n,); needs the JAC capability."""
         raise TypeError(f"{type(self).__name__} has no exact derivative")
 
     def value_and_jac(
@@ -159,9 +177,7 @@ class Objective(abc.ABC):
         adjoint: Adjoint = ADJOINT,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Evaluate chunks of points.
-
-        It is the one way in which a run asks for values, residuals and derivatives.
+        """Evaluate chunks of points: the one way in which a run asks for values, residuals and derivatives.
 
         Parameters
         ----------
@@ -191,9 +207,7 @@ class Objective(abc.ABC):
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at points drawn with `seed`.
-
-        Needs the SIDES capability.
+        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
 
         Parameters
         ----------
@@ -210,7 +224,7 @@ class Objective(abc.ABC):
 
     @property
     def blind_spots(self) -> str:
-        """Known omissions of the derivative, as a sentence; empty if there are none."""
+        """Known omissions of the derivative, as a sentence."""
         return ""
 
     def hess(self, x: Tensor, *, seed: int) -> Tensor:
@@ -222,10 +236,7 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no target that can be replaced")
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture at `x` of shape (n,), of the shape of `reference`.
-
-        None where there are no pictures.
-        """
+        """Picture at `x` of shape (n,), of the shape of `reference`; None where there are none."""
         return None
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
@@ -243,56 +254,3 @@ class Objective(abc.ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
-    """Call method `name` for the points of a chunk.
-
-    A value and its derivative form one row.
-    """
-    method, own = getattr(objective, name), name.removeprefix("item_")
-    # A point of an item begins with the number of the item, which has no derivative.
-    n = chunk.rows.shape[1] - (own != name)
-    if own not in ("hess", "value_and_jac"):
-        return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
-    # A tensor for each row takes 10 us (3200 rows of `Function`: 47 ms with them, 9 ms without).
-    seeded = list(zip(chunk.rows, chunk.seeds.tolist(), strict=True))
-    if own == "hess":
-        found = [checked_derivative(own, method(row, seed=seed), (n, n)) for row, seed in seeded]
-        return torch.stack([hess.detach().cpu().double().reshape(-1) for hess in found])
-    return torch.stack([_joined(method(row, seed=seed, spp=spp, adjoint=adjoint), n) for row, seed in seeded])
-
-
-def _joined(returned: Any, n: int) -> Tensor:
-    """A value and its derivative as one row of shape (1 + n,)."""
-    if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise WrongValueError(f"'value_and_jac' must return a value and a derivative, got {type(returned).__name__}")
-    value = torch.tensor([float(returned[0])], dtype=torch.float64)
-    jac = checked_derivative("value_and_jac", returned[1], (n,))
-    return torch.cat([value, jac.detach().cpu().double()])
-
-
-def checked_derivative(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
-    """Return the derivative at one point that method `name` returned.
-
-    Raises
-    ------
-    WrongValueError
-        If it is not a tensor of this shape.
-    """
-    if isinstance(value, Tensor) and value.shape == shape:
-        return value
-    kind = {Tensor: "a Tensor", np.ndarray: "a NumPy array"}.get(type(value))
-    got = type(value).__name__ if kind is None else f"{kind} of shape {tuple(value.shape)}"
-    what = "a value and a Tensor" if name == "value_and_jac" else "a Tensor"
-    meant = "(n, n)" if len(shape) == 2 else "(n,)"
-    raise WrongValueError(
-        f"'{name}' must return {what} of shape {meant} = {shape} at one point of shape (n,), got {got}"
-    )
-
-
-def _as_tensor(values: Any) -> Tensor:
-    try:
-        return torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise WrongValueError(f"the objective must return a Tensor, got {type(values).__name__}") from error

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from invopt.core.estimator import Estimate, Order
 from invopt.core.evaluator import Evaluator
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.exceptions import NonFiniteError
@@ -61,6 +62,15 @@ class Oracle:
     def rng(self) -> np.random.Generator:
         """The run's rng, for methods that draw points."""
         return self._rng
+
+    @property
+    def constraints(self) -> Any:
+        """Ranges of constraints, see `Limits`, in the units of the problem; None if there are none."""
+        return self._evaluator.constraints
+
+    def linear_constraints(self) -> LinearRows | None:
+        """Slopes of the last of them, the linear ones, in units of `x_scale`; None if none is linear."""
+        return self._evaluator.linear_constraints()
 
     @property
     def left(self) -> float:
@@ -145,6 +155,8 @@ class Optimizer(abc.ABC):
         Further names of it in `minimize`, each of which is passed to it as its first argument.
     calls_back_with_state : bool
         Whether callbacks may take the point and the result, as those of one of scipy's methods do.
+    constrains : bool
+        Whether it minimises under constraints other than bounds.
     judges_steps : bool
         Whether it ends by `xtol` itself, because its short steps do not mean that it has converged.
     """
@@ -153,6 +165,7 @@ class Optimizer(abc.ABC):
     noise_aware: ClassVar[bool] = False
     stands_for: ClassVar[tuple[str, ...]] = ()
     calls_back_with_state: ClassVar[bool] = False
+    constrains: ClassVar[bool] = False
     judges_steps: ClassVar[bool] = False
 
     @abc.abstractmethod

@@ -107,7 +107,7 @@ class Problem(abc.ABC):
 
     @property
     def renders(self) -> bool:
-        """Whether only one thread of a process may evaluate it, as a renderer requires."""
+        """Whether only one thread of a process may evaluate it."""
         return self.runtime.exclusive
 
     @property
@@ -173,6 +173,21 @@ class Problem(abc.ABC):
         return None
 
     @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of a residual at the truth, by which priors and error bars count; None if unknown."""
+        return None
+
+    @property
+    def prior(self) -> Any:
+        """Prior of the parameters that `fun` contains; None if there is none."""
+        return None
+
+    @property
+    def constraints(self) -> Any:
+        """Ranges of constraints other than bounds; None if there are none."""
+        return None
+
+    @property
     def fun_opt(self) -> float | None:
         """The known minimum, or None."""
         return None
@@ -191,7 +206,7 @@ class Problem(abc.ABC):
         return float(np.mean(self.wrap(np.asarray(x) - self.x_opt) ** 2))
 
     def wrap(self, difference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Shortest equivalent of a difference of points, modulo the periods."""
+        """Shortest equivalent of a difference, modulo the periods."""
         with np.errstate(invalid="ignore"):
             turns = np.where(np.isinf(self.periods), 0.0, np.round(difference / self.periods) * self.periods)
         wrapped: NDArray[np.float64] = difference - np.nan_to_num(turns)
@@ -209,17 +224,11 @@ class Problem(abc.ABC):
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
-        """`k` random starts of shape (k, n).
-
-        By default `x0` plus half a `sigma` of Gaussian noise.
-        """
+        """`k` random starts, shape (k, n): `x0` plus half a `sigma` of Gaussian noise."""
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Return a point as the loop uses it.
-
-        It is float64 on the CPU, unless it is a network's weights.
-        """
+        """Return a point as the loop uses it: float64 on the CPU, unless it is a network's weights."""
         return torch.from_numpy(x)
 
     def prepare(self) -> None:

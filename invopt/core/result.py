@@ -41,6 +41,7 @@ class Status(enum.Enum):
     INTERRUPTED = "interrupted from the keyboard"
     PLATEAU = "plateau: the samples around x do not differ; raise `sigma` or start elsewhere"
     LINE_SEARCH = "the line search found no lower point: the gradient is too noisy or the minimum is reached"
+    INFEASIBLE = "no point was found at which all constraints hold: `maxcv` is the violation; start elsewhere"
     NONFINITE = "too many values were nan or infinite"
     ERROR = "the objective failed"
 
@@ -157,16 +158,22 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         The answer by name, in customary units; see `Problem.parameters`.
     fun : float
         Value measured at `x`; for the weights of a network and in a callback, the estimator's value.
+    fun_prior : float
+        Share of `fun` that a prior adds at `x`; 0 without a prior, nan if it was added where evaluations happen.
     fun_standard_error : float
         Its standard error; 0 if deterministic, inf if unknown.
     jac, standard_error : ndarray, shape (n,), or None
         Gradient at `x` and the standard error of each component; None where `x` has no estimate.
     x_standard_error : ndarray, shape (n,), or None
-        Standard error of each parameter, in its own units; None if the estimator does not compute it.
+        Standard error of each parameter, in its own units; None if the estimator does not compute it. With a prior
+        or known noise, the standard deviation of the posterior.
     covariance : ndarray, shape (n, n), or None
-        Covariance of the errors of the parameters, in their own units, where residuals were evaluated under several
-        seeds at the end. Its diagonal holds the squares of `x_standard_error`; it is 0 for parameters that bounds fix.
-        Correlations come from eight evaluations, and are shrunk towards 0 by as much as that leaves uncertain.
+        Covariance of the errors of the parameters, in their own units, with the squares of `x_standard_error` on its
+        diagonal; 0 for parameters that bounds fix. At the noise of residuals, correlations come from eight evaluations,
+        and are shrunk towards 0 by as much as that leaves uncertain. At that of values, it is of a quadratic through
+        the last evaluations.
+    constr, maxcv : ndarray of shape (p,), float
+        With constraints: their values at `x`, linear ones last, and the largest violation.
     x_last, x_best : ndarray, shape (n,)
         The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
         smoothed objective if the estimator smooths.

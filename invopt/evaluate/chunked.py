@@ -36,7 +36,7 @@ class Request:
 
     Parameters
     ----------
-    name : {"fun", "residuals", "value_and_jac", "hess"}
+    name : {"fun", "residuals", "constrained", "value_and_jac", "hess"}
         Method of the objective.
     chunks : sequence of Chunk
         Points and seeds.
@@ -113,7 +113,13 @@ class ChunkedEvaluator(BudgetedEvaluator):
     def _note(self, x: Tensor, values: Tensor) -> None:
         """Remember the lowest value among those at the rows of `x`, and its point."""
         whole = values.detach().cpu().double()
-        funs = whole if whole.ndim == 1 else whole.square().mean(1)
+        if whole.ndim == 1:
+            funs = whole
+        elif self.objective.constraints is None:
+            funs = whole.square().mean(1)
+        else:
+            funs = torch.from_numpy(self.objective.constraints.merit(whole.numpy()))
+            self.seen.add_rows(self.project(x), whole.numpy(), self.objective.constraints)
         self.seen.add(self.project(x), funs.numpy())
         if not self.is_noisy and len(x) > 1:
             again = (x[1:] == x[:-1]).all(1)
@@ -148,7 +154,7 @@ class ChunkedEvaluator(BudgetedEvaluator):
             if outcome is not None and outcome.failure is None:
                 assert outcome.values is not None
                 check_shape(outcome.values, chunk.rows, 1 if name == "fun" else 2)
-                if name == "residuals":
+                if name in ("residuals", "constrained"):
                     self._check_residuals(outcome.values.shape[1])
             return outcome
         except Exception as error:
@@ -170,7 +176,13 @@ class ChunkedEvaluator(BudgetedEvaluator):
     def _filled(self, request: Request, parts: Sequence[Tensor | None]) -> list[Tensor]:
         """Values with nan for the chunks that failed."""
         whole = self._whole
-        shapes = {"fun": (), "residuals": (self._m or 1,), "value_and_jac": (whole + 1,), "hess": (whole**2,)}
+        shapes = {
+            "fun": (),
+            "residuals": (self._m or 1,),
+            "constrained": (self._m or 1,),
+            "value_and_jac": (whole + 1,),
+            "hess": (whole**2,),
+        }
         shape = shapes[request.name]
         known = next((part.dtype for part in parts if part is not None), torch.float64)
         return [

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from invopt.core.constraints import Limits
 from invopt.core.evaluator import HESS_COST, JAC_COST, price_of
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.outcome import Chunk
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
 from invopt.core.result import Status
 from invopt.evaluate.budget import UNBOUNDED, Budget, StopRun
@@ -65,6 +68,8 @@ class CountingEvaluator(ChunkedEvaluator):
     ) -> None:
         super().__init__(objective, x_scale, bounds, sought, budget=budget, clock=clock)
         self.provides = provides
+        # Number of residuals; None until some were evaluated.
+        self.width: int | None = None
         self.samples = samples
 
     @property
@@ -85,6 +90,22 @@ class CountingEvaluator(ChunkedEvaluator):
         """Variance of the target's noise, as a multiple of that of one evaluation."""
         return self.objective.target_noise
 
+    @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of one residual at the truth; None if unknown."""
+        return self.objective.noise_std
+
+    @property
+    def n_residuals(self) -> int | None:
+        """Number of residuals that are compared; None for all."""
+        return self.objective.n_residuals
+
+    @property
+    def prior(self) -> LinearRows | None:
+        """Gaussian prior of the optimised parameters, in units of `x_scale`."""
+        prior = self.objective.prior
+        return None if prior is None else self.scaled_rows(prior)
+
     def levelled(self, values: Tensor) -> Tensor:
         """Values in which inf is replaced by the highest finite value of the run."""
         return levelled(values, self.counts)
@@ -95,14 +116,43 @@ class CountingEvaluator(ChunkedEvaluator):
         Where the objective is inf, the value is the largest finite one of the run so far, from which a sampled slope
         leads away; with `keep_inf` it stays inf.
         """
+        if self.objective.constraints is not None:
+            return self._merits(self.constrained(x, seed=seed, spp=spp), keep_inf=keep_inf)
         return self._run("fun", x, seed, spp, keep_inf=keep_inf)
+
+    @property
+    def constraints(self) -> Limits | None:
+        """Ranges of constraints; None if there are none."""
+        found: Limits | None = self.objective.constraints
+        return found
+
+    def constrained(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
+        """Values and constraints (f, c) at the rows of `x`, shape (k, 1 + p); nan for a failed evaluation."""
+        return self._run("constrained", x, seed, spp, keep_inf=True)
+
+    def linear_constraints(self) -> LinearRows | None:
+        """Linear constraints A x - b of the optimised parameters, b being minus what fixed ones contribute."""
+        limits = self.constraints
+        if limits is None or not len(limits.slopes):
+            return None
+        return self.scaled_rows(LinearRows(matrix=csr_matrix(limits.slopes), offsets=np.zeros(len(limits.slopes))))
+
+    def _merits(self, rows: Tensor, *, keep_inf: bool) -> Tensor:
+        """Values; inf where a constraint does not hold, unless a method samples slopes."""
+        assert self.constraints is not None
+        values = torch.from_numpy(self.constraints.merit(rows.double().numpy()))
+        finite = values[torch.isfinite(values)]
+        self.counts.highest = max([self.counts.highest, *finite.tolist()])
+        return values if keep_inf else levelled(values, self.counts)
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
         """Residuals of shape (k, m) at the rows of `x`, one evaluation a row.
 
         Nan for a failed evaluation.
         """
-        return self._run("residuals", x, seed, spp)
+        found = self._run("residuals", x, seed, spp)
+        self.width = found.shape[1]
+        return found
 
     def values_and_jacs(
         self, x: Tensor, *, seed: NDArray[np.int64], adjoint: Adjoint = ADJOINT

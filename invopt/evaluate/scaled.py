@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 import torch
+from attrs import evolve
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags_array
 from torch import Tensor
 
 from invopt.core.evaluator import Evaluator
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.evaluate.sought import Sought
 
 __all__ = ["ScaledEvaluator"]
@@ -95,6 +98,14 @@ class ScaledEvaluator(Evaluator):
     def rows(self, x: Tensor) -> Tensor:
         """Rows that are handed to the objective for the points `x`."""
         return self.unscale(x)
+
+    def scaled_rows(self, rows: LinearRows) -> LinearRows:
+        """Convert linear functions of the problem's x to functions of the optimised parameters in these units."""
+        sought = self._sought
+        held = np.zeros(self._whole) if sought is None else np.where(sought.free, 0.0, sought.held)
+        offsets = rows.offsets - (rows.matrix @ held)
+        matrix = csr_matrix(rows.matrix[:, self.indices] @ diags_array(self.x_scale.double().numpy()))
+        return evolve(rows, matrix=matrix, offsets=offsets)
 
     def scale_gradient(self, jac: Tensor) -> Tensor:
         """Convert a gradient from the problem's own units to units of `x_scale`."""

@@ -15,7 +15,13 @@ from invopt.journal.rows import Arrived
 
 __all__ = ["KINDS", "Keeper"]
 
-KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian"}
+KINDS = {
+    "fun": "fun",
+    "residuals": "residuals",
+    "constrained": "constrained",
+    "value_and_jac": "derivative",
+    "hess": "hessian",
+}
 _Coded: TypeAlias = tuple[str | None, bytes | None]
 _NO_VECTOR = (None, None)
 # Seconds of evaluations that are kept together: keeping them one by one would take longer than the evaluations
@@ -99,5 +105,9 @@ class Keeper:
         rows = list(known.detach().cpu().numpy())
         if self._kind == "derivative":
             return [float(row[0]) for row in rows], [encode(row[1:], seconds) for row in rows]
-        funs = known.double().square().mean(1).tolist() if self._kind == "residuals" else [math.nan] * k
+        funs = [math.nan] * k
+        if self._kind == "residuals":
+            funs = known.double().square().mean(1).tolist()
+        elif self._kind == "constrained":
+            funs = known.double()[:, 0].tolist()
         return funs, [encode(row, seconds) for row in rows]

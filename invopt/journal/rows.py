@@ -31,7 +31,7 @@ class Evaluation(NamedTuple):
     number : int
         Number in the order in which the method asked.
     purpose : {"descent", "answer"}
-    kind : {"fun", "residuals", "derivative", "hessian"}
+    kind : {"fun", "residuals", "constrained", "derivative", "hessian"}
     x : ndarray, shape (n,)
         Point, in the problem's own units.
     seed, spp : int

@@ -57,7 +57,7 @@ CREATE TABLE evaluation (
     serial INTEGER NOT NULL,   -- in the order of writing
     number INTEGER NOT NULL,   -- in the order in which the method asked
     purpose TEXT NOT NULL,     -- "descent", or "answer" for the measurement at the end
-    kind TEXT NOT NULL,        -- "fun", "residuals", "derivative" or "hessian"
+    kind TEXT NOT NULL,        -- "fun", "residuals", "constrained", "derivative" or "hessian"
     x BLOB NOT NULL,           -- float64
     seed INTEGER NOT NULL,
     spp INTEGER,

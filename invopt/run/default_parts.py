@@ -26,6 +26,8 @@ _MOST_FOR_VALUE_KRIGING = 3
 _SHARE_FOR_FIRST = 0.5
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
 _MOST_FOR_BFGS = 200
+# Most parameters for COBYQA, whose quadratic models take a time that grows as n**3, and some 2 n values to begin with.
+_MOST_FOR_COBYQA = 50
 # Largest trust radius of Newton's method on exact derivatives, in units of `x_scale`: in practice no limit, because the
 # radius follows the run.
 _LARGEST_TRUST_RADIUS = 1e6
@@ -58,6 +60,7 @@ def choose(
     maxfev: float = math.inf,
     x_scale: NDArray[np.float64] | None = None,
     n: int | None = None,
+    batch: int = 1,
 ) -> Choice:
     """Resolve names and presets, and choose the parts that were left out.
 
@@ -73,21 +76,27 @@ def choose(
         Scales of the run; by default the problem's own.
     n : int, optional
         Number of parameters that are not fixed by their bounds; by default all.
+    batch : int, default 1
+        Evaluations at once, the number of workers.
     """
     asked = None if method is None else resolve("optimizers", method, "method")
+    if asked is None and problem.constraints is not None:
+        asked = _for_constraints(problem.n if n is None else n)
     if isinstance(estimator, str) and estimator.lower() == "paper":
         return _paper(asked)
     scale = problem.x_scale if x_scale is None else x_scale
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
-        return Choice(chosen, _method_for(problem, chosen, scale) if asked is None else asked, "")
+        return Choice(chosen, _method_for(problem, chosen, scale, batch) if asked is None else asked, "")
     chosen, why = _estimator_for(problem, maxfev, problem.n if n is None else max(n, 1))
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
+        if method is None:
+            why = "for constraints"
     elif asked is not None and asked.requires & ~chosen.provided(problem):
         unused = "; 'jac' is not used: give 'hess' too" if kebab(type(chosen).__name__) == _EXACT else ""
         chosen, why = find("estimators", "shared-samples")(), f"it provides what the method requires{unused}"
-    made = _method_for(problem, chosen, scale) if asked is None else asked
+    made = _method_for(problem, chosen, scale, batch) if asked is None else asked
     return Choice(chosen, made, f"{type(chosen).__name__} with {type(made).__name__}: {why}")
 
 
@@ -124,7 +133,7 @@ def _step_length(problem: Problem, x_scale: NDArray[np.float64]) -> float:
     return min(problem.sigma, _LARGEST_SHARE_OF_PERIOD * shortest)
 
 
-def _method_for(problem: Problem, estimator: Estimator, x_scale: NDArray[np.float64]) -> Optimizer:
+def _method_for(problem: Problem, estimator: Estimator, x_scale: NDArray[np.float64], batch: int) -> Optimizer:
     provides = estimator.provided(problem)
     if problem.default_method is not None:
         own: Optimizer = resolve("optimizers", problem.default_method, "method")
@@ -143,9 +152,16 @@ def _method_for(problem: Problem, estimator: Estimator, x_scale: NDArray[np.floa
     elif Order.JAC in provides:
         name = "adam"
     else:
-        chosen: Optimizer = find("optimizers", "portfolio")(step_length=_step_length(problem, x_scale))
+        chosen: Optimizer = find("optimizers", "portfolio")(step_length=_step_length(problem, x_scale), batch=batch)
         return chosen
     made: Optimizer = find("optimizers", name)(**_OPTIONS.get(kebab(type(estimator).__name__), {}))
+    return made
+
+
+def _for_constraints(n: int) -> Optimizer:
+    """A method of scipy's on values and constraints."""
+    scipy = find("optimizers", "scipy")
+    made: Optimizer = scipy("cobyqa") if n <= _MOST_FOR_COBYQA else scipy("slsqp", differences=True)
     return made
 
 

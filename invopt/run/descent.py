@@ -54,7 +54,11 @@ class Descent:
         self._evaluator = standing.evaluator
         estimator, method = self._run.estimator, self._run.method
         residuals = Capability.RESIDUALS in estimator.needs and estimator.comparable and not self._run.training
-        self._refinement = Refinement(standing.evaluator, estimator.seeds, self._run.rng, residuals=residuals)
+        problem = self._run.problem
+        errors = problem.prior is not None or problem.noise_std is not None
+        self._refinement = Refinement(
+            standing.evaluator, estimator.seeds, self._run.rng, residuals=residuals, errors=errors
+        )
         # A method with a rule of its own knows better when its descent has ended.
         self._watched = not method.noise_aware
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from attrs import evolve
 
-from invopt.core.estimator import Estimate, Point
+from invopt.core.estimator import Estimate, Incumbent, Point
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import Capability, Objective
 from invopt.core.result import OptimizeResult, Status
@@ -20,6 +20,7 @@ from invopt.network.evaluators import ChainEvaluator
 from invopt.run.descent import Descent
 from invopt.run.ending.answer import MOST_EVALUATIONS, find_answer
 from invopt.run.ending.ending import Answer, Ending, is_exact_rule, status_of, without_measuring
+from invopt.run.ending.infeasible import with_constraints
 from invopt.run.ending.measuring import Measuring
 from invopt.run.ending.probing import probes_around, unseen
 from invopt.run.keeping.keeping import Keeping
@@ -100,6 +101,8 @@ class Loop:
                 self._keeping.descended()
                 # The status stays RUNNING until the answer is measured.
                 self.standing.answer = self._measured(verdict)
+                if self.standing.answer is not None:
+                    self.standing.answer = with_constraints(self.standing.answer, self.standing.evaluator.seen)
                 self.standing.status = verdict if self.standing.answer is None else self.standing.answer.status
         except BaseException as error:
             # Of the objective, a callback, a method, or SystemExit: the error keeps the result so far.
@@ -136,7 +139,7 @@ class Loop:
             last=last,
             best=self.standing.best if self.run.estimator.comparable else None,
             start=start,
-            lowest=seen.lowest,
+            lowest=seen.lowest or self._nearest(),
             start_known=seen.awaited is None,
             start_first=seen.awaited is not None and self.run.maxtime < math.inf,
             exact_rule=exact,
@@ -144,6 +147,7 @@ class Loop:
             probes=probes_around(last, self.standing.evaluator, rng, exact=exact),
             all_unseen=bool(unseen(last, exact=exact).all()),
             gtol=self.run.tolerances.gtol,
+            constrained=self.run.problem.constraints is not None,
             least=0.0 if Capability.RESIDUALS in self.run.problem.provides else -math.inf,
         )
 
@@ -187,6 +191,11 @@ class Loop:
         if not awaited or (nfev > 0 and MOST_EVALUATIONS * seconds <= _MEASURING_SECONDS):
             return left
         return min(left, int(nfev > 0 and not ending.start_known and seconds <= _MEASURING_SECONDS))
+
+    def _nearest(self) -> Incumbent | None:
+        """Return the point that violates the constraints least, if none satisfies them."""
+        nearest = self.standing.evaluator.seen.nearest
+        return None if nearest is None else Incumbent(nearest.x, math.inf)
 
     def _answered(self) -> Capability:
         """What the objective offers.

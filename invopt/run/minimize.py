@@ -1,7 +1,4 @@
-"""`minimize`: compose a problem, an estimator and a method, and run them.
-
-Returns the result.
-"""
+"""`minimize`: compose a problem, an estimator and a method, and run them."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from scipy.optimize import Bounds
 from invopt.core.estimator import Estimator
 from invopt.core.objective import Objective
 from invopt.core.optimizer import Optimizer
+from invopt.core.priors import Gaussian, Posterior
 from invopt.core.problem import Problem
 from invopt.core.result import OptimizeResult
 from invopt.evaluate.failures import Failures
@@ -41,8 +39,9 @@ def minimize(
     hess: Callable[..., Any] | None = None,
     hessp: None = None,
     bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = None,
-    constraints: tuple[()] = (),
+    constraints: Any = (),
     x_scale: ArrayLike | None = None,
+    prior: Gaussian | tuple[ArrayLike, ArrayLike] | Callable[..., Any] | None = None,
     rng: np.random.Generator | int | None = None,
     maxiter: float | None = None,
     maxfev: float | None = None,
@@ -87,13 +86,19 @@ def minimize(
         it.
     hess : callable, optional
         Hessian of a callable, shape (n, n), together with `jac`.
-    hessp, constraints
-        Arguments of scipy's that are not supported, and refused.
+    hessp
+        An argument of scipy's that is not supported, and refused.
     bounds : Bounds or iterable of pairs, optional
         Box that no evaluation leaves: points outside are projected. None or inf in a pair is no bound. By default the
         problem's.
+    constraints : constraint or sequence of them, optional
+        scipy's `LinearConstraint` and `NonlinearConstraint`, or dictionaries, as functions that are cheap beside
+        `fun`; or `Returned`, for those that `fun` returns too. See Notes.
     x_scale : array_like, shape (n,), optional
         Typical size of change in each parameter, > 0: the unit of sigma, steps and tolerances.
+    prior : Gaussian, (mean, std) or callable, optional
+        What is known of the parameters beforehand: a normal distribution, or a log density, ``prior(x) -> float``, such
+        as the ``logpdf`` of scipy's distributions. See Notes.
     rng : Generator, int or None
         The only source of randomness (SPEC 7).
     maxiter, maxfev : int, optional
@@ -158,7 +163,7 @@ def minimize(
     Returns
     -------
     OptimizeResult
-        The answer, its status and its history; Ctrl-C returns the result so far.
+        Answer, status and history; Ctrl-C returns the result so far.
 
     Raises
     ------
@@ -186,6 +191,15 @@ def minimize(
     largest finite value of the run so far in its place, so that slopes lead away from it. A run in which no value is
     finite ends with `NonFiniteError`, or with the status NONFINITE.
 
+    **Priors.** If the problem has residuals whose noise has the standard deviation ``noise_std``, `fun` is the mean of
+    their squares plus ``2 noise_std**2 / m`` times the negative log density of the prior; any other `fun` counts as a
+    negative log-likelihood, and the negative log density is added. So ``res.x`` is the most probable point, and
+    ``res.fun_prior`` the share of ``res.fun`` that is the prior's. ``res.covariance`` is that of the posterior.
+
+    **Constraints.** Evaluations may violate them, the answer only if no feasible point was found: status INFEASIBLE. In
+    the history, `fun` is inf where they do not hold. ``res.constr`` are their values at ``res.x``, ``res.maxcv`` the
+    largest violation. The default method is COBYQA; derivatives and residuals are not used.
+
     **Threads.** A run limits torch and BLAS to one thread, unless x holds the weights of a network that does not
     render: points are small, and threads that wait for each other make a run slower. `fun` and the callback have the
     number of threads of the program before the run, unless the problem renders; after the run this number is restored.
@@ -193,12 +207,13 @@ def minimize(
 
     **Workers.** Random numbers are drawn in this process. Points are shared out in chunks that do not depend on the
     number of workers, so results are the same bits for every number if the arithmetic of `fun` does not depend on its
-    number of threads. The problem is sent by cloudpickle: lambdas, closures, and objects that a script, a notebook or
-    ``python -c`` defines are copied, together with the globals they use, at the start of the run; they change only the
-    copy, also in a map or in threads of this process. A script needs no ``if __name__ == "__main__"`` and is not run
-    again. A worker that dies is replaced and its points are evaluated again; if the second worker dies at the same
-    points, the evaluation has failed. If a GPU renders, one process uses it: a number is reduced to 1. In processes
-    started here stdin is empty, and their output goes to stderr.
+    number of threads; but the default `Portfolio`, unless the problem renders, gets ``batch=k`` for k workers. The
+    problem is sent by cloudpickle: lambdas, closures, and objects that a script, a notebook or ``python -c`` defines
+    are copied, together with the globals they use, at the start of the run; they change only the copy, also in a map
+    or in threads of this process. A script needs no ``if __name__ == "__main__"`` and is not run again. A worker that
+    dies is replaced and its points are evaluated again; if the second worker dies at the same points, the evaluation
+    has failed. If a GPU renders, one process uses it: a number is reduced to 1. In processes started here stdin is
+    empty, and their output goes to stderr.
 
     Workers of an executor or a map belong to the caller: they keep the last objective open until they end or open
     another. On other machines ``maxtime`` cannot cancel queued evaluations. A map is waited for until it returns.
@@ -221,6 +236,7 @@ def minimize(
         bounds=bounds,
         constraints=constraints,
         x_scale=x_scale,
+        prior=prior,
         rng=rng,
         maxiter=maxiter,
         maxfev=maxfev,
@@ -278,4 +294,5 @@ def minimize_on(
     -------
     OptimizeResult
     """
-    return run_loop(prepare(problem, Options(estimator=estimator, method=method, **options)), objective)
+    run = prepare(problem, Options(estimator=estimator, method=method, **options))
+    return run_loop(run, run.problem.around(objective) if isinstance(run.problem, Posterior) else objective)

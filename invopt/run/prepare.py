@@ -84,9 +84,12 @@ def _is_near_zero(start: NDArray[np.float64], scale: NDArray[np.float64]) -> boo
         return bool((np.abs(start / scale) <= _LARGEST_START).all())
 
 
-def _choose(subject: Subject, n: int, settings: Options, maxfev: float) -> Choice:
-    """Choose estimator and method for a budget, `n` parameters being free."""
-    found = choose(subject.problem, settings.estimator, settings.method, maxfev, subject.x_scale, n)
+def _choose(subject: Subject, n: int, settings: Options, maxfev: float, batch: int | None = None) -> Choice:
+    """Choose estimator and method for a budget and a batch, `n` parameters being free."""
+    if batch is None:
+        # Renderers on a GPU, and pairs of them on a CPU, gain little by further points.
+        batch = settings.workers if isinstance(settings.workers, int) and not subject.problem.renders else 1
+    found = choose(subject.problem, settings.estimator, settings.method, maxfev, subject.x_scale, n, batch)
     check_pairing(subject.problem, found.estimator, found.method)
     return found
 

@@ -30,8 +30,10 @@ from invopt.core.result import Status
 from invopt.core.seeds import SeedPolicy, SeedSource
 from invopt.run.move import End, Move
 from invopt.run.refining.correction import corrected
-from invopt.run.refining.discrepancy import Discrepancy, compare, is_blank, squares
+from invopt.run.refining.discrepancy import Discrepancy, is_blank, squares
 from invopt.run.refining.elsewhere import elsewhere
+from invopt.run.refining.known_noise import data_of, discrepancy, known_errors, posterior_covariance
+from invopt.run.refining.laplace import laplace_covariance
 from invopt.run.refining.plateau import plateau
 from invopt.run.refining.replicates import Hidden, Replicates, covariance_of_mean
 
@@ -66,11 +68,22 @@ class Refinement:
         The run's rng.
     residuals : bool
         Whether the estimator uses residuals, and estimates the parameters themselves.
+    errors : bool, default False
+        Whether a prior or known noise determines the errors of the parameters.
     """
 
-    def __init__(self, evaluator: Evaluator, seeds: SeedPolicy, rng: np.random.Generator, *, residuals: bool) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        seeds: SeedPolicy,
+        rng: np.random.Generator,
+        *,
+        residuals: bool,
+        errors: bool = False,
+    ) -> None:
         self._evaluator = evaluator
-        self._replicates = Replicates(evaluator, SeedSource(seeds, rng))
+        self._errors, self._source = errors, SeedSource(seeds, rng)
+        self._replicates = Replicates(evaluator, self._source)
         self._seeds = seeds
         self._rng = rng
         self._residuals = residuals
@@ -96,10 +109,12 @@ class Refinement:
         # The verdict of an estimator without a model is its own.
         served = model is not None or (self._residuals and estimate.status is Status.RUNNING)
         if not served or not (status.success or status is Status.RUNNING):
-            return End(status)
+            return self._of_values(status, estimate)
         x = estimate.x.numpy() if model is None else model.points[model.best]
         if self._seeds is SeedPolicy.FIXED:
-            return self._moved(x, End(status))
+            return self._moved(
+                x, End(status, covariance=known_errors(self._evaluator, self._replicates, model, x, unit))
+            )
         found, begun = self._compared(model, x)
         self._ends.append(x)
         far = found.is_far(begun)
@@ -117,7 +132,18 @@ class Refinement:
                 self.exact = True
                 return None
             status = Status.FTOL
-        return self._moved(x, End(Status.MISMATCH, _LEFT_OVER) if far else End(status))
+        covariance = known_errors(self._evaluator, self._replicates, model, x, unit)
+        status, note = (Status.MISMATCH, _LEFT_OVER) if far else (status, "")
+        return self._moved(x, End(status, note, covariance))
+
+    def _of_values(self, status: Status, estimate: Estimate) -> Move | End:
+        """End of a run without refinement; with a prior or known noise, errors by the curvature of exact values."""
+        wanted = self._errors and status.success and estimate.sigma == 0 and estimate.x_standard_error is None
+        if self._residuals or not wanted or self._evaluator.is_noisy:
+            return End(status)
+        x = estimate.x.numpy()
+        covariance = laplace_covariance(self._evaluator, self._source, x)
+        return End(status) if covariance is None else self._moved(x, End(status, covariance=covariance))
 
     def answered(self, estimate: Estimate) -> Estimate:
         """Return the estimate at the answer with what is known of it.
@@ -146,14 +172,14 @@ class Refinement:
 
     def _compared(self, model: Model | None, x: Array) -> tuple[Discrepancy, Array]:
         """Compare the end of a descent under two seeds; also the squares at the start."""
-        shapes = self._evaluator.image_shapes
         rows = self._replicates.at(x, 2 if model is None else 1)
         if model is not None:
             rows = np.array([model.residuals(model.best), *rows])
         if self._begun is None:
             assert self._start is not None
-            self._begun = squares(self._replicates.at(self._start, 1)[0], shapes) if model is None else model.squares[0]
-        return compare(rows, shapes), self._begun
+            first = self._replicates.at(self._start, 1)[0] if model is None else model.residuals(0)
+            self._begun = squares(data_of(self._evaluator, first), self._evaluator.image_shapes)
+        return discrepancy(self._evaluator, rows), self._begun
 
     # Restarts.
 
@@ -189,15 +215,19 @@ class Refinement:
         Far from the target, where they do not change with some parameter, the run restarts.
         """
         unit = unit if model is None else model.unit
-        found = corrected(self._replicates, model, x, unit)
+        known = self._evaluator.noise_std is not None
+        # With known noise the answer is the minimum of `fun`, whose residuals all count alike.
+        found = corrected(self._replicates, None if known else model, x, unit)
         if isinstance(found, Hidden):
             if model is not None and far and len(self._ends) <= _MOST_RESTARTS:
                 return self._restarted(model, blank=False)
             return self._in_the_middle(x, found.parameter, unit)
         if isinstance(found, str):
             return self._moved(x, End(Status.UNSURE, found))
-        covariance = covariance_of_mean(found.answers, self._evaluator.target_noise)
-        far = compare(found.residuals, self._evaluator.image_shapes).is_far(begun)
+        covariance = covariance_of_mean(found.answers, 0.0 if known else self._evaluator.target_noise)
+        more = posterior_covariance(found.hess, self._evaluator.row_variance(found.residuals.shape[1]))
+        covariance = covariance if more is None else covariance + more
+        far = discrepancy(self._evaluator, found.residuals).is_far(begun)
         return self._moved(found.x, End(Status.MISMATCH if far else Status.NOISE_FLOOR, covariance=covariance))
 
     def _in_the_middle(self, x: Array, parameter: int, unit: float) -> Move:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from invopt.core.estimator import Incumbent, Point
+from invopt.core.priors import nats_of
 from invopt.core.result import Deferred, History, OptimizeResult, Status
 from invopt.run.keeping.keeping import Keeping
 from invopt.run.standing import Standing
@@ -79,6 +80,19 @@ def _covariance(standing: Standing, point: Point | None) -> NDArray[np.float64] 
     return np.array([sought.whole(column) for column in rows.T])
 
 
+def _share_of_prior(standing: Standing, x: torch.Tensor | None) -> float:
+    """Return the prior's share of the value at `x`; nan if the number of residuals is not known."""
+    problem, evaluator = standing.run.problem, standing.evaluator
+    if problem.prior is None:
+        return 0.0
+    nats = nats_of(problem.prior, standing.run.x0 if x is None else _point(standing, x))
+    if problem.noise_std is None:
+        return nats
+    count = evaluator.width
+    # The value is the mean of `count` squares of this variance.
+    return math.nan if count is None else 2 * evaluator.row_variance(count) / count * nats
+
+
 def _present(standing: Standing) -> Point | None:
     """Return the answer by estimates alone, for results before the end.
 
@@ -129,8 +143,18 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
         method=run.method,
         choice="; ".join(part for part in (run.choice, standing.chosen) if part),
     )
+    if run.problem.constraints is not None and standing.answer is not None:
+        result.update(_constraint_entries(standing, standing.answer.x))
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result
+
+
+def _constraint_entries(standing: Standing, x: torch.Tensor) -> dict[str, Any]:
+    """Entries of the constraints at the answer; nan if they are not known there."""
+    limits, row = standing.run.problem.constraints, standing.evaluator.seen.row(x)
+    if row is None:
+        return {"constr": np.full(limits.low.size, math.nan), "maxcv": math.nan}
+    return {"constr": row[1:].copy(), "maxcv": float(limits.violations(row[None]).max(initial=0.0))}
 
 
 def _answer_entries(standing: Standing) -> dict[str, Any]:
@@ -149,6 +173,7 @@ def _answer_entries(standing: Standing) -> dict[str, Any]:
     return {
         "x": standing.run.x0.copy() if x is None else _deferred(_point, standing, x),
         "fun": fun,
+        "fun_prior": Deferred(partial(_share_of_prior, standing, x)),
         "fun_standard_error": error,
         "jac": None if estimate is None else _deferred(_derivative, standing, estimate.jac),
         "standard_error": None if estimate is None else _deferred(_derivative, standing, estimate.standard_error),

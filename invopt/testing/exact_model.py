@@ -62,6 +62,11 @@ class ExactModel(Model):
         """Residuals of a sample."""
         return self._residuals(self.points[index])
 
+    def gauss_newton(self, x: Array) -> tuple[Array, Array]:
+        """Exact derivatives of half the sum of squares."""
+        hess: Array = self._a.T @ self._a
+        return hess @ (x - self._center), hess
+
     def instrument(self, x: Array, residuals: Array) -> Instrument:
         """Projection onto the columns of A."""
         return Instrument(lambda rows: rows @ self._a, self._a.T @ self._a)

@@ -118,7 +118,7 @@ class Evolution:
             return None
         root = adaptation.sigma * wider * adaptation.turned(root * adaptation.axes)
         x = self._space.clip(adaptation.points(draw[None])[0])
-        return Visit(x, fitted.value(draw / wider), x_error=np.linalg.norm(root, axis=0))
+        return Visit(x, fitted.value(draw / wider), x_covariance=root.T @ root)
 
 
 def _has_settled(typical: Array) -> bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from .space import EPS, WORST, Array, Search, SearchSpace
 
@@ -63,6 +64,18 @@ class Differences:
         rounded: Array = (x + lengths) - x
         return rounded
 
+    def points(self, x: Array, *, central: bool) -> Array:
+        """Points that `forward` or `central` asks for at `x`."""
+        lengths = np.diag(self.lengths(x, central=central))
+        if not central:
+            return np.asarray(x + lengths)
+        behind = x - lengths
+        return np.concatenate([x + lengths, behind[self._inside(behind)]])
+
+    def _inside(self, points: Array) -> NDArray[np.bool_]:
+        inside: NDArray[np.bool_] = ((points >= self.space.low) & (points <= self.space.high)).all(1)
+        return inside
+
     def forward(self, x: Array, fun: float) -> Search:
         """Gradient from n values; returns a `Gradient`."""
         lengths = self.lengths(x, central=False)
@@ -82,7 +95,7 @@ class Differences:
         """
         lengths = self.lengths(x, central=True)
         ahead, behind = x + np.diag(lengths), x - np.diag(lengths)
-        inside = ((behind >= self.space.low) & (behind <= self.space.high)).all(1)
+        inside = self._inside(behind)
         values = yield np.concatenate([ahead, behind[inside]])
         first, second = values[: len(x)], np.full(len(x), WORST)
         second[inside] = values[len(x) :]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from attrs import field, frozen
 
-from invopt.plugin import Status, real
+from invopt.plugin import Status, integer, real
 
 from .adaptation import default_population
 from .cmaes import Evolution, Evolved
@@ -17,7 +16,7 @@ from .coordinate_search import descend_by_axes, is_separable
 from .differences import Differences
 from .probe import FLAT, measure_noise
 from .quasi_newton import Descended, Descent
-from .space import EPS, Array, Search, SearchSpace, Visit, advanced, limited
+from .space import EPS, Array, Search, SearchSpace, Visit, answered, limited, remembering, reusing
 from .value_search import ValueSearch
 
 __all__ = ["Portfolio"]
@@ -60,6 +59,10 @@ class Portfolio(ValueSearch):
     ----------
     step_length : float, default 1
         Length of the first step and first standard deviation, in units of `x_scale`, > 0.
+    batch : int, default 1
+        Points that are evaluated at once. From 2 on, line searches ask for gradients that they may not need, and
+        generations are multiples of it: more evaluations, of which fewer wait for others. ``minimize(..., workers=k)``
+        chooses k for it, if it chooses this method.
 
     See Also
     --------
@@ -74,17 +77,18 @@ class Portfolio(ValueSearch):
     """
 
     step_length: float = field(default=1.0, validator=real(above=0))
+    batch: int = field(default=1, validator=integer(1))
 
     def search(self, space: SearchSpace) -> Search:
         """Measure, descend, evolve, polish, until the budget is spent."""
-        return (yield from _Run(space, self.step_length).run())
+        return (yield from _Run(space, self.step_length, self.batch).run())
 
 
 class _Run:
     """One run of the portfolio."""
 
-    def __init__(self, space: SearchSpace, step: float) -> None:
-        self._space, self._step = space, step
+    def __init__(self, space: SearchSpace, step: float, batch: int) -> None:
+        self._space, self._step, self._batch = space, step, batch
         self._accuracy, self._scale, self._noise = EPS, _DIFFERENCE_SCALE, 0.0
         self._rough = self._noisy = False
         self._separate: bool | None = None
@@ -109,13 +113,21 @@ class _Run:
         for _ in range(_MOST_DESCENTS):
             known: dict[bytes, float] = {}
             x, fun = space.x, space.fun
-            yield from _answered(self._probe(x, fun), partial(_remembering, known=known))
+            ahead = self._differences().points(x, central=False) if self._batch > 1 else np.empty((0, space.n))
+            yield from answered(self._probe(x, fun), partial(remembering, known=known, ahead=[ahead]))
             if self._rough:
                 return Status.RUNNING
             descent = Descent(
-                space, x, fun, self._step, self._differences(), thorough=self._ends, gives_up=self._are_separate
+                space,
+                x,
+                fun,
+                self._step,
+                self._differences(),
+                thorough=self._ends,
+                batch=self._batch,
+                gives_up=self._are_separate,
             )
-            ended = yield from _answered(descent.run(), partial(_reusing, known=known))
+            ended = yield from answered(descent.run(), partial(reusing, known=known))
             space.found.append(f"quasi-Newton: {ended.value}")
             if ended is not Descended.UNSEEN:
                 break
@@ -149,7 +161,7 @@ class _Run:
 
     def _evolve(self) -> Search:
         """Evolve and polish in turn."""
-        space, population = self._space, default_population(self._space.n)
+        space, population = self._space, self._multiple(default_population(self._space.n))
         done = self._unpolished
         while True:
             left = space.remaining() - (0 if done else self._reserve)
@@ -183,10 +195,16 @@ class _Run:
                 space.report(Visit(space.x, space.fun))
                 return Status.FINISHED
 
+    def _multiple(self, population: int) -> int:
+        """The next multiple of the batch."""
+        return -(-population // self._batch) * self._batch
+
     def _polish(self) -> Search:
         """Descend with central differences; returns whether that helped."""
         space, before = self._space, self._space.fun
-        descent = Descent(space, space.x, before, _POLISH_STEP * self._step, self._differences(), central=True)
+        descent = Descent(
+            space, space.x, before, _POLISH_STEP * self._step, self._differences(), central=True, batch=self._batch
+        )
         yield from descent.run()
         return space.fun < before
 
@@ -232,30 +250,3 @@ class _Run:
 
 def _said(lower: bool) -> str:
     return "lower" if lower else "not lower"
-
-
-def _answered(search: Search, answer: Callable[[Array], Search]) -> Search:
-    """Run a search whose points another one answers."""
-    values: Array | None = None
-    while True:
-        try:
-            points = advanced(search, values)
-        except StopIteration as end:
-            return end.value
-        values = yield from answer(points)
-
-
-def _remembering(points: Array, known: dict[bytes, float]) -> Search:
-    """Values of points, which are remembered."""
-    values = yield points
-    known |= {point.tobytes(): float(value) for point, value in zip(points, values, strict=True)}
-    return values
-
-
-def _reusing(points: Array, known: dict[bytes, float]) -> Search:
-    """Values of points, known ones without an evaluation."""
-    values = np.array([known.get(point.tobytes(), math.nan) for point in points])
-    new = np.isnan(values)
-    if new.any():
-        values[new] = yield points[new]
-    return values

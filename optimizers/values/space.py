@@ -10,7 +10,19 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "WORST", "Array", "Search", "SearchSpace", "Visit", "advanced", "limited"]
+__all__ = [
+    "EPS",
+    "WORST",
+    "Array",
+    "Search",
+    "SearchSpace",
+    "Visit",
+    "advanced",
+    "answered",
+    "limited",
+    "remembering",
+    "reusing",
+]
 
 Array: TypeAlias = NDArray[np.float64]
 # A search yields points of shape (k, n) and is sent their values, of shape (k,); it returns how it ended.
@@ -35,15 +47,15 @@ class Visit(NamedTuple):
     fun : float
     jac, error : ndarray, shape (n,), or None
         Gradient and its standard error.
-    x_error : ndarray, shape (n,), or None
-        Standard error of each parameter, if this is the answer.
+    x_covariance : ndarray, shape (n, n), or None
+        Covariance of the parameters' errors, if this is the answer.
     """
 
     x: Array
     fun: float
     jac: Array | None = None
     error: Array | None = None
-    x_error: Array | None = None
+    x_covariance: Array | None = None
 
 
 @define(eq=False, kw_only=True)
@@ -141,3 +153,34 @@ def limited(search: Search, space: SearchSpace, most: float) -> Search:
     finally:
         search.close()
     return None
+
+
+def answered(search: Search, answer: Callable[[Array], Search]) -> Search:
+    """Run a search whose points another one answers."""
+    values: Array | None = None
+    while True:
+        try:
+            points = advanced(search, values)
+        except StopIteration as end:
+            return end.value
+        values = yield from answer(points)
+
+
+def remembering(points: Array, known: dict[bytes, float], ahead: list[Array]) -> Search:
+    """Values of points, which are remembered; those of the points `ahead` are asked for at the first occasion."""
+    asked = {point.tobytes() for point in points}
+    more = [point for rows in ahead for point in rows if point.tobytes() not in asked]
+    ahead.clear()
+    together = np.concatenate([points, *(point[None] for point in more)])
+    values = yield together
+    known |= {point.tobytes(): float(value) for point, value in zip(together, values, strict=True)}
+    return values[: len(points)]
+
+
+def reusing(points: Array, known: dict[bytes, float]) -> Search:
+    """Values of points, known ones without an evaluation."""
+    values = np.array([known.get(point.tobytes(), math.nan) for point in points])
+    new = np.isnan(values)
+    if new.any():
+        values[new] = yield points[new]
+    return values

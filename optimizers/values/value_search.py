@@ -139,6 +139,7 @@ class ValueSearch(Optimizer):
     def _visited(self, x: Tensor, cost: int, space: SearchSpace, oracle: Oracle) -> Tensor:
         """Point of this iteration, with its estimate."""
         visit = space.visit or Visit(space.x, space.fun)
+        covariance = None if visit.x_covariance is None else torch.from_numpy(visit.x_covariance).to(x)
         reached = x if np.array_equal(_array(x), visit.x) else torch.from_numpy(visit.x.copy()).to(x)
         oracle.tell(
             Estimate(
@@ -146,7 +147,8 @@ class ValueSearch(Optimizer):
                 fun=visit.fun if visit.fun < WORST else float("inf"),
                 jac=None if visit.jac is None else torch.from_numpy(visit.jac).to(x),
                 standard_error=None if visit.error is None else torch.from_numpy(visit.error).to(x),
-                x_standard_error=None if visit.x_error is None else torch.from_numpy(visit.x_error).to(x),
+                x_standard_error=None if covariance is None else covariance.diagonal().sqrt(),
+                x_covariance=covariance,
                 nfev=cost,
             )
         )

@@ -8,8 +8,9 @@ from typing import Any
 
 from invopt.plugin import Capability
 from invopt.rendering import MSE, Loss, Photograph
+from invopt.rendering.bindings import Binding
 
-__all__ = ["check_losses", "content_of", "provided", "sensors_of", "why_not"]
+__all__ = ["check_losses", "check_priors", "content_of", "provided", "sensors_of", "why_not"]
 
 
 def sensors_of(
@@ -41,6 +42,19 @@ def check_losses(targets: Sequence[Any], loss: Loss) -> None:
             )
         if target.response == "unknown" and not isinstance(loss, MSE):
             raise ValueError(f"'loss' must be 'mse' if the response of a photograph is unknown: {loss!r}")
+
+
+def check_priors(bindings: Sequence[Binding], loss: Loss, noise_std: float | None) -> None:
+    """Refuse priors that the pictures cannot be weighed against."""
+    if noise_std is not None and not loss.squared:
+        raise ValueError(f"'noise_std' must be left out for a loss that is no mean of squares: {loss!r}")
+    for binding in bindings:
+        if binding.has_prior and noise_std is None:
+            raise ValueError(
+                f"the prior of {binding.label!r} needs Scene(..., noise_std=...), the standard deviation of one "
+                f"residual at the truth, which says how much the pictures count beside it; the loss must be a mean of "
+                f"squares"
+            )
 
 
 def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:

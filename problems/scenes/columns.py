@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import Grid, Problem, as_vector
+from invopt.plugin import Grid, LinearRows, Objective, PosteriorObjective, Problem, as_vector
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import Layout
 
@@ -34,10 +34,41 @@ class Columns(Problem):
         """The columns of x that belong to each parameter."""
 
     @property
-    def bounds(self) -> Bounds | None:
-        """Bounds of all columns; None if all are infinite."""
+    def n(self) -> int:
+        """Number of columns."""
+        return int(self.layout.slices[-1].stop)
+
+    @property
+    @abc.abstractmethod
+    def start(self) -> NDArray[np.float64]:
+        """Start of all columns, inside the bounds or not."""
+
+    @property
+    def outer_bounds(self) -> Bounds | None:
+        """Bounds of all columns, those of fixed ones too; None if all are infinite."""
         low, high = self.layout.joined("limits")
         return Bounds(low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """Bounds of all columns, equal for fixed ones; None if all are infinite."""
+        if not any(binding.fixed for binding in self.bindings):
+            return self.outer_bounds
+        (low, high), fixed, start = self.layout.joined("limits"), self.layout.fixed(), self.start
+        return Bounds(np.where(fixed, start, low), np.where(fixed, start, high))
+
+    @property
+    def prior(self) -> LinearRows | None:
+        """Priors of the bindings; None if there are none."""
+        if not any(binding.has_prior for binding in self.bindings):
+            return None
+        rows = self.layout.prior()
+        return None if rows is None else rows.with_periods(self.periods)
+
+    def with_prior(self, objective: Objective) -> Objective:
+        """Return an open objective with the priors of the bindings."""
+        prior = self.prior
+        return objective if prior is None else PosteriorObjective(objective, prior, self.noise_std)
 
     @property
     def x_scale(self) -> NDArray[np.float64]:
@@ -64,6 +95,11 @@ class Columns(Problem):
         """Names of the columns."""
         return self.layout.names
 
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """Values at `x` by name, in scene units, as text."""
+        values = self._flat(x)
+        return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
+
     def table(self, result: Any, *, kind: str = "markdown") -> str:
         """Return the answer as a table, with error bars if the result has them.
 
@@ -87,4 +123,6 @@ class Columns(Problem):
 
         The standard deviation is half of `sigma`.
         """
-        return super().starts(rng, k).clip(*self.layout.joined("limits"))
+        box = self.bounds
+        found = super().starts(rng, k)
+        return found if box is None else found.clip(box.lb, box.ub)

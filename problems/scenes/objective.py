@@ -28,6 +28,10 @@ class SceneDescription(Protocol):
     """The part of `Scene` that its objective needs."""
 
     @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of one residual at the truth."""
+
+    @property
     def spp(self) -> int:
         """Samples per pixel of an evaluation."""
 
@@ -81,6 +85,8 @@ class SceneObjective(Objective):
             raise
         self.reference: NDArray[np.float32] = self._reference()
         self.image_shapes = self._scene.comparisons.shapes
+        self.noise_std = problem.noise_std
+        self.n_residuals = self._scene.comparisons.count
         if problem.target is None:
             self.target_noise = 1.0 if problem.shared_reference else problem.spp / problem.reference_spp
 

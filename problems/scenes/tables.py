@@ -35,7 +35,7 @@ class Row:
     standard_error : float or None
         None if it is not known.
     note : str
-        Whether it is at a bound.
+        Whether it is fixed or at a bound.
     """
 
     name: str
@@ -76,6 +76,8 @@ def _note(value: float, bounds: Bounds | None, i: int, scale: float) -> str:
     if bounds is None:
         return ""
     low, high = (np.broadcast_to(side, (i + 1,) if np.ndim(side) == 0 else np.shape(side)) for side in _sides(bounds))
+    if low[i] == high[i]:
+        return "fixed"
     near = min(abs(value - low[i]), abs(value - high[i])) <= _AT_BOUND * scale
     return "at its bound" if near else ""
 

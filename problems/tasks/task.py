@@ -11,12 +11,11 @@ from attrs import field, fields, frozen, validators
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Grid, Problem, Runtime, boolean, integer, require
+from invopt.plugin import FIRST_REFERENCE_SEED, Capability, Grid, Objective, Problem, Runtime, boolean, integer, require
 from invopt.rendering.runtime import RENDERER
 
 from ..scene import Scene
 from ..scenes.arguments import BACKENDS
-from ..scenes.objective import SceneObjective
 
 __all__ = ["Task"]
 
@@ -167,7 +166,7 @@ class Task(Problem):
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "backend"}
         return {"problem": [type(self), named]}
 
-    def open(self) -> SceneObjective:
+    def open(self) -> Objective:
         """Load the scene and render the target picture."""
         return self.statement.open()
 

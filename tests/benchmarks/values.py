@@ -1,11 +1,13 @@
-"""Values only: separable functions, stairs, many parameters, and the time that a run takes itself.
+"""Values only: separable functions, stairs, many parameters, workers, and the time that a run takes itself.
 
-Run with ``python tests/benchmarks/values.py [separable stairs many overhead] [--seeds K] [--first-seed S]``. Counts are
+Run with ``python tests/benchmarks/values.py [separable stairs many overhead workers] [--seeds K] [--first-seed S]
+[--seconds T]``. Counts are
 of evaluations until 1e-3 of the start's value above the minimum is left, and for stairs until the lowest step; runs
 that never reach it count as infinite. Seeds from 1000 up are for tuning.
 """
 
 import argparse
+import functools
 import math
 import time
 
@@ -102,11 +104,62 @@ def overhead(seeds):
             )
 
 
+def mixed(n):
+    """Ten functions of n parameters, most of them turned."""
+    turn = np.linalg.qr(np.random.default_rng(7).standard_normal((n, n)))[0]
+    sums = np.arange(1, n + 1) / 2
+    return {
+        "sphere": lambda z: (z**2).sum(),
+        "ellipsoid": lambda z: ((turn.T @ z) ** 2 * np.logspace(0, 3, n)).sum(),
+        "rosenbrock": MANY["rosenbrock"],
+        "quartic": lambda z: ((turn.T @ z) ** 4 * np.logspace(0, 1, n)).sum(),
+        "cosh": lambda z: (np.cosh((turn.T @ z) * np.logspace(0, 0.5, n)) - 1).sum(),
+        "logarithm": lambda z: np.log1p(((turn.T @ z) ** 2 * np.logspace(0, 2, n)).sum()),
+        "trid": lambda z: ((z - 1) ** 2).sum() - z[1:] @ z[:-1] + 30,
+        "zakharov": lambda z: z @ z + (z @ sums) ** 2 + (z @ sums) ** 4,
+        "steps": lambda z: (np.floor(2 * np.abs(z) + 0.5) ** 2).sum(),
+        "powers": lambda z: (np.abs(turn.T @ z) ** np.linspace(2, 4, n)).sum(),
+    }
+
+
+def waiting(z, fun, seconds):
+    time.sleep(seconds)
+    return float(fun(z))
+
+
+def workers(seeds, seconds):
+    """Seconds of a run with an evaluation of so many seconds, to 1e-3 of the descent, in one process and in four."""
+    ratios = {"default": [], "portfolio": []}
+    for name, fun in mixed(5).items():
+        x0 = np.random.default_rng(seeds[0]).uniform(-2, 2, 5)
+        best = invopt.minimize(fun, x0=x0, rng=0, maxfev=1000, progress=False).fun
+        target, taken = best + 1e-3 * (float(fun(x0)) - best), []
+        for method, count in ((None, 1), (None, 4), ("portfolio", 4)):
+            done = []
+
+            def reached(*, intermediate_result, done=done, target=target):
+                if intermediate_result.history.fun.min() <= target:
+                    done.append(intermediate_result.history.seconds[-1])
+                    raise StopIteration
+
+            objective = functools.partial(waiting, fun=fun, seconds=seconds)
+            options = {"callback": reached, "workers": count, "rng": 0, "maxfev": 400, "progress": False}
+            invopt.minimize(objective, x0=x0, method=method, **options)
+            taken.append(done[0] if done else math.inf)
+        for kind, each in zip(ratios, taken[1:], strict=True):
+            ratios[kind].append(taken[0] / each)
+        print(f"{name:12} {taken[0]:6.1f} s; 4 workers {taken[1]:6.1f} s, with batch=1 {taken[2]:6.1f} s", flush=True)
+    print(
+        "times as fast, median of 10: " + ", ".join(f"{kind} {np.median(found):.2f}" for kind, found in ratios.items())
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["separable", "stairs", "many", "overhead"])
+    parser.add_argument("parts", nargs="*", default=["separable", "stairs", "many", "overhead", "workers"])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=0.2)
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for part in arguments.parts:
@@ -115,6 +168,8 @@ def main():
             compare(SEPARABLE, OPTIMUM, [2, 10], seeds, 1e-3)
         elif part == "stairs":
             compare(STAIRS, 0.0, [2, 4], seeds, 0.0)
+        elif part == "workers":
+            workers(seeds, arguments.seconds)
         else:
             {"many": many, "overhead": overhead}[part](seeds)
 

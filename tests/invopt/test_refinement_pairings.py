@@ -133,7 +133,8 @@ def test_the_noise_of_differences_is_no_slope():
     """Noise three quarters as large as the slopes of differences: products of two seeds do not contain it."""
     rng, slopes = np.random.default_rng(0), SLOPE.T
     found = [
-        by_own_slopes(slopes + 0.7 * rng.standard_normal((8, *slopes.shape)), np.ones((1, 60)), ()) for _ in range(400)
+        by_own_slopes(slopes + 0.7 * rng.standard_normal((8, *slopes.shape)), np.full(1, 1 / 60), ())
+        for _ in range(400)
     ]
     assert all(each.counts for each in found)
     assert_mean([each.instrument.hess for each in found], slopes @ slopes.T / 60)
@@ -151,7 +152,7 @@ def test_noise_is_taken_for_a_slope_once_in_four_thousand_measurements(n, k):
     wrong = sum(
         by_other_slopes(slopes + rng.standard_normal((k, n, 60)), project).significant for _ in range(runs)
     ) + sum(
-        by_own_slopes(slopes + rng.standard_normal((k, n, 60)), np.ones((1, 60)), ()).significant for _ in range(runs)
+        by_own_slopes(slopes + rng.standard_normal((k, n, 60)), np.full(1, 1 / 60), ()).significant for _ in range(runs)
     )
     # Above this count with probability 1e-5 at the stated rate.
     assert wrong <= binom.isf(1e-5, 2 * runs, level)

@@ -35,10 +35,18 @@ def test_as_method_passes_args_bounds_options_and_both_kinds_of_callback():
     np.testing.assert_array_equal(points, [r.x for r in results])
 
 
-def test_as_method_refuses_constraints():
-    with pytest.raises(invopt.IncompatibleError, match="constraints"):
+def test_as_method_takes_constraints():
+    found = scipy.optimize.minimize(
+        scipy.optimize.rosen, [0.5, 0.0], method=as_method(), constraints=[{"type": "eq", "fun": np.sum}]
+    )
+    assert found.success
+    assert found.x.sum() == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(invopt.IncompatibleError, match="BFGS does not support 'constraints'"):
         scipy.optimize.minimize(
-            scipy.optimize.rosen, [0.0, 0.0], method=as_method(), constraints=[{"type": "eq", "fun": np.sum}]
+            scipy.optimize.rosen,
+            [0.0, 0.0],
+            method=as_method("finite-difference", "bfgs"),
+            constraints={"type": "eq", "fun": np.sum},
         )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
-from scipy.optimize import rosen, rosen_der
+from scipy.optimize import LinearConstraint, rosen, rosen_der
 
 import invopt
 from invopt import IncompatibleError, UnknownNameError, minimize, optimizers
@@ -140,9 +140,11 @@ def test_iterations_of_a_method_of_scipys_are_its_own():
         (dict(tol=-1.0), ValueError, "'tol' must be >= 0"),
         (dict(tol="tight"), TypeError, "'tol' must be a real number"),
         (dict(tol=np.nan), ValueError, "'tol' must be finite"),
-        (dict(constraints=[{"type": "eq", "fun": np.sum}]), IncompatibleError, "'constraints' .* add a penalty"),
-        (dict(constraints={"type": "eq", "fun": np.sum}), IncompatibleError, "'constraints' other than bounds"),
-        (dict(constraints=scipy.optimize.LinearConstraint([[1, 1]], 0, 1)), IncompatibleError, "'constraints'"),
+        (dict(constraints=[{"type": "equal", "fun": np.sum}]), TypeError, "'constraints' must be LinearConstraint or"),
+        (dict(constraints={"type": "eq"}), TypeError, "'constraints' must be LinearConstraint or"),
+        (dict(constraints=LinearConstraint([[1, 1, 1]], 0, 1)), ValueError, "'constraints' must be of n = 2 columns"),
+        (dict(constraints=LinearConstraint([[1, 1]], 1, 0)), ValueError, "'constraints' must be such that lb <= ub"),
+        (dict(constraints=LinearConstraint([[1, 1]], 0, 1), method="powell"), IncompatibleError, "does not support"),
         (dict(hessp=rosen), IncompatibleError, "'hessp' is not supported: give the whole Hessian as 'hess'"),
         (dict(progress=torch.tensor(1.0)), TypeError, "'progress' must be a bool"),
         (dict(progress=torch.tensor([1.0, 2.0])), TypeError, "'progress' must be a bool"),

@@ -81,8 +81,12 @@ def test_the_renderers_derivative_through_workers():
 
 def test_scipys_objectives_can_be_shared_out():
     options = dict(args=(0.5,), x0=[2.0, 1.0], options=dict(rng=0, maxfev=60))
-    alone = scipy.optimize.minimize(functions.scipy_objective, method=invopt.as_method(), **options)
-    shared = scipy.optimize.minimize(functions.scipy_objective, method=invopt.as_method(workers=2), **options)
+    # The default asks for as many points at once as there are workers.
+    method = invopt.optimizers.Portfolio()
+    alone = scipy.optimize.minimize(functions.scipy_objective, method=invopt.as_method(method=method), **options)
+    shared = scipy.optimize.minimize(
+        functions.scipy_objective, method=invopt.as_method(method=method, workers=2), **options
+    )
     assert_same_bits(shared, alone)
 
 

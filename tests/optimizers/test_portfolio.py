@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from invopt import Status, minimize, problems
+from invopt import Status, minimize, optimizers, problems
 
 
 def rosenbrock(x):
@@ -12,6 +12,10 @@ def rosenbrock(x):
 
 def sphere(x):
     return float(np.sum((x - 1) ** 2))
+
+
+def ellipsoid(x):
+    return float(np.sum(np.logspace(0, 3, len(x)) * (x + x[::-1] ** 2 / 4) ** 2))
 
 
 def steps(x):
@@ -89,6 +93,7 @@ def test_at_the_noise_it_ends_with_error_bars():
         result, _ = run(lambda x, rng=rng: sphere(x) + 0.05 * rng.standard_normal(), [3.0, -1.0], rng=seed)
         assert result.status is Status.NOISE_FLOOR
         assert "noise" in result.choice
+        np.testing.assert_allclose(np.diag(result.covariance), result.x_standard_error**2)
         scaled.append((result.x - 1) / (2 * result.x_standard_error))
     # The 1 - 1e-6 quantile of chi-square with 24 degrees of freedom.
     assert np.sum(np.square(scaled)) < 73.1
@@ -149,3 +154,41 @@ def test_points_of_a_gradient_are_evaluated_at_once():
     problem = problems.Function(fun=rows, x0=np.full(8, 3.0), vectorized=True)
     assert minimize(problem, rng=0, progress=False).success
     assert sizes.count(8) >= 3
+
+
+def rounds(fun, batch, x0, target):
+    """Rounds of four evaluations at once, and evaluations, until a value is reached."""
+    calls = []
+
+    def noted(points):
+        values = np.array([fun(x) for x in points])
+        calls.append((len(points), values.min()))
+        return values
+
+    problem = problems.Function(fun=noted, x0=x0, vectorized=True)
+    minimize(problem, method=optimizers.Portfolio(batch=batch), rng=0, maxfev=600, progress=False)
+    needed = next(i for i, (_, value) in enumerate(calls) if value <= target) + 1
+    return sum(-(-count // 4) for count, _ in calls[:needed]), sum(count for count, _ in calls[:needed])
+
+
+@pytest.mark.parametrize(("fun", "target"), [(rosenbrock, 1e-2), (ellipsoid, 1e-4), (lambda x: sphere(x) ** 2, 1e-6)])
+def test_batches_take_fewer_rounds(fun, target):
+    start = np.array([-1.2, 1.0, 0.5, -0.5, 1.5])
+    one, spent = rounds(fun, 1, start, target)
+    four, more = rounds(fun, 4, start, target)
+    assert four <= 0.9 * one
+    assert spent <= more <= 1.6 * spent
+
+
+def test_workers_choose_the_batch_of_the_default():
+    assert minimize(sphere, [3.0, 2.0], maxfev=5, rng=0, progress=False).method.batch == 1
+    assert minimize(sphere, [3.0, 2.0], maxfev=5, rng=0, progress=False, workers=2).method.batch == 2
+
+
+def test_a_kept_run_continues_with_its_batch(tmp_path):
+    options = {"rng": 0, "progress": False, "journal": tmp_path / "runs.sqlite"}
+    first = minimize(rosenbrock, [-1.2, 1.0], maxfev=20, workers=2, **options)
+    again = minimize(rosenbrock, [-1.2, 1.0], maxfev=40, **options)
+    # All but the evaluations of the first answer.
+    assert again.n_replayed >= first.nfev - 4
+    assert again.method.batch == 2

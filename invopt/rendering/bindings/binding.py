@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from invopt.core.formatting import shown
+from invopt.core.priors import Gaussian
 from invopt.core.problem import Grid
-from invopt.core.validators import as_list, as_real, has_masked, instance, real, require
+from invopt.core.quadratic.linear_rows import LinearRows
+from invopt.core.validators import as_list, as_real, boolean, has_masked, instance, real, require
 from invopt.exceptions import SceneError
 from invopt.rendering.parameter import Kind, Parameter
 
@@ -35,6 +37,16 @@ def _as_names(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _as_prior(value: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"'prior' must be a pair (mean, std): {shown(value)}")
+    found = Gaussian(*value)
+    assert found.std is not None
+    return found.mean, found.std
+
+
 @frozen(kw_only=True, eq=False)
 class Binding(abc.ABC):
     """One declared unknown of a scene, which takes some columns of x.
@@ -54,6 +66,11 @@ class Binding(abc.ABC):
         is the start.
     name : str, optional
         Readable name; by default the target and the kind of change.
+    prior : (mean, std), optional
+        Normal prior in scene units, one pair for all columns or arrays; std is of the natural logarithm if the
+        parameter is logarithmic. It counts beside the pictures by the ``noise_std`` of the scene.
+    fixed : bool, default False
+        Whether the parameter keeps its start: it is a column of x, but no unknown.
     """
 
     # Whether each column changes few pixels, and each pixel depends on few columns.
@@ -63,6 +80,8 @@ class Binding(abc.ABC):
     scale: float | None = field(default=None, validator=validators.optional(real(above=0)))
     bounds: Any = field(default=None)
     name: str | None = field(default=None, validator=validators.optional(instance(str)))
+    prior: tuple[NDArray[np.float64], NDArray[np.float64]] | None = field(default=None, converter=_as_prior)
+    fixed: bool = field(default=False, validator=boolean)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.target, str) or not self.target:
@@ -70,6 +89,9 @@ class Binding(abc.ABC):
         require("name", self.name != "", "not empty", self.name)
         if self.bounds is not None:
             as_pairs(self.bounds, self.columns_known)
+        for each in self.prior or ():
+            fits = each.size == 1 or self.columns_known in (None, each.size)
+            require("prior", fits, f"numbers, or {self.columns_known} numbers each", each.tolist())
 
     @property
     @abc.abstractmethod
@@ -104,6 +126,22 @@ class Binding(abc.ABC):
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Convert scene units to columns."""
         return values.copy()
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether something is known of the columns beforehand."""
+        return self.prior is not None
+
+    def spread(self, std: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert standard deviations to the units of columns; those of logarithms stay."""
+        return std.copy()
+
+    def prior_rows(self, size: int, own: Own) -> LinearRows | None:
+        """The prior of the columns; None if there is none."""
+        if self.prior is None:
+            return None
+        mean, std = (np.broadcast_to(each, size) for each in self.prior)
+        return Gaussian(self.encode(mean), self.spread(std)).rows(size)
 
     def default_bounds(self, own: Own) -> Any:
         """Bounds if none are given; None for no bounds."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
 from invopt.core.problem import Grid
+from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.bindings.binding import Binding, Own, as_values
 from invopt.rendering.parameter import Parameter
@@ -70,6 +71,20 @@ class Layout:
             for binding, columns in zip(self.bindings, self.slices, strict=True)
         ]
         return tuple(evolve(grid, indices=grid.indices + first) for grid, first in found if grid is not None)
+
+    def prior(self) -> LinearRows | None:
+        """The priors of all bindings; None if there are none."""
+        found: LinearRows | None = None
+        for binding, columns in zip(self.bindings, self.slices, strict=True):
+            rows = binding.prior_rows(columns.stop - columns.start, self.own_of(binding)) if binding.has_prior else None
+            if rows is not None:
+                found = rows.placed(columns, self.slices[-1].stop).joined(found)
+        return found
+
+    def fixed(self) -> NDArray[np.bool_]:
+        """Whether each column keeps its start."""
+        pairs = zip(self.bindings, self.parts, strict=True)
+        return np.concatenate([np.full(len(parts), binding.fixed) for binding, parts in pairs])
 
     def textures(self, x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Texels of each texture at `x` by label.

@@ -158,6 +158,10 @@ class Rotation(Motion):
         """Multiples of `unit` degrees."""
         return values / self.unit
 
+    def spread(self, std: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiples of `unit` degrees."""
+        return self.encode(std)
+
     def periods(self, size: int, own: Own) -> NDArray[np.float64]:
         """360 degrees."""
         return np.array([_FULL_TURN / self.unit])

@@ -59,6 +59,10 @@ class Pose(Motion):
         """Scene units, and multiples of `unit` degrees."""
         return values / self._units
 
+    def spread(self, std: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scene units, and multiples of `unit` degrees."""
+        return self.encode(std)
+
     def x_scale(self, size: int, own: Own) -> NDArray[np.float64]:
         """The scale of the displacement, then 1 for the rotation."""
         scale = super().x_scale(size, own)

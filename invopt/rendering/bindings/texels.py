@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from attrs import field, frozen, validators
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt.core.problem import Grid
-from invopt.core.validators import as_integer, boolean, require
+from invopt.core.quadratic.linear_rows import LinearRows
+from invopt.core.validators import as_integer, boolean, real, require
 from invopt.exceptions import SceneError
 from invopt.rendering.bindings.binding import Own, ValueBinding, quarter_of_brightness
 from invopt.rendering.parameter import Kind, Parameter
@@ -44,6 +46,9 @@ class Texels(ValueBinding):
         the shape; else False.
     bounds : (low, high), optional
         Range of each number; by default [0, 1] for a reflectance, and no upper bound for emitted light.
+    smooth : float, optional
+        Standard deviation of the difference between neighbours, > 0, as a prior: a small one gives a smooth texture. As
+        `prior`, it needs the ``noise_std`` of the scene.
 
     Notes
     -----
@@ -57,6 +62,7 @@ class Texels(ValueBinding):
 
     shape: tuple[int, int, int] | None = field(default=None, converter=_as_shape)
     periodic: bool | None = field(default=None, validator=validators.optional(boolean))
+    smooth: float | None = field(default=None, validator=validators.optional(real(above=0)))
 
     @property
     def columns_known(self) -> int | None:
@@ -79,6 +85,16 @@ class Texels(ValueBinding):
         known = self.periodic is not None or self.shape is not None
         periodic = bool(self.periodic) if known else self._texels(own).padding > 0
         return Grid(np.arange(math.prod(shape)).reshape(shape), periodic=periodic)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether there is a prior of the texels or of their differences."""
+        return super().has_prior or self.smooth is not None
+
+    def prior_rows(self, size: int, own: Own) -> LinearRows | None:
+        """The prior of the texels, and of the differences between neighbours."""
+        rows = super().prior_rows(size, own)
+        return rows if self.smooth is None else _differences(self.grid(own), size, self.smooth).joined(rows)
 
     def parts(self, own: Own) -> tuple[str, ...]:
         """Row, column and channel of each number."""
@@ -104,6 +120,22 @@ class Texels(ValueBinding):
         parameter = own()
         self.require_kind(parameter, Kind.TEXELS)
         return parameter
+
+
+def _differences(grid: Grid, size: int, std: float) -> LinearRows:
+    """Differences between neighbours in a row and in a column, in units of their standard deviation."""
+    places = grid.indices
+    beside = [(places[:, :-1], places[:, 1:]), (places[:-1], places[1:])]
+    if grid.periodic and places.shape[1] > 2:
+        beside.append((places[:, -1:], places[:, :1]))
+    first, second = (np.concatenate([pair[side].ravel() for pair in beside]) for side in (0, 1))
+    count = np.arange(len(first))
+    ones = np.full(len(first), 1 / std)
+    shape = (len(first), size)
+    return LinearRows(
+        matrix=csr_matrix((ones, (count, second)), shape) - csr_matrix((ones, (count, first)), shape),
+        offsets=np.zeros(len(first)),
+    )
 
 
 def _unpadded(parameter: Parameter) -> NDArray[np.float64]:

@@ -47,6 +47,11 @@ class Comparison:
         """Shapes of the pictures that the residuals consist of."""
         return self._loss.residual_shapes(self.target.picture.shape)
 
+    @property
+    def share(self) -> float:
+        """Share of the pixels that are compared."""
+        return 1.0 if self.target.scales is None else float((self.target.scales > 0).mean())
+
     def residuals(self, image: Any) -> NDArray[np.float64]:
         """Residuals of a render, shape (m,)."""
         parts = self._loss.residuals(self._compared(image), self._reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,18 @@ class Comparisons:
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of the pictures that the residuals consist of."""
         return tuple(shape for each in self._each for shape in each.shapes)
+
+    @property
+    def count(self) -> int | None:
+        """Number of residuals that are compared; None if these are all.
+
+        Where the loss has residuals of another shape than the picture, it is in proportion.
+        """
+        shares = [each.share for each in self._each]
+        if min(shares) == 1.0:
+            return None
+        sizes = [sum(math.prod(shape) for shape in each.shapes) for each in self._each]
+        return max(round(sum(size * share for size, share in zip(sizes, shares, strict=True))), 1)
 
     def residuals(self, images: Sequence[Any]) -> NDArray[np.float64]:
         """Residuals whose mean square is the loss, shape (m,)."""

@@ -13,6 +13,7 @@ from attrs.validators import optional
 from numpy.typing import ArrayLike
 from scipy.optimize import Bounds
 
+from invopt.core.constraints.reading import as_constraints
 from invopt.core.estimator import Estimator
 from invopt.core.formatting import shown
 from invopt.core.optimizer import Optimizer
@@ -70,8 +71,9 @@ class Options:
     hess: Callable[..., Any] | None = None
     hessp: None = field(default=None)
     bounds: Bounds | Iterable[tuple[float | None, float | None]] | None = field(default=None, converter=_listed)
-    constraints: tuple[()] = field(default=())
+    constraints: tuple[Any, ...] = field(default=(), converter=as_constraints)
     x_scale: ArrayLike | None = None
+    prior: Any = None
     rng: np.random.Generator | int | None = None
     maxiter: float | None = field(default=None, validator=optional(_budget))
     maxfev: float | None = field(default=None, validator=optional(_budget))
@@ -104,13 +106,6 @@ class Options:
             raise IncompatibleError(
                 "'hessp' is not supported: give the whole Hessian as 'hess', or leave it out, because estimators and "
                 "methods compute products of their own"
-            )
-
-    @constraints.validator
-    def _check_constraints(self, _: Attribute[Any], value: Any) -> None:
-        if not (value is None or (isinstance(value, list | tuple | dict) and not value)):
-            raise IncompatibleError(
-                "'constraints' other than bounds are not supported: add a penalty to 'fun', or eliminate a parameter"
             )
 
     @timeout.validator

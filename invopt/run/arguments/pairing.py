@@ -33,6 +33,11 @@ def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> 
             f"{type(estimator).__name__} samples values around x, but x holds the {problem.n} weights of "
             f"{type(problem).__name__}, which are trained by its equation: use one of {fit}"
         )
+    if problem.constraints is not None and not method.constrains:
+        raise IncompatibleError(
+            f"{type(method).__name__} does not support 'constraints': leave out the method, or use Scipy('cobyqa'), "
+            f"Scipy('cobyla') or Scipy('slsqp', differences=True)"
+        )
     provided = estimator.provided(problem)
     if missing_order := method.requires & ~provided:
         raise IncompatibleError(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from invopt.core.constraints import with_constraints
+from invopt.core.priors import with_prior
 from invopt.core.problem import Problem
 from invopt.core.registry import find, resolve
+from invopt.core.validators import as_vector
 from invopt.run.arguments.options import Options
 from invopt.run.arguments.scipy_habits import is_function, is_given, with_arguments
 
@@ -13,7 +16,15 @@ __all__ = ["resolve_problem"]
 
 
 def resolve_problem(problem: Any, options: Options) -> Problem:
-    """Return a problem as it is, or make one from a name, or from a callable and `x0`."""
+    """Return a problem as it is, or make one from a name, or from a callable and `x0`; with prior and constraints."""
+    found = with_prior(_resolved(problem, options), options.prior)
+    if not options.constraints:
+        return found
+    start = found.x0 if options.x0 is None else as_vector("x0", options.x0, size=found.n, scalar=True)
+    return with_constraints(found, options.constraints, start)
+
+
+def _resolved(problem: Any, options: Options) -> Problem:
     if not is_function(problem):
         for name in ("args", "jac", "hess"):
             if is_given(getattr(options, name)):

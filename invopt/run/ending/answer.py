@@ -17,6 +17,10 @@ __all__ = ["MOST_EVALUATIONS", "find_answer"]
 
 # Rounds, each under another seed, in which noisy values are compared.
 _ROUNDS = 4
+# Share of the whole descent below which a lower value does not replace the point that the method found. Constraints are
+# allowed 1e-6 of rounding, for which a value is lower by this times a multiplier; under them it is a share of the value
+# too, because a start that is not feasible has no descent.
+_NEGLIGIBLE, _NEGLIGIBLE_UNDER_CONSTRAINTS = 1e-9, 1e-5
 # Points that are compared with the last one in these rounds.
 _CONTENDERS = 2
 # Largest number of evaluations for the answer. Under noise, 4 candidates and 2 probes once, 2 points again, 3 points
@@ -27,8 +31,6 @@ _LEAST_ROUNDS = 2
 # Another point replaces the last one if it is lower by three standard errors of the difference, and by two standard
 # deviations of the noise of one value.
 _STANDARD_ERRORS, _STANDARD_DEVIATIONS = 3.0, 2.0
-# Share of the whole descent below which a lower value does not replace the point that the method found.
-_NEGLIGIBLE = 1e-9
 
 
 def find_answer(ending: Ending, measuring: Measuring) -> Answer:
@@ -150,7 +152,10 @@ def _negligible(points: list[Measured], base: Measured, ending: Ending) -> float
 
     A run that a budget ended has found none.
     """
-    return _NEGLIGIBLE * descent(points, base, ending) if ending.status.success else 0.0
+    if not ending.status.success:
+        return 0.0
+    whole = descent(points, base, ending)
+    return _NEGLIGIBLE_UNDER_CONSTRAINTS * (whole + abs(base.first)) if ending.constrained else _NEGLIGIBLE * whole
 
 
 def _lowest(compared: list[Measured], least: float) -> Measured:

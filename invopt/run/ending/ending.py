@@ -44,6 +44,8 @@ class Ending:
         Whether a derivative that counts as exact is exactly zero there.
     gtol : float
         Tolerance of the gradient, in units of `x_scale`.
+    constrained : bool
+        Whether there are constraints other than bounds.
     least : float
         Lower bound of all values: 0 for a mean of squares, else -inf.
     """
@@ -60,6 +62,7 @@ class Ending:
     probes: list[Tensor]
     all_unseen: bool = False
     gtol: float = 0.0
+    constrained: bool = False
     least: float = -math.inf
 
 

@@ -27,12 +27,15 @@ class Measured:
     values : list of float
         Values; nan for a failed evaluation.
     vectors : list of Tensor
-        Residuals of shape (m,), if the problem has them.
+        Residuals of shape (m,), if the problem has them, without rows of a prior.
+    known_variance : float
+        Variance of the known noise of each; 0 if it is unknown.
     """
 
     x: Tensor
     values: list[float] = field(factory=list)
     vectors: list[Tensor] = field(factory=list)
+    known_variance: float = 0.0
 
     @property
     def first(self) -> float:
@@ -97,8 +100,10 @@ class Measuring:
             if self._residuals:
                 found = self._evaluator.residuals(rows, seed=seeds).double()
                 values = found.square().mean(1).tolist()
+                prior, m = self._evaluator.prior, found.shape[1]
                 for point, vector in zip(points, found, strict=True):
-                    point.vectors.append(vector)
+                    point.vectors.append(vector if prior is None else vector[: m - prior.size])
+                    point.known_variance = self._evaluator.row_variance(m)
             else:
                 values = self._evaluator.fun(rows, seed=seeds, keep_inf=True).double().tolist()
         except (NonFiniteError, EvaluationError) as error:

@@ -127,7 +127,7 @@ def _is_far_above_noise(point: Measured) -> bool:
         return False
     vectors = torch.stack(point.vectors)
     noise, value = float(vectors.var(0).mean()), float(vectors.square().mean())
-    if not value > _FAR_ABOVE_NOISE * noise > 0:
+    if not value > _FAR_ABOVE_NOISE * (noise + point.known_variance) or not noise > 0:
         return False
     others = (vectors.sum(0) - vectors) / (rounds - 1)
     common = (vectors * others).sum(1) / torch.linalg.vector_norm(others, dim=1)

@@ -112,7 +112,7 @@ def as_files(problem: Problem, journal: Any, checkpoint: Any) -> Files:
 
 def compose(
     subject: Subject,
-    choose: Callable[[float], Choice],
+    choose: Callable[..., Choice],
     maxfev: float,
     rng: np.random.Generator,
     files: Files,
@@ -125,7 +125,8 @@ def compose(
     subject : Subject
         Problem, start, bounds and scales.
     choose : callable
-        ``choose(maxfev)``: estimator and method for a budget.
+        ``choose(maxfev, batch)``: estimator and method for a budget, and for as many evaluations at once; by default
+        as many as there are workers.
     maxfev : float
         Budget of this call.
     rng : Generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ from invopt.run.default_parts import Choice
 from invopt.run.keeping.run_identity import part_digests, rng_digest
 
 __all__ = ["Resumption", "resume"]
+
+# Most workers of an earlier call that a later one looks for.
+_MOST_WORKERS = 64
 
 
 @frozen(kw_only=True, eq=False)
@@ -44,7 +48,7 @@ def resume(
     journal: Journal,
     problem: Problem,
     subject: dict[str, str],
-    choose: Callable[[float], Choice],
+    choose: Callable[..., Choice],
     maxfev: float,
     rng: np.random.Generator,
     *,
@@ -62,8 +66,8 @@ def resume(
     subject : dict of str
         Digests of the problem, start, bounds and scales.
     choose : callable
-        ``choose(maxfev)``: estimator and method, which may depend on the budget. A run that continues with a larger
-        budget keeps its parts.
+        ``choose(maxfev, batch)``: estimator and method, which may depend on the budget and on the number of workers. A
+        run that continues with a larger budget or other workers keeps its parts.
     maxfev : float
         Budget of this call.
     rng : Generator
@@ -100,9 +104,13 @@ def _found(journal: Journal, subject: dict[str, str]) -> list[Candidate]:
     return []
 
 
-def _matching(candidate: Candidate, own: Choice, choose: Callable[[float], Choice]) -> Choice | None:
-    """Return the parts that the run began with, if they are the parts of this call."""
-    for choice in (own, choose(candidate.choice_maxfev)):
+def _matching(candidate: Candidate, own: Choice, choose: Callable[..., Choice]) -> Choice | None:
+    """Return the parts that the run began with, if they are the parts of this call.
+
+    Its number of workers may have been another one.
+    """
+    others = (choose(candidate.choice_maxfev, batch) for batch in (None, *range(1, _MOST_WORKERS + 1)))
+    for choice in itertools.chain([own], others):
         if part_digests(choice.estimator, choice.method).items() <= candidate.parts.items():
             return choice
     return None

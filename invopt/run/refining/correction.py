@@ -32,11 +32,15 @@ _UNDETERMINED = (
 
 
 class Corrected(NamedTuple):
-    """An answer, those under one seed each of shape (k, n), and residuals (k, m)."""
+    """An answer, those under one seed each of shape (k, n), and residuals (k, m).
+
+    `hess` is the derivative of their projection, shape (n, n).
+    """
 
     x: Array
     answers: Array
     residuals: Array
+    hess: Array
 
 
 def corrected(replicates: Replicates, model: Model | None, x: Array, unit: float) -> Corrected | Hidden | str:
@@ -65,7 +69,7 @@ def corrected(replicates: Replicates, model: Model | None, x: Array, unit: float
         elif _is_settled(near - before, answers):
             # Wide answers lie outside of where the slopes hold.
             wide = bool((scatter > _LARGEST_SCATTER * unit).any())
-            return Hidden(int(scatter.argmax())) if wide else Corrected(near, answers, rows)
+            return Hidden(int(scatter.argmax())) if wide else Corrected(near, answers, rows, instrument.hess)
     return _UNSETTLED
 
 

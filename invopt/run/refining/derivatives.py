@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import fdtri
 
 from invopt.core.model import Instrument
-from invopt.core.pyramid import Shapes, level_weights, projection, pyramid
+from invopt.core.pyramid import Shapes, projection, pyramid
 
 __all__ = ["MOST_ROUNDS", "Measured", "by_other_slopes", "by_own_slopes", "flat_side", "is_determined"]
 
@@ -72,13 +72,12 @@ def by_other_slopes(slopes: Array, project: Project) -> Measured:
     return _judged(project, products.mean(0), products, 1.0)
 
 
-def by_own_slopes(slopes: Array, residuals: Array, shapes: Shapes) -> Measured:
+def by_own_slopes(slopes: Array, weights: Array, shapes: Shapes) -> Measured:
     """Project onto the mean of slopes of shape (k, n, m), k >= 2 seeds.
 
-    Levels are weighted by `residuals` at the point, shape (k, m). Products of slopes under different seeds, whose noise
-    is independent, are the derivative.
+    Levels have weights of shape (L,). Products of slopes under different seeds, whose noise is independent, are the
+    derivative.
     """
-    weights = level_weights(residuals, shapes)
 
     def onto(own: Array) -> Project:
         levels = zip(*(pyramid(slope, shapes) for slope in own), strict=True)

@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 # start, on average over levels, and at level 0; or this multiple of the noise at any level. A target that was rendered
 # with as many samples as the pictures has once their noise.
 _LEFT_ON_AVERAGE, _LEFT, _NOISE_MULTIPLE = 0.1, 0.15, 3.0
+# Draws of noise that are averaged: at the coarsest blur, of some 4 independent values, their mean is within 25 %.
+_DRAWS = 8
 # Distances, in units of the model's unit, of samples that show whether residuals depend on the parameters.
 _NEAREST, _FARTHEST = 0.3, 2.0
 
@@ -31,11 +33,14 @@ class Discrepancy(NamedTuple):
     noise : ndarray, shape (L,)
         Sum of squares of the noise of one evaluation, for each level.
     common : ndarray, shape (L,)
-        Sum of squares of what all evaluations share; at least 0.
+        Sum of squares of what all evaluations share, without the target's known noise; at least 0.
+    known : ndarray, shape (L,)
+        Sum of squares of the target's noise, if it is known; else 0.
     """
 
     noise: Array
     common: Array
+    known: Array
 
     def is_far(self, start: Array) -> bool:
         """Whether pictures are far from the target, by noise or the start's squares.
@@ -45,23 +50,35 @@ class Discrepancy(NamedTuple):
         """
         if len(self.noise) == 1:
             return False
-        if bool((self.common > _NOISE_MULTIPLE * self.noise).any()) and bool(self.noise[0] > 0):
+        noise = self.noise + self.known
+        if bool((self.common > _NOISE_MULTIPLE * noise).any()) and bool(noise[0] > 0):
             return True
-        begun = start - self.noise
+        begun = start - noise
         # Where the start itself differs by no more than noise, its share says nothing.
-        left = self.common / np.where(begun > self.noise, begun, math.inf)
+        left = self.common / np.where(begun > noise, begun, math.inf)
         return bool(left.mean() > _LEFT_ON_AVERAGE or left[0] > _LEFT)
 
 
-def compare(residuals: Array, shapes: Shapes) -> Discrepancy:
-    """Compare residuals of shape (k, m), k >= 2, at one point under different seeds."""
+def compare(residuals: Array, shapes: Shapes, variance: float = 0.0) -> Discrepancy:
+    """Compare residuals of shape (k, m), k >= 2, at one point under different seeds.
+
+    `variance` is that of the target's noise in each residual, if it is known.
+    """
     noise, common = [], []
     for rows in zip(*(pyramid(row, shapes) for row in residuals), strict=True):
         values = np.array(rows)
         each = float(values.var(0, ddof=1).sum())
         noise.append(each)
         common.append(max(float(np.square(values.mean(0)).sum()) - each / len(values), 0.0))
-    return Discrepancy(np.array(noise), np.array(common))
+    known = variance * _white(shapes, residuals.shape[1]) if variance > 0 else np.zeros(len(noise))
+    return Discrepancy(np.array(noise), np.maximum(np.array(common) - known, 0.0), known)
+
+
+def _white(shapes: Shapes, m: int) -> Array:
+    """Sum of squares at each level of noise of variance 1 in all m residuals: a mean over draws."""
+    rng = np.random.default_rng(0)
+    found: Array = np.mean([squares(rng.standard_normal(m), shapes) for _ in range(_DRAWS)], axis=0)
+    return found
 
 
 def squares(residuals: Array, shapes: Shapes) -> Array:

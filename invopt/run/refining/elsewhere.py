@@ -24,7 +24,8 @@ _FAR = 1e300
 def elsewhere(model: Model, evaluator: Evaluator, rng: np.random.Generator) -> Array | None:
     """Return the point of least surprise far from the best sample.
 
-    In units of `x_scale`; None if the target would surprise the model more everywhere, or some parameter has neither a period nor two bounds.
+    In units of `x_scale`. None if the target would surprise the model more everywhere, or some parameter has neither a
+    period nor two bounds.
     """
     best = model.points[model.best]
     ends = torch.full((2, evaluator.n), _FAR, dtype=torch.float64)

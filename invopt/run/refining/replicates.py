@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from invopt.core.evaluator import Evaluator
 from invopt.core.model import Instrument, Model
+from invopt.core.pyramid import level_weights
 from invopt.core.seeds import SeedSource
 from invopt.run.refining.derivatives import (
     MOST_ROUNDS,
@@ -118,7 +119,11 @@ class Replicates:
 
     def measured(self, x: Array, unit: float, residuals: Array) -> Instrument | Hidden:
         """Instrument of differences at `x`; `residuals` there weigh the levels."""
-        return self._measured(x, unit, lambda slopes: by_own_slopes(slopes, residuals, self.image_shapes))
+        if self._evaluator.noise_std is not None:
+            # With known noise the answer is the minimum of `fun`, whose residuals all count alike.
+            return self._measured(x, unit, lambda slopes: by_own_slopes(slopes, np.ones(1), ()))
+        weights = level_weights(residuals, self.image_shapes)
+        return self._measured(x, unit, lambda slopes: by_own_slopes(slopes, weights, self.image_shapes))
 
     def measured_again(
         self, model: Model | None, x: Array, unit: float, instrument: Instrument, residuals: Array
@@ -140,6 +145,11 @@ class Replicates:
             return Hidden(found.weakest)
         flat = flat_side(np.array(sides), found.instrument)
         return found.instrument if flat is None else Hidden(flat)
+
+    def slopes(self, x: Array, unit: float) -> Array:
+        """Central differences of the residuals by each parameter, shape (n, m)."""
+        slopes: Array = self._differences(x, unit).mean((0, 1))
+        return slopes
 
     def _differences(self, x: Array, unit: float) -> Array:
         """Slopes of the residuals by each parameter, forward and backward.
