@@ -14,7 +14,6 @@ from invopt.plugin import (
     FIRST_REFERENCE_SEED,
     Capability,
     Runtime,
-    as_integer,
     as_vector,
     boolean,
     check_start,
@@ -38,11 +37,9 @@ from invopt.rendering.reading.textures import TEXTURE_SUFFIXES, write_texture
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.views import View
 
+from .scenes.answers import Answers
 from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
-from .scenes.checks import check_losses, content_of, provided, sensors_of, why_not
-from .scenes.columns import Columns
-from .scenes.developed import Developed
-from .scenes.development import developed, fitted_values
+from .scenes.checks import check_losses, content_of, fits_exposure, provided, sensors_of, why_not
 from .scenes.objective import SceneObjective
 from .scenes.scene_values import scene_values
 
@@ -50,7 +47,7 @@ __all__ = ["Scene"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Scene(Columns):
+class Scene(Answers):
     """Unknown parameters of a Mitsuba scene, from one or several pictures of it.
 
     Parameters
@@ -70,7 +67,8 @@ class Scene(Columns):
         the scene. By default `x0` is the scene as it is, which must be inside the bounds.
     loss : str, Loss or callable, default "mse"
         Loss of a linear picture and its target: "mse", "relative-mse", "l1", "huber", "cauchy", "log-mse",
-        "gradient-mse" or "multi-scale-mse"; a callable is ``loss(image, target) -> float``.
+        "gradient-mse" or "multi-scale-mse"; with values only, "ssim" and "flip"; a callable is ``loss(image, target) ->
+        float``.
     sensors : sequence of int or str, optional
         Numbers or names of the cameras; by default the first ones, one for each target.
     variants : sequence of mappings, optional
@@ -102,8 +100,8 @@ class Scene(Columns):
     Warns
     -----
     UserWarning
-        If pixels of a picture of integers are saturated, which biases the answer; and if every light of the scene and
-        the exposure of a photograph are unknown.
+        If pixels of a picture of integers are saturated, which biases the answer; and if the photographs do not tell
+        lights and exposure apart.
 
     Notes
     -----
@@ -157,6 +155,11 @@ class Scene(Columns):
         return why_not(missing, self.loss, self.target or ())
 
     @property
+    def fits_exposure(self) -> bool:
+        """Whether something of a photograph's exposure is solved in every evaluation."""
+        return fits_exposure(self.target or ())
+
+    @property
     def bindings(self) -> tuple[Binding, ...]:
         """The unknowns, in the order of their columns."""
         return self._parameters
@@ -194,29 +197,6 @@ class Scene(Columns):
     def samples(self) -> int:
         """Samples per pixel."""
         return self.spp
-
-    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in scene units; a fitted exposure too, from 16 renders."""
-        return self.layout.decode(x) | fitted_values(self, x)
-
-    def developed(self, result: Any, *, renders: int = 16) -> list[Developed]:
-        """Render the answer and compare it with each photograph.
-
-        Parameters
-        ----------
-        result : OptimizeResult or array_like of shape (n,)
-            The answer. With a result that has error bars, those of a fitted exposure contain them, taken as
-            independent; this takes n times as many renders.
-        renders : int, default 16
-            Renders that are averaged. Their noise makes a fitted exposure smaller, by its share of the squared light.
-        """
-        require("renders", as_integer("renders", renders) >= 1, ">= 1", renders)
-        return developed(self, result, renders)
-
-    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Values at `x` by name, in scene units, as text."""
-        values = np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
-        return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
 
     @one_at_a_time()
     def open(self) -> SceneObjective:

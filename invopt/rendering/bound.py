@@ -128,7 +128,7 @@ class BoundScene:
         if active() is Backend.SCALAR:
             raise BackendError("the scalar backend has no derivatives: use LLVM or CUDA, or a sampled estimator")
         if not self._loss.differentiable:
-            raise SceneError("a loss that is a Python callable has no derivative: use one of the losses by name")
+            raise SceneError(f"{self._loss.name} has no derivative: use a loss that has, such as 'mse'")
         self._load(integrator)
         self.set_targets(self._targets)
         for group, _ in self._groups:
@@ -174,10 +174,13 @@ class BoundScene:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())
 
-    def sets(self) -> set[str]:
-        """Mitsuba's names of all parameters that the bindings set."""
-        found = {key for group, _ in self._groups for key in self._values(group, self._any_point())}
-        return {self.live.resolve(key) for key in found}
+    def brightness_columns(self) -> list[int]:
+        """Columns of x that make lights bright; none if a light is known."""
+        bright = set(self.live.brightness() or [])
+        sets: dict[str, list[int]] = {}
+        for group, columns in self._groups:
+            sets.update({self.live.resolve(key): columns for key in self._values(group, self._any_point())})
+        return sorted({column for name in bright for column in sets[name]}) if bright <= sets.keys() else []
 
     def _any_point(self) -> Tensor:
         return torch.from_numpy(self._initial())

@@ -130,6 +130,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
         choice="; ".join(part for part in (run.choice, standing.chosen) if part),
     )
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
+    result["parameter_errors"] = Deferred(lambda: run.problem.parameter_errors(result))
     return result
 
 

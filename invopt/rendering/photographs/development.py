@@ -60,7 +60,8 @@ def develop(photograph: Photograph, film: Film) -> Target:
 
     Needs an active backend if the photograph is a file.
     """
-    stored = read_stored(photograph.source) if isinstance(photograph.source, Path) else photograph.source
+    source = photograph.source
+    stored = read_stored(source, photograph.layer) if isinstance(source, Path) else source
     mask = read_stored(photograph.mask).pixels.mean(axis=2) if isinstance(photograph.mask, Path) else photograph.mask
     photograph.check_sizes(stored.shape, mask)
     weights = np.asarray(photograph.weights(stored, mask), dtype=np.float64)
