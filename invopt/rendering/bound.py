@@ -24,6 +24,7 @@ from invopt.rendering.losses import Loss
 from invopt.rendering.parameter import Parameter
 from invopt.rendering.photographs.comparisons import Comparisons
 from invopt.rendering.photographs.target import Target
+from invopt.rendering.reading.adjoints import samples_edges
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.views import View
@@ -144,10 +145,10 @@ class BoundScene:
     def blind_spots(self) -> str:
         """What the derivative of the loaded integrator neglects; empty if nothing."""
         moving = [binding.label for binding in self._bindings if isinstance(binding, Motion)]
-        if not moving or self._blueprint.integrator in (None, "prb_projective"):
+        if not moving or self._blueprint.integrator is None or samples_edges(self.live.integrator()):
             return ""
         return (
-            f"the derivative of {self._blueprint.integrator!r} neglects the motion of edges and shadows: for "
+            f"the derivative of {self.live.integrator().class_name()} neglects the motion of edges and shadows: for "
             f"{', '.join(moving)} it is that of the shading alone"
         )
 
