@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -21,6 +22,7 @@ from invopt.core.result import OptimizeResult
 from invopt.core.validators import require
 from invopt.exceptions import InvoptError
 from invopt.journal import Journal
+from invopt.report.live.watching import watch
 from invopt.report.records import write_all, write_record, write_scene
 from invopt.report.tables import (
     correlations_table,
@@ -69,6 +71,7 @@ def run(
         int | None, typer.Option(help="Iterations after which the checkpoint is written, besides once a minute.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for images, plots and the result.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show parameters and pictures while it runs.")] = False,
     save_toml: Annotated[Path | None, typer.Option(help="Run file to write, of this command.")] = None,
 ) -> None:
     """Solve a problem from a random start, or a run file, and show the result."""
@@ -87,7 +90,7 @@ def run(
     with _as_usage_errors():
         changed = [*(settings or []), *([] if scene is None else [f"scene={scene}"])]
         file = of_command(name, changed, {key: value for key, value in given.items() if value is not None})
-        prepared, start = launch(file)
+        prepared, start = launch(file, live=live)
         if save_toml is not None:
             save_run_file(file, save_toml)
             Console().print(f"wrote {save_toml}", soft_wrap=True, markup=False)
@@ -169,6 +172,32 @@ def journal_(
         console.print(runs_table(journal.runs))
     else:
         console.print(evaluations_table(journal, number))
+
+
+@app.command("watch")
+def watch_(
+    file: Annotated[Path, typer.Argument(help="Journal that a run writes.")],
+    number: Annotated[int | None, typer.Option("--run", help="Number of the run; by default the last.")] = None,
+    problem: Annotated[
+        str | None, typer.Option(help="Name of its problem, or its run file (.toml), for pictures and units.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("watch.html"),
+    every: Annotated[float, typer.Option(help="Seconds between two pages.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Write one page, and end.")] = False,
+) -> None:
+    """Write a page of a run, which refreshes itself in a browser until the run ends."""
+    with _as_usage_errors():
+        require("--every", 0 < every < math.inf, "> 0 and finite", every)
+        described = None if problem is None else of_command(problem, [], {}).problem
+    console = Console(soft_wrap=True, markup=False)
+    try:
+        for number_of_pages, _ in enumerate(
+            watch(Journal(file), out, run=number, problem=described, every=every, once=once)
+        ):
+            if number_of_pages == 0:
+                console.print(f"wrote {out}; Ctrl-C ends")
+    except KeyboardInterrupt:
+        return
 
 
 @app.command("scene")

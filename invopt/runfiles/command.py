@@ -51,10 +51,10 @@ def of_command(name: str, settings: Sequence[str], options: Mapping[str, Any]) -
     return as_run_file({"problem": name, **_settings(name, settings), **options}, Path(), "the command")
 
 
-def launch(file: RunFile) -> tuple[Run, NDArray[np.float64]]:
+def launch(file: RunFile, *, live: bool = False) -> tuple[Run, NDArray[np.float64]]:
     """Prepare the run of a run file; returns it with its start.
 
-    A scene starts as it is, a registered problem at a random point.
+    A scene starts as it is, a registered problem at a random point. `live`: show parameters and pictures.
     """
     problem, options = file.problem, file.options
     seed = options.get("seed", 0)
@@ -70,6 +70,7 @@ def launch(file: RunFile) -> tuple[Run, NDArray[np.float64]]:
         rng=rng,
         maxfev=options.get("maxfev", problem.default_maxfev),
         workers=options.get("workers", 1),
+        progress="live" if live else None,
         journal=options.get("journal"),
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=options.get("every")),
     )
