@@ -106,6 +106,7 @@ def as_run_file(content: Mapping[str, Any], folder: Path, where: str) -> RunFile
     where : str
         What messages call it.
     """
+    names: tuple[str, ...] = RUN
     if "problem" in content:
         _check(content, (*_NAMED, *RUN), f"{where}, which is of a problem by name")
         problem, names = _named(content), (*RUN, "sigma")
@@ -113,7 +114,7 @@ def as_run_file(content: Mapping[str, Any], folder: Path, where: str) -> RunFile
         _check(content, (*_SCENE, *RUN, *_TABLES), where)
         if "scene" not in content:
             raise ValueError(f"{where} must have the key 'scene', an XML file, or 'problem', a name")
-        problem, names = _scene(content, folder), RUN
+        problem = _scene(content, folder)
     for name in _PATHS:
         _text(name, content.get(name, ""))
     return RunFile(content, folder, problem, {key: content[key] for key in names if key in content})

@@ -83,7 +83,7 @@ class Pictures:
         return self._last[1]
 
     def _shown(self, now: Any) -> dict[str, NDArray[np.float64]]:
-        if now is None:
+        if now is None or self._target is None:
             return {}
         difference = np.abs(np.asarray(now, dtype=np.float64) - self._target)
         scaled = difference / max(float(difference.max()), _SMALLEST)
