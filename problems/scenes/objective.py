@@ -18,6 +18,7 @@ from invopt.rendering.pictures.targets import as_picture, matched
 from .developed import Developed
 from .film_targets import as_target_of, side_by_side
 from .identifiability import warn_of_lights
+from .target_noise import noise_of_photographs
 
 __all__ = ["SceneDescription", "SceneObjective"]
 
@@ -92,6 +93,7 @@ class SceneObjective(Objective):
             self._scene.set_targets(self._targets)
             if any(target.exposure.is_fitted for target in self._targets):
                 warn_of_lights(self._scene, problem.x0, problem.x_scale, problem.names, spp=_LIGHT_SPP)
+            self.target_noise = noise_of_photographs(self._scene, problem.x0, spp=problem.spp)
         except BaseException:
             self.close()
             raise

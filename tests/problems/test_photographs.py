@@ -271,3 +271,22 @@ def test_exposure_and_lamps_that_can_be_found(case):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scene(**facts).open().close()
+
+
+def test_the_noise_of_a_photograph_beside_that_of_a_render(light):
+    """As a multiple of the variance of a render at the answer, which the start overestimates by a fifth at most."""
+    noise, rng = (0.03, 0.002), np.random.default_rng(1)
+    deviations = np.sqrt(noise[0] ** 2 + noise[1] * light.mean(axis=2, keepdims=True))
+    noisy = (0.5 * (light + deviations * rng.standard_normal(light.shape))).astype(np.float32)
+    halved = {"noise": (0.5 * noise[0], 0.5 * noise[1]), "exposure": "unknown"}
+    known = {"description": room(), "parameters": TINY[:2], "x_opt": None}
+    lit = room() | {"lamp": room()["lamp"] | {"intensity": rgb(9.0, 9.0, 9.0)}}
+    with scene(lit, parameters=TINY[:2], target=Photograph(noisy, **halved), x_opt=None).open() as live:
+        live._scene.apply(torch.tensor([0.3, 0.2, 0.6, 0.3], dtype=torch.float64))
+        renders = [0.5 * np.asarray(live._scene.live.images(seed=seed, spp=16)[0]) for seed in range(40)]
+        (scales,) = (one.target.scales for one in live._scene.comparisons)
+    own = np.square(0.5 * deviations).reshape(HEIGHT, TIMES, WIDTH, TIMES, 1).mean((1, 3)) / TIMES**2
+    exact = (scales**2 * own).sum() * 3 / (scales**2 * np.var(renders, axis=0, ddof=1)).sum()
+    assert live.target_noise == pytest.approx(exact, rel=0.25)
+    with scene(**known, target=Photograph(noisy, exposure="unknown")).open() as live:
+        assert live.target_noise == 0.0

@@ -149,7 +149,8 @@ class Photograph:
         Weight beside the photographs of other cameras.
     noise : (read, shot) or array_like of shape (height, width), optional
         Standard deviation of the noise of a linear pixel, by which differences are divided: the root of
-        ``read**2 + shot * light``, or one for each pixel. By default equal everywhere.
+        ``read**2 + shot * light``, or one for each pixel. Error bars contain it. By default equal everywhere, and
+        error bars contain the noise of renders only.
 
     Raises
     ------
