@@ -26,6 +26,9 @@ from invopt.plugin import (
 
 __all__ = ["Autodiff"]
 
+# Integrators of Mitsuba that have derivatives, and the choice between them.
+INTEGRATORS = ("auto", "prb", "prb_basic", "prbvolpath", "prb_projective", "direct_projective")
+
 
 @frozen(kw_only=True)
 class Autodiff(Estimator):
@@ -39,8 +42,10 @@ class Autodiff(Estimator):
 
     Parameters
     ----------
-    integrator : {"prb", "prb_projective"}, default "prb"
-        "prb" ignores moving edges and shadows; "prb_projective" samples them and takes several times as long.
+    integrator : {"auto", "prb", "prb_basic", "prbvolpath", "prb_projective", "direct_projective"}, default "auto"
+        "auto" is the scene's own integrator if it has a derivative, also one of another package, else "prb", or
+        "prbvolpath" for volumes. These ignore moving edges and shadows; "prb_projective" samples them and takes several
+        times as long. "direct_projective" is the same for scenes of direct light, ``max_depth=2``.
     max_depth : int, optional
         Length of the longest light path that is differentiated; 2 is direct light. Images keep all paths. By default
         that of the scene. If geometry moves, the derivative of longer paths can have such heavy tails that it is
@@ -50,6 +55,9 @@ class Autodiff(Estimator):
 
     Notes
     -----
+    Guiding of "prb_projective" and "direct_projective" is off, unless the scene's own integrator sets it: it takes
+    seconds for each picture.
+
     Nothing is smoothed. On a plateau the derivative is exactly zero, or that of shading alone: the run then stays or
     drifts, and its message says which. Poses of cameras and positions of point lights have no derivative in Mitsuba:
     that is an error before the first step. The last bits of a derivative vary from run to run, because Dr.Jit's threads
@@ -68,7 +76,7 @@ class Autodiff(Estimator):
     provides: ClassVar[Order] = Order.FUN | Order.JAC
     needs: ClassVar[Capability] = Capability.FUN | Capability.JAC
 
-    integrator: str = field(default="prb", validator=one_of("prb", "prb_projective"))
+    integrator: str = field(default="auto", validator=one_of(*INTEGRATORS))
     max_depth: int | None = field(default=None, validator=validators.optional(integer(1)))
     n_samples: int = field(default=1, validator=integer(1, 10**6))
 

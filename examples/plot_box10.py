@@ -9,6 +9,8 @@ end in a local minimum, with two boxes in one place and one place empty.
 The default, ``Kriging`` with ``LeastSurprise``, models all pixels of the picture, at several blurs, from every render
 so far. After eleven renders for the first slopes it takes one render an iteration. If a descent ends with much left of
 the picture, the run goes on from a random point, with all renders kept.
+
+``invopt run runs/box10.toml`` runs it from a file.
 """
 
 import os

@@ -5,6 +5,8 @@ Off the plateau
 A box in a picture must move onto the box of a target picture. If the two do not overlap, a small movement does not
 change the loss: it has a plateau, on which its derivative is zero. This is the smallest problem that an exact gradient
 cannot solve.
+
+``invopt run runs/box2.toml`` runs it from a file, with one of the methods.
 """
 
 import os

@@ -5,6 +5,8 @@ How noisy are the estimators?
 A sampled derivative is a random number. Its variance is a constant over the number of samples; the constant depends on
 how they are drawn. The number of evaluations is another question: some estimators draw new samples for each element of
 the Hessian, others use the same samples for all.
+
+It has no run file: nothing is minimised.
 """
 
 import os

@@ -4,6 +4,8 @@ A loss and its smoothed versions
 
 Smoothing gives a plateau a slope, but to which minimum does the slope lead? With one unknown we can plot it: the loss
 of the :doc:`plot_mug` example around the full circle, and smoothed by several Gaussians, for two cameras.
+
+It has no run file: nothing is minimised.
 """
 
 import os

@@ -6,6 +6,8 @@ A path tracer renders a mug. Which rotation of the mug gives the target picture?
 
 At the start the handle is hidden behind the body: a small rotation changes no pixel, so that the exact derivative of
 the loss is zero. In samples a third of a turn away the handle is visible.
+
+``invopt run runs/mug.toml`` runs it from a file, with the defaults of its estimator.
 """
 
 import os

@@ -5,6 +5,8 @@ A network of your own, through a black box of your own
 A small network gets a noisy curve with a step up and a step down, and returns the positions of the two. There are no
 labels: a function draws the output as a curve of zeros and ones, and the two curves are compared. The derivative of
 that function is zero almost everywhere; the network is differentiable.
+
+It has no run file: its black box is a function in Python.
 """
 
 import os

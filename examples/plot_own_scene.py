@@ -4,6 +4,8 @@ A scene of your own
 
 A scene, a picture, and three unknowns of different kinds: the position of a ball, its colour, the power of the lamp.
 You declare them; the result has them by name, in the units of the scene.
+
+It has no run file: its scene is a dictionary in Python. ``photograph/room.toml`` is one of a scene in an XML file.
 """
 
 import os

@@ -5,6 +5,8 @@ A network trained on the rendering equation
 A network represents the radiance that surfaces reflect. It is trained without pictures: at random points its output,
 the left side of the rendering equation, is compared with the right side, the incident light according to the network
 itself, reflected once. The result depends on which of the two sides is differentiated.
+
+``invopt run runs/radiosity.toml`` runs it from a file, with one of the estimators.
 """
 
 import os

@@ -37,14 +37,14 @@ from invopt.exceptions import (
     WrongValueError,
 )
 from invopt.journal import Journal
-from invopt.report.progress import progress_bar
+from invopt.report.progress import live_view, progress_bar
 from invopt.run.differentiate import Derivatives, differentiate
 from invopt.run.minimize import minimize
 from invopt.run.progress import show_progress_by
 from invopt.snapshots import Checkpoint
 
 # The loop prints nothing itself.
-show_progress_by(progress_bar)
+show_progress_by(progress_bar, live=live_view)
 find_moved_modules()
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
-import attrs
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -20,15 +18,11 @@ from rich.markup import escape
 from invopt.bench import commands
 from invopt.bench.bbob.commands import bbob
 from invopt.bench.more_wild.commands import more_wild
-from invopt.core.estimator import Estimator
-from invopt.core.formatting import shown
-from invopt.core.optimizer import Optimizer
-from invopt.core.problem import Problem
-from invopt.core.registry import find, kebab, resolve
 from invopt.core.result import OptimizeResult
-from invopt.core.validators import as_integer, as_real, require
-from invopt.exceptions import InvoptError, suggest
+from invopt.core.validators import require
+from invopt.exceptions import InvoptError
 from invopt.journal import Journal
+from invopt.report.live.watching import watch
 from invopt.report.records import write_all, write_record, write_scene
 from invopt.report.tables import (
     correlations_table,
@@ -38,13 +32,9 @@ from invopt.report.tables import (
     registry_table,
     runs_table,
 )
-from invopt.run.arguments.options import Options
-from invopt.run.default_parts import choose
 from invopt.run.loop import run_loop
-from invopt.run.prepare import prepare
 from invopt.run.run import Run
-from invopt.runfiles import RunFile, read_run_file
-from invopt.snapshots import Checkpoint
+from invopt.runfiles import launch, of_command, save_run_file
 
 __all__ = ["main"]
 
@@ -55,9 +45,7 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    name: Annotated[
-        str, typer.Argument(help="Name of a problem, see `invopt list`; or a run file (.toml) of a scene.")
-    ],
+    name: Annotated[str, typer.Argument(help="Name of a problem, see `invopt list`; or a run file (.toml).")],
     estimator: Annotated[
         str | None, typer.Option(help="Estimator of derivatives; by default chosen automatically.")
     ] = None,
@@ -83,47 +71,36 @@ def run(
         int | None, typer.Option(help="Iterations after which the checkpoint is written, besides once a minute.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for images, plots and the result.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show parameters and pictures while it runs.")] = False,
+    save_toml: Annotated[Path | None, typer.Option(help="Run file to write, of this command.")] = None,
 ) -> None:
     """Solve a problem from a random start, or a run file, and show the result."""
+    given = {
+        "estimator": estimator,
+        "method": method,
+        "maxfev": maxfev,
+        "seed": seed,
+        "sigma": sigma,
+        "workers": workers,
+        "journal": journal and str(journal),
+        "checkpoint": checkpoint and str(checkpoint),
+        "every": every,
+        "out": out and str(out),
+    }
     with _as_usage_errors():
         changed = [*(settings or []), *([] if scene is None else [f"scene={scene}"])]
-        file = _run_file(name, changed)
-        given: Any = {} if file is None else file.options
-        estimator, method = estimator or given.get("estimator"), method or given.get("method")
-        maxfev = given.get("maxfev") if maxfev is None else maxfev
-        seed = given.get("seed", 0) if seed is None else seed
-        workers = given.get("workers", 1) if workers is None else workers
-        journal = Path(given["journal"]) if journal is None and "journal" in given else journal
-        out = Path(given["out"]) if out is None and "out" in given else out
-        problem = _make_problem(name, changed) if file is None else file.problem
-        require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
-        rng = np.random.default_rng(seed)
-        start = problem.starts(rng, 1)[0] if file is None else problem.x0
-        made, served = _make_parts(problem, estimator, method, sigma)
-        options = Options(
-            estimator=made,
-            method=served,
-            x0=start,
-            rng=rng,
-            maxfev=problem.default_maxfev if maxfev is None else maxfev,
-            workers=workers,
-            journal=journal,
-            checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
-        )
-        prepared = prepare(problem, options)
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-    result = _solve(prepared, start, out)
-    if file is not None and out is not None:
-        for path in write_scene(result, out):
+        file = of_command(name, changed, {key: value for key, value in given.items() if value is not None})
+        prepared, start = launch(file, live=live)
+        if save_toml is not None:
+            save_run_file(file, save_toml)
+            Console().print(f"wrote {save_toml}", soft_wrap=True, markup=False)
+        folder = None if "out" not in file.options else Path(file.options["out"])
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    result = _solve(prepared, start, folder)
+    if file.has_scene and folder is not None:
+        for path in write_scene(result, folder):
             Console().print(f"wrote {path}", soft_wrap=True, markup=False)
-
-
-def _run_file(name: str, settings: list[str]) -> RunFile | None:
-    if not name.lower().endswith(".toml"):
-        return None
-    require("--set", not settings, "left out with a run file, which has the settings", settings)
-    return read_run_file(Path(name))
 
 
 def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> OptimizeResult:
@@ -149,35 +126,6 @@ def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> Optim
     return result
 
 
-def _make_problem(name: str, settings: list[str]) -> Problem:
-    """Make a problem by name.
-
-    Values of its fields are read as JSON if possible, else taken as text.
-    """
-    if not settings:
-        resolved: Problem = resolve("problems", name, "name")
-        return resolved
-    cls = find("problems", name)
-    known = {item.alias for item in attrs.fields(cls) if item.init}
-    fields: dict[str, object] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or key not in known:
-            raise ValueError(
-                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {shown(setting)}; {suggest(key, known)}"
-            )
-        fields[key] = _read(text)
-    made: Problem = cls(**fields)
-    return made
-
-
-def _read(text: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 @contextmanager
 def _as_usage_errors() -> Iterator[None]:
     """Turn errors in the arguments into `InvoptError`.
@@ -188,22 +136,6 @@ def _as_usage_errors() -> Iterator[None]:
         yield
     except (TypeError, ValueError, OSError) as error:
         raise error if isinstance(error, InvoptError) else InvoptError(str(error)) from None
-
-
-def _make_parts(
-    problem: Problem, name: str | None, method: str | None, sigma: float | None
-) -> tuple[Estimator | str | None, Optimizer | str | None]:
-    if sigma is None:
-        return name, method
-    require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
-    chosen, served, _ = choose(problem, name, method)
-    given = getattr(chosen, "sigma", None)
-    # A schedule, with its default filled in, of which the start is replaced; a plain number is replaced as a whole.
-    schedule: Any = getattr(chosen, "schedule", given)
-    if schedule is None:
-        raise ValueError(f"'sigma' is no option of the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
-    changes: Any = {"sigma": attrs.evolve(schedule, start=sigma) if hasattr(schedule, "start") else sigma}
-    return attrs.evolve(chosen, **changes), served
 
 
 @app.command("list")
@@ -240,6 +172,32 @@ def journal_(
         console.print(runs_table(journal.runs))
     else:
         console.print(evaluations_table(journal, number))
+
+
+@app.command("watch")
+def watch_(
+    file: Annotated[Path, typer.Argument(help="Journal that a run writes.")],
+    number: Annotated[int | None, typer.Option("--run", help="Number of the run; by default the last.")] = None,
+    problem: Annotated[
+        str | None, typer.Option(help="Name of its problem, or its run file (.toml), for pictures and units.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("watch.html"),
+    every: Annotated[float, typer.Option(help="Seconds between two pages.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Write one page, and end.")] = False,
+) -> None:
+    """Write a page of a run, which refreshes itself in a browser until the run ends."""
+    with _as_usage_errors():
+        require("--every", 0 < every < math.inf, "> 0 and finite", every)
+        described = None if problem is None else of_command(problem, [], {}).problem
+    console = Console(soft_wrap=True, markup=False)
+    try:
+        for number_of_pages, _ in enumerate(
+            watch(Journal(file), out, run=number, problem=described, every=every, once=once)
+        ):
+            if number_of_pages == 0:
+                console.print(f"wrote {out}; Ctrl-C ends")
+    except KeyboardInterrupt:
+        return
 
 
 @app.command("scene")

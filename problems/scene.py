@@ -15,7 +15,6 @@ from invopt.plugin import (
     Capability,
     Objective,
     Runtime,
-    as_integer,
     as_vector,
     boolean,
     check_start,
@@ -39,11 +38,17 @@ from invopt.rendering.reading.textures import TEXTURE_SUFFIXES, write_texture
 from invopt.rendering.runtime import RENDERER
 from invopt.rendering.views import View
 
+from .scenes.answers import Answers
 from .scenes.arguments import BACKENDS, as_bindings, as_sensors, as_targets, as_variants
-from .scenes.checks import check_losses, check_priors, content_of, provided, sensors_of, why_not
-from .scenes.columns import Columns
-from .scenes.developed import Developed
-from .scenes.development import developed, fitted_values
+from .scenes.checks import (
+    check_losses,
+    check_priors,
+    content_of,
+    fits_exposure,
+    provided,
+    sensors_of,
+    why_not,
+)
 from .scenes.objective import SceneObjective
 from .scenes.scene_values import scene_values
 
@@ -51,7 +56,7 @@ __all__ = ["Scene"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Scene(Columns):
+class Scene(Answers):
     """Unknown parameters of a Mitsuba scene, from one or several pictures of it.
 
     Parameters
@@ -71,7 +76,8 @@ class Scene(Columns):
         the scene. By default `x0` is the scene as it is, which must be inside the bounds.
     loss : str, Loss or callable, default "mse"
         Loss of a linear picture and its target: "mse", "relative-mse", "l1", "huber", "cauchy", "log-mse",
-        "gradient-mse" or "multi-scale-mse"; a callable is ``loss(image, target) -> float``.
+        "gradient-mse" or "multi-scale-mse"; with values only, "ssim" and "flip"; a callable is ``loss(image, target) ->
+        float``.
     sensors : sequence of int or str, optional
         Numbers or names of the cameras; by default the first ones, one for each target.
     variants : sequence of mappings, optional
@@ -106,8 +112,8 @@ class Scene(Columns):
     Warns
     -----
     UserWarning
-        If pixels of a picture of integers are saturated, which biases the answer; and if every light of the scene and
-        the exposure of a photograph are unknown.
+        If pixels of a picture of integers are saturated, which biases the answer; and if the photographs do not tell
+        lights and exposure apart.
 
     Notes
     -----
@@ -163,6 +169,11 @@ class Scene(Columns):
         return why_not(missing, self.loss, self.target or ())
 
     @property
+    def fits_exposure(self) -> bool:
+        """Whether something of a photograph's exposure is solved in every evaluation."""
+        return fits_exposure(self.target or ())
+
+    @property
     def bindings(self) -> tuple[Binding, ...]:
         """The unknowns, in the order of their columns."""
         return self._parameters
@@ -200,24 +211,6 @@ class Scene(Columns):
     def samples(self) -> int:
         """Samples per pixel."""
         return self.spp
-
-    def parameters(self, x: NDArray[np.float64]) -> dict[str, Any]:
-        """Values at `x` by name, in scene units; a fitted exposure too, from 16 renders."""
-        return self.layout.decode(x) | fitted_values(self, x)
-
-    def developed(self, result: Any, *, renders: int = 16) -> list[Developed]:
-        """Render the answer and compare it with each photograph.
-
-        Parameters
-        ----------
-        result : OptimizeResult or array_like of shape (n,)
-            The answer. The error bars of a fitted exposure contain those of a result, taken as independent, by n times
-            as many renders.
-        renders : int, default 16
-            Renders that are averaged. Their noise makes a fitted exposure smaller, by its share of the squared light.
-        """
-        require("renders", as_integer("renders", renders) >= 1, ">= 1", renders)
-        return developed(self, result, renders)
 
     @one_at_a_time()
     def open(self) -> Objective:

@@ -1,9 +1,12 @@
 """Every example of the gallery runs at a tiny size and draws its figures."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+
+from invopt.runfiles import read_run_file
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
@@ -24,6 +27,15 @@ print("figures drawn:", len(plt.get_fignums()))
 
 def test_examples_are_found():
     assert EXAMPLES
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_have_a_run_file_or_say_why_not(example):
+    text = " ".join(example.read_text().split())
+    named = re.findall(r"``invopt run (\S+\.toml)``", text)
+    assert named or "It has no run file: " in text
+    for name in named:
+        read_run_file(ROOT / "examples" / name)
 
 
 @pytest.mark.render

@@ -49,12 +49,13 @@ class Adjoint:
 
     Attributes
     ----------
-    integrator : {"prb", "prb_projective"}
+    integrator : str
+        "auto": the scene's own if it has a derivative, else its counterpart.
     max_depth : int or None
         None for the depth of the scene's own integrator.
     """
 
-    integrator: str = "prb"
+    integrator: str = "auto"
     max_depth: int | None = None
 
 

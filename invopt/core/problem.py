@@ -219,6 +219,15 @@ class Problem(abc.ABC):
         """
         return {name: float(value) for name, value in zip(self.names, x, strict=True)}
 
+    def spread(self, x: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert standard errors of the columns at `x` to customary units."""
+        return errors
+
+    def parameter_errors(self, result: Any) -> dict[str, Any]:
+        """Standard errors of `parameters`, by name; empty if the result has none."""
+        found: Any = getattr(result, "x_standard_error", None)
+        return {} if found is None else dict(zip(self.names, self.spread(result.x, found).tolist(), strict=True))
+
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Parameters at `x` by name, as texts in customary units."""
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}

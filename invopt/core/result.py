@@ -156,6 +156,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         a callback, unless an earlier estimate was lower by more than two standard errors.
     parameters : dict
         The answer by name, in customary units; see `Problem.parameters`.
+    parameter_errors : dict
+        Standard errors of `parameters`, by the same names; empty where `x_standard_error` is None.
     fun : float
         Value measured at `x`; for the weights of a network and in a callback, the estimator's value.
     fun_prior : float

@@ -21,8 +21,10 @@ from invopt.rendering.device.doctor import report
 from invopt.rendering.device.install import Installation, install
 from invopt.rendering.exploring import explore
 from invopt.rendering.losses import (
+    FLIP,
     L1,
     MSE,
+    SSIM,
     Cauchy,
     GradientMSE,
     Huber,
@@ -30,6 +32,7 @@ from invopt.rendering.losses import (
     Loss,
     MultiScaleMSE,
     RelativeMSE,
+    ValueLoss,
 )
 from invopt.rendering.meshes import Mesh
 from invopt.rendering.photographs import Photograph
@@ -37,9 +40,11 @@ from invopt.rendering.runtime import RENDERER
 from invopt.rendering.scene import LiveScene
 
 __all__ = [
+    "FLIP",
     "L1",
     "MSE",
     "RENDERER",
+    "SSIM",
     "Backend",
     "Binding",
     "CameraPose",
@@ -65,6 +70,7 @@ __all__ = [
     "Texels",
     "Translation",
     "Value",
+    "ValueLoss",
     "activate",
     "active",
     "choose",

@@ -24,6 +24,7 @@ from invopt.rendering.losses import Loss
 from invopt.rendering.parameter import Parameter
 from invopt.rendering.photographs.comparisons import Comparisons
 from invopt.rendering.photographs.target import Target
+from invopt.rendering.reading.adjoints import samples_edges
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
 from invopt.rendering.views import View
@@ -128,7 +129,7 @@ class BoundScene:
         if active() is Backend.SCALAR:
             raise BackendError("the scalar backend has no derivatives: use LLVM or CUDA, or a sampled estimator")
         if not self._loss.differentiable:
-            raise SceneError("a loss that is a Python callable has no derivative: use one of the losses by name")
+            raise SceneError(f"{self._loss.name} has no derivative: use a loss that has, such as 'mse'")
         self._load(integrator)
         self.set_targets(self._targets)
         for group, _ in self._groups:
@@ -144,10 +145,10 @@ class BoundScene:
     def blind_spots(self) -> str:
         """What the derivative of the loaded integrator neglects; empty if nothing."""
         moving = [binding.label for binding in self._bindings if isinstance(binding, Motion)]
-        if not moving or self._blueprint.integrator in (None, "prb_projective"):
+        if not moving or self._blueprint.integrator is None or samples_edges(self.live.integrator()):
             return ""
         return (
-            f"the derivative of {self._blueprint.integrator!r} neglects the motion of edges and shadows: for "
+            f"the derivative of {self.live.integrator().class_name()} neglects the motion of edges and shadows: for "
             f"{', '.join(moving)} it is that of the shading alone"
         )
 
@@ -174,10 +175,13 @@ class BoundScene:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())
 
-    def sets(self) -> set[str]:
-        """Mitsuba's names of all parameters that the bindings set."""
-        found = {key for group, _ in self._groups for key in self._values(group, self._any_point())}
-        return {self.live.resolve(key) for key in found}
+    def brightness_columns(self) -> list[int]:
+        """Columns of x that make lights bright; none if a light is known."""
+        bright = set(self.live.brightness() or [])
+        sets: dict[str, list[int]] = {}
+        for group, columns in self._groups:
+            sets.update({self.live.resolve(key): columns for key in self._values(group, self._any_point())})
+        return sorted({column for name in bright for column in sets[name]}) if bright <= sets.keys() else []
 
     def _any_point(self) -> Tensor:
         return torch.from_numpy(self._initial())

@@ -64,8 +64,6 @@ class LiveScene:
         self._changes = [self._resolved(view.changes) for view in views or (View(),)]
         check_channels(self._scene)
 
-    # Parameters and objects.
-
     def resolve(self, key: str) -> str:
         """Return Mitsuba's name for `key`; an unknown key is an error with suggestions."""
         return keys.resolve(key, self._params.keys(), self._shared)
@@ -122,6 +120,10 @@ class LiveScene:
         found = [name for name in self._params.keys() if keys.is_brightness(name)]  # noqa: SIM118 - not a dictionary
         owners = {name.removesuffix(".value").removesuffix(".data").rpartition(".")[0] for name in found}
         return found if len(owners) >= len(self._scene.emitters()) else None
+
+    def integrator(self) -> Any:
+        """Mitsuba's integrator of the scene."""
+        return self._scene.integrator()
 
     def camera(self, object_id: str) -> Any:
         """Camera of this name; None if there is none."""
@@ -207,10 +209,7 @@ class LiveScene:
             for index, changes, image in zip(self._sensors, self._changes, images, strict=True):
                 with self._changed(changes):
                     adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)
-        gradients = {}
-        for key, leaf in leaves.items():
-            gradient = from_mitsuba(dr.grad(leaf))
-            gradients[key] = gradient.reshape(values[key].shape)
+        gradients = {key: from_mitsuba(dr.grad(leaf)).reshape(values[key].shape) for key, leaf in leaves.items()}
         return float(loss[0]), gradients
 
     @one_at_a_time()

@@ -1,24 +1,24 @@
-"""Progress bar of a run."""
+"""Displays of a run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from invopt.core.estimator import Estimate
-from invopt.run.progress import Update
-from invopt.run.run import Run
+from invopt.run.progress import Update, Watched
 
-__all__ = ["progress_bar"]
+__all__ = ["live_view", "progress_bar"]
 
 
 @contextmanager
-def progress_bar(run: Run) -> Iterator[Update]:
+def progress_bar(watched: Watched) -> Iterator[Update]:
     """Show evaluations, value and sigma of a run on stderr during a block."""
+    run = watched.run
     by_evaluations = run.maxfev < math.inf
     total = run.maxfev if by_evaluations else run.maxiter
     bar = Progress(
@@ -40,3 +40,11 @@ def progress_bar(run: Run) -> Iterator[Update]:
 
     with bar:
         yield update
+
+
+def live_view(watched: Watched) -> AbstractContextManager[Update]:
+    """Show parameters and pictures of a run during a block."""
+    # Pictures need the framework's part for renderers, which a run of a function does not import.
+    from invopt.report.live import view
+
+    return view.live_view(watched)

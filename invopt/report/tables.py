@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -32,29 +32,48 @@ def outcome_table(result: OptimizeResult, start: NDArray[np.float64]) -> Table:
     """Start, result, truth, errors and cost of a run."""
     problem = result.problem
     table = Table(title=f"{type(problem).__name__}: {result.message}")
-    for column in ("", "start", "found", "truth"):
+    for column in ("", "start", "found", "± standard error", "truth"):
         table.add_column(column, justify="left" if column == "" else "right")
-    truth = None if problem.x_opt is None else problem.readable(problem.x_opt)
-    first = problem.readable(start)
-    if len(first) <= _MAX_PARAMETERS:
-        found = problem.readable(result.x)
-        for name in first:
-            table.add_row(name, first[name], found[name], "" if truth is None else truth[name])
-    table.add_row("value", "", f"{result.fun:.4g} ± {result.fun_standard_error:.1g}", "")
+    for row in _parameter_rows(result, start):
+        table.add_row(*row)
+    table.add_row("value", "", f"{result.fun:.4g}", _error(result.fun_standard_error), "")
     errors = problem.parameter_error(start), problem.parameter_error(result.x)
     if not math.isnan(errors[0]):
-        table.add_row("parameter error", f"{errors[0]:.4g}", f"{errors[1]:.4g}", "0")
+        table.add_row("parameter error", f"{errors[0]:.4g}", f"{errors[1]:.4g}", "", "0")
         if errors[0] > 0:
-            table.add_row("  relative", "100 %", f"{100 * errors[1] / errors[0]:.3g} %", "")
+            table.add_row("  relative", "100 %", f"{100 * errors[1] / errors[0]:.3g} %", "", "")
     table.add_section()
-    table.add_row("evaluations", "", str(result.nfev), "")
-    table.add_row("iterations", "", str(result.nit), "")
-    table.add_row("seconds", "", f"{result.seconds:.2f}", "")
+    table.add_row("evaluations", "", str(result.nfev), "", "")
+    table.add_row("iterations", "", str(result.nit), "", "")
+    table.add_row("seconds", "", f"{result.seconds:.2f}", "", "")
     return table
 
 
+def _parameter_rows(result: OptimizeResult, start: NDArray[np.float64]) -> Iterator[tuple[str, ...]]:
+    """Name, start, answer, standard error and truth of each parameter."""
+    problem = result.problem
+    first, found = problem.readable(start), problem.readable(result.x)
+    truth = dict.fromkeys(first, "") if problem.x_opt is None else problem.readable(problem.x_opt)
+    errors = dict.fromkeys(first, "")
+    if result.x_standard_error is not None and tuple(first) == problem.names:
+        spread = problem.spread(result.x, result.x_standard_error)
+        errors = {name: _error(float(error)) for name, error in zip(first, spread, strict=True)}
+    if len(first) <= _MAX_PARAMETERS:
+        for name in first:
+            yield name, first[name], found[name], errors[name], truth[name]
+    # What is solved in every evaluation, such as an exposure, is no column of x.
+    for name, value in result.parameters.items():
+        own = any(column == name or column.startswith((f"{name}.", f"{name}[")) for column in problem.names)
+        if not own and isinstance(value, float):
+            yield name, "", f"{value:.5g}", _error(result.parameter_errors.get(name, math.inf)), ""
+
+
+def _error(error: float) -> str:
+    return f"{error:.2g}" if math.isfinite(error) else ""
+
+
 def correlations_table(result: OptimizeResult) -> Table | None:
-    """Standard errors of the parameters, in their own units, and correlations.
+    """Correlations of the errors of the parameters.
 
     None if they are unknown, or of one parameter or too many.
     """
@@ -63,11 +82,11 @@ def correlations_table(result: OptimizeResult) -> Table | None:
         return None
     errors = np.sqrt(np.diag(covariance))
     scale = np.where(errors > 0, errors, np.inf)
-    table = Table(title="errors of the parameters, and their correlations")
-    for column in ("", "standard error", *names):
+    table = Table(title="correlations of the errors")
+    for column in ("", *names):
         table.add_column(column, justify="left" if column == "" else "right")
-    for name, error, row in zip(names, errors, covariance / np.outer(scale, scale), strict=True):
-        table.add_row(name, f"{error:.2g}", *(f"{value:.2f}" for value in row))
+    for name, row in zip(names, covariance / np.outer(scale, scale), strict=True):
+        table.add_row(name, *(f"{value:.2f}" for value in row))
     return table
 
 

@@ -24,7 +24,7 @@ from invopt.exceptions import NonFiniteError
 from invopt.run.iteration import Iteration
 from invopt.run.keeping.keeping import Keeping
 from invopt.run.move import End, Move
-from invopt.run.progress import Update, progress_of
+from invopt.run.progress import Update, Watched, progress_of
 from invopt.run.refinement import Refinement
 from invopt.run.reporting import record
 from invopt.run.standing import Standing
@@ -70,7 +70,8 @@ class Descent:
             self._standing.last = Point(x, Estimate(x=x, fun=math.nan, nfev=0, note=note))
             return Status.CONVERGED
         try:
-            with progress_of(self._run) as update:
+            watched = Watched(self._run, self._evaluator.objective, self._standing.history)
+            with progress_of(watched) as update:
                 return self._iterate(update)
         except StopRun as stop:
             return stop.status

@@ -56,7 +56,7 @@ def minimize(
     callback: Callable[..., object] | None = None,
     options: Mapping[str, Any] | None = None,
     workers: Workers | None = None,
-    progress: bool | None = None,
+    progress: bool | str | None = None,
     journal: Journal | str | Path | None = None,
     checkpoint: Checkpoint | str | Path | None = None,
     identity: str | None = None,
@@ -144,8 +144,10 @@ def minimize(
         for this run, each with the objective open; on two cores, two processes are faster than one. Or ``workers(func,
         iterable)``, as in scipy, or any ``concurrent.futures.Executor``: a process pool, loky's, that of
         ``dask.distributed.Client(...).get_executor()``. See Notes.
-    progress : bool, optional
-        Whether a progress bar is shown; by default if stderr is a terminal.
+    progress : bool or "live", optional
+        Whether a progress bar is shown; by default if stderr is a terminal. "live" shows parameters and, where there
+        are pictures, start, now and target, in a terminal or a notebook, at most once a second. Its renders are not
+        counted, and take at most a tenth of the time.
     journal : Journal, str or Path, optional
         File to which every evaluation is written before a method sees it; cheap evaluations are written once a second.
         A call with the same problem, start, bounds, scales, estimator and method continues the run in the file: the

@@ -118,9 +118,15 @@ def _composed(subject: Subject, sought: Sought, composed: Composed, settled: Set
         tolerances=settled.tolerances,
         callback=as_callback(settings.callback, with_state=method.calls_back_with_state),
         workers=settings.workers,
-        progress=sys.stderr.isatty() if settings.progress is None else bool(settings.progress),
+        progress=_as_progress(settings.progress),
         kept=composed.kept,
     )
+
+
+def _as_progress(given: bool | str | None) -> bool | str:
+    if given is None:
+        return sys.stderr.isatty()
+    return given if isinstance(given, str) else bool(given)
 
 
 def _budgets(settled: Settled, n: int, *, endless: bool) -> dict[str, float]:

@@ -44,7 +44,7 @@ class Run:
     tolerances: Tolerances
     callback: Callback | None
     workers: Workers
-    progress: bool
+    progress: bool | str
     sought: Sought
     kept: Kept
 

@@ -1,4 +1,4 @@
-"""Read run files."""
+"""Run files: a problem and the options of its run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from attrs import frozen
 from invopt import rendering
 from invopt.core.formatting import shown
 from invopt.core.problem import Problem
-from invopt.core.registry import find
+from invopt.core.registry import find, resolve
 from invopt.core.validators import by_name
 from invopt.exceptions import suggest
 
-__all__ = ["RunFile", "read_run_file"]
+__all__ = ["FILES", "RUN", "RunFile", "as_run_file", "content_of", "read_run_file"]
 
 # Bindings of a run file: all but those that a function or an array defines.
 _BINDINGS: dict[str, Any] = {
@@ -35,14 +35,17 @@ _BINDINGS: dict[str, Any] = {
         rendering.Value,
     )
 }
-# Keys at the top: of the scene, and of the run as the options of `invopt run`.
+# Keys at the top: of a scene, of a registered problem, and of the run as the options of `invopt run`.
 _SCENE = ("scene", "loss", "spp", "backend", "variables", "sigma")
-_RUN = ("estimator", "method", "maxfev", "seed", "workers", "journal", "out")
+_NAMED = ("problem", "set", "sigma")
+RUN = ("estimator", "method", "maxfev", "seed", "workers", "journal", "checkpoint", "every", "out")
+# Options that are names of files.
+_PATHS = ("journal", "checkpoint", "out")
 _TABLES = ("parameter", "photograph", "start")
 # Keys of a photograph that belong to the scene.
 _VIEW = ("sensor", "changes")
 # Keys whose values are files, relative to the folder of the run file.
-_FILES = ("source", "mask")
+FILES = ("source", "mask")
 
 
 @frozen
@@ -51,14 +54,25 @@ class RunFile:
 
     Attributes
     ----------
+    content : mapping of str
+        What the file holds.
+    folder : Path
+        Folder that its files are relative to.
     problem : Problem
-        The scene.
+        A scene, or a registered problem.
     options : mapping of str
         Options that the file gives, named as those of `invopt run`.
     """
 
+    content: Mapping[str, Any]
+    folder: Path
     problem: Problem
     options: Mapping[str, Any]
+
+    @property
+    def has_scene(self) -> bool:
+        """Whether it is of a scene, and not of a registered problem."""
+        return "scene" in self.content
 
 
 def read_run_file(path: Path) -> RunFile:
@@ -67,16 +81,64 @@ def read_run_file(path: Path) -> RunFile:
     Parameters
     ----------
     path : Path
-        A TOML file. Files that it names are relative to its folder, but `journal` and `out` to the current one.
+        A TOML file. Files of a scene are relative to its folder, all others to the current one.
     """
+    return as_run_file(content_of(path), path.parent, repr(str(path)))
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{str(path)!r} could not be read as TOML: {error}") from None
-    _check(content, (*_SCENE, *_RUN, *_TABLES), f"{str(path)!r}")
-    if "scene" not in content:
-        raise ValueError(f"{str(path)!r} must have the key 'scene', an XML file")
-    photographs, folder = _tables(content, "photograph"), path.parent
+
+
+def as_run_file(content: Mapping[str, Any], folder: Path, where: str) -> RunFile:
+    """Make the problem and the options of a run file.
+
+    Parameters
+    ----------
+    content : mapping of str
+        What the file holds.
+    folder : Path
+        Folder that files are relative to.
+    where : str
+        What messages call it.
+    """
+    names: tuple[str, ...] = RUN
+    if "problem" in content:
+        _check(content, (*_NAMED, *RUN), f"{where}, which is of a problem by name")
+        problem, names = _named(content), (*RUN, "sigma")
+    else:
+        _check(content, (*_SCENE, *RUN, *_TABLES), where)
+        if "scene" not in content:
+            raise ValueError(f"{where} must have the key 'scene', an XML file, or 'problem', a name")
+        problem = _scene(content, folder)
+    for name in _PATHS:
+        _text(name, content.get(name, ""))
+    return RunFile(content, folder, problem, {key: content[key] for key in names if key in content})
+
+
+def _named(content: Mapping[str, Any]) -> Problem:
+    """Return a registered problem, with some of its fields set."""
+    name, given = content["problem"], content.get("set", {})
+    if not isinstance(name, str):
+        raise TypeError(f"'problem' must be a name: {shown(name)}")
+    if not isinstance(given, dict):
+        raise TypeError(f"'set' must be a table [set]: {shown(given)}")
+    if not given:
+        resolved: Problem = resolve("problems", name, "name")
+        return resolved
+    cls = find("problems", name)
+    known = tuple(str(item.alias) for item in attrs.fields(cls) if item.init)
+    _check(given, known, f"[set] of {cls.__name__}")
+    made: Problem = cls(**given)
+    return made
+
+
+def _scene(content: Mapping[str, Any], folder: Path) -> Problem:
+    photographs = _tables(content, "photograph")
     facts: dict[str, Any] = {key: content[key] for key in _SCENE if key in content}
     facts["scene"] = folder / _text("scene", content["scene"])
     facts["parameters"] = [_binding(table) for table in _tables(content, "parameter")]
@@ -87,7 +149,8 @@ def read_run_file(path: Path) -> RunFile:
         facts["variants"] = [table.get("changes", {}) for table in photographs]
     if "start" in content:
         facts["x0"] = content["start"]
-    return RunFile(find("problems", "scene")(**facts), {key: content[key] for key in _RUN if key in content})
+    made: Problem = find("problems", "scene")(**facts)
+    return made
 
 
 def _tables(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -110,7 +173,7 @@ def _photograph(table: Mapping[str, Any], folder: Path) -> Any:
     if "source" not in table:
         raise ValueError("[[photograph]] must have the key 'source', a file")
     facts = {key: value for key, value in table.items() if key not in _VIEW}
-    facts |= {key: folder / _text(key, facts[key]) for key in _FILES if key in facts}
+    facts |= {key: folder / _text(key, facts[key]) for key in FILES if key in facts}
     return rendering.Photograph(**facts)
 
 

@@ -26,13 +26,15 @@ _DIRECTIONS = 4
 
 
 def loss_is_zero_at_its_target(loss: Loss) -> None:
-    """The residuals of equal pictures are 0."""
+    """The residuals of equal pictures are 0, and the value is."""
     for shape in _SHAPES:
         picture = _picture(shape, 0)
-        for part in loss.residuals(picture, picture) if loss.differentiable else []:
+        for part in loss.residuals(picture, picture) if loss.squared or loss.differentiable else []:
             assert not np.any(part), (
                 f"{loss!r} has residuals up to {np.abs(part).max():g} where both pictures are equal"
             )
+        value = loss.value(picture, picture.copy())
+        assert abs(value) <= _SINGLE, f"{loss!r} is {value:g} where both pictures are equal"
 
 
 def loss_has_its_shapes(loss: Loss) -> None:

@@ -10,7 +10,7 @@ from invopt.plugin import Capability
 from invopt.rendering import MSE, Loss, Photograph
 from invopt.rendering.bindings import Binding
 
-__all__ = ["check_losses", "check_priors", "content_of", "provided", "sensors_of", "why_not"]
+__all__ = ["check_losses", "check_priors", "content_of", "fits_exposure", "provided", "sensors_of", "why_not"]
 
 
 def sensors_of(
@@ -57,6 +57,11 @@ def check_priors(bindings: Sequence[Binding], loss: Loss, noise_std: float | Non
             )
 
 
+def fits_exposure(targets: Sequence[Any]) -> bool:
+    """Whether a photograph has unknowns that are fitted to each render."""
+    return any(isinstance(target, Photograph) and target.has_unknowns for target in targets)
+
+
 def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:
     """Return what a scene with this number of pictures provides."""
     found = Capability.FUN
@@ -70,9 +75,9 @@ def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:
 def why_not(missing: Capability, loss: Loss, targets: Sequence[Any]) -> str:
     """Why a scene does not provide something."""
     if Capability.JAC in missing:
-        return "a loss that is a Python callable has no derivative; use one of the losses by name"
+        return f"{loss.name} has no derivative; use a loss that has, such as 'mse'"
     if Capability.RESIDUALS in missing:
-        return f"{type(loss).__name__} is not a mean of squares"
+        return f"{loss.name} is not a mean of squares"
     if Capability.TARGET in missing and any(isinstance(target, Photograph) for target in targets):
         return "a photograph cannot be replaced: give its linear picture as an array"
     return ""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import Grid, LinearRows, Objective, PosteriorObjective, Problem, as_vector
+from invopt.plugin import Grid, LinearRows, Objective, PosteriorObjective, Problem
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import Layout
-
-from .tables import Row, rows_of, written
 
 __all__ = ["Columns"]
 
@@ -95,28 +92,19 @@ class Columns(Problem):
         """Names of the columns."""
         return self.layout.names
 
+    def flat(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of all columns in scene units, shape (n,)."""
+        return np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
+
+    def spread(self, x: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors in scene units: half of the difference between both ends."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            found: NDArray[np.float64] = np.abs(self.flat(x + errors) - self.flat(x - errors)) / 2
+        return np.where(np.isfinite(errors), found, np.inf)
+
     def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
         """Values at `x` by name, in scene units, as text."""
-        values = self._flat(x)
-        return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
-
-    def table(self, result: Any, *, kind: str = "markdown") -> str:
-        """Return the answer as a table, with error bars if the result has them.
-
-        Parameters
-        ----------
-        result : OptimizeResult or array_like of shape (n,)
-            The answer.
-        kind : {"markdown", "json", "csv"}, default "markdown"
-            Form of the table.
-        """
-        x = as_vector("x", getattr(result, "x", result), size=self.n)
-        rows = rows_of(self.names, self._flat, result, self.bounds, self.x_scale)
-        fitted = {name: value for name, value in self.parameters(x).items() if name not in self.layout.decode(x)}
-        return written([*rows, *(Row(name, float(value)) for name, value in fitted.items())], kind)
-
-    def _flat(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
+        return {name: f"{value:.5g}" for name, value in zip(self.names, self.flat(x), strict=True)}
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts of shape (k, n): `x0` plus Gaussian noise, inside the bounds.

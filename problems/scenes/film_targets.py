@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.rendering import Photograph
-from invopt.rendering.bound import BoundScene
 from invopt.rendering.photographs.averaging import kernel_of
 from invopt.rendering.photographs.development import Film, develop
 from invopt.rendering.photographs.target import Target
@@ -41,17 +39,3 @@ def side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     pictures = [np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pictures]
     padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in pictures]
     return np.concatenate(padded, axis=1)
-
-
-def warn_of_lights(scene: BoundScene) -> None:
-    """Warn if every light of a scene is unknown beside an unknown exposure."""
-    bright = scene.live.brightness()
-    if not bright:
-        return
-    if set(bright) <= scene.sets():
-        warnings.warn(
-            f"the exposure of a photograph and every light of the scene ({', '.join(map(repr, bright))}) are unknown: "
-            f"only their products can be found; give the exposure, or leave out one light",
-            UserWarning,
-            stacklevel=2,
-        )

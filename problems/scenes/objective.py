@@ -16,12 +16,17 @@ from invopt.rendering.photographs.target import Target
 from invopt.rendering.pictures.targets import as_picture, matched
 
 from .developed import Developed
-from .film_targets import as_target_of, side_by_side, warn_of_lights
+from .film_targets import as_target_of, side_by_side
+from .identifiability import warn_of_lights
+from .target_noise import noise_of_photographs
 
 __all__ = ["SceneDescription", "SceneObjective"]
 
 # Largest number of samples of a picture: Dr.Jit numbers them with 32 bits.
 _MOST_SAMPLES = 2**32 - 1
+# Samples per pixel of the renders that tell whether lights and exposure can both be found: their noise is the same in
+# all of them, so that one is enough.
+_LIGHT_SPP = 1
 
 
 class SceneDescription(Protocol):
@@ -38,6 +43,18 @@ class SceneDescription(Protocol):
     @property
     def target(self) -> Any:
         """Target pictures; None if they are rendered at `x_opt`."""
+
+    @property
+    def x0(self) -> NDArray[np.float64]:
+        """The start."""
+
+    @property
+    def x_scale(self) -> NDArray[np.float64]:
+        """Scales of the columns."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
@@ -77,9 +94,10 @@ class SceneObjective(Objective):
         try:
             self._check_samples(problem)
             self._targets = self._find_targets(problem)
-            if any("exposure" in target.exposure.names for target in self._targets):
-                warn_of_lights(self._scene)
             self._scene.set_targets(self._targets)
+            if any(target.exposure.is_fitted for target in self._targets):
+                warn_of_lights(self._scene, problem.x0, problem.x_scale, problem.names, spp=_LIGHT_SPP)
+            self.target_noise = noise_of_photographs(self._scene, problem.x0, spp=problem.spp)
         except BaseException:
             self.close()
             raise

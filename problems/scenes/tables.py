@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from attrs import asdict, frozen
@@ -44,27 +43,31 @@ class Row:
     note: str = ""
 
 
-def rows_of(names: Sequence[str], decode: Any, result: Any, bounds: Bounds | None, scale: Any) -> list[Row]:
-    """Return one row for each column, in scene units.
+def rows_of(
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    spread: NDArray[np.float64] | None,
+    x: NDArray[np.float64],
+    bounds: Bounds | None,
+    scale: NDArray[np.float64],
+) -> list[Row]:
+    """Return one row for each column.
 
     Parameters
     ----------
     names : sequence of str
         Names of the columns.
-    decode : callable
-        ``decode(x) -> (n,)``: scene units of a point.
-    result : OptimizeResult or array_like of shape (n,)
+    values : ndarray, shape (n,)
+        Their values in scene units.
+    spread : ndarray, shape (n,), or None
+        Standard errors in scene units; None if they are not known.
+    x : ndarray, shape (n,)
         The answer.
     bounds : Bounds or None
         Bounds of the columns.
     scale : ndarray, shape (n,)
         Scales of the columns.
     """
-    x = np.asarray(getattr(result, "x", result), dtype=np.float64)
-    errors = getattr(result, "x_standard_error", None)
-    values = decode(x)
-    # In scene units: half of the difference between both ends, as for logarithms.
-    spread = None if errors is None else np.abs(decode(x + errors) - decode(x - errors)) / 2
     found = []
     for i, name in enumerate(names):
         error = None if spread is None or not math.isfinite(spread[i]) else float(spread[i])

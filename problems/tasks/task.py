@@ -161,6 +161,14 @@ class Task(Problem):
         """Values by name, in scene units."""
         return self.statement.readable(x)
 
+    def spread(self, x: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors of the columns, in scene units."""
+        return self.statement.spread(x, errors)
+
+    def parameter_errors(self, result: Any) -> dict[str, Any]:
+        """Standard errors of `parameters`, in scene units."""
+        return self.statement.parameter_errors(result)
+
     def identity_content(self) -> dict[str, Any]:
         """The class, with its code if it is a user's, and all fields except the backend."""
         named = {item.name: getattr(self, item.name) for item in fields(type(self)) if item.name != "backend"}

@@ -63,6 +63,13 @@ def test_run_options(run):
     assert "Quadratic: evaluation budget spent" in printed
 
 
+def test_run_live(run):
+    code, printed, shown = run("run", "box2", "--maxfev", "30", "--live")
+    assert code == 0
+    assert "target" in shown
+    assert "evaluations" in printed
+
+
 def test_the_same_seed_prints_the_same_answer(run):
     first, second, third = (run("run", "quad", "--maxfev", "40", "--seed", s)[1].splitlines() for s in ("1", "1", "2"))
     rows = [[line for line in printed if "x0" in line] for printed in (first, second, third)]

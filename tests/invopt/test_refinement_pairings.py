@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from invopt import Status, minimize, problems
 from invopt.estimators import GaussNewton
-from invopt.report.tables import correlations_table
+from invopt.report.tables import correlations_table, outcome_table
 from invopt.run.refining.derivatives import by_other_slopes, by_own_slopes
 from invopt.run.refining.discrepancy import compare
 from invopt.run.refining.replicates import covariance_of_mean
@@ -169,11 +169,16 @@ def test_pictures_far_from_the_target_are_seen_where_blurred():
     assert not compare(rows + 0.5, ()).is_far(start[:1])
 
 
-def test_a_table_shows_errors_and_correlations():
+def test_tables_show_errors_and_correlations():
     _, found = ended(0, "gauss-newton", "newton")
+    assert tuple(found.parameter_errors) == found.problem.names
+    np.testing.assert_array_equal(list(found.parameter_errors.values()), found.x_standard_error)
+    shown = outcome_table(found, found.problem.x0)
+    assert shown.columns[3].header == "± standard error"
+    assert list(shown.columns[3].cells)[:2] == [f"{error:.2g}" for error in found.x_standard_error]
     table = correlations_table(found)
-    assert [column.header for column in table.columns] == ["", "standard error", *found.problem.names]
+    assert [column.header for column in table.columns] == ["", *found.problem.names]
     assert table.row_count == 2
-    assert next(iter(table.columns[2].cells)) == "1.00"
+    assert next(iter(table.columns[1].cells)) == "1.00"
     found.covariance = None
     assert correlations_table(found) is None

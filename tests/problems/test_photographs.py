@@ -13,6 +13,7 @@ from invopt.core.objective import Capability
 from invopt.exceptions import SceneError
 from invopt.rendering import Color, Photograph, Value
 from invopt.rendering.descriptions import rgb
+from invopt.report.tables import outcome_table
 
 from .tiny_scenes import ANSWER, HEIGHT, TINY, WIDTH, room, scene, two_views
 
@@ -63,11 +64,16 @@ def test_a_jpeg_of_unknown_exposure(light, tmp_path):
     problem = scene(
         known, parameters=TINY[:2], target=Photograph(tmp_path / "photo.jpg", exposure="unknown"), x_opt=None
     )
-    res = invopt.minimize(problem, rng=0, maxfev=40)
+    res = invopt.minimize(problem, rng=0, maxfev=60)
     assert_found(res.parameters | {"lamp.intensity": 9.0})
     assert res.parameters["exposure"] == pytest.approx(0.5, rel=0.03)
     (found,) = problem.developed(res)
     assert abs(found.fitted["exposure"] - 0.5) < 6 * found.standard_error["exposure"] < 0.1
+    assert res.parameter_errors["exposure"] == pytest.approx(found.standard_error["exposure"])
+    assert set(res.parameter_errors) == set(res.parameters)
+    errors = list(outcome_table(res, problem.x0).columns[3].cells)
+    assert errors[problem.n] == f"{res.parameter_errors['exposure']:.2g}"
+    assert f"| exposure | {res.parameters['exposure']:.5g} | {errors[problem.n]} |" in problem.table(res)
     assert found.picture.shape == found.render.shape == found.difference.shape == (HEIGHT, WIDTH, 3)
 
 
@@ -237,8 +243,50 @@ def test_an_unknown_response_needs_the_mean_square():
 
 def test_exposure_and_all_lamps_unknown():
     target = Photograph(np.full((HEIGHT, WIDTH, 3), 0.3), exposure="unknown")
-    with pytest.warns(UserWarning, match="the exposure .* and every light of the scene .'lamp.intensity.value'. are"):
+    message = "do not tell {} and 'exposure' apart: only their products can be found; give the exposure"
+    with pytest.warns(UserWarning, match=message.format("'lamp.intensity'")):
         scene(target=target, x_opt=None).open().close()
+    colored = [Color("lamp.intensity", bounds=None)]
+    with pytest.warns(UserWarning, match=message.format("'lamp.intensity.r', 'lamp.intensity.g', 'lamp.intensity.b'")):
+        scene(target=target, x_opt=None, parameters=colored).open().close()
+
+
+@pytest.mark.parametrize("case", ["no lamp", "another lamp", "a known exposure", "white balance"])
+def test_exposure_and_lamps_that_can_be_found(case):
+    """A colour that a known other lamp gives, or a photograph of known exposure."""
+    target = Photograph(np.full((HEIGHT, WIDTH, 3), 0.3), exposure="unknown")
+    facts = {"target": target, "x_opt": None}
+    if case == "no lamp":
+        facts["parameters"] = TINY[:2]
+    if case == "another lamp":
+        second = {"type": "point", "position": [-2, 1, 3], "intensity": rgb(4.0, 4.0, 4.0)}
+        facts["description"] = room() | {"second": second}
+    if case == "a known exposure":
+        facts |= {
+            "target": [target, np.full((HEIGHT, WIDTH, 3), 0.3)],
+            "variants": [{}, {"ball.bsdf.reflectance": 0.1}],
+        }
+    if case == "white balance":
+        facts["target"] = Photograph(np.full((HEIGHT, WIDTH, 3), 0.3), white_balance="unknown")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scene(target=target, x_opt=None, parameters=TINY[:2]).open().close()
+        scene(**facts).open().close()
+
+
+def test_the_noise_of_a_photograph_beside_that_of_a_render(light):
+    """As a multiple of the variance of a render at the answer, which the start overestimates by a fifth at most."""
+    noise, rng = (0.03, 0.002), np.random.default_rng(1)
+    deviations = np.sqrt(noise[0] ** 2 + noise[1] * light.mean(axis=2, keepdims=True))
+    noisy = (0.5 * (light + deviations * rng.standard_normal(light.shape))).astype(np.float32)
+    halved = {"noise": (0.5 * noise[0], 0.5 * noise[1]), "exposure": "unknown"}
+    known = {"description": room(), "parameters": TINY[:2], "x_opt": None}
+    lit = room() | {"lamp": room()["lamp"] | {"intensity": rgb(9.0, 9.0, 9.0)}}
+    with scene(lit, parameters=TINY[:2], target=Photograph(noisy, **halved), x_opt=None).open() as live:
+        live._scene.apply(torch.tensor([0.3, 0.2, 0.6, 0.3], dtype=torch.float64))
+        renders = [0.5 * np.asarray(live._scene.live.images(seed=seed, spp=16)[0]) for seed in range(40)]
+        (scales,) = (one.target.scales for one in live._scene.comparisons)
+    own = np.square(0.5 * deviations).reshape(HEIGHT, TIMES, WIDTH, TIMES, 1).mean((1, 3)) / TIMES**2
+    exact = (scales**2 * own).sum() * 3 / (scales**2 * np.var(renders, axis=0, ddof=1)).sum()
+    assert live.target_noise == pytest.approx(exact, rel=0.25)
+    with scene(**known, target=Photograph(noisy, exposure="unknown")).open() as live:
+        assert live.target_noise == 0.0

@@ -73,7 +73,7 @@ def test_the_target_is_not_the_losss_to_change():
 
 
 def test_a_loss_without_derivative_is_named():
-    with pytest.raises(IncompatibleError, match="a loss that is a Python callable has no derivative; use one of"):
+    with pytest.raises(IncompatibleError, match="a Python callable has no derivative; use a loss that has"):
         invopt.minimize(scene(loss=lambda image, target: 0.0), "autodiff")
 
 

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from invopt.rendering import MSE, Huber, Photograph
+from invopt.rendering import (
+    L1,
+    MSE,
+    Cauchy,
+    GradientMSE,
+    Huber,
+    LogMSE,
+    MultiScaleMSE,
+    Photograph,
+    RelativeMSE,
+)
+from invopt.rendering.photographs.averaging import Averaging
 from invopt.rendering.photographs.comparison import Comparison
 from invopt.rendering.photographs.development import develop
 from invopt.testing.losses import comparison_differentiates
@@ -33,9 +44,6 @@ def test_a_film_of_other_size_is_averaged_by_area():
 
 
 def test_the_films_filter_averages_a_fine_photograph():
-    def wide(distance):
-        return np.exp(-2 * distance**2)
-
     point = np.zeros((132, 176, 1), np.float32)
     point[71, 93] = 100.0
     picture = develop(Photograph(point), film(channels=1, kernel=wide, radius=2.0)).picture[:, :, 0]
@@ -96,6 +104,26 @@ def test_noise_weighs():
     deviations = np.full((12, 16), 0.5)
     deviations[1] = 1.0
     np.testing.assert_allclose(develop(Photograph(bright, noise=deviations), film()).scales[:2, 0, 0], [1.0, 0.5])
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 16), (9, 12), (48, 64)])
+def test_the_noise_of_an_average_is_smaller(height, width):
+    """Measured on 400 noisy photographs: their mean variance is known to 400 pixels x 400, 1 % at 6 deviations."""
+    rng, noise = np.random.default_rng(4), (0.02, 0.01)
+    target = develop(Photograph(FINE, noise=noise), film(height, width, kernel=wide, radius=1.0))
+    deviations = np.sqrt(noise[0] ** 2 + noise[1] * FINE.mean(axis=2, keepdims=True))
+    average = Averaging(FINE.shape[:2], (height, width), wide, 1.0)
+    found = [average(deviations * rng.standard_normal((*FINE.shape[:2], 1))) for _ in range(400)]
+    assert target.variance.mean() == pytest.approx(np.var(found, axis=0).mean(), rel=0.05)
+    # The average over an area; a wider filter overlaps.
+    if (height, width) == (48, 64):
+        np.testing.assert_allclose(target.variance, deviations**2, rtol=1e-5)
+    assert develop(Photograph(FINE), film()).variance is None
+    assert develop(Photograph(FINE, noise=noise, response="unknown"), film()).variance is None
+
+
+def wide(distance):
+    return np.exp(-2 * distance**2)
 
 
 # Exposure, white balance, response
@@ -183,14 +211,17 @@ DEVELOPED = {
 }
 
 
+SQUARES = [MSE(), RelativeMSE(), Huber(), Cauchy(), LogMSE(), GradientMSE(), MultiScaleMSE(levels=2)]
+# Every loss with every option; an unknown response needs the mean square, and what is fitted one of squares.
+PAIRS = [(loss, name) for name in DEVELOPED for loss in (SQUARES[:1] if name.startswith("unknown") else SQUARES)]
+PAIRS += [(L1(), name) for name, photograph in DEVELOPED.items() if not photograph.has_unknowns]
+
+
 @pytest.mark.render
-@pytest.mark.parametrize("loss", [MSE(), Huber()], ids=repr)
-@pytest.mark.parametrize("name", DEVELOPED)
+@pytest.mark.parametrize(("loss", "name"), PAIRS, ids=str)
 def test_derivatives(name, loss):
     """Fitted values are constant in the derivative, which is exact because they minimise the loss."""
-    if name.startswith("unknown") and loss != MSE():
-        pytest.skip("an unknown response needs the mean square")
-    image = (LIGHT * (1 + 0.3 * np.random.default_rng(3).random(LIGHT.shape))).astype(np.float32)
+    image = (LIGHT * (1.05 + 0.3 * np.random.default_rng(3).random(LIGHT.shape))).astype(np.float32)
     comparison_differentiates(loss, develop(DEVELOPED[name], film()), image)
 
 

@@ -8,6 +8,8 @@ from invopt.rendering import Photograph, activate
 from invopt.rendering.photographs.development import develop
 
 from .photographs import FINE, LIGHT, compared, encoded, film
+from .picture_files import HEIGHT, KINDS, WIDTH, make, named
+from .targets import write
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,8 @@ from .photographs import FINE, LIGHT, compared, encoded, film
         ({"response": "unknown", "exposure": "unknown"}, "'exposure' must be left out if 'response' is 'unknown'"),
         ({"crop": (0, 0, 4)}, "'crop' must be"),
         ({"crop": (10, 0, 10, 4)}, r"'crop' \(10, 0, 10, 4\) reaches beyond the 16 x 12 pixels"),
+        ({"layer": "V.Combined"}, "'layer' must be left out unless the source is an EXR file: 'V.Combined'"),
+        ({"layer": 3}, "'layer' must be"),
         ({"resize": "fit"}, "'resize' must be 'film', 'stretch' or None"),
         ({"alpha": "keep"}, "'alpha' must be one of mask, ignore"),
         ({"weight": 0}, "'weight' must be > 0"),
@@ -91,14 +95,45 @@ def test_files(suffix, tmp_path):
     assert target.exposure.ceiling == pytest.approx(0.955, abs=0.01)
 
 
-def test_half_a_file_is_refused(tmp_path):
-    from PIL import Image
+@pytest.mark.parametrize("suffix", ["exr", "hdr", "pfm"])
+def test_files_of_light(suffix, tmp_path):
+    """Bright pixels are compared, and numbers are light."""
+    path = write(tmp_path / f"photo.{suffix}", 20 * LIGHT)
+    target = develop(Photograph(path), film())
+    # Half of the digits of a single, one of 8 bits beside a common exponent, all digits.
+    allowed = {"exr": 1e-3, "hdr": 1 / 128, "pfm": 1e-6}[suffix] * 20 * LIGHT.max(axis=2, keepdims=True)
+    assert (np.abs(target.picture - 20 * LIGHT) <= allowed).all()
+    assert target.scales is None
+    assert target.exposure.ceiling is None
 
-    path = tmp_path / "photo.jpg"
-    Image.fromarray(encoded(FINE)).save(path)
-    path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(SceneError, match="ends before its picture does"):
-        Photograph(path)
+
+def test_a_layer_of_a_file(tmp_path):
+    """As renderers write them: a picture with alpha, its diffuse part, and the depth."""
+    names = [*(f"V.Combined.{c}" for c in "RGBA"), *(f"V.Diffuse.{c}" for c in "RGB"), "V.Depth.Z"]
+    layers = np.random.default_rng(2).uniform(0.1, 0.9, (12, 16, 8)).astype(np.float32)
+    layers[:, :, 3] = 1.0
+    layers[:3, :, 3] = 0.0
+    path = write(tmp_path / "layers.exr", layers, names)
+    target = develop(Photograph(path, layer="V.Combined"), film())
+    # The first rows are transparent, and their neighbours are left out too.
+    np.testing.assert_allclose(target.picture[4:], layers[4:, :, :3], rtol=1e-3)
+    assert compared(target).all(1).tolist() == [False] * 4 + [True] * 8
+    np.testing.assert_allclose(
+        develop(Photograph(path, layer="V.Diffuse"), film()).picture, layers[:, :, 4:7], rtol=1e-3
+    )
+    with pytest.raises(SceneError, match="not R, G and B, or Y: give Photograph.* one of 'V.Combined', 'V.Diffuse'"):
+        develop(Photograph(path), film())
+    with pytest.raises(SceneError, match="no layer 'V.Depth' with R, G and B, or Y: give Photograph"):
+        develop(Photograph(path, layer="V.Depth"), film())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "tif"])
+def test_half_a_file_is_refused(kind, tmp_path):
+    activate()
+    path = make(named(tmp_path, kind))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SceneError, match=f"{path.name}"):
+        develop(Photograph(path), film(HEIGHT, WIDTH))
 
 
 def test_a_mask_in_a_file(tmp_path):

@@ -69,7 +69,8 @@ def test_channels_of_a_file_are_found_by_their_names(tmp_path):
 )
 def test_a_file_whose_picture_has_another_name_is_refused(names, tmp_path):
     path = write(tmp_path / "layers.exr", np.ones((SIZE, SIZE, len(names)), np.float32), names)
-    with pytest.raises(SceneError, match=rf"layers.exr' has the channels .*{names[0]}.* write the layer that is meant"):
+    advice = {2: "layer=...., one of 'V.Combined'", 1: "layer=...., one of 'V'"}.get(names[0].count("."), "rename")
+    with pytest.raises(SceneError, match=rf"layers.exr' has the channels .*{names[0]}.*, not R, G and B, .*{advice}"):
         scene(path).open()
 
 

@@ -109,6 +109,13 @@ class Layout:
         """Point at which the scene is as it was loaded, inside the bounds or not."""
         return np.concatenate([binding.initial(self.own_of(binding)) for binding in self.bindings])
 
+    def split(self, columns: NDArray[np.float64]) -> dict[str, Any]:
+        """Numbers of all columns by label: a float, or an array where there are several."""
+        found: dict[str, Any] = {}
+        for binding, part in zip(self.bindings, self.slices, strict=True):
+            found[binding.label] = float(columns[part][0]) if columns[part].size == 1 else columns[part]
+        return found
+
     def decode(self, x: NDArray[np.float64]) -> dict[str, Any]:
         """Values in scene units by label: a float, or an array where there are several."""
         found: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
 from invopt.core.validators import has_masked
-from invopt.rendering.losses.loss import Loss
+from invopt.rendering.losses.values import ValueLoss
 
 __all__ = ["CallableLoss"]
 
 
 @frozen(kw_only=True)
-class CallableLoss(Loss):
+class CallableLoss(ValueLoss):
     """A loss computed by a Python callable.
 
     Parameters
@@ -27,14 +27,12 @@ class CallableLoss(Loss):
         (height, width, 1) if the film is of luminance.
     """
 
-    squared: ClassVar[bool] = False
-    differentiable: ClassVar[bool] = False
-
     function: Callable[[NDArray[Any], NDArray[Any]], float]
 
-    def residuals(self, image: Any, reference: Any) -> list[Any]:
-        """Raise TypeError: only the value is known."""
-        raise TypeError("a loss that is a Python callable has no residuals: use one of the losses by name")
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "a loss that is a Python callable"
 
     def value(self, image: NDArray[Any], reference: NDArray[Any]) -> float:
         """Return what the callable returns."""

@@ -17,8 +17,8 @@ class Loss(abc.ABC):
     """Mean of the squares, or absolute values, of weighted differences of pictures.
 
     A loss of your own is a frozen attrs class with `residuals`. If these have other shapes than the picture, it has
-    `residual_shapes` too. The checks `invopt.testing.LOSS_CHECKS`
-    are for it.
+    `residual_shapes` too. If its arithmetic is that of numpy alone, `differentiable` is False: methods that need
+    residuals or values work, and `Autodiff` refuses it. The checks `invopt.testing.LOSS_CHECKS` are for it.
 
     Attributes
     ----------
@@ -35,6 +35,11 @@ class Loss(abc.ABC):
 
     squared: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"the loss {type(self).__name__}"
 
     @abc.abstractmethod
     def residuals(self, image: Any, reference: Any) -> list[Any]:
@@ -58,5 +63,11 @@ class Loss(abc.ABC):
         import drjit as dr
 
         power = dr.square if self.squared else dr.abs
-        parts = [power(part.array) for part in self.residuals(image, reference)]
+        found = self.residuals(image, reference)
+        if any(isinstance(part, np.ndarray) for part in found):
+            raise TypeError(
+                f"{self.name} returns residuals of numpy for a picture of Dr.Jit: use arithmetic that both share, or "
+                f"set 'differentiable' to False, so that it gets arrays of numpy"
+            )
+        parts = [power(part.array) for part in found]
         return sum(dr.sum(part) for part in parts), sum(len(part) for part in parts)

@@ -56,8 +56,11 @@ class Averaging:
 
     def __call__(self, picture: Array) -> Array:
         """Averages of a picture of shape (height, width, c)."""
-        found: Array = np.einsum("iy,yxc,jx->ijc", self._rows, picture, self._columns, optimize=True)
-        return found
+        return _joined(self._rows, picture, self._columns)
+
+    def variance(self, variances: Array) -> Array:
+        """Variances of the averages, from those of independent pixels."""
+        return _joined(self._rows**2, variances, self._columns**2)
 
 
 def kernel_of(film: Any) -> tuple[Kernel, float]:
@@ -75,6 +78,11 @@ def kernel_of(film: Any) -> tuple[Kernel, float]:
         return found.reshape(distance.shape)
 
     return kernel, float(filtering.radius())
+
+
+def _joined(rows: Array, picture: Array, columns: Array) -> Array:
+    found: Array = np.einsum("iy,yxc,jx->ijc", rows, picture, columns, optimize=True)
+    return found
 
 
 def _matrix(source: int, film: int, kernel: Kernel | None, radius: float) -> Array:

@@ -35,7 +35,8 @@ class Comparison:
 
     def __init__(self, loss: Loss, target: Target, *, on_device: bool) -> None:
         self._loss, self.target = loss, target
-        self._on_device = on_device
+        # A loss in the arithmetic of numpy alone gets arrays.
+        self._on_device = on_device and loss.differentiable
         self._reference = self._tensor(target.picture)
         self._scales = None if target.scales is None else self._tensor(target.scales)
         # So that the mean square is that of the pixels that are compared.
@@ -54,6 +55,8 @@ class Comparison:
 
     def residuals(self, image: Any) -> NDArray[np.float64]:
         """Residuals of a render, shape (m,)."""
+        if not self._on_device and not isinstance(image, np.ndarray):
+            image = np.asarray(image, dtype=np.float32)
         parts = self._loss.residuals(self._compared(image), self._reference)
         joined = np.concatenate([np.array(part, dtype=np.float64).ravel() for part in parts])
         return joined if self._factor == 1.0 else self._factor * joined

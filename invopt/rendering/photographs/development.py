@@ -60,7 +60,8 @@ def develop(photograph: Photograph, film: Film) -> Target:
 
     Needs an active backend if the photograph is a file.
     """
-    stored = read_stored(photograph.source) if isinstance(photograph.source, Path) else photograph.source
+    source = photograph.source
+    stored = read_stored(source, photograph.layer) if isinstance(source, Path) else source
     mask = read_stored(photograph.mask).pixels.mean(axis=2) if isinstance(photograph.mask, Path) else photograph.mask
     photograph.check_sizes(stored.shape, mask)
     weights = np.asarray(photograph.weights(stored, mask), dtype=np.float64)
@@ -83,7 +84,8 @@ def develop(photograph: Photograph, film: Film) -> Target:
             f"{100 * (weights == 0).mean():.3g} % of the part that the film shows is masked"
         )
     picture = np.where(compared, average(light * valid), 0.0)
-    scales = _scales(photograph, picture, average, average(weights[:, :, None] * valid), part) * compared
+    variances = _variances(photograph, light, part)
+    scales = _scales(variances, average, average(weights[:, :, None] * valid)) * compared
     # The fitted curve saturates by itself.
     ceiling = None if level is None or photograph.response == UNKNOWN else float(response.decoded(np.array(level)))
     return Target(
@@ -91,6 +93,8 @@ def develop(photograph: Photograph, film: Film) -> Target:
         scales=None if (scales == 1.0).all() else scales.astype(np.float32),
         exposure=_exposure(photograph, picture.shape[2], ceiling),
         weight=photograph.weight,
+        # Of the numbers of an unknown response nothing is known.
+        variance=None if variances is None or photograph.response == UNKNOWN else average.variance(variances),
     )
 
 
@@ -126,18 +130,23 @@ def _check_shape(photograph: Photograph, own: tuple[int, int], film: tuple[int, 
         )
 
 
-def _scales(
-    photograph: Photograph, picture: Array, average: Averaging, weights: Array, part: tuple[slice, slice]
-) -> Array:
-    """Factors of the differences, at most 1, from weights and noise."""
-    scales = np.sqrt(np.clip(weights, 0.0, 1.0))
+def _variances(photograph: Photograph, light: Array, part: tuple[slice, slice]) -> Array | None:
+    """Variance of the noise of each pixel of the photograph, shape (height, width, 1)."""
     noise = photograph.noise
     if noise is None:
-        return scales
+        return None
     if isinstance(noise, np.ndarray):
-        variance = average(np.square(noise[part], dtype=np.float64)[:, :, None])
-    else:
-        variance = noise[0] ** 2 + noise[1] * np.maximum(picture, 0.0).mean(axis=2, keepdims=True)
+        return np.square(noise[part], dtype=np.float64)[:, :, None]
+    found: Array = noise[0] ** 2 + noise[1] * np.maximum(light, 0.0).mean(axis=2, keepdims=True)
+    return found
+
+
+def _scales(variances: Array | None, average: Averaging, weights: Array) -> Array:
+    """Factors of the differences, at most 1, from weights and noise."""
+    scales = np.sqrt(np.clip(weights, 0.0, 1.0))
+    if variances is None:
+        return scales
+    variance = average(variances)
     found: Array = scales * np.sqrt(variance.min() / variance)
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from attrs import field, fields, frozen
+from attrs.validators import instance_of, optional
 from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
@@ -141,11 +142,15 @@ class Photograph:
         requires the film's size.
     alpha : {"mask", "ignore"}, default "mask"
         Whether pixels that are not opaque are left out.
+    layer : str, optional
+        Layer of an EXR file, such as "ViewLayer.Combined" for channels named "ViewLayer.Combined.R". By default the
+        channels without a layer.
     weight : float, default 1
         Weight beside the photographs of other cameras.
     noise : (read, shot) or array_like of shape (height, width), optional
         Standard deviation of the noise of a linear pixel, by which differences are divided: the root of
-        ``read**2 + shot * light``, or one for each pixel. By default equal everywhere.
+        ``read**2 + shot * light``, or one for each pixel. Error bars contain it. By default equal everywhere, and
+        error bars contain the noise of renders only.
 
     Raises
     ------
@@ -176,6 +181,7 @@ class Photograph:
     crop: tuple[int, int, int, int] | None = field(default=None, converter=_as_crop, kw_only=True)
     resize: str | None = field(default="film", kw_only=True)
     alpha: str = field(default="mask", validator=one_of("mask", "ignore"), kw_only=True)
+    layer: str | None = field(default=None, validator=optional(instance_of(str)), kw_only=True)
     weight: float = field(default=1, validator=real(above=0), kw_only=True)
     noise: tuple[float, float] | NDArray[np.float32] | None = field(default=None, converter=_as_noise, kw_only=True)
 
@@ -183,6 +189,8 @@ class Photograph:
         require("resize", self.resize in ("film", "stretch", None), "'film', 'stretch' or None", self.resize)
         if self.response == UNKNOWN and self.exposure == UNKNOWN:
             raise ValueError("'exposure' must be left out if 'response' is 'unknown', which contains it")
+        is_exr = isinstance(self.source, Path) and self.source.suffix.lower() == ".exr"
+        require("layer", self.layer is None or is_exr, "left out unless the source is an EXR file", self.layer)
         if isinstance(self.source, Stored):
             self.check_sizes(self.source.shape)
             if not isinstance(self.mask, Path):

@@ -27,9 +27,12 @@ class Target:
         What is done to a render first; by default nothing.
     weight : float, default 1
         Weight beside other targets.
+    variance : ndarray, shape (height, width, 1), or None
+        Variance of the picture's own noise; None if nothing is known of it.
     """
 
     picture: NDArray[np.float32]
     scales: NDArray[np.float32] | None = None
     exposure: Exposure = _PLAIN
     weight: float = 1.0
+    variance: NDArray[np.float64] | None = None

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.exceptions import SceneError
+from invopt.rendering.pictures.orientation import check_orientation, upright
 from invopt.rendering.pictures.radiance_files import check_pixels
 
-__all__ = ["SUFFIXES", "check_named", "check_whole", "decoded"]
+__all__ = ["SUFFIXES", "as_seen", "check_named", "check_whole", "decoded"]
 
 SUFFIXES = (".exr", ".hdr", ".rgbe", ".pfm", ".png", ".jpg", ".jpeg", ".bmp", ".tga", ".tif", ".tiff")
 # First bytes of each kind of file; TGA has none of its own.
@@ -34,6 +35,8 @@ _SIGNS = {
 _SIGN_BYTES, _HEADER_BYTES = 16, 65536
 # Kinds that Pillow reads; TGA is another.
 _DECODED = ("BMP", "TIFF")
+# Kinds that have an orientation. Pillow itself turns those of TIFF when it reads their pixels.
+_TAGGED = ("PNG", "JPEG")
 _KINDS = {"jpg": "JPEG", "rgbe": "HDR", "tif": "TIFF"}
 # Chromaticities of red, green, blue and white of Rec. 709, which sRGB has too; and how much those of a file may differ:
 # some headers have two decimals.
@@ -45,8 +48,6 @@ _GAMMA = 1 / 2.2
 _GAMMA_TOLERANCE = 0.01
 # Share by which the exposure and the like in a Radiance header may differ from 1: they are written with few decimals.
 _EXPOSURE_TOLERANCE = 1e-3
-# EXIF tag of the rotation in which a picture is to be seen (Exif 2.3, "Orientation").
-_ORIENTATION = 274
 # Colours that a colour profile is tried on, and the levels of 255 by which it may change them and still be sRGB: other
 # colour spaces, such as Display P3, change them by tens.
 _TEST_COLORS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (64, 128, 200), (128, 128, 128), (220, 220, 220)]
@@ -104,6 +105,16 @@ def decoded(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
         raise SceneError(f"{str(path)!r} has numbers of 32 bits, whose meaning is unknown: save it as EXR, or with 16")
     mode = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGBA" if "A" in image.mode else "RGB"
     return np.array(image.convert(mode))
+
+
+def as_seen(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Turn the stored pixels of a file upright, as its EXIF orientation says.
+
+    Shape (h, w, c) of any kind of file; others than PNG, JPEG and TIFF have no orientation.
+    """
+    if _kind_of(_contents(path, _SIGN_BYTES)) not in _TAGGED:
+        return pixels
+    return upright(pixels, _opened(path))
 
 
 def _contents(path: Path, count: int = -1) -> bytes:
@@ -182,11 +193,9 @@ def _check_nothing(path: Path, data: bytes) -> None:
 
 
 def _check_photograph(path: Path, data: bytes) -> None:
-    """Check that a PNG, JPEG or TIFF file is upright and in sRGB."""
+    """Check that a PNG, JPEG or TIFF file is in sRGB, and its orientation is known."""
     image = _opened(path)
-    orientation = image.getexif().get(_ORIENTATION, 1)
-    if orientation not in (0, 1):
-        raise SceneError(f"{str(path)!r} is stored rotated (its EXIF orientation is {orientation}): save it upright")
+    check_orientation(path, image)
     profile, info = image.info.get("icc_profile"), image.info
     if profile:
         if not _is_srgb(profile):

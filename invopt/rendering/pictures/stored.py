@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from invopt.core.validators import has_masked, plain
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
-from invopt.rendering.pictures.picture_files import check_named, decoded
+from invopt.rendering.pictures.picture_files import as_seen, check_named, decoded
 from invopt.rendering.values import renderer
 
 __all__ = ["ALPHA_TOLERANCE", "LUMINANCE", "Stored", "as_stored", "named_channels", "read_stored"]
@@ -78,8 +78,11 @@ def as_stored(value: Any, name: str) -> Stored:
     return evolve(found, unmasked=np.asarray(~np.asarray(mask).reshape(*mask.shape[:2], -1).any(axis=2)))
 
 
-def read_stored(path: Path) -> Stored:
-    """Return the numbers of a file; needs an active backend."""
+def read_stored(path: Path, layer: str | None = None) -> Stored:
+    """Return the numbers of a file, upright; needs an active backend.
+
+    `layer` is the name of a layer of an EXR file.
+    """
     check_named(path)
     mi = renderer()
 
@@ -91,9 +94,9 @@ def read_stored(path: Path) -> Stored:
             formats = mi.Bitmap.PixelFormat
             if bitmap.pixel_format() in (formats.XYZ, formats.XYZA):
                 bitmap = bitmap.convert(formats.RGB if bitmap.pixel_format() == formats.XYZ else formats.RGBA)
-            wanted = named_channels([field.name for field in bitmap.struct_()], f"{str(path)!r}")
+            wanted = named_channels([field.name for field in bitmap.struct_()], f"{str(path)!r}", layer)
             array = np.array(bitmap)
-            array = array.reshape(*array.shape[:2], -1)[:, :, wanted]
+            array = as_seen(path, array.reshape(*array.shape[:2], -1)[:, :, wanted])
         else:
             array = pixels.reshape(*pixels.shape[:2], -1)
         return _stored(array)
@@ -103,18 +106,32 @@ def read_stored(path: Path) -> Stored:
         raise SceneError(f"{str(path)!r} could not be read: {error or type(error).__name__}") from None
 
 
-def named_channels(names: _Names, what: str) -> list[int]:
+def named_channels(names: _Names, what: str, layer: str | None = None) -> list[int]:
     """Numbers of the channels of a picture.
 
-    Luminance, or red, green, blue; then alpha if present.
+    Luminance, or red, green, blue; then alpha if present. Those of a layer have its name before theirs, as in
+    "V.Combined.R".
     """
-    color = next((found for found in ([n for n in kind if n in names] for kind in ("RGB", "XYZ")) if found), [])
+    layers: dict[str, dict[str, int]] = {}
+    for number, name in enumerate(names):
+        prefix, _, channel = name.rpartition(".")
+        layers.setdefault(prefix, {})[channel] = number
+    found = {prefix: order for prefix, own in layers.items() if (order := _colors(own))}
+    if (layer or "") not in found:
+        pictures = [repr(prefix) for prefix in found if prefix]
+        advice = f"give Photograph(..., layer=...), one of {', '.join(pictures)}" if pictures else "rename its channels"
+        lacks = f"no layer {layer!r} with" if layer else "not"
+        raise SceneError(f"{what} has the channels {', '.join(names)}, {lacks} R, G and B, or Y: {advice}")
+    return found[layer or ""]
+
+
+def _colors(channels: dict[str, int]) -> list[int]:
+    """Numbers of the channels of a picture in their order; empty if there is none."""
+    held = next((kind for kind in ("RGB", "XYZ") if any(name in channels for name in kind)), "")
+    color = [name for name in held if name in channels]
     if color not in (["R", "G", "B"], ["Y"]):
-        raise SceneError(
-            f"{what} has the channels {', '.join(names)}, and a picture has R, G and B, or Y: write the layer that is "
-            f"meant to a file of its own"
-        )
-    return [names.index(name) for name in [*color, *(["A"] if "A" in names else [])]]
+        return []
+    return [channels[name] for name in [*color, *(["A"] if "A" in channels else [])]]
 
 
 def _stored(array: NDArray[Any]) -> Stored:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from invopt.core.validators import as_path, has_masked
 from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
-from invopt.rendering.pictures.picture_files import SUFFIXES, check_named, decoded
+from invopt.rendering.pictures.picture_files import SUFFIXES, as_seen, check_named, decoded
 from invopt.rendering.pictures.stored import ALPHA_TOLERANCE, LUMINANCE, named_channels
 from invopt.rendering.values import renderer
 
@@ -94,7 +94,7 @@ def read_target(target: Path | NDArray[np.float32]) -> NDArray[np.float32]:
         with two_threads():
             bitmap = mi.Bitmap(str(target)) if pixels is None else _encoded(pixels)
         _warn_of_clipping(target, bitmap)
-        array = _linear(bitmap, target)
+        array = as_seen(target, _linear(bitmap, target)) if pixels is None else _linear(bitmap, target)
     except (RuntimeError, ValueError, MemoryError, IndexError) as error:
         if isinstance(error, SceneError):
             raise

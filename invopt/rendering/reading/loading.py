@@ -15,9 +15,10 @@ from typing import Any
 from attrs import frozen
 
 from invopt.core.machine.turn import one_at_a_time
-from invopt.exceptions import SceneError, suggest
+from invopt.exceptions import SceneError
 from invopt.rendering.backend import two_threads
 from invopt.rendering.reading import keys
+from invopt.rendering.reading.adjoints import differentiable
 from invopt.rendering.reading.dictionaries import Description, live
 from invopt.rendering.reading.parsed_scene import (
     check_complete,
@@ -40,12 +41,8 @@ __all__ = [
     "readable",
 ]
 
-# Differentiable counterpart of each integrator.
-_ADJOINT = {"path": "prb", "direct": "prb", "volpath": "prbvolpath", "volpathmis": "prbvolpath"}
 # Prefix of the folder for files that exist only while a scene is loaded.
 TEMPORARY = "invopt-"
-# Parameters that both have.
-_SHARED = ("max_depth", "rr_depth", "hide_emitters")
 
 
 @frozen(kw_only=True, eq=False)
@@ -61,8 +58,8 @@ class Blueprint:
     moving : collection of str, default ()
         Shapes that will move; they become instances if possible.
     integrator : str, optional
-        "prb" or "prb_projective": load for derivatives. Shapes are then not made instances, because Mitsuba has no
-        derivative with respect to the pose of an instance.
+        Load for derivatives by this integrator; "auto" is the scene's own, or its counterpart. Shapes are then not made
+        instances, because Mitsuba has no derivative with respect to the pose of an instance.
     """
 
     description: Description
@@ -87,7 +84,8 @@ def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
         shared = _references(state, names)
         _add_integrator(state)
         if blueprint.integrator is not None:
-            _differentiable(state, blueprint.integrator)
+            for node in _integrators(state):
+                node.props = differentiable(node.props, blueprint.integrator)
         else:
             for moving in blueprint.moving:
                 if moving in names:
@@ -229,29 +227,6 @@ def _add_integrator(state: Any) -> None:
         node.props.set_id("integrator")
         state.nodes.append(node)
         state.root.props["integrator"] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
-
-
-def _differentiable(state: Any, integrator: str) -> None:
-    mi = renderer()
-
-    for node in _integrators(state):
-        plugin = node.props.plugin_name()
-        if plugin.startswith("prb"):
-            continue
-        if plugin not in _ADJOINT:
-            raise SceneError(f"Mitsuba has no derivative of the integrator {plugin!r}; {suggest(plugin, _ADJOINT)}")
-        props = mi.Properties(_ADJOINT[plugin] if _ADJOINT[plugin] != "prb" else integrator)
-        props.set_id(node.props.id())
-        for name in _SHARED:
-            if name in node.props:
-                props[name] = node.props[name]
-        if plugin == "direct":
-            # Emitted light and one reflection.
-            props["max_depth"] = 2
-        if props.plugin_name() == "prb_projective":
-            # Guiding takes seconds per picture, which more samples use better.
-            props["guiding"] = "none"
-        node.props = props
 
 
 def _to_instance(state: Any, index: int) -> None:

@@ -43,8 +43,11 @@ def _seconds(item: Any, attribute: Attribute[Any], value: Any) -> None:
     object.__setattr__(item, attribute.name, number)
 
 
-def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    as_flag(attribute.name, value)
+def _progress(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if isinstance(value, str) and value != "live":
+        raise TypeError(f"'{attribute.name}' must be a bool or 'live': {shown(value)}")
+    if not isinstance(value, str):
+        as_flag(attribute.name, value)
 
 
 def _listed(bounds: Any) -> Any:
@@ -88,7 +91,7 @@ class Options:
     callback: Callable[..., object] | None = None
     options: Mapping[str, Any] | None = None
     workers: Workers = field(default=None, converter=as_workers)
-    progress: bool | None = field(default=None, validator=optional(_flag))
+    progress: bool | str | None = field(default=None, validator=optional(_progress))
     journal: Journal | str | Path | None = field(default=None)
     checkpoint: Checkpoint | str | Path | None = None
     identity: str | None = field(default=None)

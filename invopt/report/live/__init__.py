@@ -1,0 +1,1 @@
+"""Runs that are watched while they last: in a terminal, a notebook, a page."""
