@@ -101,6 +101,8 @@ class Loop:
                 # The status stays RUNNING until the answer is measured.
                 self.standing.answer = self._measured(verdict)
                 self.standing.status = verdict if self.standing.answer is None else self.standing.answer.status
+                if self.run.training and verdict is not Status.INTERRUPTED:
+                    self.standing.measurements = self.objective.measurements(self.result().x)
         except BaseException as error:
             # Of the objective, a callback, a method, or SystemExit: the error keeps the result so far.
             self.standing.status = status_of(error)

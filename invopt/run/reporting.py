@@ -129,6 +129,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
         method=run.method,
         choice="; ".join(part for part in (run.choice, standing.chosen) if part),
     )
+    result.update(standing.measurements)
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result
 

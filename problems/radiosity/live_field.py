@@ -50,7 +50,15 @@ class LiveField:
         self.device = device_of(backend)
         self._mixed = backend is Backend.CUDA and problem.precision != "float32"
         scene, _ = loading.load(problem.blueprint())
-        self._transport: Any = Transport(scene, problem.sampling, problem.media, problem.bounces, problem.dark_density)
+        self._transport: Any = Transport(
+            scene,
+            problem.sampling,
+            problem.media,
+            problem.bounces,
+            problem.dark_density,
+            (problem.sensors or ()) if problem.points == "views" else None,
+            problem.box,
+        )
         grid = problem.field.encoding
         self._lookup = grid.lookup if problem.encoder == "torch" else grid.lookup_drjit
 

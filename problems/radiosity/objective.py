@@ -112,13 +112,20 @@ class RadiosityObjective(PicturedField, Objective):
         return guide.loss(lobes, incident.direction.t().reshape(n, m, 3), values)
 
     @property
-    def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
-        """Path-traced preview, rendered when first needed and kept on disk."""
+    def reference(self) -> NDArray[np.float32] | None:  # type: ignore[override]
+        """Path-traced preview, rendered when first needed and kept on disk.
+
+        None if the scene has no camera.
+        """
+        if not self.has_camera:
+            return None
         return reference(self, spp=_PREVIEW_REFERENCE_SPP, size=self.preview)
 
     @one_at_a_time()
-    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Preview of the field, seen by the first camera."""
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32] | None:
+        """Preview of the field, seen by the first camera; None without a camera."""
+        if not self.has_camera:
+            return None
         return self.render(x, spp=spp or _PREVIEW_SPP, seed=seed, size=self.preview)
 
     @one_at_a_time()

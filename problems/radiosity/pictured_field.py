@@ -26,6 +26,11 @@ class PicturedField(LiveField):
     """A `LiveField` that makes pictures of the field and of its scene."""
 
     @property
+    def has_camera(self) -> bool:
+        """Whether the scene has a camera."""
+        return bool(self.transport.scene.sensors())
+
+    @property
     def preview(self) -> tuple[int, int]:
         """Width and height of previews, which have the first camera's aspect ratio."""
         width, height = self.transport.size(0)

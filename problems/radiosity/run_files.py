@@ -16,7 +16,11 @@ __all__ = ["write_run_files"]
 
 
 def write_run_files(
-    live: PicturedField, x: NDArray[np.float64], left: NDArray[np.float32], truth: NDArray[np.float32], out: Path
+    live: PicturedField,
+    x: NDArray[np.float64],
+    left: NDArray[np.float32] | None,
+    truth: NDArray[np.float32] | None,
+    out: Path,
 ) -> list[Path]:
     """Write a picture of the right side, the errors of both sides, and the field.
 
@@ -26,11 +30,15 @@ def write_run_files(
         The live field.
     x : ndarray, shape (n,)
         Weights.
-    left, truth : ndarray, shape (height, width, 3)
-        Previews of the field and of the reference.
+    left, truth : ndarray, shape (height, width, 3), or None
+        Previews of the field and of the reference; None without a camera, and then only the field is written.
     out : Path
         Folder.
     """
+    field = out / "field.safetensors"
+    RadianceField.of(live, x).save(field)
+    if left is None or truth is None:
+        return [field]
     import matplotlib.image
 
     from invopt.rendering.pictures.display import to_display
@@ -38,8 +46,7 @@ def write_run_files(
     emitting = live.emitting_pixels(size=live.preview)
     sides = {"lhs": left, "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}
     errors = {side: compare(picture, truth, emitting).to_dict() for side, picture in sides.items()}
-    right_side, errors_file, field = out / "right_side.png", out / "errors.json", out / "field.safetensors"
+    right_side, errors_file = out / "right_side.png", out / "errors.json"
     matplotlib.image.imsave(right_side, to_display(sides["rhs"]))
     errors_file.write_text(json.dumps(errors, indent=1) + "\n")
-    RadianceField.of(live, x).save(field)
     return [right_side, errors_file, field]

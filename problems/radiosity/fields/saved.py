@@ -18,7 +18,7 @@ from torch import Tensor
 from invopt.exceptions import CheckpointError
 from invopt.plugin import as_vector
 
-from .field import Field, split
+from .field import PLAIN, Field, split
 from .query import Query
 
 __all__ = ["RadianceField"]
@@ -134,7 +134,8 @@ class RadianceField:
         try:
             with safe_open(path, framework="pt") as file:
                 header = _header(path, (file.metadata() or {}).get("invopt", "{}"))
-                made = cattrs.Converter(forbid_extra_keys=True).structure(header["field"], Field)
+                # Files of earlier versions do not name what all their fields were.
+                made = cattrs.Converter(forbid_extra_keys=True).structure(PLAIN | header["field"], Field)
                 parts = {name: file.get_tensor(name) for name in made.shapes}
             low, extent = (np.array(header[name], dtype=np.float64) for name in ("low", "extent"))
             scene = str(header["scene"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from .guiding import Lobes
 from .mixture import Mixture
 from .points import Points
 from .specular import follow, is_specular
+from .view_points import ViewPoints
 
 __all__ = ["Transport"]
 
@@ -52,10 +54,22 @@ class Transport:
         Reflections on the right side before the field is evaluated.
     dark_density : float, default 1
         See `Points`.
+    sensors : sequence of int or dict, optional
+        Cameras where points are drawn, see `ViewPoints`; an empty one stands for all of the scene. None: points are
+        drawn by area, and positions are relative to the scene's bounding box.
+    box : (ndarray, ndarray), optional
+        Lowest corner and size of the box that positions are relative to; by default chosen by the points.
     """
 
     def __init__(
-        self, scene: Any, sampling: str, media: str = "refuse", bounces: int = 1, dark_density: float = 1.0
+        self,
+        scene: Any,
+        sampling: str,
+        media: str = "refuse",
+        bounces: int = 1,
+        dark_density: float = 1.0,
+        sensors: Sequence[Any] | None = None,
+        box: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     ) -> None:
         self.scene = scene
         self.bounces = bounces
@@ -64,20 +78,37 @@ class Transport:
         if media == "refuse":
             check_media(scene)
         check_emitters(scene, sampling)
-        self._points = Points(scene, dark_density)
+        self._points: Points | ViewPoints = Points(scene, dark_density)
         self._has_specular = any(is_specular(shape.bsdf().flags()) for shape in scene.shapes())
-        box = scene.bbox()
+        whole = scene.bbox()
         self._programs: dict[tuple[int, int], Recorded] = {}
-        self._low = np.array(box.min, dtype=np.float64).ravel()
-        self._extent = np.maximum(np.array(box.max, dtype=np.float64).ravel() - self._low, _SMALLEST_EXTENT)
+        self._low = np.array(whole.min, dtype=np.float64).ravel()
+        self._extent = np.maximum(np.array(whole.max, dtype=np.float64).ravel() - self._low, _SMALLEST_EXTENT)
+        if sensors is not None:
+            self._look_from(sensors)
+        if box is not None:
+            self._low, self._extent = box
+
+    def _look_from(self, sensors: Sequence[Any]) -> None:
+        """Draw points where cameras look, if they see anything."""
+        cameras = [camera_of(self.scene, sensor) for sensor in sensors] or self.scene.sensors()
+        found = None
+        if cameras:
+            points = ViewPoints(self._points, cameras, self._follow, self._is_evaluated)
+            found = points.box(self._sampler.clone(), self._low, self._extent)
+        if found is None:
+            seen = "the cameras see no surface that scatters light" if cameras else "the scene has no camera"
+            warnings.warn(f"{seen}: points are drawn by area over the whole scene", UserWarning, stacklevel=2)
+            return
+        self._points, (self._low, self._extent) = points, found
 
     @property
     def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest corner and size of the bounding box, both of shape (3,)."""
+        """Lowest corner and size of the box that positions are relative to, (3,) each."""
         return self._low, self._extent
 
     def points(self, count: int, seed: Any) -> Any:
-        """Draw points on surfaces that scatter light, with uniform directions."""
+        """Draw points on surfaces that scatter light, with directions towards viewers."""
         return self._points.draw(count, self._seeded(seed, count))
 
     def batch(self, count: int, m: int, first: int, second: int) -> tuple[Query, Tensor, Incident]:
