@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from invopt.exceptions import EvaluationError
 from invopt.plugin import Objective, Sides, one_at_a_time
 
 from .device import DTYPE
+from .energy import energy_entries
 from .fields.query import Incident, Query
 from .pictured_field import PicturedField
 from .pictures.reference import reference
@@ -110,6 +112,12 @@ class RadiosityObjective(PicturedField, Objective):
             indirect = right - incident.direct.t().view(n, m, 3)
             values = indirect.mean(2).clamp(min=0)
         return guide.loss(lobes, incident.direction.t().reshape(n, m, 3), values)
+
+    def measurements(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Energies of the field's pictures over the truth's; see `PicturedField.energy`."""
+        if not (self.problem.energy_check and self.has_camera):
+            return {}
+        return energy_entries(self, x)
 
     @property
     def reference(self) -> NDArray[np.float32] | None:  # type: ignore[override]

@@ -13,8 +13,10 @@ from invopt.plugin import as_integer, as_vector, one_at_a_time, require
 from invopt.rendering.backend import Backend
 
 from .device import DTYPE
+from .energy import PATHS, Energy, energy_of
 from .live_field import LiveField
 from .pictures.field_pictures import Sensor, View, emitting, of_field, path_traced
+from .seeds import seed_of
 
 __all__ = ["PicturedField"]
 
@@ -83,9 +85,9 @@ class PicturedField(LiveField):
             raise ValueError(f"'side' must be 'lhs' or 'rhs': {side!r}")
         directions = self.problem.n_directions if n_directions is None else as_integer("n_directions", n_directions)
         require("n_directions", directions >= 1, ">= 1", n_directions)
-        found = as_vector("x", x, size=self.problem.n)
-        weights = self.weights(torch.as_tensor(found, dtype=DTYPE, device=self.device))
-        return of_field(self, weights, self._view(sensor, size, spp, seed), directions if side == "rhs" else 0)
+        return of_field(
+            self, self._weights_at(x), self._view(sensor, size, spp, seed), directions if side == "rhs" else 0
+        )
 
     @one_at_a_time()
     def trace(
@@ -100,6 +102,33 @@ class PicturedField(LiveField):
         """Render the scene by path tracing, with paths of at most `depth` segments."""
         require("depth", as_integer("depth", depth) >= 1, ">= 1", depth)
         return path_traced(self, self._view(sensor, size, spp, seed), depth)
+
+    @one_at_a_time()
+    def energy(self, x: Any, *, paths: int = PATHS, seed: int = 0) -> Energy | None:
+        """Measure the energy of the pictures over the truth's, without a reference.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,)
+            Weights.
+        paths : int, default 262144
+            Paths from the cameras of the points, or of the scene; errors fall as one over their root.
+        seed : int, default 0
+            Seed of the paths.
+
+        Returns
+        -------
+        Energy or None
+            Without bias, with standard errors; None if the paths find no light.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or out of range; `SceneError` if the scene has no camera.
+        """
+        require("paths", as_integer("paths", paths) >= 2, ">= 2", paths)
+        require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
+        return energy_of(self, self._weights_at(x), int(paths), seed_of(seed, 2))
 
     @one_at_a_time()
     def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -117,6 +146,10 @@ class PicturedField(LiveField):
         Errors there are those of the emitter's edge. If every pixel sees an emitter, none is marked.
         """
         return emitting(self, self._view(sensor, size, 4, 0))
+
+    def _weights_at(self, x: Any) -> dict[str, torch.Tensor]:
+        found = as_vector("x", x, size=self.problem.n)
+        return self.weights(torch.as_tensor(found, dtype=DTYPE, device=self.device))
 
     def _view(self, sensor: Sensor, size: tuple[int, int] | None, spp: int, seed: int) -> View:
         return View.checked(sensor, self.transport.size(sensor) if size is None else size, spp, seed)

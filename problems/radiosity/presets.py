@@ -36,6 +36,7 @@ class Preset:
     sides: str
     sampling: str
     points: str
+    energy_check: bool
     head: dict[str, Any] = field(factory=dict)
 
 
@@ -47,6 +48,7 @@ _ROOMS = Preset(
     sides="reflected",
     sampling="nee",
     points="views",
+    energy_check=True,
 )
 # Cho and Cho, "Fast and Accurate Neural Rendering Using Semi-Gradients", 2024, section 5, as Hadadan et al. 2021.
 _PAPER = Preset(
@@ -56,6 +58,7 @@ _PAPER = Preset(
     sides="outgoing",
     sampling="bsdf",
     points="area",
+    energy_check=False,
     head=PLAIN,
 )
 PRESETS: dict[str, Preset] = {"rooms": _ROOMS, "paper": _PAPER}

@@ -69,6 +69,10 @@ class NeuralRadiosity(RadiosityDescription):
         Precision of the hidden layers; by default mixed on a GPU.
     encoder : {"drjit", "torch"}, default "drjit"
         Implementation of the hash grid; the results are the same up to rounding.
+    energy_check : bool
+        Whether a run measures at its end, without a reference, the energy of the field's pictures over the truth's, and
+        warns unless it is from 0.95 to 1.05; True or False. ``res.energy`` and ``res.energy_standard_error`` are those
+        of the field, ``res.energy_rhs`` and ``res.energy_rhs_standard_error`` those of its right side.
     media : {"refuse", "ignore"}, default "refuse"
         What to do with participating media: "ignore" trains the field of the surfaces without them.
     variables : mapping, optional

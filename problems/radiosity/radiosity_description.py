@@ -26,6 +26,7 @@ from invopt.plugin import (
     as_integer,
     as_list,
     as_vector,
+    boolean,
     digest,
     find,
     instance,
@@ -131,6 +132,7 @@ class RadiosityDescription(Problem):
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(instance(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
+    energy_check: bool = attrs.field(default=by_preset("energy_check"), validator=boolean)
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
     variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
     backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*BACKENDS)))

@@ -83,13 +83,17 @@ class ViewPoints:
         dr.eval(point)
         return point
 
-    def seen(self, sampler: Any) -> tuple[Any, Any]:
-        """Return ends of camera paths, and where there is one."""
+    def ray(self, sampler: Any) -> Any:
+        """Draw rays from random places of random cameras' pictures."""
         number = mi.UInt32(sampler.next_1d() * len(self._cameras))
         camera = dr.gather(mi.SensorPtr, self._pointers, dr.minimum(number, len(self._cameras) - 1))
         wavelength, place, lens = sampler.next_1d(), sampler.next_2d(), sampler.next_2d()
         ray, _ = camera.sample_ray(self._opens, wavelength, place, lens)
-        point = self._follow(mi.Ray3f(ray), sampler)[0]
+        return mi.Ray3f(ray)
+
+    def seen(self, sampler: Any) -> tuple[Any, Any]:
+        """Return ends of camera paths, and where there is one."""
+        point = self._follow(self.ray(sampler), sampler)[0]
         found, context = self._is_evaluated(point), mi.BSDFContext()
         for _ in range(_MOST_REFLECTIONS):
             goes = found & (sampler.next_1d() < _ON)
