@@ -208,6 +208,13 @@ class Problem(abc.ABC):
         """Parameters at `x` by name, as texts in customary units."""
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
+    def started(self, x0: Any) -> tuple[Problem, Any]:
+        """Return the problem and its start, of shape (n,), for what was given as `x0`.
+
+        A problem may take more than arrays, such as files, and adapt to them.
+        """
+        return self, x0
+
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts of shape (k, n).
 

@@ -15,7 +15,7 @@ from attrs import frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.exceptions import UnknownNameError, suggest
+from invopt.exceptions import CheckpointError
 from invopt.plugin import (
     BudgetDecay,
     Capability,
@@ -23,9 +23,6 @@ from invopt.plugin import (
     ResidualLoss,
     Runtime,
     StepDecay,
-    as_integer,
-    as_list,
-    as_vector,
     boolean,
     digest,
     find,
@@ -34,13 +31,11 @@ from invopt.plugin import (
     one_at_a_time,
     one_of,
     real,
-    require,
     shown,
 )
 from invopt.rendering.backend import activate
 from invopt.rendering.reading.dictionaries import (
     Description,
-    as_description,
     as_variables,
     check_variables,
     plain,
@@ -50,11 +45,12 @@ from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 
 from ..scenes.arguments import BACKENDS
+from .arguments import as_box, as_scene, as_sensors, description_of
 from .device import DTYPE, device_of
 from .fields.field import Field, Shapes, as_field
+from .fields.saved import RadianceField
 from .losses import RelativeL2, as_residual_loss
 from .presets import PAPER_LR, PRESETS, ROOMS_LR, as_preset, by_preset
-from .scenes import NAMED
 from .transport.guiding import Guide
 
 __all__ = ["RadiosityDescription"]
@@ -63,44 +59,6 @@ __all__ = ["RadiosityDescription"]
 def _as_given(value: Any) -> Any:
     """A field, its name or a mapping, which is made a field once the preset is known."""
     return value
-
-
-def _as_sensors(value: Any) -> tuple[Any, ...] | None:
-    """Cameras: numbers of the scene's, descriptions of others, or one of either."""
-    if value is None:
-        return None
-    if isinstance(value, Mapping | int | np.integer):
-        return (value,)
-    found = tuple(as_list("sensors", value))
-    require("sensors", bool(found), "at least one camera, or left out for all of the scene", value)
-    for sensor in found:
-        if not isinstance(sensor, Mapping):
-            require("sensors", as_integer("sensors", sensor) >= 0, "numbers >= 0, or descriptions of cameras", value)
-    return found
-
-
-def _as_box(value: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Lowest corner and size of a box, or None."""
-    if value is None:
-        return None
-    try:
-        low, extent = (np.array(as_vector("box", part, size=3)) for part in value)
-    except (TypeError, ValueError):
-        raise ValueError(f"'box' must be two vectors of 3 finite numbers, lowest corner and size: {value!r}") from None
-    require("box", bool((extent > 0).all()), "of a size > 0", value)
-    return low, extent
-
-
-def _as_scene(value: Any) -> Description | str:
-    if isinstance(value, str):
-        if value.lower() in NAMED:
-            return value.lower()
-        if Path(value).suffix.lower() != ".xml":
-            raise UnknownNameError(f"unknown scene {shown(value)}; {suggest(value, NAMED)}")
-    try:
-        return as_description(value)
-    except TypeError as error:
-        raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -116,7 +74,7 @@ class RadiosityDescription(Problem):
     # Twenty seconds of 1024 points and 4 directions on one thread.
     default_maxfev: ClassVar[int] = 1500
 
-    scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=_as_scene)
+    scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=as_scene)
     preset: str = attrs.field(default="rooms", converter=as_preset)
     field: Field = attrs.field(default="small", converter=_as_given)
     n_points: int = attrs.field(default=by_preset("n_points"), validator=integer(2))
@@ -125,8 +83,8 @@ class RadiosityDescription(Problem):
     sides: str = attrs.field(default=by_preset("sides"), validator=one_of("outgoing", "reflected"))
     sampling: str = attrs.field(default=by_preset("sampling"), validator=one_of("uniform", "bsdf", "nee", "guided"))
     points: str = attrs.field(default=by_preset("points"), validator=one_of("views", "area"))
-    sensors: tuple[Any, ...] | None = attrs.field(default=None, converter=_as_sensors)
-    box: tuple[Any, Any] | None = attrs.field(default=None, converter=_as_box, repr=False)
+    sensors: tuple[Any, ...] | None = attrs.field(default=None, converter=as_sensors)
+    box: tuple[Any, Any] | None = attrs.field(default=None, converter=as_box, repr=False)
     bounces: int = attrs.field(default=1, validator=integer(1, 64))
     dark_density: float = attrs.field(default=1.0, validator=real(above=0, maximum=1))
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(instance(Guide)))
@@ -186,6 +144,23 @@ class RadiosityDescription(Problem):
         drawn: NDArray[np.float64] = np.stack([self._initial(rng) for _ in range(k)])
         return drawn
 
+    def started(self, x0: Any) -> tuple[Problem, Any]:
+        """Return the problem with the box of a saved field, and its weights.
+
+        `x0` is a `RadianceField`, its file, or an array of weights, which is returned as it is. The scene may be
+        another one than the field's.
+        """
+        saved = RadianceField.load(x0) if isinstance(x0, str | Path) else x0
+        if not isinstance(saved, RadianceField):
+            return self, x0
+        if saved.field != self.field:
+            raise CheckpointError(
+                f"'x0' is a field of another network, {saved.field}, and the problem has {self.field}: give the "
+                f"problem field=RadianceField.load(...).field"
+            )
+        start = np.concatenate([saved.weights.cpu().double().numpy(), self.x0[len(saved.weights) :]])
+        return attrs.evolve(self, box=(saved.low, saved.extent)), start
+
     def _initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
         found: NDArray[np.float64] = self.field.initial(rng)
         if self.guide is not None:
@@ -222,8 +197,7 @@ class RadiosityDescription(Problem):
 
     def blueprint(self) -> Blueprint:
         """Return how to load the scene."""
-        description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
-        return Blueprint(description=description, variables=self.variables, camera=False)
+        return Blueprint(description=description_of(self.scene), variables=self.variables, camera=False)
 
     def identity_content(self) -> dict[str, Any]:
         """Scene, field with its box, guide and loss, to which weights belong.

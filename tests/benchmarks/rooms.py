@@ -79,11 +79,8 @@ def train(name, seed, seconds, changes):
         emitting = live.emitting_pixels(size=size)
         left = live.render(result.x, spp=8, size=size, seed=1)
         right = live.render(result.x, side="rhs", spp=4, n_directions=4, size=size, seed=2)
-        found, rhs, check = (
-            compare(left, truth, emitting),
-            compare(right, truth, emitting),
-            live.energy(result.x, seed=3),
-        )
+        found, rhs = compare(left, truth, emitting), compare(right, truth, emitting)
+        check = live.energy(result.x, seed=3)
     return {
         "mse": found.mse,
         "energy": found.energy,

@@ -67,9 +67,7 @@ def gallery():
         # The corridor turns right behind this wall.
         "inner": box((1, -1, -0.9), (1.1, 1, 3.5), diffuse(0.7, 0.7, 0.7)),
         "far": wall((4, 0, 0.5), (-1, 0, 0), UP, (3, 1), red),
-        "mirror": wall(
-            (-0.98, 0, -1.4), (1, 0, 0), UP, (0.6, 0.6), both_sides({"type": "conductor", "material": "Ag"})
-        ),
+        "mirror": wall((-0.98, 0, -1.4), (1, 0, 0), UP, (0.6, 0.6), silver),
         "ball": {"type": "sphere", "center": [0.45, -0.7, 0.4], "radius": 0.3, "bsdf": {"type": "dielectric"}},
         "case": box((-0.7, -1, -0.3), (-0.2, -0.3, 0.3), brushed),
         "spot": {

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from invopt.exceptions import CheckpointError
-from invopt.plugin import as_vector
+from invopt.plugin import as_integer, as_vector
 
 from .field import PLAIN, Field, split
 from .query import Query
@@ -25,6 +25,8 @@ __all__ = ["RadianceField"]
 
 # Marks the files; saved with the version of the field's inputs.
 _FORMAT = "invopt radiance field"
+# Name of the fingerprint in a file; files of earlier versions have none.
+_FINGERPRINT = "scene.fingerprint"
 
 
 @frozen(kw_only=True, eq=False)
@@ -41,6 +43,8 @@ class RadianceField:
         Lowest corner and size of the box of all positions.
     scene : str, default ""
         Name of the scene and digest of its content.
+    fingerprint : ndarray, shape (520, 7), optional
+        What rays meet in the scene, by which the field refuses another one.
 
     Examples
     --------
@@ -48,6 +52,11 @@ class RadianceField:
 
         RadianceField.of(live, res.x).save("room.safetensors")
         RadianceField.load("room.safetensors").radiance(p, w, n, albedo)
+
+    Render it as any Mitsuba integrator, or start another training there::
+
+        RadianceField.load("room.safetensors").render(scene)
+        invopt.minimize(problem, x0="room.safetensors")
     """
 
     field: Field
@@ -55,6 +64,7 @@ class RadianceField:
     low: NDArray[np.float64]
     extent: NDArray[np.float64]
     scene: str = ""
+    fingerprint: NDArray[np.float32] | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def of(cls, live: Any, x: ArrayLike) -> RadianceField:
@@ -64,7 +74,53 @@ class RadianceField:
         weights = torch.as_tensor(as_vector("x", x, size=problem.n)[:size], dtype=torch.float32)
         low, extent = live.transport.box
         scene = problem.scene_label
-        return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)
+        mark = live.fingerprint(low, extent)
+        return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene, fingerprint=mark)
+
+    def render(
+        self,
+        scene: Any,
+        sensor: Any = 0,
+        *,
+        side: str = "lhs",
+        spp: int = 4,
+        n_directions: int = 4,
+        seed: int = 0,
+        **options: Any,
+    ) -> NDArray[np.float32]:
+        """Render the field in its scene, through Mitsuba's integrator "radiance_field".
+
+        Parameters
+        ----------
+        scene : mitsuba.Scene, str, Path, dict or callable
+            The scene: loaded, or as for `NeuralRadiosity`.
+        sensor : int, dict or mitsuba.Sensor, default 0
+            Number of a camera of the scene, or another one; with its film, filter and size.
+        side : {"lhs", "rhs"}, default "lhs"
+            The field itself, or its right side.
+        spp : int, default 4
+            Rays through each pixel.
+        n_directions : int, default 4
+            Incident directions of each ray for the right side.
+        seed : int, default 0
+            Seed of the rays.
+        **options
+            Further properties of the integrator: ``media="ignore"``, ``sampling``, ``bounces``.
+
+        Returns
+        -------
+        ndarray of float32, shape (height, width, channels)
+
+        Raises
+        ------
+        CheckpointError
+            If the field is of another scene; `BackendError` if this machine renders with "scalar" only.
+        """
+        # Imported here because files need no renderer, and the module's types are those of the active variant.
+        from ..pictures.rendered import rendered
+
+        properties = {"side": side, "n_directions": n_directions} | options
+        return rendered(self, scene, sensor, as_integer("spp", spp), as_integer("seed", seed), properties)
 
     def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:
         """Return reflected radiance, to which the emission of the surface must be added.
@@ -117,6 +173,8 @@ class RadianceField:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         parts = {name: part.contiguous().clone() for name, part in split(self.weights, self.field.shapes).items()}
+        if self.fingerprint is not None:
+            parts[_FINGERPRINT] = torch.from_numpy(self.fingerprint.copy())
         save_file(parts, temporary, metadata={"invopt": json.dumps(header, default=_number)})
         os.replace(temporary, path)
 
@@ -137,6 +195,7 @@ class RadianceField:
                 # Files of earlier versions do not name what all their fields were.
                 made = cattrs.Converter(forbid_extra_keys=True).structure(PLAIN | header["field"], Field)
                 parts = {name: file.get_tensor(name) for name in made.shapes}
+                mark = file.get_tensor(_FINGERPRINT).numpy() if _FINGERPRINT in file.keys() else None  # noqa: SIM118
             low, extent = (np.array(header[name], dtype=np.float64) for name in ("low", "extent"))
             scene = str(header["scene"])
         except CheckpointError:
@@ -156,7 +215,7 @@ class RadianceField:
         if low.shape != (3,) or extent.shape != (3,) or not (np.isfinite(low).all() and (extent > 0).all()):
             raise CheckpointError(f"{str(path)!r} has no valid box: low {low}, extent {extent}")
         weights = torch.cat([part.reshape(-1) for part in parts.values()])
-        return cls(field=made, weights=weights, low=low, extent=extent, scene=scene)
+        return cls(field=made, weights=weights, low=low, extent=extent, scene=scene, fingerprint=mark)
 
 
 def _header(path: str | Path, text: str) -> dict[str, Any]:
