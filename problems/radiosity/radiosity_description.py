@@ -48,7 +48,7 @@ from ..scenes.arguments import BACKENDS
 from .arguments import as_box, as_scene, as_sensors, description_of
 from .device import DTYPE, device_of
 from .fields.field import Field, Shapes, as_field
-from .fields.saved import RadianceField
+from .fields.saved import SavedField
 from .losses import RelativeL2, as_residual_loss
 from .presets import PAPER_LR, PRESETS, ROOMS_LR, as_preset, by_preset
 from .transport.guiding import Guide
@@ -150,8 +150,8 @@ class RadiosityDescription(Problem):
         `x0` is a `RadianceField`, its file, or an array of weights, which is returned as it is. The scene may be
         another one than the field's.
         """
-        saved = RadianceField.load(x0) if isinstance(x0, str | Path) else x0
-        if not isinstance(saved, RadianceField):
+        saved = SavedField.load(x0) if isinstance(x0, str | Path) else x0
+        if not isinstance(saved, SavedField):
             return self, x0
         if saved.field != self.field:
             raise CheckpointError(

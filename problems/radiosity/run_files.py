@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .fields.saved import RadianceField
 from .pictured_field import PicturedField
 from .pictures.metrics import compare
+from .pictures.radiance_field import RadianceField
 
 __all__ = ["write_run_files"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import cattrs
@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from invopt.exceptions import CheckpointError
-from invopt.plugin import as_integer, as_vector
+from invopt.plugin import as_vector
 
 from .field import PLAIN, Field, split
 from .query import Query
 
-__all__ = ["RadianceField"]
+__all__ = ["SavedField"]
 
 # Marks the files; saved with the version of the field's inputs.
 _FORMAT = "invopt radiance field"
@@ -30,8 +30,8 @@ _FINGERPRINT = "scene.fingerprint"
 
 
 @frozen(kw_only=True, eq=False)
-class RadianceField:
-    """A trained radiance field.
+class SavedField:
+    """Network, weights, box and scene of a trained radiance field, in a file.
 
     Parameters
     ----------
@@ -45,18 +45,6 @@ class RadianceField:
         Name of the scene and digest of its content.
     fingerprint : ndarray, shape (520, 7), optional
         What rays meet in the scene, by which the field refuses another one.
-
-    Examples
-    --------
-    Save the answer of a run, and use it elsewhere::
-
-        RadianceField.of(live, res.x).save("room.safetensors")
-        RadianceField.load("room.safetensors").radiance(p, w, n, albedo)
-
-    Render it as any Mitsuba integrator, or start another training there::
-
-        RadianceField.load("room.safetensors").render(scene)
-        invopt.minimize(problem, x0="room.safetensors")
     """
 
     field: Field
@@ -67,7 +55,7 @@ class RadianceField:
     fingerprint: NDArray[np.float32] | None = attrs.field(default=None, repr=False)
 
     @classmethod
-    def of(cls, live: Any, x: ArrayLike) -> RadianceField:
+    def of(cls, live: Any, x: ArrayLike) -> Self:
         """Return the field of an open problem at the weights `x`, without its guide."""
         problem = live.problem
         size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
@@ -76,51 +64,6 @@ class RadianceField:
         scene = problem.scene_label
         mark = live.fingerprint(low, extent)
         return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene, fingerprint=mark)
-
-    def render(
-        self,
-        scene: Any,
-        sensor: Any = 0,
-        *,
-        side: str = "lhs",
-        spp: int = 4,
-        n_directions: int = 4,
-        seed: int = 0,
-        **options: Any,
-    ) -> NDArray[np.float32]:
-        """Render the field in its scene, through Mitsuba's integrator "radiance_field".
-
-        Parameters
-        ----------
-        scene : mitsuba.Scene, str, Path, dict or callable
-            The scene: loaded, or as for `NeuralRadiosity`.
-        sensor : int, dict or mitsuba.Sensor, default 0
-            Number of a camera of the scene, or another one; with its film, filter and size.
-        side : {"lhs", "rhs"}, default "lhs"
-            The field itself, or its right side.
-        spp : int, default 4
-            Rays through each pixel.
-        n_directions : int, default 4
-            Incident directions of each ray for the right side.
-        seed : int, default 0
-            Seed of the rays.
-        **options
-            Further properties of the integrator: ``media="ignore"``, ``sampling``, ``bounces``.
-
-        Returns
-        -------
-        ndarray of float32, shape (height, width, channels)
-
-        Raises
-        ------
-        CheckpointError
-            If the field is of another scene; `BackendError` if this machine renders with "scalar" only.
-        """
-        # Imported here because files need no renderer, and the module's types are those of the active variant.
-        from ..pictures.rendered import rendered
-
-        properties = {"side": side, "n_directions": n_directions} | options
-        return rendered(self, scene, sensor, as_integer("spp", spp), as_integer("seed", seed), properties)
 
     def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:
         """Return reflected radiance, to which the emission of the surface must be added.
@@ -179,7 +122,7 @@ class RadianceField:
         os.replace(temporary, path)
 
     @classmethod
-    def load(cls, path: str | Path) -> RadianceField:
+    def load(cls, path: str | Path) -> Self:
         """Read a file that `save` wrote.
 
         Raises

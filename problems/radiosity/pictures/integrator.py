@@ -1,4 +1,4 @@
-"""Mitsuba's integrator "radiance_field", which draws a saved field. Import with a backend active."""
+"""Mitsuba's integrator "radiance_field". Import with a backend active."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from invopt.plugin import one_at_a_time, require
 
 from ..fields.field import split
 from ..fields.query import Query
-from ..fields.saved import RadianceField
+from ..fields.saved import SavedField
 from ..seeds import seed_of
 from ..transport.fingerprint import fingerprint, is_same
 from ..transport.leaving import leaving
@@ -46,9 +46,9 @@ def integrator_class(variant: str) -> Any:
         raise BackendError(f"{NAME!r} needs a variant of Mitsuba such as 'llvm_ad_rgb', not {variant!r}")
 
     class RadianceFieldIntegrator(mi.SamplingIntegrator):  # type: ignore[misc]
-        """Draws a saved field; `Drawing` does the work, because this base depends on the variant."""
+        """Draws a saved field, by `Drawing`: this base depends on the variant."""
 
-        def __init__(self, props: Any, field: RadianceField | None = None) -> None:
+        def __init__(self, props: Any, field: SavedField | None = None) -> None:
             super().__init__(props)
             self.drawing = Drawing(props, field)
 
@@ -82,14 +82,14 @@ class Drawing:
     ----------
     props : mitsuba.Properties
         Properties of the integrator.
-    field : RadianceField, optional
+    field : SavedField or None
         Stands for its file.
     """
 
-    def __init__(self, props: Any, field: RadianceField | None) -> None:
+    def __init__(self, props: Any, field: SavedField | None) -> None:
         if field is None:
             require("filename", "filename" in props, "the file of a field, as RadianceField.save writes it", None)
-            field = RadianceField.load(str(mi.file_resolver().resolve(props["filename"])))
+            field = SavedField.load(str(mi.file_resolver().resolve(props["filename"])))
         self.field = field
         self.side, self.media = str(props.get("side", "lhs")), str(props.get("media", "refuse"))
         self.sampling = str(props.get("sampling", "nee"))

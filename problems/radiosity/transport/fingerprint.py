@@ -63,7 +63,7 @@ def _emission(scene: Any, met: Any) -> Any:
 
 
 def _lights(scene: Any, places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Light of all emitters at places, shape (k, 3), each by one fixed point of its own."""
+    """Light of all emitters at places, shape (k, 3), each by a fixed point."""
     total = np.zeros((len(places), 3))
     at = dr.zeros(mi.SurfaceInteraction3f, len(places))
     at.p = _points(places)

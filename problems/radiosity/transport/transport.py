@@ -245,7 +245,7 @@ class Transport:
         return film_size(camera_of(self.scene, sensor))
 
     def follow(self, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | None = None) -> tuple[Any, Any, Any, Any]:
-        """Trace a ray; see `specular.follow`, which scenes without specular surfaces do not need."""
+        """Trace a ray; see `specular.follow`, which some scenes do not need."""
         if self._has_specular:
             return specular.follow(self.scene, ray, sampler, weigh)
         return self.scene.ray_intersect(ray), mi.Color3f(1), mi.Color3f(0), mi.Bool(True)

@@ -85,10 +85,9 @@ def test_mitsuba_draws_what_we_draw(side, saved):
 def test_from_xml(saved, tmp_path):
     problem, _, path = saved
     file = tmp_path / "integrator.xml"
-    properties = (
-        f'<string name="filename" value="{path}"/><string name="side" value="rhs"/><integer name="spp" value="2"/>'
-    )
-    file.write_text(f'<integrator version="3.0.0" type="radiance_field">{properties}</integrator>')
+    given = {"filename": ("string", path), "side": ("string", "rhs"), "spp": ("integer", 2)}
+    inside = "".join(f'<{kind} name="{name}" value="{value}"/>' for name, (kind, value) in given.items())
+    file.write_text(f'<integrator version="3.0.0" type="radiance_field">{inside}</integrator>')
     with problem.open() as live:
         import mitsuba as mi
 
