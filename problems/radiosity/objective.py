@@ -76,6 +76,8 @@ class RadiosityObjective(PicturedField, Objective):
         query, emitted, lobes, incident = self._batch(weights, seed, step)
         with nullcontext() if differentiate_right else torch.no_grad():
             right = self.right(weights, incident, problem.n_points)
+        if not bool(right.isfinite().all()) and (named := self.transport.not_finite()):
+            raise EvaluationError(f"the light of the scene is not finite: {named}")
         left = self.reflected(weights, query)
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
         if problem.sides == "outgoing":

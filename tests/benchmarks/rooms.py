@@ -4,8 +4,8 @@
 
 The rooms "windows" and "gallery" are those of which no setting was chosen. Each training has a process and a thread of
 its own, and ends after CPU-seconds: what opening, compiling and checking take is not counted. The table has errors of
-the left side, of 8 rays through each pixel, and of the right side, of 4 rays with 4 directions; the energy by the check
-without a reference; all as the median over the seeds and their range. Failures count as infinite.
+the left side, of 64 rays through each pixel, and of the right side, of 4 rays with 4 directions; the energy of the left
+side by the check without a reference; all as the median over the seeds and their range. Failures count as infinite.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def train(name, seed, seconds, changes):
         )
         truth = reference(live, spp=REFERENCE_SPP, size=size)
         emitting = live.emitting_pixels(size=size)
-        left = live.render(result.x, spp=8, size=size, seed=1)
+        left = live.render(result.x, spp=64, size=size, seed=1)
         right = live.render(result.x, side="rhs", spp=4, n_directions=4, size=size, seed=2)
         found, rhs = compare(left, truth, emitting), compare(right, truth, emitting)
         check = live.energy(result.x, seed=3)

@@ -55,7 +55,11 @@ def path_between(
 
 
 def write_frames(
-    live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
+    live: Any,
+    x: ArrayLike,
+    cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]],
+    out: str | Path,
+    **options: Any,
 ) -> list[Path]:
     """Render the field from each camera into a file.
 
@@ -70,7 +74,7 @@ def write_frames(
         Weights.
     cameras : iterable of dict
         Descriptions of cameras, such as those of `path_between`.
-    out : Path
+    out : str or Path
         Folder.
     **options
         Arguments of `PicturedField.render`, such as ``side`` and ``spp``.
@@ -84,6 +88,7 @@ def write_frames(
 
     from invopt.rendering.pictures.display import to_display
 
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     written, shown = [], []
     for number, view in enumerate(cameras):

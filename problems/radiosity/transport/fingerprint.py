@@ -1,4 +1,4 @@
-"""What rays meet in a scene, by which a field knows its own. Import with a backend active."""
+"""What rays meet in a scene. Import with a backend active."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _points(rows: NDArray[np.float64]) -> Any:
 
 
 def _emission(scene: Any, met: Any) -> Any:
-    """Light of the shape or the surroundings that rays meet, towards where they come from."""
+    """Light of what rays meet, towards where they come from."""
     return mi.Color3f(met.emitter(scene).eval(met))
 
 

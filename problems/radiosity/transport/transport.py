@@ -24,6 +24,7 @@ from .directions import Directions
 from .guiding import Lobes
 from .light_paths import LightPaths, light_paths
 from .mixture import Mixture
+from .not_finite import PLACES, not_finite
 from .points import Points
 from .specular import is_specular
 from .tensors import tensor, tensors
@@ -143,6 +144,10 @@ class Transport:
                 raise SceneError("the scene has no camera, from which energies are measured: add one")
             views = ViewPoints(views, cameras, self.follow, self.is_evaluated)
         return light_paths(self, views, count, seed)
+
+    def not_finite(self) -> str:
+        """Name what in the scene gives light that is not finite; empty if nothing does."""
+        return not_finite(self.scene, self.seeded(0, PLACES))
 
     def query(self, point: Any) -> tuple[Query, Tensor, Tensor]:
         """Return the field's inputs, emission, and where the field is evaluated.

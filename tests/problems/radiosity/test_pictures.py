@@ -31,7 +31,7 @@ def test_pictures(trained, tmp_path, monkeypatch):
         assert live.emitting_pixels(size=(20, 20)).shape == (20, 20)
         stops = [((-0.5, 0, 0.9), (0, 0, 0)), ((0.5, 0, 0.9), (0, 0, 0))]
         views = path_between(stops, 3, fov=60, width=16, height=12)
-        files = write_frames(live, res.x, views, tmp_path / "frames", spp=1)
+        files = write_frames(live, res.x, views, str(tmp_path / "frames"), spp=1)
         for bad, message in (({"side": "top"}, "'side' must be"), ({"sensor": 1}, "below 1")):
             with pytest.raises(ValueError, match=message):
                 live.render(res.x, **bad)

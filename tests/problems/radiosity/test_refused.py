@@ -1,6 +1,7 @@
 """Scenes, fields and views that neural radiosity refuses before it renders."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,12 +9,12 @@ import torch
 
 import invopt
 from invopt import estimators
-from invopt.exceptions import CheckpointError, IncompatibleError, SceneError, UnknownNameError
+from invopt.exceptions import CheckpointError, EvaluationError, IncompatibleError, SceneError, UnknownNameError
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
 from invopt.problems.radiosity.pictures.reference import reference
-from invopt.problems.radiosity.scenes import furnace, gap_room
-from invopt.rendering.descriptions import rgb
+from invopt.problems.radiosity.scenes import NAMED, furnace, gap_room
+from invopt.rendering.descriptions import diffuse, rgb
 
 pytestmark = pytest.mark.render
 
@@ -32,6 +33,12 @@ def medium():
         "interior": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)},
     }
     return furnace() | {"ball": ball}
+
+
+def foggy():
+    """The camera is inside a medium, which no shape bounds."""
+    scene = gap_room()
+    return scene | {"sensor": scene["sensor"] | {"fog": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)}}}
 
 
 def dark():
@@ -73,6 +80,7 @@ def placed():
     ("scene", "message"),
     [
         (medium, "bounds a participating medium"),
+        (foggy, "camera 'sensor' is inside a participating medium"),
         (dark, "no emitter"),
         (bulb, "use sampling='nee'"),
         (flat, "no surface with an area"),
@@ -87,6 +95,7 @@ def test_scenes_that_cannot_be_learned(scene, message):
 
 def test_what_is_refused_can_be_asked_for():
     small(medium, media="ignore").open().close()
+    small(foggy, media="ignore").open().close()
     small(bulb, sampling="nee").open().close()
     sky = furnace() | {"sky": {"type": "constant"}}
     del sky["sphere"]["emitter"]
@@ -128,6 +137,36 @@ def test_what_is_refused_can_be_asked_for():
 def test_bad_fields(options, error, message):
     with pytest.raises(error, match=message):
         small(**options)
+
+
+def shining():
+    scene = gap_room()
+    return scene | {"lamp": scene["lamp"] | {"emitter": {"type": "area", "radiance": rgb(math.nan, 1, 1)}}}
+
+
+def scattering():
+    scene = gap_room()
+    return scene | {"right": scene["right"] | {"bsdf": diffuse(0.5, math.nan, 0.5)}}
+
+
+@pytest.mark.parametrize("sampling", ["bsdf", "nee"])
+def test_an_emitter_that_is_not_finite_is_named(sampling):
+    problem = small(shining, sampling=sampling, n_points=1024)
+    with pytest.raises(EvaluationError, match=r"not finite: emitter 'emitter' \(AreaLight\) of shape 'lamp' has"):
+        invopt.minimize(problem, rng=0, maxiter=3)
+
+
+def test_a_material_that_is_not_finite_is_named():
+    with pytest.raises(EvaluationError, match="not finite: BSDF .* of shape 'right' has values"):
+        invopt.minimize(small(scattering, sampling="nee", n_points=1024), rng=0, maxiter=3)
+
+
+def test_scenes_are_mitsubas_too():
+    import mitsuba as mi
+
+    small().open().close()
+    for scene in NAMED.values():
+        assert mi.load_dict(scene()).shapes()
 
 
 def test_bad_parts():
