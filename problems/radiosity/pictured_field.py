@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from invopt.exceptions import BackendError
 from invopt.plugin import as_integer, as_vector, one_at_a_time, require
-from invopt.rendering.backend import Backend
 
 from .device import DTYPE
 from .energy import PATHS, Energy, energy_of
@@ -130,14 +128,41 @@ class PicturedField(LiveField):
         require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
         return energy_of(self, self._weights_at(x), int(paths), seed_of(seed, 2))
 
+    @property
+    def can_denoise(self) -> bool:
+        """Whether there is a denoiser here: OptiX on a GPU, or else pyoidn."""
+        from .pictures.denoising import can_denoise
+
+        return can_denoise(self.backend)
+
     @one_at_a_time()
-    def denoise(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Denoise a picture with OptiX, on a GPU only."""
-        if self.backend is not Backend.CUDA:
-            raise BackendError("the OptiX denoiser needs the backend 'cuda'")
+    def denoise(self, picture: ArrayLike, sensor: Sensor = 0) -> NDArray[np.float32]:
+        """Denoise a picture of the scene, of a side of the field or path-traced.
+
+        By Open Image Denoise on a CPU, by OptiX on a GPU, both with the diffuse reflectances and the normals that the
+        camera sees.
+
+        Parameters
+        ----------
+        picture : array_like, shape (height, width, 3)
+            Linear RGB.
+        sensor : int or dict, default 0
+            The camera that sees it.
+
+        Returns
+        -------
+        ndarray of float32, shape (height, width, 3)
+
+        Raises
+        ------
+        InvoptError
+            If pyoidn is not installed: ``pip install 'invopt[denoise]'``.
+        """
         from .pictures.denoising import denoised
 
-        return denoised(picture)
+        found = np.ascontiguousarray(picture, dtype=np.float32)
+        require("picture", found.ndim == 3 and found.shape[-1] == 3, "of shape (height, width, 3)", found.shape)
+        return denoised(found, self.transport, sensor, self.backend)
 
     @one_at_a_time()
     def emitting_pixels(self, sensor: Sensor = 0, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:

@@ -14,6 +14,9 @@ from .pictures.radiance_field import RadianceField
 
 __all__ = ["write_run_files"]
 
+# Rays through each pixel of the right side, and directions of each (docs/radiosity.rst, "Against path tracing").
+_RIGHT_SPP, _RIGHT_DIRECTIONS = 2, 4
+
 
 def write_run_files(
     live: PicturedField,
@@ -22,7 +25,9 @@ def write_run_files(
     truth: NDArray[np.float32] | None,
     out: Path,
 ) -> list[Path]:
-    """Write a picture of the right side, the errors of both sides, and the field.
+    """Write pictures of the right side, the errors of both sides, and the field.
+
+    The right side is denoised where there is a denoiser; ``sides.png`` shows field, right side and reference.
 
     Parameters
     ----------
@@ -44,9 +49,14 @@ def write_run_files(
     from invopt.rendering.pictures.display import to_display
 
     emitting = live.emitting_pixels(size=live.preview)
-    sides = {"lhs": left, "rhs": live.render(x, side="rhs", spp=4, size=live.preview)}
+    right = live.render(x, side="rhs", spp=_RIGHT_SPP, n_directions=_RIGHT_DIRECTIONS, size=live.preview)
+    sides = {"lhs": left, "rhs": right}
+    if live.can_denoise:
+        sides["rhs_denoised"] = live.denoise(right)
     errors = {side: compare(picture, truth, emitting).to_dict() for side, picture in sides.items()}
-    right_side, errors_file = out / "right_side.png", out / "errors.json"
-    matplotlib.image.imsave(right_side, to_display(sides["rhs"]))
+    best = sides.get("rhs_denoised", right)
+    right_side, beside, errors_file = out / "right_side.png", out / "sides.png", out / "errors.json"
+    matplotlib.image.imsave(right_side, to_display(best))
+    matplotlib.image.imsave(beside, np.concatenate([to_display(part) for part in (left, best, truth)], axis=1))
     errors_file.write_text(json.dumps(errors, indent=1) + "\n")
-    return [right_side, errors_file, field]
+    return [right_side, beside, errors_file, field]

@@ -59,6 +59,8 @@ def write_frames(
     x: ArrayLike,
     cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]],
     out: str | Path,
+    *,
+    denoise: bool = False,
     **options: Any,
 ) -> list[Path]:
     """Render the field from each camera into a file.
@@ -76,6 +78,8 @@ def write_frames(
         Descriptions of cameras, such as those of `path_between`.
     out : str or Path
         Folder.
+    denoise : bool, default False
+        Whether each frame is denoised; see `PicturedField.denoise`.
     **options
         Arguments of `PicturedField.render`, such as ``side`` and ``spp``.
 
@@ -92,7 +96,8 @@ def write_frames(
     out.mkdir(parents=True, exist_ok=True)
     written, shown = [], []
     for number, view in enumerate(cameras):
-        picture: NDArray[np.float64] = to_display(live.render(x, view, **options))
+        frame = live.render(x, view, **options)
+        picture: NDArray[np.float64] = to_display(live.denoise(frame, view) if denoise else frame)
         path = out / f"frame_{number:04d}.png"
         matplotlib.image.imsave(path, picture)
         written.append(path)
