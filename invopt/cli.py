@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
-import attrs
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -20,14 +17,9 @@ from rich.markup import escape
 from invopt.bench import commands
 from invopt.bench.bbob.commands import bbob
 from invopt.bench.more_wild.commands import more_wild
-from invopt.core.estimator import Estimator
-from invopt.core.formatting import shown
-from invopt.core.optimizer import Optimizer
-from invopt.core.problem import Problem
-from invopt.core.registry import find, kebab, resolve
 from invopt.core.result import OptimizeResult
-from invopt.core.validators import as_integer, as_real, require
-from invopt.exceptions import InvoptError, suggest
+from invopt.core.validators import as_integer, require
+from invopt.exceptions import InvoptError
 from invopt.journal import Journal
 from invopt.report.records import write_all, write_record, write_scene
 from invopt.report.tables import (
@@ -39,11 +31,11 @@ from invopt.report.tables import (
     runs_table,
 )
 from invopt.run.arguments.options import Options
-from invopt.run.default_parts import choose
 from invopt.run.loop import run_loop
 from invopt.run.prepare import prepare
 from invopt.run.run import Run
 from invopt.runfiles import RunFile, read_run_file
+from invopt.runfiles.settings import as_settings, make_parts, make_problem
 from invopt.snapshots import Checkpoint
 
 __all__ = ["main"]
@@ -64,6 +56,7 @@ def run(
     method: Annotated[str | None, typer.Option(help="Optimization method; by default chosen automatically.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First sigma of the smoothing, in units of x_scale.")] = None,
     maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default that of the problem.")] = None,
+    maxtime: Annotated[float | None, typer.Option(help="Seconds, in place of the problem's own budget.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random start and of the run; by default 0.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes that evaluate; by default 1, this one only.")
@@ -71,7 +64,11 @@ def run(
     scene: Annotated[str | None, typer.Option(help="Scene of a problem that has one: a name or an XML file.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a field of the problem; can be repeated."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Set a field of the problem, or estimator.FIELD or method.FIELD; can be repeated.",
+        ),
     ] = None,
     journal: Annotated[
         Path | None, typer.Option(help="File that keeps every evaluation; a run found in it is continued.")
@@ -95,17 +92,19 @@ def run(
         workers = given.get("workers", 1) if workers is None else workers
         journal = Path(given["journal"]) if journal is None and "journal" in given else journal
         out = Path(given["out"]) if out is None and "out" in given else out
-        problem = _make_problem(name, changed) if file is None else file.problem
+        set_ = as_settings(changed)
+        problem = make_problem(name, set_) if file is None else file.problem
         require("seed", as_integer("seed", seed) >= 0, ">= 0", seed)
         rng = np.random.default_rng(seed)
         start = problem.starts(rng, 1)[0] if file is None else problem.x0
-        made, served = _make_parts(problem, estimator, method, sigma)
+        made, served = make_parts(problem, estimator, method, sigma, set_)
         options = Options(
             estimator=made,
             method=served,
             x0=start,
             rng=rng,
-            maxfev=problem.default_maxfev if maxfev is None else maxfev,
+            maxfev=problem.default_maxfev if maxfev is None and maxtime is None else maxfev,
+            maxtime=maxtime,
             workers=workers,
             journal=journal,
             checkpoint=None if checkpoint is None else Checkpoint(checkpoint, every=every),
@@ -149,35 +148,6 @@ def _solve(prepared: Run, start: NDArray[np.float64], out: Path | None) -> Optim
     return result
 
 
-def _make_problem(name: str, settings: list[str]) -> Problem:
-    """Make a problem by name.
-
-    Values of its fields are read as JSON if possible, else taken as text.
-    """
-    if not settings:
-        resolved: Problem = resolve("problems", name, "name")
-        return resolved
-    cls = find("problems", name)
-    known = {item.alias for item in attrs.fields(cls) if item.init}
-    fields: dict[str, object] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or key not in known:
-            raise ValueError(
-                f"'--set' must be NAME=VALUE with a field of {cls.__name__}: {shown(setting)}; {suggest(key, known)}"
-            )
-        fields[key] = _read(text)
-    made: Problem = cls(**fields)
-    return made
-
-
-def _read(text: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 @contextmanager
 def _as_usage_errors() -> Iterator[None]:
     """Turn errors in the arguments into `InvoptError`.
@@ -188,22 +158,6 @@ def _as_usage_errors() -> Iterator[None]:
         yield
     except (TypeError, ValueError, OSError) as error:
         raise error if isinstance(error, InvoptError) else InvoptError(str(error)) from None
-
-
-def _make_parts(
-    problem: Problem, name: str | None, method: str | None, sigma: float | None
-) -> tuple[Estimator | str | None, Optimizer | str | None]:
-    if sigma is None:
-        return name, method
-    require("sigma", 0 < as_real("sigma", sigma) < math.inf, "> 0 and finite", sigma)
-    chosen, served, _ = choose(problem, name, method)
-    given = getattr(chosen, "sigma", None)
-    # A schedule, with its default filled in, of which the start is replaced; a plain number is replaced as a whole.
-    schedule: Any = getattr(chosen, "schedule", given)
-    if schedule is None:
-        raise ValueError(f"'sigma' is no option of the estimator {name or kebab(type(chosen).__name__)!r}: {sigma!r}")
-    changes: Any = {"sigma": attrs.evolve(schedule, start=sigma) if hasattr(schedule, "start") else sigma}
-    return attrs.evolve(chosen, **changes), served
 
 
 @app.command("list")
