@@ -199,6 +199,10 @@ def journal_(
 @app.command("scene")
 def scene_(
     file: Annotated[Path, typer.Argument(help="XML file of a scene.")],
+    new: Annotated[Path | None, typer.Argument(help="With --upgrade: the file to write.")] = None,
+    upgraded: Annotated[
+        bool, typer.Option("--upgrade", help="Write a file of Mitsuba 0.6 as one of Mitsuba 3, and list the changes.")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a $variable of the file; repeatable.")
     ] = None,
@@ -206,8 +210,13 @@ def scene_(
 ) -> None:
     """List what can be unknown in a scene, each with a binding to copy."""
     from invopt.rendering import explore
+    from invopt.rendering.reading.upgrade import upgrade
 
     with _as_usage_errors():
+        require("--upgrade", upgraded == (new is not None), "given with an old file and a new one", new)
+        if new is not None:
+            Console(soft_wrap=True, markup=False, highlight=False).print(f"{upgrade(file, new)}\nwrote {new}")
+            return
         found = explore(file, variables=dict(_pair(setting) for setting in settings or []))
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(found)
