@@ -41,7 +41,7 @@ method = optimizers.Adam(lr=invopt.StepDecay(5e-3, every=max(1, STEPS // 3)))
 
 pictures, errors = {}, {}
 for scene in SCENES:
-    problem = problems.NeuralRadiosity(scene, field="tiny", n_points=512, n_directions=8)
+    problem = problems.NeuralRadiosity(scene, preset="paper", field="tiny", n_points=512, n_directions=8)
     found = {
         name: invopt.minimize(problem, estimator, method, rng=0, maxiter=STEPS) for name, estimator in chosen.items()
     }

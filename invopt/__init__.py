@@ -18,7 +18,7 @@ from invopt.core.problem import Problem
 from invopt.core.registry.moved import find_moved_modules
 from invopt.core.registry.removed import REMOVED
 from invopt.core.result import History, OptimizeResult, Status
-from invopt.core.schedules import Constant, Exponential, Linear, Schedule, StepDecay
+from invopt.core.schedules import BudgetDecay, Constant, Exponential, Linear, Schedule, StepDecay
 from invopt.core.seeds import SeedPolicy
 from invopt.exceptions import (
     BackendError,
@@ -49,6 +49,7 @@ find_moved_modules()
 
 __all__ = [
     "BackendError",
+    "BudgetDecay",
     "Capability",
     "Checkpoint",
     "CheckpointError",

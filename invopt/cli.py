@@ -52,6 +52,7 @@ def run(
     method: Annotated[str | None, typer.Option(help="Optimization method; by default chosen automatically.")] = None,
     sigma: Annotated[float | None, typer.Option(help="First sigma of the smoothing, in units of x_scale.")] = None,
     maxfev: Annotated[int | None, typer.Option(help="Evaluation budget; by default that of the problem.")] = None,
+    maxtime: Annotated[float | None, typer.Option(help="Seconds, in place of the problem's own budget.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random start and of the run; by default 0.")] = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes that evaluate; by default 1, this one only.")
@@ -59,7 +60,11 @@ def run(
     scene: Annotated[str | None, typer.Option(help="Scene of a problem that has one: a name or an XML file.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a field of the problem; can be repeated."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Set a field of the problem, or estimator.FIELD or method.FIELD; can be repeated.",
+        ),
     ] = None,
     journal: Annotated[
         Path | None, typer.Option(help="File that keeps every evaluation; a run found in it is continued.")
@@ -79,6 +84,7 @@ def run(
         "estimator": estimator,
         "method": method,
         "maxfev": maxfev,
+        "maxtime": maxtime,
         "seed": seed,
         "sigma": sigma,
         "workers": workers,
@@ -203,6 +209,10 @@ def watch_(
 @app.command("scene")
 def scene_(
     file: Annotated[Path, typer.Argument(help="XML file of a scene.")],
+    new: Annotated[Path | None, typer.Argument(help="With --upgrade: the file to write.")] = None,
+    upgraded: Annotated[
+        bool, typer.Option("--upgrade", help="Write a file of Mitsuba 0.6 as one of Mitsuba 3, and list the changes.")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a $variable of the file; repeatable.")
     ] = None,
@@ -210,8 +220,13 @@ def scene_(
 ) -> None:
     """List what can be unknown in a scene, each with a binding to copy."""
     from invopt.rendering import explore
+    from invopt.rendering.reading.upgrade import upgrade
 
     with _as_usage_errors():
+        require("--upgrade", upgraded == (new is not None), "given with an old file and a new one", new)
+        if new is not None:
+            Console(soft_wrap=True, markup=False, highlight=False).print(f"{upgrade(file, new)}\nwrote {new}")
+            return
         found = explore(file, variables=dict(_pair(setting) for setting in settings or []))
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(found)

@@ -56,7 +56,7 @@ from invopt.core.registry.removed import without
 from invopt.core.residual_equation import ResidualLoss, Sides
 from invopt.core.result import OptimizeResult, Status
 from invopt.core.runtime import Processes, Runtime
-from invopt.core.schedules import Constant, Exponential, Linear, Schedule, StepDecay, as_schedule
+from invopt.core.schedules import BudgetDecay, Constant, Exponential, Linear, Schedule, StepDecay, as_schedule
 from invopt.core.seeds import FIRST_REFERENCE_SEED, SeedPolicy, SeedSource
 from invopt.core.validators import (
     as_integer,
@@ -85,6 +85,7 @@ __all__ = [
     "JAC_COST",
     "Adjoint",
     "AskingThread",
+    "BudgetDecay",
     "Capability",
     "Chain",
     "Constant",

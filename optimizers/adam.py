@@ -100,7 +100,7 @@ class Adam(Optimizer):
         if self.eps == 0:
             # A parameter that never had a gradient would give 0 / 0.
             size.masked_fill_(size == 0, 1.0)
-        lr = rate_at(self.lr, state.taken, _default_rate(estimate))
+        lr = rate_at(self.lr, state.taken, _default_rate(estimate), oracle.share)
         step = torch.div(mean, size, out=size).mul_(lr / (1 - first**taken))
         return oracle.project(torch.sub(x, step, out=step)), AdamState(mean, square, taken)
 

@@ -70,7 +70,7 @@ class GradientDescent(Optimizer):
             if size == 0.0:
                 return x, state
             first = _FIRST_STEP * unit(estimate) / size
-        step = -rate_at(self.lr, count, first) * jac
+        step = -rate_at(self.lr, count, first, oracle.share) * jac
         if self.max_step is not None:
             step = shortened(step, self.max_step * unit(estimate))
         return oracle.project(x + step), (count + 1, first)

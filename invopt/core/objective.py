@@ -237,8 +237,12 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no target that can be replaced")
 
     def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[Any] | None:
-        """Picture at `x` of shape (n,), of the shape of `reference`; None where there are none."""
+        """Picture at `x` (n,), of the shape of `reference`; None if there are none."""
         return None
+
+    def measurements(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Further entries of the result, measured at the answer at the end of a run."""
+        return {}
 
     def write(self, x: NDArray[np.float64], out: Path) -> list[Path]:
         """Write further files for `x` of shape (n,) into a folder; returns their paths."""

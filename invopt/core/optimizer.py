@@ -38,6 +38,9 @@ class Oracle:
         Policy of the estimator, which holds for the values of the step too.
     xtol : float, default 0
         Step length, in units of `x_scale`, at which the run counts as converged; 0: never.
+    share : float, default 0
+        Share of the run's budget that is spent, from 0 to 1: the largest of those of iterations, evaluations and
+        seconds.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Oracle:
         repeat: Callable[[Tensor], Estimate] | None = None,
         seeds: SeedPolicy = SeedPolicy.PER_PAIR,
         xtol: float = 0.0,
+        share: float = 0.0,
     ) -> None:
         self._evaluator = evaluator
         self._repeat = estimate if repeat is None else repeat
@@ -57,6 +61,7 @@ class Oracle:
         self._seeds = SeedSource(seeds, rng)
         self._last: Estimate | None = None
         self.xtol = xtol
+        self.share = share
 
     @property
     def rng(self) -> np.random.Generator:

@@ -232,6 +232,13 @@ class Problem(abc.ABC):
         """Parameters at `x` by name, as texts in customary units."""
         return {name: f"{value:.5g}" for name, value in zip(self.names, x, strict=True)}
 
+    def started(self, x0: Any) -> tuple[Problem, Any]:
+        """Return the problem and its start, of shape (n,), for what was given as `x0`.
+
+        A problem may take more than arrays, such as files, and adapt to them.
+        """
+        return self, x0
+
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` random starts, shape (k, n): `x0` plus half a `sigma` of Gaussian noise."""
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))

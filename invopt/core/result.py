@@ -189,6 +189,9 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Wall time.
     history : History
         One row for each iteration.
+    energy, energy_standard_error, energy_rhs, energy_rhs_standard_error : float
+        Only of radiance fields: the energy of the field's pictures, and of its right side's, as multiples of the
+        truth's; see `NeuralRadiosity`.
     problem, estimator, method : object
         Parts of the run.
     choice : str

@@ -9,7 +9,7 @@ from attrs import field, frozen, validators
 
 from invopt.core.validators import as_real, integer, real, require
 
-__all__ = ["Constant", "Exponential", "Linear", "Schedule", "StepDecay", "as_schedule"]
+__all__ = ["BudgetDecay", "Constant", "Exponential", "Linear", "Schedule", "StepDecay", "as_schedule"]
 
 _positive = validators.optional(real(above=0))
 
@@ -26,13 +26,21 @@ class Schedule(abc.ABC):
 
     start: float | None = field(default=None, validator=_positive)
 
-    def at(self, iteration: int, default: float) -> float:
-        """Value at `iteration`, counted from 0; `default` stands in for a `start` of None."""
-        return self._ratio(iteration) * (default if self.start is None else self.start)
+    def at(self, iteration: int, default: float, share: float = 0.0) -> float:
+        """Value at `iteration`, counted from 0; `default` stands in for a `start` of None.
+
+        `share` is the share of the run's budget that is spent, from 0 to 1.
+        """
+        start = default if self.start is None else self.start
+        return self._ratio(iteration) * self._ratio_at_share(share) * start
 
     @abc.abstractmethod
     def _ratio(self, iteration: int) -> float:
         """Value at `iteration` as a multiple of `start`."""
+
+    def _ratio_at_share(self, share: float) -> float:
+        """Further factor at a share of the budget; 1 unless a schedule depends on it."""
+        return 1.0
 
 
 @frozen
@@ -123,8 +131,36 @@ class StepDecay(Schedule):
         return float(self.factor ** (iteration // self.every))
 
 
+@frozen
+class BudgetDecay(Schedule):
+    """Learning rate that falls smoothly over the budget of the run.
+
+    It is ``start * ratio ** share``, where `share` is the largest of the shares of `maxiter`, `maxfev` and `maxtime`
+    that are spent. If a run is continued with a larger budget, the share is that of the larger one. Without a budget it
+    stays at `start`.
+
+    Parameters
+    ----------
+    start : float, optional
+        First value; None leaves it to the problem.
+    ratio : float, default 1/27
+        Last value as a fraction of the first, in (0, 1].
+    """
+
+    start: float | None = field(default=None, validator=_positive)
+    ratio: float = field(default=1 / 27, validator=real(above=0, maximum=1), kw_only=True)
+
+    def _ratio(self, iteration: int) -> float:
+        return 1.0
+
+    def _ratio_at_share(self, share: float) -> float:
+        return float(self.ratio ** min(max(share, 0.0), 1.0))
+
+
 def as_schedule(value: Schedule | float | None) -> Schedule | None:
     """Return a schedule or None unchanged, and a number as a `Constant`."""
+    if isinstance(value, BudgetDecay):
+        raise ValueError(f"'sigma' cannot be a BudgetDecay, which is for learning rates: use Exponential: {value!r}")
     if value is None or isinstance(value, Schedule):
         return value
     number = as_real("sigma", value)

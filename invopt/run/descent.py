@@ -132,13 +132,20 @@ class Descent:
         repeat = partial(self._repeat, memory, numbers)
         seeds = self._run.estimator.seeds
         xtol = self._run.tolerances.xtol
-        oracle = Oracle(self._evaluator, partial(self._estimate, memory), self._run.rng, repeat, seeds, xtol)
+        estimator = partial(self._estimate, memory)
+        oracle = Oracle(self._evaluator, estimator, self._run.rng, repeat, seeds, xtol, self._spent())
         proposed, now.state = self._run.method.step(now.x, estimate, now.state, oracle)
         proposed = self._evaluator.project(proposed)
         now.verdict = _judged(self._run.method.status(now.state), estimate)
         self._standing.chosen = self._run.method.choice(now.state)
         now.step = _length(now.x, proposed)
         now.x, now.estimate = proposed, oracle.known(proposed)
+
+    def _spent(self) -> float:
+        """Share of the budget that is spent: of iterations, evaluations or seconds."""
+        run, standing = self._run, self._standing
+        iterations = (len(standing.history) - 1) / run.maxiter
+        return min(1.0, max(iterations, standing.evaluator.nfev / run.maxfev, standing.clock() / run.maxtime))
 
     def _estimate(self, memory: Any, x: Tensor) -> Estimate:
         return self._run.estimator.estimate(self._evaluator, x, memory, self._run.rng)[0]

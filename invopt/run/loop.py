@@ -104,6 +104,8 @@ class Loop:
                 if self.standing.answer is not None:
                     self.standing.answer = with_constraints(self.standing.answer, self.standing.evaluator.seen)
                 self.standing.status = verdict if self.standing.answer is None else self.standing.answer.status
+                if self.run.training and verdict is not Status.INTERRUPTED:
+                    self.standing.measurements = self.objective.measurements(self.result().x)
         except BaseException as error:
             # Of the objective, a callback, a method, or SystemExit: the error keeps the result so far.
             self.standing.status = status_of(error)

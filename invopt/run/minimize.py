@@ -18,6 +18,7 @@ from invopt.core.problem import Problem
 from invopt.core.result import OptimizeResult
 from invopt.evaluate.failures import Failures
 from invopt.evaluate.workers.open import Workers
+from invopt.exceptions import IncompatibleError
 from invopt.journal import Journal
 from invopt.run.arguments.options import Options
 from invopt.run.arguments.scipy_habits import by_position
@@ -78,7 +79,7 @@ def minimize(
         How estimates become steps; by default chosen for the estimator. Names of scipy's methods, in any case, stand
         for `optimizers.Scipy`, except "bfgs", "cg" and "newton-cg", which name methods of this library.
     x0 : array_like, shape (n,), optional
-        Start; by default the problem's. A number if n = 1.
+        Start; by default the problem's. A number if n = 1. For `NeuralRadiosity` also a `RadianceField` or its file.
     args : tuple, optional
         Further arguments of a callable, after x: ``f(x, *args)``, and of its `jac` and `hess`.
     jac : callable or True, optional
@@ -297,4 +298,8 @@ def minimize_on(
     OptimizeResult
     """
     run = prepare(problem, Options(estimator=estimator, method=method, **options))
-    return run_loop(run, run.problem.around(objective) if isinstance(run.problem, Posterior) else objective)
+    if isinstance(run.problem, Posterior):
+        return run_loop(run, run.problem.around(objective))
+    if isinstance(problem, Problem) and run.problem is not problem:
+        raise IncompatibleError("'x0' changes the problem: open it as started(x0) returns it, and minimise on that")
+    return run_loop(run, objective)

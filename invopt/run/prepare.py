@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
@@ -56,6 +57,9 @@ def prepare(problem: Any, options: Options) -> Run:
     described = resolve_problem(problem, options)
     found = settle(options)
     settings = found.options
+    if settings.x0 is not None:
+        described, start = described.started(settings.x0)
+        settings = settings if start is settings.x0 else evolve(settings, x0=start)
     subject = _subject(described, settings)
     sought = Sought.within(subject.bounds, subject.x0)
     composed = compose(

@@ -145,6 +145,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
     )
     if run.problem.constraints is not None and standing.answer is not None:
         result.update(_constraint_entries(standing, standing.answer.x))
+    result.update(standing.measurements)
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     result["parameter_errors"] = Deferred(lambda: run.problem.parameter_errors(result))
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import define, field
 
 from invopt.core.estimator import Point
@@ -38,6 +40,8 @@ class Standing:
         Answer measured at the end.
     chosen : str
         What the method has chosen by itself, in words.
+    measurements : dict
+        What the objective has measured at the answer.
     """
 
     run: Run
@@ -50,3 +54,4 @@ class Standing:
     status: Status = Status.RUNNING
     answer: Answer | None = None
     chosen: str = ""
+    measurements: dict[str, Any] = field(factory=dict)

@@ -16,6 +16,7 @@ from invopt.core.problem import Problem
 from invopt.core.registry import find, resolve
 from invopt.core.validators import by_name
 from invopt.exceptions import suggest
+from invopt.runfiles.settings import PARTS
 
 __all__ = ["FILES", "RUN", "RunFile", "as_run_file", "content_of", "read_run_file"]
 
@@ -38,7 +39,7 @@ _BINDINGS: dict[str, Any] = {
 # Keys at the top: of a scene, of a registered problem, and of the run as the options of `invopt run`.
 _SCENE = ("scene", "loss", "spp", "backend", "variables", "sigma")
 _NAMED = ("problem", "set", "sigma")
-RUN = ("estimator", "method", "maxfev", "seed", "workers", "journal", "checkpoint", "every", "out")
+RUN = ("estimator", "method", "maxfev", "maxtime", "seed", "workers", "journal", "checkpoint", "every", "out")
 # Options that are names of files.
 _PATHS = ("journal", "checkpoint", "out")
 _TABLES = ("parameter", "photograph", "start")
@@ -127,13 +128,14 @@ def _named(content: Mapping[str, Any]) -> Problem:
         raise TypeError(f"'problem' must be a name: {shown(name)}")
     if not isinstance(given, dict):
         raise TypeError(f"'set' must be a table [set]: {shown(given)}")
-    if not given:
+    own = {key: value for key, value in given.items() if key not in PARTS}
+    if not own:
         resolved: Problem = resolve("problems", name, "name")
         return resolved
     cls = find("problems", name)
     known = tuple(str(item.alias) for item in attrs.fields(cls) if item.init)
-    _check(given, known, f"[set] of {cls.__name__}")
-    made: Problem = cls(**given)
+    _check(own, known, f"[set] of {cls.__name__}")
+    made: Problem = cls(**own)
     return made
 
 

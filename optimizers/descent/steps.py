@@ -46,10 +46,13 @@ def shortened(step: Tensor, limit: float) -> Tensor:
     return step if length <= limit else step * (limit / length)
 
 
-def rate_at(lr: float | Schedule | None, iteration: int, default: float) -> float:
-    """Learning rate at an iteration; `default` stands in for None."""
+def rate_at(lr: float | Schedule | None, iteration: int, default: float, share: float) -> float:
+    """Learning rate at an iteration, with the share of the budget that is spent.
+
+    `default` stands in for None.
+    """
     if isinstance(lr, Schedule):
-        return lr.at(iteration, default)
+        return lr.at(iteration, default, share)
     return default if lr is None else lr
 
 

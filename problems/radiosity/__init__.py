@@ -2,9 +2,9 @@
 
 from .fields.field import Field
 from .fields.hash_grid import HashGrid
-from .fields.saved import RadianceField
-from .losses import L2, MAE, RMSE, Huber, RelativeL2, SymmetricL2
+from .losses import L2, MAE, RMSE, Huber, RelativeL2, SymmetricL2, Tweedie
 from .objective import RadiosityObjective
+from .pictures.radiance_field import RadianceField
 from .problem import NeuralRadiosity
 from .transport.guiding import Guide
 
@@ -21,4 +21,5 @@ __all__ = [
     "RadiosityObjective",
     "RelativeL2",
     "SymmetricL2",
+    "Tweedie",
 ]

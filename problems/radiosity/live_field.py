@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.exceptions import BackendError
@@ -19,6 +22,7 @@ from .fields.field import split
 from .fields.query import Incident, Query
 from .radiosity_description import RadiosityDescription
 from .transport.guiding import Lobes
+from .transport.leaving import right_side
 
 __all__ = ["LiveField"]
 
@@ -43,14 +47,24 @@ class LiveField:
         if problem.precision == "mixed" and backend is not Backend.CUDA:
             raise BackendError("precision='mixed' needs the backend 'cuda': leave it out, or use 'float32'")
         # Imported here because the module's types are those of the active variant of Mitsuba.
+        from .pictures.integrator import register
         from .transport.transport import Transport
 
+        register()
         self.problem = problem
         self.backend = backend
         self.device = device_of(backend)
         self._mixed = backend is Backend.CUDA and problem.precision != "float32"
         scene, _ = loading.load(problem.blueprint())
-        self._transport: Any = Transport(scene, problem.sampling, problem.media, problem.bounces, problem.dark_density)
+        self._transport: Any = Transport(
+            scene,
+            problem.sampling,
+            problem.media,
+            problem.bounces,
+            problem.dark_density,
+            (problem.sensors or ()) if problem.points == "views" else None,
+            problem.box,
+        )
         grid = problem.field.encoding
         self._lookup = grid.lookup if problem.encoder == "torch" else grid.lookup_drjit
 
@@ -73,8 +87,14 @@ class LiveField:
     @one_at_a_time()
     def right(self, weights: Mapping[str, Tensor], incident: Incident, count: int) -> Tensor:
         """Reflected radiance of points by each direction, shape (count, m, 3)."""
-        terms = incident.weight.t() * self.reflected(weights, incident.query) + (incident.known + incident.direct).t()
-        return terms.view(count, -1, 3)
+        return right_side(partial(self.reflected, weights), incident, count)
+
+    @one_at_a_time()
+    def fingerprint(self, low: NDArray[np.float64], extent: NDArray[np.float64]) -> NDArray[np.float32]:
+        """What rays in a box of the scene meet, by which a saved field knows its scene."""
+        from .transport.fingerprint import fingerprint
+
+        return fingerprint(self.transport.scene, low, extent)
 
     def features(self, weights: Mapping[str, Tensor], query: Query) -> Tensor:
         """Inputs of the network, shape (k, inputs), without a derivative."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from invopt.plugin import ResidualLoss, by_name, real, shown, with_fields
 
-__all__ = ["EPSILON", "L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "as_residual_loss"]
+__all__ = ["EPSILON", "L2", "MAE", "RMSE", "Huber", "RelativeL2", "SymmetricL2", "Tweedie", "as_residual_loss"]
 
 
 # Default epsilon of relative losses and errors. The papers (equation 2) give no value; this one limits the weight of
@@ -99,6 +99,34 @@ class SymmetricL2(ResidualLoss):
 
 
 @frozen(kw_only=True)
+class Tweedie(L2):
+    r"""Square over a power of the field, between an absolute and a relative loss.
+
+    It is :math:`\|L - R\|^2 / (\|\mathrm{sg}(L)\|^2 + \epsilon^2)^{p/2}`. Its derivative is that of the deviance of
+    Tweedie's distributions, whose variance is the p-th power of the mean [1]_. If the field is an exponential,
+    :math:`L = e^y`, the derivative with respect to y is :math:`2 (L - R) L^{1-p}`: with p = 1 the sum of the errors
+    vanishes; with p = 2, the papers' relative loss, it has no bound where the field is too dark.
+
+    Parameters
+    ----------
+    p : float, default 1.5
+        Power of the field's norm, in [0, 2].
+    epsilon : float, default 0.01
+        Limits the weight of black points, > 0; norms are means over the channels.
+
+    References
+    ----------
+    .. [1] Jorgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 49, 1987.
+    """
+
+    p: float = field(default=1.5, validator=real(minimum=0, maximum=2))
+    epsilon: float = field(default=EPSILON, validator=real(above=0))
+
+    def _norm(self, reference: Tensor) -> Tensor:
+        return (reference.square().mean(1) + self.epsilon**2).pow(self.p / 2)
+
+
+@frozen(kw_only=True)
 class RMSE(ResidualLoss):
     """Root of the mean over points and channels of (left - right)^2."""
 
@@ -149,6 +177,7 @@ class MAE(ResidualLoss):
 
 
 _NAMES: dict[str, type[ResidualLoss]] = {
+    "tweedie": Tweedie,
     "relative-l2": RelativeL2,
     "symmetric-l2": SymmetricL2,
     "l2": L2,

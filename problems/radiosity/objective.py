@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from invopt.exceptions import EvaluationError
 from invopt.plugin import Objective, Sides, one_at_a_time
 
 from .device import DTYPE
+from .energy import energy_entries
 from .fields.query import Incident, Query
 from .pictured_field import PicturedField
 from .pictures.reference import reference
@@ -74,6 +76,8 @@ class RadiosityObjective(PicturedField, Objective):
         query, emitted, lobes, incident = self._batch(weights, seed, step)
         with nullcontext() if differentiate_right else torch.no_grad():
             right = self.right(weights, incident, problem.n_points)
+        if not bool(right.isfinite().all()) and (named := self.transport.not_finite()):
+            raise EvaluationError(f"the light of the scene is not finite: {named}")
         left = self.reflected(weights, query)
         extra = None if lobes is None or not problem.learns(step) else self._guide_loss(lobes, incident, right)
         if problem.sides == "outgoing":
@@ -111,14 +115,27 @@ class RadiosityObjective(PicturedField, Objective):
             values = indirect.mean(2).clamp(min=0)
         return guide.loss(lobes, incident.direction.t().reshape(n, m, 3), values)
 
+    def measurements(self, x: NDArray[np.float64]) -> dict[str, Any]:
+        """Energies of the field's pictures over the truth's; see `PicturedField.energy`."""
+        if not (self.problem.energy_check and self.has_camera):
+            return {}
+        return energy_entries(self, x)
+
     @property
-    def reference(self) -> NDArray[np.float32]:  # type: ignore[override]
-        """Path-traced preview, rendered when first needed and kept on disk."""
+    def reference(self) -> NDArray[np.float32] | None:  # type: ignore[override]
+        """Path-traced preview, rendered when first needed and kept on disk.
+
+        None if the scene has no camera.
+        """
+        if not self.has_camera:
+            return None
         return reference(self, spp=_PREVIEW_REFERENCE_SPP, size=self.preview)
 
     @one_at_a_time()
-    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32]:
-        """Preview of the field, seen by the first camera."""
+    def image(self, x: NDArray[np.float64], *, seed: int = 0, spp: int | None = None) -> NDArray[np.float32] | None:
+        """Preview of the field, seen by the first camera; None without a camera."""
+        if not self.has_camera:
+            return None
         return self.render(x, spp=spp or _PREVIEW_SPP, seed=seed, size=self.preview)
 
     @one_at_a_time()

@@ -26,21 +26,35 @@ class NeuralRadiosity(RadiosityDescription):
     scene : str, Path, dict or callable, default "cornell-box"
         A name ("cornell-box", "gap-room", "glossy-plates", "furnace"), an XML file, a dictionary for Mitsuba, or a
         function that returns such a dictionary, called with an active backend.
+    preset : {"rooms", "paper"}, default "rooms"
+        Where the fields that are not given come from: "rooms" are settings that are right in rooms nobody prepared, and
+        "paper" those of the papers [1]_ [2]_, by which estimators are compared. In the following, the first value is
+        that of "rooms", the second that of "paper".
     field : {"small", "paper", "tiny"}, Field or mapping of its fields, default "small"
-        The network; "small" is meant for a CPU.
-    n_points : int, default 2**14
-        Points of an iteration, uniform by area over all surfaces that scatter light; the default is the papers'.
-    n_directions : int, default 32
-        Incident directions at each point; the default is the papers'.
-    loss : {"relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss, default "relative-l2"
-        How the two sides are compared; "symmetric-l2" needs at least two directions.
-    sides : {"outgoing", "reflected"}, default "outgoing"
-        What is compared: all light that leaves a point, as in the papers, or the reflected light only. The differences
+        The network; "small" is meant for a CPU. With ``preset="paper"``, one that is given by its size has linear
+        outputs and the papers' inputs.
+    n_points : int
+        Points of an iteration; 1024 or 2^14.
+    n_directions : int
+        Incident directions at each point; 4 or 32.
+    loss : {"tweedie", "relative-l2", "symmetric-l2", "l2", "rmse", "huber", "mae"} or ResidualLoss
+        How the two sides are compared; `Tweedie` or `RelativeL2`. "symmetric-l2" needs at least two directions.
+    sides : {"reflected", "outgoing"}
+        What is compared: the reflected light only, or all light that leaves a point, as in the papers. The differences
         of the two sides are the same, but on a lamp a relative loss divides them by all its light or by what it
         reflects.
-    sampling : {"uniform", "bsdf", "nee", "guided"}, default "bsdf"
-        Incident directions: uniform; drawn from the BSDF; these with an emitter sample for each, by multiple importance
-        sampling; or the latter with half of the directions from `guide`.
+    sampling : {"nee", "bsdf", "uniform", "guided"}
+        Incident directions: drawn from the BSDF, with an emitter sample for each by multiple importance sampling; drawn
+        from the BSDF alone, as in the papers; uniform; or as "nee", with half of the directions from `guide`.
+    points : {"views", "area"}
+        Where the points are: three quarters on paths from cameras, which are reflected up to three times, and one
+        quarter by area; or all uniform by area over all surfaces that scatter light, as in the papers. With "views" the
+        hash grid spans the box of what the cameras see, up to the 99.9 % quantile along each axis.
+    sensors : int, dict or sequence of these, optional
+        Cameras whose views are meant: numbers of cameras of the scene, or descriptions of others, such as a path of
+        cameras; by default all of the scene. A scene without cameras has points by area, with a warning.
+    box : (array_like, array_like), optional
+        Lowest corner and size of the hash grid's box, of shape (3,) each, instead of the one by `points`.
     bounces : int, default 1
         Reflections on the right side before the field is evaluated, from 1, which is the papers' value, to 64. With
         each further bounce the errors of the field return weaker, because surfaces absorb light, and the right side is
@@ -55,6 +69,10 @@ class NeuralRadiosity(RadiosityDescription):
         Precision of the hidden layers; by default mixed on a GPU.
     encoder : {"drjit", "torch"}, default "drjit"
         Implementation of the hash grid; the results are the same up to rounding.
+    energy_check : bool
+        Whether a run measures at its end, without a reference, the energy of the field's pictures over the truth's, and
+        warns unless it is from 0.95 to 1.05; True or False. ``res.energy`` and ``res.energy_standard_error`` are those
+        of the field, ``res.energy_rhs`` and ``res.energy_rhs_standard_error`` those of its right side.
     media : {"refuse", "ignore"}, default "refuse"
         What to do with participating media: "ignore" trains the field of the surfaces without them.
     variables : mapping, optional
@@ -70,8 +88,11 @@ class NeuralRadiosity(RadiosityDescription):
 
     Notes
     -----
-    A checkpoint belongs to the scene, the field, the guide and the loss. How points and directions are drawn, their
-    number and the bounces may change when a run is resumed, because the meaning of the weights does not depend on them.
+    A checkpoint belongs to the scene, the field, the guide, the loss, and `points`, `sensors` and `box`, on which the
+    hash grid depends. How directions are drawn, the numbers of points and directions and the bounces may change when a
+    run is resumed, because the meaning of the weights does not depend on them.
+
+    Of "rooms", all but the network's size and the rate was measured in seven scenes; see :doc:`/radiosity`.
 
     The field has no values on specular surfaces (dielectrics, mirrors): camera rays and incident rays pass through
     them. A specular lobe beside a smooth one, as of plastic, is sampled by the BSDF.

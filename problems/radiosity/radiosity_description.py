@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +15,15 @@ from attrs import frozen, validators
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.exceptions import UnknownNameError, suggest
+from invopt.exceptions import CheckpointError
 from invopt.plugin import (
+    BudgetDecay,
     Capability,
     Problem,
     ResidualLoss,
     Runtime,
     StepDecay,
+    boolean,
     digest,
     find,
     instance,
@@ -31,34 +34,31 @@ from invopt.plugin import (
     shown,
 )
 from invopt.rendering.backend import activate
-from invopt.rendering.reading.dictionaries import Description, as_description, as_variables, check_variables
+from invopt.rendering.reading.dictionaries import (
+    Description,
+    as_variables,
+    check_variables,
+    plain,
+)
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.reading.scene_identity import scene_content
 from invopt.rendering.runtime import RENDERER
 
 from ..scenes.arguments import BACKENDS
+from .arguments import as_box, as_scene, as_sensors, description_of
 from .device import DTYPE, device_of
 from .fields.field import Field, Shapes, as_field
+from .fields.saved import SavedField
 from .losses import RelativeL2, as_residual_loss
-from .scenes import NAMED
+from .presets import PAPER_LR, PRESETS, ROOMS_LR, as_preset, by_preset
 from .transport.guiding import Guide
 
-__all__ = ["PAPER_LR", "RadiosityDescription"]
-
-# Adam's initial rate in the semi-gradient paper.
-PAPER_LR = 5e-4
+__all__ = ["RadiosityDescription"]
 
 
-def _as_scene(value: Any) -> Description | str:
-    if isinstance(value, str):
-        if value.lower() in NAMED:
-            return value.lower()
-        if Path(value).suffix.lower() != ".xml":
-            raise UnknownNameError(f"unknown scene {shown(value)}; {suggest(value, NAMED)}")
-    try:
-        return as_description(value)
-    except TypeError as error:
-        raise TypeError(f"'scene' must be a name ({', '.join(NAMED)}) or else: {error}") from None
+def _as_given(value: Any) -> Any:
+    """A field, its name or a mapping, which is made a field once the preset is known."""
+    return value
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -71,29 +71,46 @@ class RadiosityDescription(Problem):
     provides: ClassVar[Capability] = Capability.FUN | Capability.SIDES
     runtime: ClassVar[Runtime] = RENDERER
     default_estimator: ClassVar[str] = "semi-gradient"
+    # Twenty seconds of 1024 points and 4 directions on one thread.
+    default_maxfev: ClassVar[int] = 1500
 
-    scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=_as_scene)
-    field: Field = attrs.field(factory=Field.small, converter=as_field)
-    n_points: int = attrs.field(default=2**14, validator=integer(2))
-    n_directions: int = attrs.field(default=32, validator=integer(1))
-    loss: ResidualLoss = attrs.field(factory=RelativeL2, converter=as_residual_loss)
-    sides: str = attrs.field(default="outgoing", validator=one_of("outgoing", "reflected"))
-    sampling: str = attrs.field(default="bsdf", validator=one_of("uniform", "bsdf", "nee", "guided"))
+    scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=as_scene)
+    preset: str = attrs.field(default="rooms", converter=as_preset)
+    field: Field = attrs.field(default="small", converter=_as_given)
+    n_points: int = attrs.field(default=by_preset("n_points"), validator=integer(2))
+    n_directions: int = attrs.field(default=by_preset("n_directions"), validator=integer(1))
+    loss: ResidualLoss = attrs.field(default=by_preset("loss"), converter=as_residual_loss)
+    sides: str = attrs.field(default=by_preset("sides"), validator=one_of("outgoing", "reflected"))
+    sampling: str = attrs.field(default=by_preset("sampling"), validator=one_of("uniform", "bsdf", "nee", "guided"))
+    points: str = attrs.field(default=by_preset("points"), validator=one_of("views", "area"))
+    sensors: tuple[Any, ...] | None = attrs.field(default=None, converter=as_sensors)
+    box: tuple[Any, Any] | None = attrs.field(default=None, converter=as_box, repr=False)
     bounces: int = attrs.field(default=1, validator=integer(1, 64))
     dark_density: float = attrs.field(default=1.0, validator=real(above=0, maximum=1))
     guide: Guide | None = attrs.field(default=None, validator=validators.optional(instance(Guide)))
     precision: str | None = attrs.field(default=None, validator=validators.optional(one_of("float32", "mixed")))
     encoder: str = attrs.field(default="drjit", validator=one_of("drjit", "torch"))
+    energy_check: bool = attrs.field(default=by_preset("energy_check"), validator=boolean)
     media: str = attrs.field(default="refuse", validator=one_of("refuse", "ignore"))
     variables: Mapping[str, str] = attrs.field(factory=dict, converter=as_variables)
     backend: str | None = attrs.field(default=None, validator=validators.optional(one_of(*BACKENDS)))
 
     def __attrs_post_init__(self) -> None:
         check_variables(self.variables, self.scene)
+        object.__setattr__(self, "field", as_field(self.field, PRESETS[self.preset].head))
         if self.sampling == "guided" and self.guide is None:
             object.__setattr__(self, "guide", Guide())
         if self.sampling != "guided" and self.guide is not None:
             raise ValueError(f"'guide' is for sampling='guided' only, not for {self.sampling!r}")
+        if self.points == "area" and self.sensors is not None:
+            raise ValueError("'sensors' are for points='views' only, not for 'area'")
+        if isinstance(self.loss, RelativeL2) and self.field.output == "exp":
+            warnings.warn(
+                "loss='relative-l2' with a field of exponentials is known to diverge: its derivative has no bound where"
+                " the field is too dark; use loss='tweedie', or output='linear'",
+                UserWarning,
+                stacklevel=3,
+            )
         if self.loss.crossed and self.n_directions < 2:
             name = type(self.loss).__name__
             raise ValueError(
@@ -127,6 +144,23 @@ class RadiosityDescription(Problem):
         drawn: NDArray[np.float64] = np.stack([self._initial(rng) for _ in range(k)])
         return drawn
 
+    def started(self, x0: Any) -> tuple[Problem, Any]:
+        """Return the problem with the box of a saved field, and its weights.
+
+        `x0` is a `RadianceField`, its file, or an array of weights, which is returned as it is. The scene may be
+        another one than the field's.
+        """
+        saved = SavedField.load(x0) if isinstance(x0, str | Path) else x0
+        if not isinstance(saved, SavedField):
+            return self, x0
+        if saved.field != self.field:
+            raise CheckpointError(
+                f"'x0' is a field of another network, {saved.field}, and the problem has {self.field}: give the "
+                f"problem field=RadianceField.load(...).field"
+            )
+        start = np.concatenate([saved.weights.cpu().double().numpy(), self.x0[len(saved.weights) :]])
+        return attrs.evolve(self, box=(saved.low, saved.extent)), start
+
     def _initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
         found: NDArray[np.float64] = self.field.initial(rng)
         if self.guide is not None:
@@ -136,8 +170,11 @@ class RadiosityDescription(Problem):
 
     @property
     def default_method(self) -> Any:
-        """Adam with the paper's rate, divided by 3 every 12,000 steps."""
-        return find("optimizers", "adam")(lr=StepDecay(PAPER_LR))
+        """Adam, with a rate that falls over the budget.
+
+        With ``preset="paper"`` its rate is the papers', divided by 3 every 12,000 steps.
+        """
+        return find("optimizers", "adam")(lr=StepDecay(PAPER_LR) if self.preset == "paper" else BudgetDecay(ROOMS_LR))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -160,13 +197,12 @@ class RadiosityDescription(Problem):
 
     def blueprint(self) -> Blueprint:
         """Return how to load the scene."""
-        description = NAMED[self.scene] if isinstance(self.scene, str) else self.scene
-        return Blueprint(description=description, variables=self.variables)
+        return Blueprint(description=description_of(self.scene), variables=self.variables, camera=False)
 
     def identity_content(self) -> dict[str, Any]:
-        """Scene, field, guide and loss, to which weights belong.
+        """Scene, field with its box, guide and loss, to which weights belong.
 
-        How points and directions are drawn may differ.
+        How directions are drawn may differ; points may not, because the box depends on them.
         """
         activate(self.backend)
         return {
@@ -174,7 +210,17 @@ class RadiosityDescription(Problem):
             "field": [self.field, self.field.version],
             "guide": self.guide,
             "loss": [self.loss, self.sides],
+            "points": self._box_content(),
         }
+
+    def _box_content(self) -> list[Any]:
+        """What the box of positions depends on, beside the scene."""
+        if self.box is not None:
+            return [part.tolist() for part in self.box]
+        if self.points == "area" or self.sensors is None:
+            return [self.points]
+        # A camera is named by its text, because Mitsuba's transforms have no form in JSON.
+        return [self.points, *(repr(plain(sensor)) for sensor in self.sensors)]
 
     @property
     def scene_label(self) -> str:

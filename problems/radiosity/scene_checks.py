@@ -36,7 +36,13 @@ def areas(scene: Any) -> list[float]:
 
 
 def check_media(scene: Any) -> None:
-    """Raise if there are participating media."""
+    """Raise if there are participating media, around a camera too."""
+    for sensor in scene.sensors():
+        if sensor.get_medium() is not None:
+            raise SceneError(
+                f"camera {sensor.id()!r} is inside a participating medium, and neural radiosity has surfaces only: "
+                f"media='ignore' leaves media out, as Mitsuba's 'path' integrator does"
+            )
     for shape in scene.shapes():
         if shape.is_medium_transition():
             raise SceneError(

@@ -1,13 +1,20 @@
-"""Scenes by name, as dictionaries for Mitsuba."""
+"""Scenes by name, as dictionaries for Mitsuba.
+
+With a backend active, or a variant of Mitsuba set, their poses are Mitsuba's transforms, as `mitsuba.load_dict` needs
+them; else arrays.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from invopt.rendering.descriptions import diffuse, look_at, rgb
+from invopt.rendering.reading.dictionaries import live
 from invopt.rendering.values import renderer
 
 __all__ = ["NAMED", "both_sides", "box", "camera", "cornell_box", "furnace", "gap_room", "glossy_plates", "wall"]
@@ -36,7 +43,7 @@ def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
     white, red = diffuse(0.8, 0.8, 0.8), diffuse(0.7, 0.15, 0.1)
     plastic = {"type": "roughplastic", "alpha": 0.1, "diffuse_reflectance": rgb(0.1, 0.2, 0.6)}
     up = (0.0, 1.0, 0.0)
-    return {
+    scene = {
         "type": "scene",
         "sensor": camera((-0.55, 0.1, 0.97), (0.15, -0.25, -0.3), width),
         "floor": wall((0.5, -1, 0), (0, 1, 0), (0, 0, 1), (1.5, 1), white),
@@ -58,6 +65,7 @@ def gap_room(width: int = 128, roughness: float = 0.15) -> dict[str, Any]:
             "emitter": {"type": "area", "radiance": rgb(28.0, 25.0, 19.0)},
         },
     }
+    return _for_mitsuba(scene)
 
 
 def glossy_plates(width: int = 128) -> dict[str, Any]:
@@ -85,12 +93,12 @@ def glossy_plates(width: int = 128) -> dict[str, Any]:
             "radius": radius,
             "emitter": {"type": "area", "radiance": rgb(*(0.6 * colour / radius**2).tolist())},
         }
-    return scene
+    return _for_mitsuba(scene)
 
 
 def furnace(albedo: float = 0.8, emission: float = 1.0) -> dict[str, Any]:
     """Inside of a diffuse emitting sphere; the radiance is emission / (1 - albedo)."""
-    return {
+    scene = {
         "type": "scene",
         "sensor": camera((0, 0, 0), (0, 0, 1), 16),
         "sphere": {
@@ -100,6 +108,7 @@ def furnace(albedo: float = 0.8, emission: float = 1.0) -> dict[str, Any]:
             "emitter": {"type": "area", "radiance": rgb(emission, emission, emission)},
         },
     }
+    return _for_mitsuba(scene)
 
 
 NAMED: dict[str, Callable[[], dict[str, Any]]] = {
@@ -141,6 +150,14 @@ def box(low: Any, high: Any, bsdf: dict[str, Any]) -> dict[str, Any]:
 def both_sides(bsdf: dict[str, Any]) -> dict[str, Any]:
     """Return a BSDF for both sides of a surface."""
     return {"type": "twosided", "bsdf": bsdf}
+
+
+def _for_mitsuba(scene: dict[str, Any]) -> dict[str, Any]:
+    """Return the scene with poses as transforms, once Mitsuba has types for them."""
+    if "mitsuba" not in sys.modules or renderer().variant() is None:
+        return scene
+    made: dict[str, Any] = live(scene, Path())
+    return made
 
 
 def _unit(vector: Any) -> Any:

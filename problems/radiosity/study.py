@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from .comparison.comparison import PAPER_DECAY_EVERY, PAPER_MAXITER, Comparison
-from .fields.field import as_field
+from .fields.field import PLAIN, as_field
 from .objective import RadiosityObjective
+from .presets import PAPER_LR
 from .problem import NeuralRadiosity
-from .radiosity_description import PAPER_LR
 
 __all__ = ["main"]
 
@@ -75,8 +75,9 @@ def main(
 def _problem(options: dict[str, Any]) -> NeuralRadiosity:
     """Return the problem that these options describe."""
     own = {item.name for item in attrs.fields(NeuralRadiosity)} & options.keys() - {"scene", "field"}
-    field = attrs.evolve(as_field(options["field"]), output=options["output"], reflection=options["reflection"])
-    return NeuralRadiosity(options["scene"], field=field, **{name: options[name] for name in own})
+    head = {name: options[name] for name in ("output", "reflection")}
+    field = as_field(options["field"], PLAIN | head)
+    return NeuralRadiosity(options["scene"], preset="paper", field=field, **{name: options[name] for name in own})
 
 
 def _comparison(problem: NeuralRadiosity, options: dict[str, Any]) -> Comparison:

@@ -105,7 +105,8 @@ def comparison(scene: str, setting: Setting = PAPERS) -> Comparison:
     points, directions = SIZE["points"], SIZE["directions"]
     problem = NeuralRadiosity(
         source,
-        field=evolve(Field.small(), output=setting.output, reflection=setting.reflection),
+        preset="paper",
+        field=evolve(Field.small(), output=setting.output, reflection=setting.reflection, demodulated=False),
         n_points=4 * points if setting.wide else points,
         n_directions=directions // 4 if setting.wide else directions,
         sampling=sampling,

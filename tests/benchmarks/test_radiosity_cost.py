@@ -81,7 +81,7 @@ MEMORY = """
 import sys, invopt
 from invopt.problems import NeuralRadiosity
 name, points, early, late = sys.argv[1], *map(int, sys.argv[2:])
-problem = NeuralRadiosity("gap-room", field="small", n_points=points, n_directions=16)
+problem = NeuralRadiosity("gap-room", preset="paper", field="small", n_points=points, n_directions=16)
 def note(*, intermediate_result):
     if intermediate_result.nit in (early, late):
         # Not by getrusage, whose value is inherited from the parent process.

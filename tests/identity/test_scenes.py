@@ -28,7 +28,7 @@ PART = """<scene version="3.0.0">
 
 
 def of(scene, **options):
-    return NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2, **options).scene_label
+    return NeuralRadiosity(scene, preset="paper", field="tiny", n_points=16, n_directions=2, **options).scene_label
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_callables_and_names_are_what_they_make(tmp_path):
     assert of(scenes[2]) == of(lambda: furnace(albedo=0.8))
     assert of("furnace").partition(":")[2] == of(furnace).partition(":")[2]
     radiances = []
-    problems = [NeuralRadiosity(scene, field="tiny", n_points=16, n_directions=2) for scene in scenes]
+    problems = [NeuralRadiosity(scene, preset="paper", field="tiny", n_points=16, n_directions=2) for scene in scenes]
     for problem in problems:
         with problem.open() as live:
             radiances.append(reference(live, spp=64, size=(4, 4), cache=tmp_path).mean())

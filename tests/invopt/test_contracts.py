@@ -34,7 +34,9 @@ def parabola(x):
 # Classes without a default that could stand alone, and one made in its place.
 MADE = {
     "Function": lambda: problems.Function(fun=lambda x: float(x @ x), x0=[1.0, 2.0]),
-    "NeuralRadiosity": lambda: problems.NeuralRadiosity("gap-room", field="tiny", n_points=64, n_directions=2),
+    "NeuralRadiosity": lambda: problems.NeuralRadiosity(
+        "gap-room", preset="paper", field="tiny", n_points=64, n_directions=2
+    ),
     "Scene": lambda: problems.Scene(
         small_room,
         parameters=[Translation("ball", axes="x"), Color("ball.bsdf.reflectance")],

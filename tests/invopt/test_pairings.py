@@ -25,7 +25,7 @@ SCIPY = [SMALL, Scipy("Nelder-Mead"), Scipy("L-BFGS-B"), Scipy("trust-krylov")]
 
 
 def radiosity():
-    return problems.NeuralRadiosity("gap-room", field="tiny", n_points=32, n_directions=2)
+    return problems.NeuralRadiosity("gap-room", preset="paper", field="tiny", n_points=32, n_directions=2)
 
 
 def misfit(x, target):

@@ -62,7 +62,7 @@ SCENARIOS = {
         sys.exit()
 
     def train(scene):
-        problem = problems.NeuralRadiosity(scene, field="tiny", n_points=64, n_directions=2)
+        problem = problems.NeuralRadiosity(scene, preset="paper", field="tiny", n_points=64, n_directions=2)
         return invopt.minimize(problem, rng=0, maxiter=8).x.tolist()
 
     found = both(lambda: train("gap-room"), lambda: train("cornell-box"))

@@ -60,12 +60,15 @@ class Blueprint:
     integrator : str, optional
         Load for derivatives by this integrator; "auto" is the scene's own, or its counterpart. Shapes are then not made
         instances, because Mitsuba has no derivative with respect to the pose of an instance.
+    camera : bool, default True
+        Whether the scene must have a camera.
     """
 
     description: Description
     variables: Mapping[str, str]
     moving: Collection[str] = ()
     integrator: str | None = None
+    camera: bool = True
 
 
 def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
@@ -80,7 +83,7 @@ def load(blueprint: Blueprint) -> tuple[Any, dict[str, str]]:
 
     with parsed(blueprint) as (config, state):
         names = name_objects(state)
-        check_complete(state)
+        check_complete(state, camera=blueprint.camera)
         shared = _references(state, names)
         _add_integrator(state)
         if blueprint.integrator is not None:

@@ -26,11 +26,11 @@ def nodes(state: Any, kind: Any) -> list[Any]:
     return [node for node in state.nodes if node.type == kind]
 
 
-def check_complete(state: Any) -> None:
-    """Refuse a scene without a camera, or without a light."""
+def check_complete(state: Any, *, camera: bool = True) -> None:
+    """Refuse a scene without a light, or if `camera` without one of these."""
     mi = renderer()
 
-    if not nodes(state, mi.ObjectType.Sensor):
+    if camera and not nodes(state, mi.ObjectType.Sensor):
         raise SceneError("the scene has no sensor: add a camera, such as {'type': 'perspective', ...}")
     if not nodes(state, mi.ObjectType.Emitter):
         raise SceneError("the scene has no emitter, so every picture of it is black: add a light")

@@ -26,8 +26,8 @@ from invopt.plugin import (
 
 from ..objective import RadiosityObjective
 from ..pictures.reference import reference
+from ..presets import PAPER_LR
 from ..problem import NeuralRadiosity
-from ..radiosity_description import PAPER_LR
 from .iteration_seconds import seconds_per_iteration
 from .training_errors import TrainingErrors
 

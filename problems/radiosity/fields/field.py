@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -19,7 +19,7 @@ from invopt.plugin import boolean, by_name, instance, integer, one_of, shown, wi
 from .hash_grid import HashGrid
 from .query import Query
 
-__all__ = ["Field", "as_field", "linear_layers", "split", "xavier"]
+__all__ = ["PLAIN", "Field", "as_field", "linear_layers", "split", "xavier"]
 
 Shapes = dict[str, tuple[int, ...]]
 Lookup = Callable[[Tensor, Tensor], Tensor]
@@ -28,6 +28,10 @@ _PLAIN_INPUTS = 12
 # Largest entry of a new hash table (Müller et al. 2022, section 4).
 _TABLE_LIMIT = 1e-4
 _TABLE = "encoding"
+# Factor of a demodulated output: the diffuse reflectance, and what it is where there is none, for what shines without.
+_OF_ALBEDO, _WITHOUT_ALBEDO = 0.95, 0.05
+# The papers' output and inputs.
+PLAIN: dict[str, Any] = {"output": "linear", "reflection": False, "demodulated": False}
 
 
 def _small_grid() -> HashGrid:
@@ -53,12 +57,15 @@ class Field:
         Linear layers, at least 2.
     encoding : HashGrid or mapping of some of its fields, optional
         Encoding of positions; by default 10 levels of at most 2^15 vertices, from 4 on a side, growing by 1.6.
-    output : {"linear", "exp"}, default "linear"
-        Output of the last layer, as in the papers, or its exponential, which is positive and reaches very large and
-        very small values equally fast: for scenes with very bright and very dark parts.
-    reflection : bool, default False
+    output : {"exp", "linear"}, default "exp"
+        Exponential of the last layer's output, which is positive and reaches very large and very small values equally
+        fast; or that output itself, as in the papers.
+    reflection : bool, default True
         Whether the mirrored direction is an input too, which it is not in the papers. The radiance of a curved
         glossy surface varies slowly with it [1]_.
+    demodulated : bool, default True
+        Whether the output is multiplied by 0.95 times the diffuse reflectance plus 0.05, which it is not in the
+        papers. The network then learns the light that arrives, and not textures.
 
     References
     ----------
@@ -81,8 +88,9 @@ class Field:
         converter=_as_hash_grid,
         validator=instance(HashGrid),
     )
-    output: str = field(default="linear", validator=one_of("linear", "exp"))
-    reflection: bool = field(default=False, validator=boolean)
+    output: str = field(default="exp", validator=one_of("exp", "linear"))
+    reflection: bool = field(default=True, validator=boolean)
+    demodulated: bool = field(default=True, validator=boolean)
 
     @classmethod
     def small(cls) -> Field:
@@ -96,8 +104,8 @@ class Field:
 
     @classmethod
     def paper(cls) -> Field:
-        """The paper's field: 7 layers of 512 units, 14 levels of up to 2^18 points."""
-        return cls(width=512, depth=7, encoding=HashGrid())
+        """The papers' field: 7 layers of 512 units, 14 levels of up to 2^18 points."""
+        return cls(width=512, depth=7, encoding=HashGrid(), **PLAIN)
 
     @property
     def inputs(self) -> int:
@@ -159,7 +167,10 @@ class Field:
                 hidden = functional.linear(hidden, weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]).relu_()
         last = self.depth - 1
         found = functional.linear(hidden.float(), weights[f"layer{last}.weight"], weights[f"layer{last}.bias"])
-        return found.exp() if self.output == "exp" else found
+        radiance = found.exp() if self.output == "exp" else found
+        if not self.demodulated:
+            return radiance
+        return radiance * (query.albedo.t().clamp(0, 1) * _OF_ALBEDO + _WITHOUT_ALBEDO)
 
 
 def linear_layers(name: str, units: list[int]) -> Shapes:
@@ -189,13 +200,16 @@ def split(x: Tensor, shapes: Shapes) -> dict[str, Tensor]:
 _PRESETS = {"small": Field.small, "paper": Field.paper, "tiny": Field.tiny}
 
 
-def as_field(value: Any) -> Field:
-    """Return a field, or make it from its name or a mapping of its fields."""
+def as_field(value: Any, head: Mapping[str, Any] | None = None) -> Field:
+    """Return a field, or make it from its name or a mapping of its fields.
+
+    `head` holds fields of one that is made.
+    """
     if isinstance(value, Field):
         return value
     if isinstance(value, Mapping):
-        made: Field = with_fields(Field.small(), value)
+        made: Field = with_fields(evolve(Field.small(), **(head or {})), value)
         return made
     if isinstance(value, str):
-        return by_name(_PRESETS, value, "field")()
+        return evolve(by_name(_PRESETS, value, "field")(), **(head or {}))
     raise TypeError(f"'field' must be one of {', '.join(_PRESETS)}, a Field or a mapping of its fields: {shown(value)}")

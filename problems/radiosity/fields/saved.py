@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import cattrs
@@ -18,18 +18,20 @@ from torch import Tensor
 from invopt.exceptions import CheckpointError
 from invopt.plugin import as_vector
 
-from .field import Field, split
+from .field import PLAIN, Field, split
 from .query import Query
 
-__all__ = ["RadianceField"]
+__all__ = ["SavedField"]
 
 # Marks the files; saved with the version of the field's inputs.
 _FORMAT = "invopt radiance field"
+# Name of the fingerprint in a file; files of earlier versions have none.
+_FINGERPRINT = "scene.fingerprint"
 
 
 @frozen(kw_only=True, eq=False)
-class RadianceField:
-    """A trained radiance field.
+class SavedField:
+    """Network, weights, box and scene of a trained radiance field, in a file.
 
     Parameters
     ----------
@@ -41,13 +43,8 @@ class RadianceField:
         Lowest corner and size of the box of all positions.
     scene : str, default ""
         Name of the scene and digest of its content.
-
-    Examples
-    --------
-    Save the answer of a run, and use it elsewhere::
-
-        RadianceField.of(live, res.x).save("room.safetensors")
-        RadianceField.load("room.safetensors").radiance(p, w, n, albedo)
+    fingerprint : ndarray, shape (520, 7), optional
+        What rays meet in the scene, by which the field refuses another one.
     """
 
     field: Field
@@ -55,16 +52,18 @@ class RadianceField:
     low: NDArray[np.float64]
     extent: NDArray[np.float64]
     scene: str = ""
+    fingerprint: NDArray[np.float32] | None = attrs.field(default=None, repr=False)
 
     @classmethod
-    def of(cls, live: Any, x: ArrayLike) -> RadianceField:
+    def of(cls, live: Any, x: ArrayLike) -> Self:
         """Return the field of an open problem at the weights `x`, without its guide."""
         problem = live.problem
         size = sum(int(np.prod(shape)) for shape in problem.field.shapes.values())
         weights = torch.as_tensor(as_vector("x", x, size=problem.n)[:size], dtype=torch.float32)
         low, extent = live.transport.box
         scene = problem.scene_label
-        return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene)
+        mark = live.fingerprint(low, extent)
+        return cls(field=problem.field, weights=weights, low=low, extent=extent, scene=scene, fingerprint=mark)
 
     def radiance(self, p: ArrayLike, w: ArrayLike, n: ArrayLike, albedo: ArrayLike) -> NDArray[np.float32]:
         """Return reflected radiance, to which the emission of the surface must be added.
@@ -117,11 +116,13 @@ class RadianceField:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         parts = {name: part.contiguous().clone() for name, part in split(self.weights, self.field.shapes).items()}
+        if self.fingerprint is not None:
+            parts[_FINGERPRINT] = torch.from_numpy(self.fingerprint.copy())
         save_file(parts, temporary, metadata={"invopt": json.dumps(header, default=_number)})
         os.replace(temporary, path)
 
     @classmethod
-    def load(cls, path: str | Path) -> RadianceField:
+    def load(cls, path: str | Path) -> Self:
         """Read a file that `save` wrote.
 
         Raises
@@ -134,8 +135,10 @@ class RadianceField:
         try:
             with safe_open(path, framework="pt") as file:
                 header = _header(path, (file.metadata() or {}).get("invopt", "{}"))
-                made = cattrs.Converter(forbid_extra_keys=True).structure(header["field"], Field)
+                # Files of earlier versions do not name what all their fields were.
+                made = cattrs.Converter(forbid_extra_keys=True).structure(PLAIN | header["field"], Field)
                 parts = {name: file.get_tensor(name) for name in made.shapes}
+                mark = file.get_tensor(_FINGERPRINT).numpy() if _FINGERPRINT in file.keys() else None  # noqa: SIM118
             low, extent = (np.array(header[name], dtype=np.float64) for name in ("low", "extent"))
             scene = str(header["scene"])
         except CheckpointError:
@@ -155,7 +158,7 @@ class RadianceField:
         if low.shape != (3,) or extent.shape != (3,) or not (np.isfinite(low).all() and (extent > 0).all()):
             raise CheckpointError(f"{str(path)!r} has no valid box: low {low}, extent {extent}")
         weights = torch.cat([part.reshape(-1) for part in parts.values()])
-        return cls(field=made, weights=weights, low=low, extent=extent, scene=scene)
+        return cls(field=made, weights=weights, low=low, extent=extent, scene=scene, fingerprint=mark)
 
 
 def _header(path: str | Path, text: str) -> dict[str, Any]:

@@ -55,7 +55,13 @@ def path_between(
 
 
 def write_frames(
-    live: Any, x: ArrayLike, cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], out: Path, **options: Any
+    live: Any,
+    x: ArrayLike,
+    cameras: Sequence[dict[str, Any]] | Iterator[dict[str, Any]],
+    out: str | Path,
+    *,
+    denoise: bool = False,
+    **options: Any,
 ) -> list[Path]:
     """Render the field from each camera into a file.
 
@@ -70,8 +76,10 @@ def write_frames(
         Weights.
     cameras : iterable of dict
         Descriptions of cameras, such as those of `path_between`.
-    out : Path
+    out : str or Path
         Folder.
+    denoise : bool, default False
+        Whether each frame is denoised; see `PicturedField.denoise`.
     **options
         Arguments of `PicturedField.render`, such as ``side`` and ``spp``.
 
@@ -84,10 +92,12 @@ def write_frames(
 
     from invopt.rendering.pictures.display import to_display
 
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     written, shown = [], []
     for number, view in enumerate(cameras):
-        picture: NDArray[np.float64] = to_display(live.render(x, view, **options))
+        frame = live.render(x, view, **options)
+        picture: NDArray[np.float64] = to_display(live.denoise(frame, view) if denoise else frame)
         path = out / f"frame_{number:04d}.png"
         matplotlib.image.imsave(path, picture)
         written.append(path)

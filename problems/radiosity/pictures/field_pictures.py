@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from invopt.plugin import as_integer, require
 
 from ..live_field import LiveField
 from ..seeds import seed_of
+from ..transport.leaving import leaving
 
 __all__ = ["Sensor", "View", "emitting", "of_field", "path_traced"]
 
@@ -62,14 +64,8 @@ def _of_field(live: LiveField, weights: Mapping[str, Tensor], view: View, m: int
     """Render `pixels` pixels from number `first`, shape (pixels, 3)."""
     transport, (sensor, size, spp, seed) = live.transport, view
     point, passed, gathered = transport.camera(sensor, first, pixels, spp, seed_of(seed, 0, first), size)
-    query, emitted, asked = transport.query(point)
-    if m:
-        lobes = live.final_lobes(weights, query)
-        incident = transport.incident(point, m, seed_of(seed, 1, first), lobes)
-        radiance = live.right(weights, incident, pixels * spp).mean(1)
-    else:
-        radiance = live.reflected(weights, query)
-    radiance = torch.where(asked.unsqueeze(1), radiance, 0.0) + emitted.t()
+    reflected, lobes = partial(live.reflected, weights), partial(live.final_lobes, weights)
+    radiance = leaving(transport, reflected, point, m, seed_of(seed, 1, first), lobes)
     seen: Tensor = (gathered.t() + passed.t() * radiance).view(pixels, spp, 3).mean(1)
     return seen
 

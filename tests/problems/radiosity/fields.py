@@ -14,6 +14,7 @@ class ConstantField(Field):
     """The same grey everywhere, given by one weight."""
 
     value: float = 0.0
+    output: str = "linear"
 
     @property
     def shapes(self) -> Shapes:

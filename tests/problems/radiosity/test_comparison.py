@@ -16,7 +16,7 @@ pytestmark = pytest.mark.render
 
 
 def compared(scene="furnace", **options):
-    problem = NeuralRadiosity(scene, field="tiny", n_points=32, n_directions=2, encoder="torch")
+    problem = NeuralRadiosity(scene, preset="paper", field="tiny", n_points=32, n_directions=2, encoder="torch")
     return Comparison(**({"problem": problem, "reference_spp": 2, "maxiter": 4, "every": 2, "spp": 1} | options))
 
 

@@ -20,6 +20,7 @@ def contraction(estimator, rho, bounces=1):
     """Factor by which a step reduces the error of the constant, as a geometric mean."""
     problem = NeuralRadiosity(
         partial(furnace, albedo=rho),
+        preset="paper",
         field=ConstantField(value=3 * truth(rho, 1.0)),
         n_points=2**12,
         n_directions=8,

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from attrs import evolve
 
 from invopt.core.identity import digests
 from invopt.exceptions import CheckpointError
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.render
 
 def test_field_of_exponentials(tmp_path):
     """The field is the exponential of the linear one; its file records that."""
-    problem, exponential = small(), small(field=Field(width=16, depth=3, encoding=Field.tiny().encoding, output="exp"))
+    problem, exponential = small(), small(field=evolve(Field.tiny(), reflection=False, demodulated=False), loss="l2")
     with problem.open() as live, exponential.open() as other:
         linear, found = live.render(problem.x0, spp=1, size=(8, 8)), other.render(problem.x0, spp=1, size=(8, 8))
         lit = live.emitting_pixels(size=(8, 8))
@@ -42,7 +43,7 @@ def test_encoders_agree():
 
 
 def test_paper_size():
-    problem = NeuralRadiosity("cornell-box", field="paper")
+    problem = NeuralRadiosity("cornell-box", preset="paper", field="paper")
     assert problem.field.encoding.levels == 14
     widths = [shape for name, shape in problem.shapes.items() if name.endswith("weight")]
     assert widths == [(512, 40), *[(512, 512)] * 5, (3, 512)]
@@ -73,7 +74,7 @@ def test_mirrored_directions(tmp_path):
     """The field receives mirrored directions on request, also after loading."""
     from invopt.problems.radiosity.fields.query import Query
 
-    told = Field(width=16, depth=3, encoding=Field.tiny().encoding, reflection=True)
+    told = evolve(Field.tiny(), output="linear", demodulated=False)
     down = torch.tensor([[0.6], [0.0], [-0.8]])
     query = Query(
         torch.full((3, 2), 0.5),
@@ -92,7 +93,7 @@ def test_mirrored_directions(tmp_path):
     field.save(tmp_path / "field.safetensors")
     loaded = RadianceField.load(tmp_path / "field.safetensors")
     assert loaded.field == told
-    assert loaded.field.inputs == Field.tiny().inputs + 3
+    assert loaded.field.inputs == evolve(told, reflection=False).inputs + 3
 
 
 def test_saved_fields_of_another_version_are_refused(trained, tmp_path, monkeypatch):

@@ -22,7 +22,13 @@ pytestmark = pytest.mark.render
 
 def room(rho, m, **options):
     scene = partial(furnace, albedo=rho, emission=EMISSION)
-    options = {"n_points": 2**14, "sampling": "uniform", "loss": "l2", "field": ConstantField()} | options
+    options = {
+        "preset": "paper",
+        "n_points": 2**14,
+        "sampling": "uniform",
+        "loss": "l2",
+        "field": ConstantField(),
+    } | options
     return NeuralRadiosity(scene, n_directions=m, **options)
 
 

@@ -31,7 +31,7 @@ def test_pictures(trained, tmp_path, monkeypatch):
         assert live.emitting_pixels(size=(20, 20)).shape == (20, 20)
         stops = [((-0.5, 0, 0.9), (0, 0, 0)), ((0.5, 0, 0.9), (0, 0, 0))]
         views = path_between(stops, 3, fov=60, width=16, height=12)
-        files = write_frames(live, res.x, views, tmp_path / "frames", spp=1)
+        files = write_frames(live, res.x, views, str(tmp_path / "frames"), spp=1)
         for bad, message in (({"side": "top"}, "'side' must be"), ({"sensor": 1}, "below 1")):
             with pytest.raises(ValueError, match=message):
                 live.render(res.x, **bad)
@@ -89,12 +89,45 @@ def test_flip_names_the_missing_package(monkeypatch):
         flip(np.ones((4, 4, 3)), np.ones((4, 4, 3)))
 
 
+@pytest.fixture
+def oidn():
+    return pytest.importorskip("pyoidn", reason="pyoidn, the extra 'denoise', is not installed")
+
+
+def test_denoised_pictures_are_nearer(oidn, tmp_path):
+    """By more than a half, with what the camera sees of surfaces; frames of a path too."""
+    size = (32, 32)
+    with small("cornell-box").open() as live:
+        noisy, truth = live.trace(spp=2, seed=1, size=size), live.trace(spp=128, seed=2**31, size=size)
+        emitting = live.emitting_pixels(size=size)
+        before, after = (compare(picture, truth, emitting).mse for picture in (noisy, live.denoise(noisy)))
+        views = path_between([((-0.5, 0, 0.9), (0, 0, 0)), ((0.5, 0, 0.9), (0, 0, 0))], 2, fov=60, width=8, height=8)
+        assert len(write_frames(live, live.problem.x0, views, tmp_path, spp=1, denoise=True)) == 3
+    assert after < 0.5 * before
+
+
+def test_what_denoisers_know_is_what_mitsuba_shows():
+    import mitsuba as mi
+
+    from invopt.problems.radiosity.pictures.denoising import features
+
+    with small("cornell-box").open() as live:
+        aovs = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
+        theirs = np.array(mi.render(live.transport.scene, integrator=aovs, spp=16)).reshape(8, 16, 8, 16, 6)
+        albedo, normal = features(live.transport, 0, live.transport.size(0))
+    ours = np.concatenate([albedo, normal], axis=2).reshape(8, 16, 8, 16, 6)
+    np.testing.assert_allclose(ours.mean((1, 3)), theirs.mean((1, 3)), atol=0.05)
+
+
 def test_what_needs_a_gpu_is_an_error_without_one():
     with small().open() as live:
         if live.device.type == "cuda":
             pytest.skip("here is one")
-        with pytest.raises(BackendError, match="needs the backend 'cuda'"):
-            live.denoise(np.zeros((4, 4, 3), dtype=np.float32))
+        if not live.can_denoise:
+            with pytest.raises(InvoptError, match="pip install 'invopt\\[denoise\\]'"):
+                live.denoise(np.zeros((4, 4, 3)))
+        with pytest.raises(ValueError, match="'picture' must be of shape"):
+            live.denoise(np.zeros((4, 4)))
     with pytest.raises(BackendError, match="precision='mixed' needs"):
         small(precision="mixed").open()
 
@@ -118,9 +151,10 @@ def test_command(tmp_path, monkeypatch, capsys):
         "convergence.png",
         "found.png",
         "right_side.png",
+        "sides.png",
         "errors.json",
         "field.safetensors",
     } <= files
-    assert set(json.loads((tmp_path / "out" / "errors.json").read_text())) == {"lhs", "rhs"}
+    assert {"lhs", "rhs"} <= set(json.loads((tmp_path / "out" / "errors.json").read_text()))
     assert RadianceField.load(tmp_path / "out" / "field.safetensors").scene.startswith("furnace:")
     assert (tmp_path / "run.safetensors").exists()

@@ -44,7 +44,8 @@ def drawn(scene, **options):
 
     from invopt.problems.radiosity.transport.points import lit_shares
 
-    with NeuralRadiosity(scene, field="tiny", n_points=64, n_directions=2, sampling="nee", **options).open() as live:
+    given = {"preset": "paper", "field": "tiny", "n_points": 64, "n_directions": 2, "sampling": "nee"} | options
+    with NeuralRadiosity(scene, **given).open() as live:
         scene = live.transport.scene
         point = live.transport.points(COUNT, 1)
         names = np.full(COUNT, "", dtype="U8")

@@ -41,7 +41,7 @@ def mi():
 )
 def test_batches(scene, sampling, options, recorded):
     source = furnished(shiny=True) if scene == "furnished" else scene
-    problem = NeuralRadiosity(source, field="tiny", sampling=sampling, **options)
+    problem = NeuralRadiosity(source, preset="paper", field="tiny", sampling=sampling, **options)
     count, m = 37, 3
     with problem.open() as live:
         transport = live.transport
@@ -100,7 +100,7 @@ def test_a_recorded_result_that_differs_is_not_taken(mi):
 def test_lookups_of_other_sizes():
     grid = HashGrid(levels=3, base=2, log2_size=6)
     rng = torch.Generator().manual_seed(0)
-    with NeuralRadiosity("gap-room", field="tiny").open():
+    with NeuralRadiosity("gap-room", preset="paper", field="tiny").open():
         for count in (33, 64, 7, 33, 64):
             table = torch.randn(grid.size, generator=rng, requires_grad=True)
             points = torch.rand(3, count, generator=rng)

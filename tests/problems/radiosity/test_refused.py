@@ -1,6 +1,7 @@
 """Scenes, fields and views that neural radiosity refuses before it renders."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,19 +9,19 @@ import torch
 
 import invopt
 from invopt import estimators
-from invopt.exceptions import CheckpointError, IncompatibleError, SceneError, UnknownNameError
+from invopt.exceptions import CheckpointError, EvaluationError, IncompatibleError, SceneError, UnknownNameError
 from invopt.problems import NeuralRadiosity
 from invopt.problems.radiosity import Field, Guide, HashGrid, RadianceField, SymmetricL2
 from invopt.problems.radiosity.pictures.reference import reference
-from invopt.problems.radiosity.scenes import furnace, gap_room
-from invopt.rendering.descriptions import rgb
+from invopt.problems.radiosity.scenes import NAMED, furnace, gap_room
+from invopt.rendering.descriptions import diffuse, rgb
 
 pytestmark = pytest.mark.render
 
 
 def small(scene="gap-room", **options):
     return NeuralRadiosity(
-        scene, **({"field": "tiny", "n_points": 64, "n_directions": 4, "encoder": "torch"} | options)
+        scene, **({"preset": "paper", "field": "tiny", "n_points": 64, "n_directions": 4, "encoder": "torch"} | options)
     )
 
 
@@ -32,6 +33,12 @@ def medium():
         "interior": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)},
     }
     return furnace() | {"ball": ball}
+
+
+def foggy():
+    """The camera is inside a medium, which no shape bounds."""
+    scene = gap_room()
+    return scene | {"sensor": scene["sensor"] | {"fog": {"type": "homogeneous", "albedo": rgb(0.5, 0.5, 0.5)}}}
 
 
 def dark():
@@ -73,6 +80,7 @@ def placed():
     ("scene", "message"),
     [
         (medium, "bounds a participating medium"),
+        (foggy, "camera 'sensor' is inside a participating medium"),
         (dark, "no emitter"),
         (bulb, "use sampling='nee'"),
         (flat, "no surface with an area"),
@@ -87,6 +95,7 @@ def test_scenes_that_cannot_be_learned(scene, message):
 
 def test_what_is_refused_can_be_asked_for():
     small(medium, media="ignore").open().close()
+    small(foggy, media="ignore").open().close()
     small(bulb, sampling="nee").open().close()
     sky = furnace() | {"sky": {"type": "constant"}}
     del sky["sphere"]["emitter"]
@@ -130,6 +139,36 @@ def test_bad_fields(options, error, message):
         small(**options)
 
 
+def shining():
+    scene = gap_room()
+    return scene | {"lamp": scene["lamp"] | {"emitter": {"type": "area", "radiance": rgb(math.nan, 1, 1)}}}
+
+
+def scattering():
+    scene = gap_room()
+    return scene | {"right": scene["right"] | {"bsdf": diffuse(0.5, math.nan, 0.5)}}
+
+
+@pytest.mark.parametrize("sampling", ["bsdf", "nee"])
+def test_an_emitter_that_is_not_finite_is_named(sampling):
+    problem = small(shining, sampling=sampling, n_points=1024)
+    with pytest.raises(EvaluationError, match=r"not finite: emitter 'emitter' \(AreaLight\) of shape 'lamp' has"):
+        invopt.minimize(problem, rng=0, maxiter=3)
+
+
+def test_a_material_that_is_not_finite_is_named():
+    with pytest.raises(EvaluationError, match="not finite: BSDF .* of shape 'right' has values"):
+        invopt.minimize(small(scattering, sampling="nee", n_points=1024), rng=0, maxiter=3)
+
+
+def test_scenes_are_mitsubas_too():
+    import mitsuba as mi
+
+    small().open().close()
+    for scene in NAMED.values():
+        assert mi.load_dict(scene()).shapes()
+
+
 def test_bad_parts():
     with pytest.raises(ValueError, match="'features' must be even"):
         HashGrid(features=3)
@@ -165,7 +204,9 @@ def test_fields_by_mappings():
     """Mappings as the command line passes them."""
     given = {"width": 16, "output": "exp", "encoding": {"levels": 4, "log2_size": 8}}
     grid = HashGrid(levels=4, base=4, growth=1.6, log2_size=8)
-    assert small(field=given).field == Field(width=16, output="exp", encoding=grid)
+    assert small(field=given, loss="tweedie").field == Field(
+        width=16, output="exp", reflection=False, demodulated=False, encoding=grid
+    )
     assert small(loss={"symmetric-l2": {"share": 0.25}}).loss == SymmetricL2(share=0.25)
 
 
@@ -218,12 +259,15 @@ def test_saved_fields_that_do_not_fit(change, message, tmp_path):
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    problem, path = small(field=Field(width=np.int64(16), depth=3, encoding=Field.tiny().encoding)), tmp_path / "field"
+    problem, path = (
+        small(field={"width": np.int64(16), "depth": 3, "encoding": Field.tiny().encoding}),
+        tmp_path / "field",
+    )
     with problem.open() as live:
         RadianceField.of(live, problem.x0).save(path)
         with pytest.raises(ValueError, match="'x' must have 1747 elements"):
             RadianceField.of(live, problem.x0[:-1])
-    assert RadianceField.load(path).field == Field.tiny()
+    assert RadianceField.load(path).field == problem.field
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["invopt"])
         parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

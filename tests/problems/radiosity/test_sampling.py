@@ -34,6 +34,7 @@ def right(scene, sampling, n_points=2**12, m=4, field=None, seed=3):
     guide = Guide(width=8, depth=2, first=0, last=1) if sampling == "guided" else None
     problem = NeuralRadiosity(
         scene,
+        preset="paper",
         field=field or WavyField(),
         n_points=n_points,
         n_directions=m,
@@ -89,7 +90,7 @@ def test_light_passes_specular_surfaces_unchanged(scene):
     field = ConstantField(value=truth(albedo, 1.0))
     found = right(scene, "uniform", n_points=2**12, field=field)
     assert_mean(found, 1 / (1 - albedo), alpha=FAMILY / 10)
-    problem = NeuralRadiosity(scene, field=field, n_points=16, n_directions=4, encoder="torch")
+    problem = NeuralRadiosity(scene, preset="paper", field=field, n_points=16, n_directions=4, encoder="torch")
     with problem.open() as live:
         for side in ("lhs", "rhs"):
             picture = live.render(problem.x0, side=side, spp=4, size=(16, 16))
@@ -98,7 +99,7 @@ def test_light_passes_specular_surfaces_unchanged(scene):
 
 
 def test_points_are_uniform_by_area_and_seen_from_the_bright_side():
-    problem = NeuralRadiosity("cornell-box", field="tiny", n_points=2**14, n_directions=1)
+    problem = NeuralRadiosity("cornell-box", preset="paper", field="tiny", n_points=2**14, n_directions=1)
     with problem.open() as live:
         point = live.transport.points(2**14, 5)
         query, emitted, asked = live.transport.query(point)
@@ -121,7 +122,7 @@ def test_guide_is_a_density_and_its_samples_follow_it():
     from invopt.problems.radiosity.transport.guiding import Lobes
     from invopt.problems.radiosity.transport.mixture import Mixture
 
-    with NeuralRadiosity("cornell-box", field="tiny").open():
+    with NeuralRadiosity("cornell-box", preset="paper", field="tiny").open():
         pass
     rng = np.random.default_rng(0)
     means = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(1, 3, 3)).astype(np.float32)), dim=2)

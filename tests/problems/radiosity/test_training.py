@@ -9,7 +9,7 @@ import torch
 import invopt
 from invopt import Checkpoint, estimators, optimizers
 from invopt.exceptions import CheckpointError, EvaluationError, NonFiniteError
-from invopt.problems.radiosity import Field, Guide, RadianceField
+from invopt.problems.radiosity import Guide, RadianceField
 
 from .trainings import small
 
@@ -53,7 +53,7 @@ def test_an_interrupted_run_is_kept(tmp_path):
     ("other", "word"),
     [
         ({"scene": "cornell-box"}, "scene"),
-        ({"field": Field(width=8, depth=2)}, "field"),
+        ({"field": {"width": 8, "depth": 2}}, "field"),
         ({"sides": "reflected"}, "loss"),
         ({"loss": "mae"}, "loss"),
         ({"estimator": estimators.FullGradient()}, "estimator"),

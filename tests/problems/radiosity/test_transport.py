@@ -81,7 +81,9 @@ def _lamp(middle, facing, radiance, bsdf):
 
 
 def opened(scene, sampling, **options):
-    problem = NeuralRadiosity(scene, field="tiny", n_points=N_POINTS, n_directions=M, sampling=sampling, **options)
+    problem = NeuralRadiosity(
+        scene, preset="paper", field="tiny", n_points=N_POINTS, n_directions=M, sampling=sampling, **options
+    )
     return problem.open()
 
 

@@ -43,7 +43,9 @@ def test_a_surface_is_what_is_seen_of_it_whichever_way_its_normal_points():
 
 @pytest.mark.render
 def test_a_dark_outside_stays_dark():
-    problem = NeuralRadiosity(closed_room, field="tiny", n_points=256, n_directions=8, sampling="nee", encoder="torch")
+    problem = NeuralRadiosity(
+        closed_room, preset="paper", field="tiny", n_points=256, n_directions=8, sampling="nee", encoder="torch"
+    )
     method = optimizers.Adam(lr=invopt.StepDecay(1e-2, every=50))
     res = invopt.minimize(problem, estimators.SemiGradient(), method, rng=0, maxiter=100)
     with problem.open() as live, torch.no_grad():
@@ -58,7 +60,7 @@ def test_a_dark_outside_stays_dark():
 
 @pytest.mark.render
 def test_no_point_is_wasted_inside_the_boxes_of_the_gap_room():
-    with NeuralRadiosity("gap-room", field="tiny", n_points=64, n_directions=2).open() as live:
+    with NeuralRadiosity("gap-room", preset="paper", field="tiny", n_points=64, n_directions=2).open() as live:
         point = live.transport.points(2**12, 1)
         query, _, _ = live.transport.query(point)
         place = torch.tensor(np.array(point.p))
