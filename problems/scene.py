@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from invopt.plugin import (
     real,
     require,
 )
-from invopt.rendering.backend import activate
+from invopt.rendering.backend import Backend, activate, foresee
 from invopt.rendering.bindings import Binding, Motion
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
@@ -44,7 +45,7 @@ from .scenes.columns import Columns
 from .scenes.developed import Developed
 from .scenes.development import developed, fitted_values
 from .scenes.objective import SceneObjective
-from .scenes.scene_values import scene_values
+from .scenes.scene_values import refused_bindings, scene_values
 
 __all__ = ["Scene"]
 
@@ -150,7 +151,8 @@ class Scene(Columns):
     @property
     def provides(self) -> Capability:  # type: ignore[override]
         """Values, and what the loss and the number of cameras add."""
-        return provided(self.loss, len(self.sensors), self.target or ())
+        shading = any(binding.shades for binding in self._parameters) and foresee(self.backend) is not Backend.SCALAR
+        return provided(self.loss, len(self.sensors), self.target or (), shading=shading)
 
     def why_not(self, missing: Capability) -> str:
         """Why the loss does not provide something."""
@@ -160,6 +162,11 @@ class Scene(Columns):
     def bindings(self) -> tuple[Binding, ...]:
         """The unknowns, in the order of their columns."""
         return self._parameters
+
+    @cached_property
+    def refused(self) -> dict[str, str]:
+        """Why the Jacobian lacks a binding that shades, by label; loads the scene."""
+        return refused_bindings(self.blueprint(), self._parameters, self.views, self.backend, self._own)
 
     @property
     def layout(self) -> Layout:
@@ -171,11 +178,6 @@ class Scene(Columns):
         """The given start, or the scene as it is."""
         start = self.layout.point({} if self._x0 is None else self._x0, "x0")
         return check_start(start, self.bounds, start.size)
-
-    @property
-    def n(self) -> int:
-        """Number of columns."""
-        return int(self.layout.slices[-1].stop)
 
     @property
     def x_opt(self) -> NDArray[np.float64] | None:
@@ -212,11 +214,6 @@ class Scene(Columns):
         """
         require("renders", as_integer("renders", renders) >= 1, ">= 1", renders)
         return developed(self, result, renders)
-
-    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
-        """Values at `x` by name, in scene units, as text."""
-        values = np.concatenate([np.ravel(value) for value in self.layout.decode(x).values()])
-        return {name: f"{value:.5g}" for name, value in zip(self.names, values, strict=True)}
 
     @one_at_a_time()
     def open(self) -> SceneObjective:

@@ -12,15 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt.core.answers.shading import Shading
 from invopt.core.objective import ADJOINT, Adjoint, Capability
 from invopt.core.residual_equation import Sides
 
-__all__ = ["HESS_COST", "JAC_COST", "Evaluator", "price_of"]
+__all__ = ["HESS_COST", "JAC_COST", "SHADING_COST", "Evaluator", "price_of"]
 
 # Evaluations that a value with its derivative counts as: one forward and one backward pass.
 JAC_COST = 2
 # Further evaluations that a Hessian counts as: one call of the user's function or of a closed form.
 HESS_COST = 1
+# Evaluations that residuals with their Jacobian by what shades count as: tests/benchmarks/separable.py measures its
+# time in renders.
+SHADING_COST = 2
 
 
 class Evaluator(abc.ABC):
@@ -86,6 +90,14 @@ class Evaluator(abc.ABC):
 
         One evaluation for each row; nan for a failed evaluation.
         """
+
+    def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
+        """Residuals at `x` of shape (n,) and their Jacobian by what shades.
+
+        It has a column for each parameter, empty for those that move. Counts as `SHADING_COST` evaluations.
+        NonFiniteError if they are not finite.
+        """
+        raise TypeError(f"{type(self).__name__} has no Jacobian of what shades")
 
     @abc.abstractmethod
     def levelled(self, values: Tensor) -> Tensor:

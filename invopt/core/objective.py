@@ -14,14 +14,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import torch
-from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt.core.answers.asking import ADJOINT, Adjoint, ask, checked_derivative
+from invopt.core.answers.shading import Shading
 from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome, in_order
 from invopt.core.residual_equation import Sides
-from invopt.exceptions import WrongValueError
 
 __all__ = ["ADJOINT", "Adjoint", "Capability", "Objective", "ask", "checked_derivative"]
 
@@ -31,7 +30,8 @@ class Capability(enum.Flag):
 
     FUN: values. RESIDUALS: vectors whose mean square is the value. JAC and HESS: derivatives of its own, exact or the
     renderer's. CHAIN: it is a black box behind a differentiable network, see `Problem.chain`. SIDES: both sides of a
-    residual equation, see `Sides`. TARGET: its target can be replaced.
+    residual equation, see `Sides`. TARGET: its target can be replaced. SHADING: residuals with their sparse Jacobian by
+    what shades, see `Problem.shades`.
     """
 
     FUN = enum.auto()
@@ -41,24 +41,7 @@ class Capability(enum.Flag):
     CHAIN = enum.auto()
     SIDES = enum.auto()
     TARGET = enum.auto()
-
-
-@frozen
-class Adjoint:
-    """How a renderer differentiates: integrator and longest light path.
-
-    Attributes
-    ----------
-    integrator : {"prb", "prb_projective"}
-    max_depth : int or None
-        None for the depth of the scene's own integrator.
-    """
-
-    integrator: str = "prb"
-    max_depth: int | None = None
-
-
-ADJOINT = Adjoint()
+    SHADING = enum.auto()
 
 
 class Objective(abc.ABC):
@@ -123,6 +106,13 @@ class Objective(abc.ABC):
         """
         raise TypeError(f"{type(self).__name__} has no residuals")
 
+    def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
+        """Residuals at `x` of shape (n,) and their sparse Jacobian by what shades.
+
+        Both come from the same random numbers. Needs the SHADING capability.
+        """
+        raise TypeError(f"{type(self).__name__} has no Jacobian of what shades")
+
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Exact derivative, a tensor of shape (n,), at one point of shape (n,).
 
@@ -166,8 +156,8 @@ class Objective(abc.ABC):
         Parameters
         ----------
         name : str
-            Method to call: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``; behind a chain with the prefix
-            ``"item_"``.
+            Method to call: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``, ``"shading"``; behind a chain
+            with the prefix ``"item_"``.
         chunks : sequence of Chunk
             Points and seeds.
         spp : int, optional
@@ -184,9 +174,9 @@ class Objective(abc.ABC):
         Yields
         ------
         Outcome or None
-            In the order of the chunks, ``values`` of shape (k,), (k, m), (k, 1 + n) for values beside derivatives, or
-            (k, n n). None, or the end of the iterator, for chunks not finished before the deadline. An exception raised
-            here does not come from an evaluation: the workers are gone, for example.
+            In the order of the chunks, ``values`` of shape (k,), (k, m), (k, 1 + n) for values beside derivatives,
+            (k, n n), or (k, l) for packed shading. None, or the end of the iterator, for chunks not finished before the
+            deadline. An exception raised here does not come from an evaluation: the workers are gone, for example.
         """
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
@@ -243,56 +233,3 @@ class Objective(abc.ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def ask(objective: Objective, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
-    """Call method `name` for the points of a chunk.
-
-    A value and its derivative form one row.
-    """
-    method, own = getattr(objective, name), name.removeprefix("item_")
-    # A point of an item begins with the number of the item, which has no derivative.
-    n = chunk.rows.shape[1] - (own != name)
-    if own not in ("hess", "value_and_jac"):
-        return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
-    # A tensor for each row takes 10 us (3200 rows of `Function`: 47 ms with them, 9 ms without).
-    seeded = list(zip(chunk.rows, chunk.seeds.tolist(), strict=True))
-    if own == "hess":
-        found = [checked_derivative(own, method(row, seed=seed), (n, n)) for row, seed in seeded]
-        return torch.stack([hess.detach().cpu().double().reshape(-1) for hess in found])
-    return torch.stack([_joined(method(row, seed=seed, spp=spp, adjoint=adjoint), n) for row, seed in seeded])
-
-
-def _joined(returned: Any, n: int) -> Tensor:
-    """A value and its derivative as one row of shape (1 + n,)."""
-    if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise WrongValueError(f"'value_and_jac' must return a value and a derivative, got {type(returned).__name__}")
-    value = torch.tensor([float(returned[0])], dtype=torch.float64)
-    jac = checked_derivative("value_and_jac", returned[1], (n,))
-    return torch.cat([value, jac.detach().cpu().double()])
-
-
-def checked_derivative(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
-    """Return the derivative at one point that method `name` returned.
-
-    Raises
-    ------
-    WrongValueError
-        If it is not a tensor of this shape.
-    """
-    if isinstance(value, Tensor) and value.shape == shape:
-        return value
-    kind = {Tensor: "a Tensor", np.ndarray: "a NumPy array"}.get(type(value))
-    got = type(value).__name__ if kind is None else f"{kind} of shape {tuple(value.shape)}"
-    what = "a value and a Tensor" if name == "value_and_jac" else "a Tensor"
-    meant = "(n, n)" if len(shape) == 2 else "(n,)"
-    raise WrongValueError(
-        f"'{name}' must return {what} of shape {meant} = {shape} at one point of shape (n,), got {got}"
-    )
-
-
-def _as_tensor(values: Any) -> Tensor:
-    try:
-        return torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise WrongValueError(f"the objective must return a Tensor, got {type(values).__name__}") from error

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from invopt.core.answers.shading import residuals_of
 from invopt.core.outcome import Chunk, Outcome
 from invopt.journal.coding import encode
 from invopt.journal.recorder import Recorder
@@ -15,7 +16,7 @@ from invopt.journal.rows import Arrived
 
 __all__ = ["KINDS", "Keeper"]
 
-KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian"}
+KINDS = {"fun": "fun", "residuals": "residuals", "value_and_jac": "derivative", "hess": "hessian", "shading": "shading"}
 _Coded: TypeAlias = tuple[str | None, bytes | None]
 _NO_VECTOR = (None, None)
 # Seconds of evaluations that are kept together: keeping them one by one would take longer than the evaluations
@@ -99,5 +100,8 @@ class Keeper:
         rows = list(known.detach().cpu().numpy())
         if self._kind == "derivative":
             return [float(row[0]) for row in rows], [encode(row[1:], seconds) for row in rows]
-        funs = known.double().square().mean(1).tolist() if self._kind == "residuals" else [math.nan] * k
+        funs = [math.nan] * k
+        if self._kind != "hessian":
+            whole = residuals_of(known) if self._kind == "shading" else known
+            funs = whole.double().square().mean(1).tolist()
         return funs, [encode(row, seconds) for row in rows]

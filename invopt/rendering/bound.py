@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from attrs import evolve
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
+from invopt.core.answers.shading import Shading
 from invopt.core.formatting import shown
 from invopt.core.objective import Adjoint
 from invopt.exceptions import BackendError, SceneError
@@ -26,9 +30,16 @@ from invopt.rendering.photographs.comparisons import Comparisons
 from invopt.rendering.photographs.target import Target
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
+from invopt.rendering.shading.reasons import why_not_recorded
+from invopt.rendering.shading.slopes import slopes_of
 from invopt.rendering.views import View
 
 __all__ = ["BoundScene"]
+
+
+# Least value that is rendered where a Jacobian is asked for, as a share of the range or the mean: light that is
+# reflected twice by it, which the Jacobian does not carry back, is then a millionth.
+_FLOOR = 1e-3
 
 
 class BoundScene:
@@ -121,6 +132,55 @@ class BoundScene:
         (jac,) = torch.autograd.grad(outputs, leaf, back, allow_unused=True)
         return loss, torch.zeros_like(x) if jac is None else jac
 
+    def shading(self, x: Tensor, *, seed: int, spp: int) -> Shading | None:
+        """Residuals at `x` and their Jacobian by what shades; None if not finite.
+
+        Values near 0 are rendered at a floor, because nothing is reflected or emitted at 0 that could be booked, and
+        the picture is carried back by its Jacobian.
+        """
+        if not self.apply(x):
+            return None
+        values, slopes = self._shaded(x)
+        floors = {name: _floor_of(self.live.parameter(name), value) for name, value in values.items()}
+        raised = {name: value.clamp(min=floors[name]) for name, value in values.items()}
+        changed = {name: value for name, value in raised.items() if not torch.equal(value, values[name])}
+        if changed:
+            self.live.assign(changed)
+            # What they are now is not what `x` says.
+            self._held.clear()
+        images, jacobians = [], []
+        found = self.live.recorded(list(values), seed=seed, spp=spp)
+        for (names, booked), (width, height) in zip(found, self.live.sizes(), strict=True):
+            back = np.concatenate([np.zeros(0), *((values[name] - raised[name]).numpy().ravel() for name in names)])
+            image = booked.image + (booked.jacobian @ back).reshape(booked.image.shape)
+            images.append(image.reshape(height, width, -1))
+            empty = csr_matrix((0, len(x)))
+            jacobians.append(booked.jacobian @ vstack([empty, *(slopes[name] for name in names)], format="csr"))
+        return self.comparisons.shading(images, jacobians)
+
+    def _shaded(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, csr_matrix]]:
+        """Values that shading bindings set, and their derivatives by all columns."""
+        values: dict[str, Tensor] = {}
+        slopes: dict[str, csr_matrix] = {}
+        for group, numbers in self._groups:
+            binding = group[0][0]
+            if not isinstance(binding, ValueBinding) or not self.records(binding):
+                continue
+            place = csr_matrix((np.ones(len(numbers)), (np.arange(len(numbers)), numbers)), (len(numbers), len(x)))
+            own = partial(self.own, binding)
+            for key, value in self._values(group, x).items():
+                name = self.live.resolve(key)
+                values[name] = value.reshape(self.live.own(name).shape)
+            for key, slope in slopes_of(binding, x[numbers], own).items():
+                slopes[self.live.resolve(key)] = csr_matrix(slope @ place)
+        return values, slopes
+
+    def records(self, binding: Binding) -> bool:
+        """Whether pictures are recorded with their Jacobian by the columns of a binding."""
+        if binding not in self._records:
+            self._records[binding] = not why_not_recorded(binding, self.live, lambda: self.own(binding))
+        return self._records[binding]
+
     def require_derivative(self, integrator: str) -> None:
         """Load the scene for derivatives; raise if it has none."""
         if self._blueprint.integrator == integrator:
@@ -170,6 +230,7 @@ class BoundScene:
             if isinstance(binding, Motion)
         }
         self._initial = layout.initial
+        self._records: dict[Binding, bool] = {}
         for binding in self._bindings:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())
@@ -210,6 +271,12 @@ class BoundScene:
         for binding, columns in sorted(group, key=lambda item: item[0].order):
             motion = binding.matrix(x[columns], center) @ motion
         return motion
+
+
+def _floor_of(parameter: Parameter, value: Tensor) -> float:
+    """Least value that is rendered where a Jacobian is asked for."""
+    size = parameter.high if math.isfinite(parameter.high) else max(float(value.abs().mean()), parameter.size)
+    return _FLOOR * (size or 1.0)
 
 
 def _same(held: Tensor | None, part: Tensor) -> bool:

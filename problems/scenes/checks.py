@@ -43,13 +43,19 @@ def check_losses(targets: Sequence[Any], loss: Loss) -> None:
             raise ValueError(f"'loss' must be 'mse' if the response of a photograph is unknown: {loss!r}")
 
 
-def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:
-    """Return what a scene with this number of pictures provides."""
+def provided(loss: Loss, count: int, targets: Sequence[Any], *, shading: bool) -> Capability:
+    """Return what a scene with this number of pictures provides.
+
+    `shading` says whether a binding shades, on a backend that can record it.
+    """
     found = Capability.FUN
     if count == 1 and not any(isinstance(target, Photograph) for target in targets):
         found |= Capability.TARGET
     if loss.squared:
         found |= Capability.RESIDUALS
+    fitted = any(isinstance(target, Photograph) and target.has_unknowns for target in targets)
+    if shading and loss.pixelwise and not fitted:
+        found |= Capability.SHADING
     return found | Capability.JAC if loss.differentiable else found
 
 
@@ -57,6 +63,10 @@ def why_not(missing: Capability, loss: Loss, targets: Sequence[Any]) -> str:
     """Why a scene does not provide something."""
     if Capability.JAC in missing:
         return "a loss that is a Python callable has no derivative; use one of the losses by name"
+    if Capability.SHADING in missing and any(isinstance(t, Photograph) and t.has_unknowns for t in targets):
+        return "the exposure of a photograph is unknown"
+    if Capability.SHADING in missing and not loss.pixelwise:
+        return f"{type(loss).__name__} compares more than single pixels"
     if Capability.RESIDUALS in missing:
         return f"{type(loss).__name__} is not a mean of squares"
     if Capability.TARGET in missing and any(isinstance(target, Photograph) for target in targets):

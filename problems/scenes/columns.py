@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import Grid, Problem, as_vector
+from invopt.plugin import Capability, Grid, Problem, as_vector
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import Layout
 
@@ -55,6 +55,25 @@ class Columns(Problem):
         return all(binding.sparse for binding in self.bindings)
 
     @property
+    def n(self) -> int:
+        """Number of columns."""
+        return int(self.layout.slices[-1].stop)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the Jacobian has no columns of a binding that shades, by label."""
+        return {}
+
+    @property
+    def shades(self) -> NDArray[np.bool_]:
+        """Whether each column shades, and pictures are recorded with their Jacobian by it."""
+        found = np.zeros(self.n, dtype=bool)
+        if Capability.SHADING in self.provides:
+            for binding, columns in zip(self.bindings, self.layout.slices, strict=True):
+                found[columns] = binding.shades and binding.label not in self.refused
+        return found
+
+    @property
     def grids(self) -> tuple[Grid, ...]:
         """The texels of each texture."""
         return self.layout.grids
@@ -63,6 +82,10 @@ class Columns(Problem):
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return self.layout.names
+
+    def readable(self, x: NDArray[np.float64]) -> dict[str, str]:
+        """Values at `x` by name, in scene units, as text."""
+        return {name: f"{value:.5g}" for name, value in zip(self.names, self._flat(x), strict=True)}
 
     def table(self, result: Any, *, kind: str = "markdown") -> str:
         """Return the answer as a table, with error bars if the result has them.
