@@ -147,6 +147,8 @@ class Optimizer(abc.ABC):
         Whether callbacks may take the point and the result, as those of one of scipy's methods do.
     judges_steps : bool
         Whether it ends by `xtol` itself, because its short steps do not mean that it has converged.
+    eliminates : bool
+        Whether its points are those of the parameters that move, and those that shade are solved for at each.
     """
 
     requires: ClassVar[Order] = Order.JAC
@@ -154,6 +156,7 @@ class Optimizer(abc.ABC):
     stands_for: ClassVar[tuple[str, ...]] = ()
     calls_back_with_state: ClassVar[bool] = False
     judges_steps: ClassVar[bool] = False
+    eliminates: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, x0: Tensor) -> Any:
