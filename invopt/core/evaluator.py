@@ -147,6 +147,14 @@ class Evaluator(abc.ABC):
         """
         return 0.0
 
+    @property
+    def first_residuals(self) -> NDArray[np.float64] | None:
+        """Residuals at the start, shape (m,), where those that are evaluated are less than the objective's own.
+
+        None where they are the objective's own.
+        """
+        return None
+
     # Points.
 
     @abc.abstractmethod

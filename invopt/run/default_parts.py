@@ -126,6 +126,8 @@ def _estimator_for(problem: Problem, maxfev: float, n: int) -> tuple[Estimator, 
             "the problem's own derivatives are given" if exact else f"{type(problem).__name__} names it as its default"
         )
         return find("estimators", problem.default_estimator)(), why
+    if n > _MOST_SHADING_TOGETHER and Capability.SHADING in problem.provides and problem.shades.all():
+        return find("estimators", "sparse-gauss-newton")(), f"all {n} columns only shade"
     if Capability.RESIDUALS in problem.provides:
         most = _MOST_IF_SPARSE if problem.sparse else _MOST_FOR_KRIGING
         if n <= most and n + 1 <= _SHARE_FOR_FIRST * maxfev:

@@ -152,9 +152,16 @@ class Refinement:
         if model is not None:
             rows = np.array([model.residuals(model.best), *rows])
         if self._begun is None:
-            assert self._start is not None
-            self._begun = squares(self._replicates.at(self._start, 1)[0], shapes) if model is None else model.squares[0]
+            self._begun = self._squares_at_start(model)
         return compare(rows, shapes), self._begun
+
+    def _squares_at_start(self, model: Model | None) -> Array:
+        """Squares of the residuals at the start, at all levels."""
+        shapes, first = self._evaluator.image_shapes, self._evaluator.first_residuals
+        if first is not None:
+            return squares(first, shapes)
+        assert self._start is not None
+        return squares(self._replicates.at(self._start, 1)[0], shapes) if model is None else model.squares[0]
 
     # Restarts.
 

@@ -65,8 +65,7 @@ def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] 
     """
     if point is None or point is not standing.last or point.estimate.x_standard_error is None:
         return None
-    run = standing.run
-    return run.sought.whole(np.asarray(as_array(point.estimate.x_standard_error) * run.sought.of(run.x_scale)))
+    return standing.evaluator.whole_errors(point.x, as_array(point.estimate.x_standard_error))
 
 
 def _covariance(standing: Standing, point: Point | None) -> NDArray[np.float64] | None:

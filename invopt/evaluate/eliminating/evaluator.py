@@ -74,6 +74,7 @@ class EliminatingEvaluator(CountingEvaluator):
         limits = None if bounds is None else (bounds[0][moves], bounds[1][moves])
         super().__init__(objective, provides, x_scale[moves], limits, budget, samples, sought, clock)
         self.settled = False
+        self._first: NDArray[np.float64] | None = None
         self._numbers = np.flatnonzero(shaded)
         self._units = x_scale.numpy()[shaded]
         infinite = np.full(self._units.size, np.inf)
@@ -90,6 +91,17 @@ class EliminatingEvaluator(CountingEvaluator):
         for row, own in zip(rows, x.reshape(-1, self.n), strict=True):
             row[self._numbers] = self._in_bounds(self.passes.solution(own.numpy()))
         return points
+
+    def whole_errors(self, x: Tensor, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors of all parameters; of the shading, from the scatter between seeds."""
+        found = super().whole_errors(x, errors).copy()
+        found[self._numbers] = self.passes.errors(x.numpy()) * self._units
+        return found
+
+    @property
+    def first_residuals(self) -> NDArray[np.float64] | None:
+        """Residuals of the start, before anything was solved for."""
+        return self._first
 
     def settle(self) -> None:
         """Evaluate the answer: what shades is no longer solved for."""
@@ -117,5 +129,7 @@ class EliminatingEvaluator(CountingEvaluator):
         (found,) = self._ask(Request("shading", [Chunk(point, np.array([seed]))], spp, price))
         self._check_derivative(found)
         residuals, jacobian = unpack(found[0])
+        if self._first is None:
+            self._first = residuals
         own = jacobian.tocsc()[:, self._numbers].multiply(self._units[None]).tocsr()
         return torch.from_numpy(self.passes.add(self.project(x).numpy().copy(), seed, residuals, own))

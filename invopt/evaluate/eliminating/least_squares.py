@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 # Relative residual and iterations at which conjugate gradients end.
 _TOLERANCE, _MOST_ITERATIONS = 1e-5, 300
 # Level of the first solve where nothing is known, as a share of the mean square at the prior's mean; and solves.
-_FIRST_SHARE, _SOLVES = 0.1, 3
+_FIRST_SHARE, _SOLVES = 0.1, 2
 
 
 class Normal:

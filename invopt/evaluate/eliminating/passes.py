@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 # Passes whose Jacobians are kept: those of the last corrections of an answer, and some more.
 _KEPT = 16
+# Seeds that a scatter needs.
+_LEAST_SEEDS = 3
 # Distance of points, in units of `x_scale`, within which passes say something of the same shading.
 _NEAR = 0.02
 
@@ -90,6 +92,14 @@ class Passes:
             return known[1]
         found = self._joint(point)
         self._known[point.tobytes()] = self._count, found
+        return found
+
+    def errors(self, point: Array) -> Array:
+        """Standard errors of the shading at a point, from the scatter between seeds; inf with fewer than three."""
+        near = {each.seed: each.solution for each in self.near(point)} if self._last else {}
+        if len(near) < _LEAST_SEEDS:
+            return np.full(self.prior.start.size, np.inf)
+        found: Array = np.std(list(near.values()), axis=0, ddof=1) / np.sqrt(len(near))
         return found
 
     def near(self, point: Array) -> list[Pass]:
