@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +155,13 @@ class Evaluator(abc.ABC):
         None where they are the objective's own.
         """
         return None
+
+    def examine(self, x: Tensor, seeds: Callable[[], NDArray[np.int64]]) -> None:
+        """Note what can be told of a point before it is refined.
+
+        ``seeds()`` draws two seeds. Nothing by default.
+        """
+        return
 
     # Points.
 

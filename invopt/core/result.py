@@ -167,6 +167,9 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Covariance of the errors of the parameters, in their own units, where residuals were evaluated under several
         seeds at the end. Its diagonal holds the squares of `x_standard_error`; it is 0 for parameters that bounds fix.
         Correlations come from eight evaluations, and are shrunk towards 0 by as much as that leaves uncertain.
+    identifiability : Identifiability or None
+        With `optimizers.Separable`: share of the effect of each parameter that moves which no shading can imitate, and
+        the worst direction; attributes `names`, `share`, `worst`, `direction`.
     x_last, x_best : ndarray, shape (n,)
         The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
         smoothed objective if the estimator smooths.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,16 +28,10 @@ from invopt.rendering.photographs.comparisons import Comparisons
 from invopt.rendering.photographs.target import Target
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
-from invopt.rendering.shading.reasons import why_not_recorded
-from invopt.rendering.shading.slopes import slopes_of
+from invopt.rendering.shading.shaded import Shaded
 from invopt.rendering.views import View
 
 __all__ = ["BoundScene"]
-
-
-# Least value that is rendered where a Jacobian is asked for, as a share of the range or the mean: light that is
-# reflected twice by it, which the Jacobian does not carry back, is then a millionth.
-_FLOOR = 1e-3
 
 
 class BoundScene:
@@ -140,9 +132,7 @@ class BoundScene:
         """
         if not self.apply(x):
             return None
-        values, slopes = self._shaded(x)
-        floors = {name: _floor_of(self.live.parameter(name), value) for name, value in values.items()}
-        raised = {name: value.clamp(min=floors[name]) for name, value in values.items()}
+        values, raised, slopes = self._shaded.at(x)
         changed = {name: value for name, value in raised.items() if not torch.equal(value, values[name])}
         if changed:
             self.live.assign(changed)
@@ -157,29 +147,6 @@ class BoundScene:
             empty = csr_matrix((0, len(x)))
             jacobians.append(booked.jacobian @ vstack([empty, *(slopes[name] for name in names)], format="csr"))
         return self.comparisons.shading(images, jacobians)
-
-    def _shaded(self, x: Tensor) -> tuple[dict[str, Tensor], dict[str, csr_matrix]]:
-        """Values that shading bindings set, and their derivatives by all columns."""
-        values: dict[str, Tensor] = {}
-        slopes: dict[str, csr_matrix] = {}
-        for group, numbers in self._groups:
-            binding = group[0][0]
-            if not isinstance(binding, ValueBinding) or not self.records(binding):
-                continue
-            place = csr_matrix((np.ones(len(numbers)), (np.arange(len(numbers)), numbers)), (len(numbers), len(x)))
-            own = partial(self.own, binding)
-            for key, value in self._values(group, x).items():
-                name = self.live.resolve(key)
-                values[name] = value.reshape(self.live.own(name).shape)
-            for key, slope in slopes_of(binding, x[numbers], own).items():
-                slopes[self.live.resolve(key)] = csr_matrix(slope @ place)
-        return values, slopes
-
-    def records(self, binding: Binding) -> bool:
-        """Whether pictures are recorded with their Jacobian by the columns of a binding."""
-        if binding not in self._records:
-            self._records[binding] = not why_not_recorded(binding, self.live, lambda: self.own(binding))
-        return self._records[binding]
 
     def require_derivative(self, integrator: str) -> None:
         """Load the scene for derivatives; raise if it has none."""
@@ -230,7 +197,8 @@ class BoundScene:
             if isinstance(binding, Motion)
         }
         self._initial = layout.initial
-        self._records: dict[Binding, bool] = {}
+        pairs = [(group[0][0], numbers) for group, numbers in self._groups]
+        self._shaded = Shaded(self.live, [pair for pair in pairs if pair[0].shades], self.own)
         for binding in self._bindings:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())
@@ -271,12 +239,6 @@ class BoundScene:
         for binding, columns in sorted(group, key=lambda item: item[0].order):
             motion = binding.matrix(x[columns], center) @ motion
         return motion
-
-
-def _floor_of(parameter: Parameter, value: Tensor) -> float:
-    """Least value that is rendered where a Jacobian is asked for."""
-    size = parameter.high if math.isfinite(parameter.high) else max(float(value.abs().mean()), parameter.size)
-    return _FLOOR * (size or 1.0)
 
 
 def _same(held: Tensor | None, part: Tensor) -> bool:

@@ -76,6 +76,7 @@ def _eliminating(run: Run, objective: Objective, clock: Clock) -> EliminatingEva
         sought=run.sought,
         shaded=run.shaded,
         grids=problem.grids,
+        names=[name for name, moves in zip(problem.names, run.sought.free, strict=True) if moves],
         clock=clock,
     )
     evaluator.periods = torch.from_numpy(run.sought.of(problem.periods / run.x_scale))

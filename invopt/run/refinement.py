@@ -102,6 +102,7 @@ class Refinement:
         if not served or not (status.success or status is Status.RUNNING):
             return End(status)
         x = estimate.x.numpy() if model is None else model.points[model.best]
+        self._replicates.examine(x)
         if self._seeds is SeedPolicy.FIXED:
             return self._moved(x, End(status))
         found, begun = self._compared(model, x)

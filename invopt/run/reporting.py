@@ -128,6 +128,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
         method=run.method,
         choice="; ".join(part for part in (run.choice, standing.chosen) if part),
     )
+    result["identifiability"] = getattr(standing.evaluator, "identifiability", None)
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     return result
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from invopt.core.problem import Grid
 from invopt.core.result import Status
 from invopt.evaluate.budget import UNBOUNDED, Budget, StopRun
 from invopt.evaluate.chunked import Request
+from invopt.evaluate.eliminating.identifiability import Identifiability, identifiability_of
+from invopt.evaluate.eliminating.least_squares import Normal
 from invopt.evaluate.eliminating.passes import Passes
 from invopt.evaluate.eliminating.prior import prior_of
 from invopt.evaluate.evaluator import CountingEvaluator
@@ -25,6 +28,10 @@ from invopt.evaluate.failures import finished
 from invopt.evaluate.sought import Sought
 
 __all__ = ["EliminatingEvaluator"]
+
+
+# Difference, in units of `x_scale`, from which the effect of what moves is measured: about half a pixel.
+_STEP = 0.1
 
 
 class EliminatingEvaluator(CountingEvaluator):
@@ -49,6 +56,8 @@ class EliminatingEvaluator(CountingEvaluator):
         Those that are eliminated.
     grids : sequence of Grid
         The problem's grids.
+    names : sequence of str, optional
+        Names of the parameters that move.
 
     References
     ----------
@@ -68,12 +77,15 @@ class EliminatingEvaluator(CountingEvaluator):
         sought: Sought,
         shaded: NDArray[np.bool_],
         grids: Sequence[Grid] = (),
+        names: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> None:
         moves = torch.from_numpy(sought.free)
         limits = None if bounds is None else (bounds[0][moves], bounds[1][moves])
         super().__init__(objective, provides, x_scale[moves], limits, budget, samples, sought, clock)
         self.settled = False
+        self.identifiability: Identifiability | None = None
+        self._names = tuple(names) or tuple(f"x{i}" for i in np.flatnonzero(sought.free))
         self._first: NDArray[np.float64] | None = None
         self._numbers = np.flatnonzero(shaded)
         self._units = x_scale.numpy()[shaded]
@@ -97,6 +109,27 @@ class EliminatingEvaluator(CountingEvaluator):
         found = super().whole_errors(x, errors).copy()
         found[self._numbers] = self.passes.errors(x.numpy()) * self._units
         return found
+
+    def examine(self, x: Tensor, seeds: Callable[[], NDArray[np.int64]]) -> None:
+        """Measure how identifiable the parameters are at `x`, once; warn if some hardly are."""
+        if self.identifiability is not None or self.affordable - self.nfev < 2 * (self.n + 1):
+            return
+        steps = _STEP * torch.eye(self.n, dtype=torch.float64)
+        steps = torch.where((self.project(x + steps) != x + steps).any(1)[:, None], -steps, steps)
+        rows = torch.cat([x[None], self.project(x + steps)])
+        shading, slopes = self._in_bounds(self.passes.solution(x.numpy())), []
+        for seed in seeds().tolist():
+            points = super().unscale(rows)
+            points[:, self._numbers] = shading
+            chunks = [Chunk(point[None].clone(), np.array([seed])) for point in points]
+            found = torch.cat(self._ask(Request("residuals", chunks, None, 1))).double().numpy()
+            slopes.append(((found[1:] - found[0]) / (rows[1:] - rows[0]).diagonal().numpy()[:, None]).T)
+        jacobian, right = self.passes.averaged(x.numpy())
+        normal = Normal(jacobian, right, self.passes.prior)
+        level = normal.left(self.passes.solution(x.numpy()))
+        self.identifiability = identifiability_of(self._names, (slopes[0], slopes[1]), jacobian, normal, level)
+        if self.identifiability is not None and self.identifiability.warning:
+            warnings.warn(self.identifiability.warning, stacklevel=2)
 
     @property
     def first_residuals(self) -> NDArray[np.float64] | None:
