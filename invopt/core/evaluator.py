@@ -150,9 +150,9 @@ class Evaluator(abc.ABC):
 
     @property
     def first_residuals(self) -> NDArray[np.float64] | None:
-        """Residuals at the start, shape (m,), where those that are evaluated are less than the objective's own.
+        """The objective's own residuals at the start, shape (m,).
 
-        None where they are the objective's own.
+        None where those that are evaluated are the objective's own.
         """
         return None
 

@@ -169,7 +169,7 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         Correlations come from eight evaluations, and are shrunk towards 0 by as much as that leaves uncertain.
     identifiability : Identifiability or None
         With `optimizers.Separable`: share of the effect of each parameter that moves which no shading can imitate, and
-        the worst direction; attributes `names`, `share`, `worst`, `direction`.
+        the worst direction; attributes `names`, `share`, `worst`, `direction`, `unseen`.
     x_last, x_best : ndarray, shape (n,)
         The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
         smoothed objective if the estimator smooths.

@@ -105,7 +105,7 @@ def choose(
 
 
 def _separates(problem: Problem) -> bool:
-    """Whether what shades is eliminated by default: some parameters move, and many shade."""
+    """Whether what shades is eliminated: some parameters move, and many shade."""
     if Capability.SHADING not in problem.provides:
         return False
     shades = problem.shades

@@ -1,6 +1,6 @@
 """What moves and what shades, in one call: evaluations to the answer, and the time of a pass.
 
-``python -m tests.benchmarks.separable [--seeds 10] [--first 0] [--maxfev 100] [--case NAME]``
+``python tests/benchmarks/separable.py [--seeds 10] [--first 0] [--maxfev 100] [--case NAME]``
 
 Errors are sums of squares in units of `x_scale`, relative to the start. Evaluations count a pass, residuals with their
 Jacobian, as two; the last column is its measured time in renders. A run counts as solved if the error of what moves is
@@ -13,11 +13,10 @@ import time
 
 import numpy as np
 import torch
+from separable_scenes import CASES
 
 import invopt
 from invopt import optimizers, problems
-
-from .separable_scenes import CASES
 
 # Repetitions of a render and a pass, one after the other.
 TIMED = 8

@@ -35,7 +35,7 @@ _STEP = 0.1
 
 
 class EliminatingEvaluator(CountingEvaluator):
-    r"""Evaluates residuals over the parameters that move, once those that shade are solved for.
+    r"""Evaluates what moves, once what shades is solved for.
 
     Residuals are nearly linear in the parameters that shade. At each point p of the others, they are eliminated by
     least squares: :math:`r(p) = \min_s |r(p, s)|` is a function of p alone (variable projection [1]_). A prior keeps
@@ -54,9 +54,9 @@ class EliminatingEvaluator(CountingEvaluator):
         The parameters that move; `held` is the start.
     shaded : ndarray of bool, shape (n,)
         Those that are eliminated.
-    grids : sequence of Grid
+    grids : sequence of Grid, default ()
         The problem's grids.
-    names : sequence of str, optional
+    names : sequence of str, default ()
         Names of the parameters that move.
 
     References
@@ -97,7 +97,7 @@ class EliminatingEvaluator(CountingEvaluator):
         self.passes = Passes(prior)
 
     def unscale(self, x: Tensor) -> Tensor:
-        """Point of all parameters, in the problem's own units: with the shading found near it."""
+        """Point of all parameters, in their own units, with the shading near it."""
         points = super().unscale(x)
         rows = points.reshape(-1, points.shape[-1])
         for row, own in zip(rows, x.reshape(-1, self.n), strict=True):
@@ -105,13 +105,13 @@ class EliminatingEvaluator(CountingEvaluator):
         return points
 
     def whole_errors(self, x: Tensor, errors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard errors of all parameters; of the shading, from the scatter between seeds."""
+        """Standard errors of all; of the shading, from the scatter between seeds."""
         found = super().whole_errors(x, errors).copy()
         found[self._numbers] = self.passes.errors(x.numpy()) * self._units
         return found
 
     def examine(self, x: Tensor, seeds: Callable[[], NDArray[np.int64]]) -> None:
-        """Measure how identifiable the parameters are at `x`, once; warn if some hardly are."""
+        """Measure once how identifiable parameters are; warn if some hardly are."""
         if self.identifiability is not None or self.affordable - self.nfev < 2 * (self.n + 1):
             return
         steps = _STEP * torch.eye(self.n, dtype=torch.float64)

@@ -31,6 +31,8 @@ class Identifiability:
     ----------
     names : tuple of str
         Names of the k parameters that move.
+    unseen : int
+        Number of parameters that shade which no pixel depends on; the prior alone says what they are.
     share : ndarray, shape (k,)
         Share of the squared effect of each alone, in [0, 1].
     worst : float
@@ -40,6 +42,7 @@ class Identifiability:
     """
 
     names: tuple[str, ...]
+    unseen: int
     share: Array
     worst: float
     direction: Array
@@ -60,7 +63,7 @@ class Identifiability:
 def identifiability_of(
     names: Sequence[str], slopes: tuple[Array, Array], jacobian: csr_matrix, normal: Normal, level: float
 ) -> Identifiability | None:
-    r"""Return the share of the effect that is left once shading has imitated what it can.
+    r"""Return the share of an effect that shading cannot imitate.
 
     With M the slopes of the residuals by what moves and J those by what shades, the information on what moves is
     :math:`M^T M` where the shading is known, and :math:`M^T (M - J (J^T J + \lambda P)^{-1} J^T M)` where it is sought.
@@ -88,4 +91,5 @@ def identifiability_of(
         return None
     direction = directions[:, 0] / np.linalg.norm(directions[:, 0])
     share = np.clip(np.diag(unknown) / np.diag(known), 0.0, 1.0)
-    return Identifiability(tuple(names), share, float(np.clip(shares[0], 0.0, 1.0)), direction)
+    unseen = int((np.diff(jacobian.tocsc().indptr) == 0).sum())
+    return Identifiability(tuple(names), unseen, share, float(np.clip(shares[0], 0.0, 1.0)), direction)

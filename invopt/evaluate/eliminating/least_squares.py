@@ -86,7 +86,8 @@ class Normal:
 
     def _matrix(self, level: float) -> Array:
         assert self._hess is not None
-        return self._hess[0] + level * self._hess[1]
+        found: Array = self._hess[0] + level * self._hess[1]
+        return found
 
     def _times(self, level: float, s: Array) -> Array:
         found: Array = self._jacobian.T @ (self._jacobian @ s) + level * (self._prior.precision @ s)
@@ -113,10 +114,10 @@ class Normal:
 
 
 def eliminate(normal: Normal, prior: Prior, level: float | None = None) -> tuple[Array, float]:
-    """Solve with a prior whose weight is the mean square that is left over, by empirical Bayes.
+    """Solve with a prior whose weight is the mean square that is left over.
 
-    Far from the answer of the other parameters much is left over: neighbours then change together. Near it, little is,
-    and each changes by itself.
+    This is empirical Bayes. Far from the answer of the other parameters much is left over: neighbours then change
+    together. Near it, little is, and each changes by itself.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ class Passes:
         return reduced
 
     def solution(self, point: Array) -> Array:
-        """Shading at a point, from all passes near it; that of the start if there are none.
+        """Shading at a point, from all passes near it; without any, the start.
 
         Noise in a Jacobian makes its solution smaller. It falls with the number of seeds that are averaged.
         """
@@ -95,7 +95,7 @@ class Passes:
         return found
 
     def errors(self, point: Array) -> Array:
-        """Standard errors of the shading at a point, from the scatter between seeds; inf with fewer than three."""
+        """Standard errors of the shading at a point; inf with fewer than three seeds."""
         near = {each.seed: each.solution for each in self.near(point)} if self._last else {}
         if len(near) < _LEAST_SEEDS:
             return np.full(self.prior.start.size, np.inf)
@@ -114,9 +114,12 @@ class Passes:
         for each in self.near(point):
             by_seed[each.seed].append(each)
         weights = [(1 / len(group) / len(by_seed), each) for group in by_seed.values() for each in group]
-        jacobian = csr_matrix(sum(weight * each.jacobian for weight, each in weights))
+        share, first = weights[0]
+        jacobian = share * first.jacobian
+        for weight, each in weights[1:]:
+            jacobian = jacobian + weight * each.jacobian
         right: Array = np.sum([weight * each.right for weight, each in weights], axis=0)
-        return jacobian, right
+        return csr_matrix(jacobian), right
 
     def _joint(self, point: Array) -> Array:
         near = self.near(point)

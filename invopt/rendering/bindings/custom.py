@@ -58,7 +58,7 @@ class Custom(ValueBinding):
     function: Callable[[Tensor], Mapping[str, Any]] = field()
     x0: NDArray[np.float64] = field(converter=_start)
     columns: tuple[str, ...] | None = field(default=None, converter=_names)
-    shades: bool = field(default=False, validator=boolean)
+    shades: bool = field(default=False, validator=boolean)  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

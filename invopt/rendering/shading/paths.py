@@ -187,7 +187,7 @@ def _advance(
     state.eta = state.eta * sample.eta
     state.before, state.pdf = mi.Interaction3f(si), sample.pdf
     state.delta = mi.has_flag(sample.sampled_type, mi.BSDFFlags.Delta)
-    most = dr.max(state.throughput)
+    most: Any = dr.max(state.throughput)
     state.active = active & (most != 0)
     survives = state.sampler.next_1d()
     if roulette:

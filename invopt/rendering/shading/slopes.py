@@ -38,5 +38,5 @@ def slopes_of(binding: ValueBinding, x: Tensor, own: Own) -> dict[str, csr_matri
         values = binding.all_values(columns, own)
         return tuple(values[name].reshape(-1) for name in names)
 
-    dense = torch.autograd.functional.jacobian(flat, x)
+    dense = torch.autograd.functional.jacobian(flat, x)  # type: ignore[no-untyped-call]
     return {name: csr_matrix(each.numpy()) for name, each in zip(names, dense, strict=True)}
