@@ -67,6 +67,9 @@ class SparseGaussNewton(Estimator):
     5 %; all evaluations so far determine J. Without grids, or if that fails after `n_samples` perturbations, J has few
     entries a row, by compressed sensing.
 
+    Where all parameters only shade, and the objective has their Jacobian (`Capability.SHADING`), nothing is perturbed:
+    the first estimate takes residuals with their Jacobian, which counts as two evaluations.
+
     Every later estimate is one evaluation under a new seed, and J is kept. The gradient is :math:`2 J^T r / m`,
     products are :math:`2 J^T J p / m`, where r is the mean of the residuals of all estimates, carried to x by J.
 
@@ -124,7 +127,8 @@ class SparseGaussNewton(Estimator):
         """State before the first estimate."""
         check_grids(problem.grids, problem.n)
         sigma = problem.sigma if self.sigma is None else self.sigma
-        return SparseState(sigma=sigma, spp=problem.samples, grids=tuple(problem.grids))
+        shades = Capability.SHADING in problem.provides and bool(problem.shades.all())
+        return SparseState(sigma=sigma, spp=problem.samples, grids=tuple(problem.grids), shades=shades)
 
     def cost(self, n: int) -> int:
         """Evaluations of the first estimate without grids; later ones take one each."""
@@ -150,6 +154,8 @@ class SparseGaussNewton(Estimator):
 
     def _identified(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
         """Identify the Jacobian around `x`."""
+        if state.shades:
+            return self._passed(objective, x, state, rng)
         sigma = min(state.sigma, objective.sigma_limit)
         found = self._perturbations.identify(objective, x, sigma, state.grids, rng)
         first = residuals_with_prior(objective, found.points[0], found.residuals[0])
@@ -178,6 +184,13 @@ class SparseGaussNewton(Estimator):
         seed = int(SeedSource(self.seeds, rng).draw(1)[0])
         new = self._observed(objective, x, state, seed, factor)
         return evolve(state, observed=with_observed(state.observed, new))
+
+    def _passed(self, objective: Evaluator, x: Tensor, state: SparseState, rng: np.random.Generator) -> SparseState:
+        """Ask the objective for residuals with their Jacobian."""
+        seed = int(SeedSource(self.seeds, rng).draw(1)[0])
+        residual, jacobian = objective.shading(x, seed=seed)
+        new = Observed(x=x.numpy(), residual=residual, seed=seed, factor=1)
+        return evolve(state, jacobian=jacobian, observed=(new,), identifications=state.identifications + 1)
 
     def _observed(self, objective: Evaluator, x: Tensor, state: SparseState, seed: int, factor: int) -> Observed:
         spp = None if state.spp is None or factor == 1 else state.spp * factor

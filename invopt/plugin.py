@@ -33,11 +33,14 @@ Priors
     `LinearRows` are linear functions of x that are standard normal, `Problem.prior`; a `PosteriorObjective` has them.
 Special problems
     `Adjoint` for derivatives of a renderer; `Chain` and `Link` for a network in front of a black box; `Sides` and
-    `ResidualLoss` for an equation in place of a value; `Runtime` for evaluations that need a process to themselves.
+    `ResidualLoss` for an equation in place of a value;
+    `Shading` for residuals with their Jacobian by what shades; `Runtime` for evaluations that need a process to
+    themselves.
 """
 
+from invopt.core.answers.shading import Shading
 from invopt.core.estimator import Estimate, Estimator, Incumbent, Measurement, Order
-from invopt.core.evaluator import HESS_COST, JAC_COST, Evaluator
+from invopt.core.evaluator import HESS_COST, JAC_COST, SHADING_COST, Evaluator
 from invopt.core.formatting import shown
 from invopt.core.identity import digest
 from invopt.core.machine.asking_thread import AskingThread
@@ -83,6 +86,7 @@ __all__ = [
     "FIRST_REFERENCE_SEED",
     "HESS_COST",
     "JAC_COST",
+    "SHADING_COST",
     "Adjoint",
     "AskingThread",
     "BudgetDecay",
@@ -115,6 +119,7 @@ __all__ = [
     "Schedule",
     "SeedPolicy",
     "SeedSource",
+    "Shading",
     "Sides",
     "Slopes",
     "Status",

@@ -19,6 +19,7 @@ from .line_search import Armijo, ArmijoWolfe
 from .newton import Newton
 from .newton_cg import NewtonCG
 from .scipy_method import Scipy
+from .separable import Separable
 from .values.cmaes import CMAES
 from .values.coordinate_search import CoordinateSearch
 from .values.lower_bound import LowerBound
@@ -47,4 +48,5 @@ __all__ = [
     "PyCMA",
     "QuasiNewton",
     "Scipy",
+    "Separable",
 ]

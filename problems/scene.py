@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from invopt.plugin import (
     real,
     require,
 )
-from invopt.rendering.backend import activate
+from invopt.rendering.backend import Backend, activate, foresee
 from invopt.rendering.bindings import Binding, Motion
 from invopt.rendering.bindings.layout import Layout
 from invopt.rendering.bound import BoundScene
@@ -50,7 +51,7 @@ from .scenes.checks import (
     why_not,
 )
 from .scenes.objective import SceneObjective
-from .scenes.scene_values import scene_values
+from .scenes.scene_values import refused_bindings, scene_values
 
 __all__ = ["Scene"]
 
@@ -162,7 +163,8 @@ class Scene(Answers):
     @property
     def provides(self) -> Capability:  # type: ignore[override]
         """Values, and what the loss and the number of cameras add."""
-        return provided(self.loss, len(self.sensors), self.target or ())
+        shading = any(binding.shades for binding in self._parameters) and foresee(self.backend) is not Backend.SCALAR
+        return provided(self.loss, len(self.sensors), self.target or (), shading=shading)
 
     def why_not(self, missing: Capability) -> str:
         """Why the loss does not provide something."""
@@ -177,6 +179,11 @@ class Scene(Answers):
     def bindings(self) -> tuple[Binding, ...]:
         """The unknowns, in the order of their columns."""
         return self._parameters
+
+    @cached_property
+    def refused(self) -> dict[str, str]:
+        """Why the Jacobian lacks a binding that shades, by label; loads the scene."""
+        return refused_bindings(self.blueprint(), self._parameters, self.views, self.backend, self._own)
 
     @property
     def layout(self) -> Layout:

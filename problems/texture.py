@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from invopt.plugin import integer, require
+from invopt.plugin import Capability, integer, require
 from invopt.rendering.bindings import Texels
 from invopt.rendering.descriptions import area_light, camera
 
@@ -64,6 +64,16 @@ class Texture(Task):
             # The loss is quadratic in the texels: smoothing does not bias its derivative, whatever sigma is.
             sigma=0.05,
         )
+
+    @property
+    def provides(self) -> Capability:  # type: ignore[override]
+        """What the statement provides, the Jacobian by the texels among it."""
+        return self.statement.provides
+
+    @property
+    def shades(self) -> NDArray[np.bool_]:
+        """Every column is a texel."""
+        return np.full(self.n, Capability.SHADING in self.provides)
 
     def starts(self, rng: np.random.Generator, k: int) -> NDArray[np.float64]:
         """`k` starts of shape (k, n), grey with uniform noise of up to 0.1."""

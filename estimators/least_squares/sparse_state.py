@@ -30,6 +30,7 @@ class SparseState:
 
     `untested` is kept until the next point has tested the Jacobian. `error` is the root mean square of what the
     Jacobian does not predict, as a share. `first` and `before` are mean squares, `samples` those of the last average.
+    `shades`: the objective has the Jacobian itself.
     """
 
     sigma: float
@@ -46,6 +47,7 @@ class SparseState:
     samples: float = 0.0
     before: float | None = None
     first: float | None = None
+    shades: bool = False
 
     def average_at(self, x: Tensor) -> Average:
         """Mean residuals at `x`."""

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invopt.core.answers.shading import Shading
 from invopt.core.objective import ADJOINT, Adjoint, Capability
 from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
 
-__all__ = ["HESS_COST", "JAC_COST", "Evaluator", "price_of"]
+__all__ = ["HESS_COST", "JAC_COST", "SHADING_COST", "Evaluator", "price_of"]
 
 # Evaluations that a value with its derivative counts as: one forward and one backward pass.
 JAC_COST = 2
 # Further evaluations that a Hessian counts as: one call of the user's function or of a closed form.
 HESS_COST = 1
+# Evaluations that residuals with their Jacobian by what shades count as: tests/benchmarks/separable.py measures its
+# time in renders.
+SHADING_COST = 2
 
 
 class Evaluator(abc.ABC):
@@ -88,6 +93,14 @@ class Evaluator(abc.ABC):
 
         One evaluation for each row; nan for a failed evaluation.
         """
+
+    def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
+        """Residuals at `x` of shape (n,) and their Jacobian by what shades.
+
+        It has a column for each parameter, empty for those that move. Counts as `SHADING_COST` evaluations.
+        NonFiniteError if they are not finite.
+        """
+        raise TypeError(f"{type(self).__name__} has no Jacobian of what shades")
 
     @abc.abstractmethod
     def levelled(self, values: Tensor) -> Tensor:
@@ -171,6 +184,21 @@ class Evaluator(abc.ABC):
             return 0.0
         data = count if self.prior is None else count - self.prior.size
         return self.noise_std**2 * count / (self.n_residuals or data)
+
+    @property
+    def first_residuals(self) -> NDArray[np.float64] | None:
+        """The objective's own residuals at the start, shape (m,).
+
+        None where those that are evaluated are the objective's own.
+        """
+        return None
+
+    def examine(self, x: Tensor, seeds: Callable[[], NDArray[np.int64]]) -> None:
+        """Note what can be told of a point before it is refined.
+
+        ``seeds()`` draws two seeds. Nothing by default.
+        """
+        return
 
     # Points.
 

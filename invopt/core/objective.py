@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invopt.core.machine.calling import ask, checked_derivative
+from invopt.core.answers.asking import ADJOINT, Adjoint, ask, checked_derivative
+from invopt.core.answers.shading import Shading
 from invopt.core.outcome import UNLIMITED, Arrived, Chunk, Limits, Outcome, in_order
 from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.residual_equation import Sides
@@ -31,7 +31,8 @@ class Capability(enum.Flag):
 
     FUN: values. RESIDUALS: vectors whose mean square is the value. JAC and HESS: derivatives of its own, exact or the
     renderer's. CHAIN: it is a black box behind a differentiable network, see `Problem.chain`. SIDES: both sides of a
-    residual equation, see `Sides`. TARGET: its target can be replaced.
+    residual equation, see `Sides`. TARGET: its target can be replaced. SHADING: residuals with their sparse Jacobian by
+    what shades, see `Problem.shades`.
     """
 
     FUN = enum.auto()
@@ -41,25 +42,8 @@ class Capability(enum.Flag):
     CHAIN = enum.auto()
     SIDES = enum.auto()
     TARGET = enum.auto()
+    SHADING = enum.auto()
 
-
-@frozen
-class Adjoint:
-    """How a renderer differentiates: integrator and longest light path.
-
-    Attributes
-    ----------
-    integrator : str
-        "auto": the scene's own if it has a derivative, else its counterpart.
-    max_depth : int or None
-        None for the depth of the scene's own integrator.
-    """
-
-    integrator: str = "auto"
-    max_depth: int | None = None
-
-
-ADJOINT = Adjoint()
 
 # Attributes that a stand-in for an objective has too.
 _DESCRIBED = (
@@ -145,6 +129,13 @@ class Objective(abc.ABC):
         """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
         raise TypeError(f"{type(self).__name__} has no residuals")
 
+    def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
+        """Residuals at `x` of shape (n,) and their sparse Jacobian by what shades.
+
+        Both come from the same random numbers. Needs the SHADING capability.
+        """
+        raise TypeError(f"{type(self).__name__} has no Jacobian of what shades")
+
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
         """Exact derivative, shape (n,), at one point of shape (n,); needs the JAC capability."""
         raise TypeError(f"{type(self).__name__} has no exact derivative")
@@ -183,8 +174,8 @@ class Objective(abc.ABC):
         Parameters
         ----------
         name : str
-            Method to call: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``; behind a chain with the prefix
-            ``"item_"``.
+            Method to call: ``"fun"``, ``"residuals"``, ``"value_and_jac"``, ``"hess"``, ``"shading"``; behind a chain
+            with the prefix ``"item_"``.
         chunks : sequence of Chunk
             Points and seeds.
         spp : int, optional
@@ -201,9 +192,9 @@ class Objective(abc.ABC):
         Yields
         ------
         Outcome or None
-            In the order of the chunks, ``values`` of shape (k,), (k, m), (k, 1 + n) for values beside derivatives, or
-            (k, n n). None, or the end of the iterator, for chunks not finished before the deadline. An exception raised
-            here does not come from an evaluation: the workers are gone, for example.
+            In the order of the chunks, ``values`` of shape (k,), (k, m), (k, 1 + n) for values beside derivatives,
+            (k, n n), or (k, l) for packed shading. None, or the end of the iterator, for chunks not finished before the
+            deadline. An exception raised here does not come from an evaluation: the workers are gone, for example.
         """
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 

@@ -164,6 +164,8 @@ class Optimizer(abc.ABC):
         Whether it minimises under constraints other than bounds.
     judges_steps : bool
         Whether it ends by `xtol` itself, because its short steps do not mean that it has converged.
+    eliminates : bool
+        Whether its points are those of the parameters that move, and those that shade are solved for at each.
     """
 
     requires: ClassVar[Order] = Order.JAC
@@ -172,6 +174,7 @@ class Optimizer(abc.ABC):
     calls_back_with_state: ClassVar[bool] = False
     constrains: ClassVar[bool] = False
     judges_steps: ClassVar[bool] = False
+    eliminates: ClassVar[bool] = False
 
     @abc.abstractmethod
     def init(self, x0: Tensor) -> Any:

@@ -136,6 +136,15 @@ class Problem(abc.ABC):
         return ()
 
     @property
+    def shades(self) -> NDArray[np.bool_]:
+        """Whether each parameter only shades, shape (n,): texels, colours, lights.
+
+        With the SHADING capability, the objective has the Jacobian of the residuals by these, in which they are nearly
+        linear.
+        """
+        return np.zeros(self.n, dtype=bool)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Readable name of each parameter."""
         return tuple(f"x{i}" for i in range(self.n))

@@ -176,6 +176,9 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         the last evaluations.
     constr, maxcv : ndarray of shape (p,), float
         With constraints: their values at `x`, linear ones last, and the largest violation.
+    identifiability : Identifiability or None
+        With `optimizers.Separable`: share of the effect of each parameter that moves which no shading can imitate, and
+        the worst direction; attributes `names`, `share`, `worst`, `direction`, `unseen`.
     x_last, x_best : ndarray, shape (n,)
         The last point and the one with the lowest estimate; `fun_last` and `fun_best` are their estimates, of the
         smoothed objective if the estimator smooths.

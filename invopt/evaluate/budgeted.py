@@ -78,6 +78,10 @@ class BudgetedEvaluator(ScaledEvaluator):
         self.counts.reserved = 0
         self._keeps_for_start = False
 
+    def settle(self) -> None:
+        """Note that the answer is measured from now on."""
+        return
+
     def check_budget(self, k: int) -> None:
         """End the run unless `k` more evaluations are within the budget."""
         if self.nfev + k > self.affordable:

@@ -10,6 +10,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
+from invopt.core.answers.shading import residuals_of
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import ADJOINT, Adjoint, Objective
 from invopt.core.outcome import Chunk, Limits, Outcome
@@ -27,7 +28,7 @@ __all__ = ["ChunkedEvaluator", "Request"]
 # lose some of float64's 16 digits.
 _SAME_VALUE_RTOL = 1e-12
 # Methods of an objective that give derivatives: what they raise is not described as an error of its values.
-_DERIVATIVES = ("value_and_jac", "hess")
+_DERIVATIVES = ("value_and_jac", "hess", "shading")
 
 
 @frozen(eq=False)
@@ -36,7 +37,7 @@ class Request:
 
     Parameters
     ----------
-    name : {"fun", "residuals", "constrained", "value_and_jac", "hess"}
+    name : {"fun", "residuals", "constrained", "value_and_jac", "hess", "shading"}
         Method of the objective.
     chunks : sequence of Chunk
         Points and seeds.
@@ -104,7 +105,7 @@ class ChunkedEvaluator(BudgetedEvaluator):
         except BaseException:
             for i, values in parts.items():
                 if values is not None and request.points:
-                    self._note(request.points[i], values[:, 0] if request.name == "value_and_jac" else values)
+                    self._note(request.points[i], _noted(request.name, values))
             raise
         finally:
             self.counts.seconds += self.clock() - began
@@ -182,6 +183,7 @@ class ChunkedEvaluator(BudgetedEvaluator):
             "constrained": (self._m or 1,),
             "value_and_jac": (whole + 1,),
             "hess": (whole**2,),
+            "shading": (1,),
         }
         shape = shapes[request.name]
         known = next((part.dtype for part in parts if part is not None), torch.float64)
@@ -201,3 +203,10 @@ class ChunkedEvaluator(BudgetedEvaluator):
         self._m = m if self._m is None else self._m
         if m != self._m:
             raise WrongValueError(f"the number of residuals must be the same at every point: {m} after {self._m}")
+
+
+def _noted(name: str, values: Tensor) -> Tensor:
+    """Values or residuals among what a method returned."""
+    if name == "shading":
+        return residuals_of(values)
+    return values[:, 0] if name == "value_and_jac" else values

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags_array
 from torch import Tensor
 
+from invopt.core.answers.shading import Shading, unpack
 from invopt.core.constraints import Limits
-from invopt.core.evaluator import HESS_COST, JAC_COST, price_of
+from invopt.core.evaluator import HESS_COST, JAC_COST, SHADING_COST, price_of
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.outcome import Chunk
@@ -184,6 +185,19 @@ class CountingEvaluator(ChunkedEvaluator):
         if self._sought is not None:
             hess = hess[self._sought.free][:, self._sought.free]
         return hess * torch.outer(self.x_scale, self.x_scale)
+
+    def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
+        """Residuals at `x` of shape (n,) and their Jacobian, in units of `x_scale`."""
+        price = SHADING_COST * price_of(spp, self.samples)
+        if self.nfev + price > self.affordable_at(x[None]):
+            raise StopRun(Status.MAXFEV)
+        chunk = Chunk(self.rows(x[None]).clone(), np.array([seed]))
+        (found,) = self._ask(Request("shading", [chunk], spp, price, points=[x[None]]))
+        self._check_derivative(found)
+        residuals, jacobian = unpack(found[0])
+        if self._sought is not None:
+            jacobian = jacobian[:, self._sought.free]
+        return Shading(residuals, jacobian @ diags_array(self.x_scale.numpy(), format="csr"))
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
         """Both sides of the equation at `x` of shape (n,), in the problem's own units.

@@ -95,6 +95,14 @@ class ScaledEvaluator(Evaluator):
         points = points if self._bounds is None else torch.clamp(points, *self._bounds)
         return points if self._sought is None else self._sought.points(points)
 
+    def whole_errors(self, x: Tensor, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors of all parameters at `x`, in the problem's own units.
+
+        From those of the optimised ones, in units of `x_scale`; 0 for those that bounds fix.
+        """
+        own = errors if self._unit else errors * self.x_scale.numpy()
+        return own if self._sought is None else self._sought.whole(own)
+
     def rows(self, x: Tensor) -> Tensor:
         """Rows that are handed to the objective for the points `x`."""
         return self.unscale(x)

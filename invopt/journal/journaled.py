@@ -202,7 +202,7 @@ def _value(name: str, item: Evaluation) -> Tensor:
         return torch.tensor(item.value, dtype=torch.float64)
     assert item.vector is not None
     vector = torch.from_numpy(item.vector)
-    if name in ("residuals", "constrained", "hess"):
+    if name in ("residuals", "constrained", "hess", "shading"):
         return vector
     return torch.cat([torch.tensor([item.value], dtype=torch.float64), vector])
 

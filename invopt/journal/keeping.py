@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from invopt.core.answers.shading import residuals_of
 from invopt.core.outcome import Chunk, Outcome
 from invopt.journal.coding import encode
 from invopt.journal.recorder import Recorder
@@ -21,6 +22,7 @@ KINDS = {
     "constrained": "constrained",
     "value_and_jac": "derivative",
     "hess": "hessian",
+    "shading": "shading",
 }
 _Coded: TypeAlias = tuple[str | None, bytes | None]
 _NO_VECTOR = (None, None)
@@ -106,8 +108,9 @@ class Keeper:
         if self._kind == "derivative":
             return [float(row[0]) for row in rows], [encode(row[1:], seconds) for row in rows]
         funs = [math.nan] * k
-        if self._kind == "residuals":
-            funs = known.double().square().mean(1).tolist()
+        if self._kind in ("residuals", "shading"):
+            whole = residuals_of(known) if self._kind == "shading" else known
+            funs = whole.double().square().mean(1).tolist()
         elif self._kind == "constrained":
             funs = known.double()[:, 0].tolist()
         return funs, [encode(row, seconds) for row in rows]

@@ -87,8 +87,8 @@ class Evaluations:
     seconds, clock : ndarray, shape (k,)
         Time that each took, and when it ended, since the run began.
     purpose, kind, worker, failure : tuple of str
-        "descent" or "answer"; "fun", "residuals", "constrained", "derivative" or "hessian"; host and process, empty for
-        the process of the run; message of a failed evaluation, else empty.
+        "descent" or "answer"; "fun", "residuals", "constrained", "derivative", "hessian" or "shading"; host and
+        process, empty for the process of the run; message of a failed evaluation, else empty.
     residuals : tuple of (ndarray or None)
         Residuals of shape (m,), derivatives of shape (n,) or Hessians of shape (n n,); None for other evaluations.
     """

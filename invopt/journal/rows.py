@@ -31,7 +31,7 @@ class Evaluation(NamedTuple):
     number : int
         Number in the order in which the method asked.
     purpose : {"descent", "answer"}
-    kind : {"fun", "residuals", "constrained", "derivative", "hessian"}
+    kind : {"fun", "residuals", "constrained", "derivative", "hessian", "shading"}
     x : ndarray, shape (n,)
         Point, in the problem's own units.
     seed, spp : int
@@ -39,7 +39,8 @@ class Evaluation(NamedTuple):
     value : float
         The objective; of residuals, their mean square; nan for a failed evaluation.
     vector : ndarray or None
-        Residuals of shape (m,), the derivative of shape (n,), or the Hessian of shape (n n,).
+        Residuals of shape (m,), the derivative of shape (n,), the Hessian of shape (n n,), or
+        residuals packed with their Jacobian.
     failure : str or None
         Message of a failed evaluation.
     seconds, clock : float

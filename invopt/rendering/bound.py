@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from attrs import evolve
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
+from invopt.core.answers.shading import Shading
 from invopt.core.formatting import shown
 from invopt.core.objective import Adjoint
 from invopt.exceptions import BackendError, SceneError
@@ -27,6 +29,7 @@ from invopt.rendering.photographs.target import Target
 from invopt.rendering.reading.adjoints import samples_edges
 from invopt.rendering.reading.loading import Blueprint
 from invopt.rendering.scene import LiveScene
+from invopt.rendering.shading.shaded import Shaded
 from invopt.rendering.views import View
 
 __all__ = ["BoundScene"]
@@ -122,6 +125,30 @@ class BoundScene:
         (jac,) = torch.autograd.grad(outputs, leaf, back, allow_unused=True)
         return loss, torch.zeros_like(x) if jac is None else jac
 
+    def shading(self, x: Tensor, *, seed: int, spp: int) -> Shading | None:
+        """Residuals at `x` and their Jacobian by what shades; None if not finite.
+
+        Values near 0 are rendered at a floor, because nothing is reflected or emitted at 0 that could be booked, and
+        the picture is carried back by its Jacobian.
+        """
+        if not self.apply(x):
+            return None
+        values, raised, slopes = self._shaded.at(x)
+        changed = {name: value for name, value in raised.items() if not torch.equal(value, values[name])}
+        if changed:
+            self.live.assign(changed)
+            # What they are now is not what `x` says.
+            self._held.clear()
+        images, jacobians = [], []
+        found = self.live.recorded(list(values), seed=seed, spp=spp)
+        for (names, booked), (width, height) in zip(found, self.live.sizes(), strict=True):
+            back = np.concatenate([np.zeros(0), *((values[name] - raised[name]).numpy().ravel() for name in names)])
+            image = booked.image + (booked.jacobian @ back).reshape(booked.image.shape)
+            images.append(image.reshape(height, width, -1))
+            empty = csr_matrix((0, len(x)))
+            jacobians.append(booked.jacobian @ vstack([empty, *(slopes[name] for name in names)], format="csr"))
+        return self.comparisons.shading(images, jacobians)
+
     def require_derivative(self, integrator: str) -> None:
         """Load the scene for derivatives; raise if it has none."""
         if self._blueprint.integrator == integrator:
@@ -171,6 +198,8 @@ class BoundScene:
             if isinstance(binding, Motion)
         }
         self._initial = layout.initial
+        pairs = [(group[0][0], numbers) for group, numbers in self._groups]
+        self._shaded = Shaded(self.live, [pair for pair in pairs if pair[0].shades], self.own)
         for binding in self._bindings:
             check_effect(binding, self.live)
         self._check_keys(self._any_point())

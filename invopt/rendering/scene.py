@@ -22,9 +22,12 @@ from invopt.rendering.losses import MSE, Loss
 from invopt.rendering.parameter import Kind, Parameter, describe
 from invopt.rendering.photographs.comparisons import Comparisons
 from invopt.rendering.photographs.target import Target
+from invopt.rendering.pictures.adjoint import detached_picture, limited
 from invopt.rendering.placement import moved, place_of
 from invopt.rendering.reading import keys, loading
 from invopt.rendering.recorded import owned
+from invopt.rendering.shading.booking import Booked
+from invopt.rendering.shading.recorder import Recorder
 from invopt.rendering.values import from_mitsuba, to_mitsuba
 from invopt.rendering.views import View, check_channels, number_of
 
@@ -60,6 +63,7 @@ class LiveScene:
         self._renderer: Any = FrozenRender(self._scene)
         self._own: dict[str, Parameter] = {}
         self._comparisons: Comparisons
+        self._recorder: Recorder | None = None
         self._sensors = [number_of(view.sensor, self._scene) for view in views or (View(),)]
         self._changes = [self._resolved(view.changes) for view in views or (View(),)]
         check_channels(self._scene)
@@ -200,22 +204,42 @@ class LiveScene:
         images = []
         for index, changes in zip(self._sensors, self._changes, strict=True):
             with self._changed(changes):
-                images.append(self._detached(index, seed, spp))
+                images.append(detached_picture(self._scene, index, seed, spp))
         loss = self._comparisons.mean(images)
         dr.backward(loss)
         # Equal seeds would correlate the picture with its derivative and bias their product.
         other = (seed + _SEED_RANGE // 2) % _SEED_RANGE
-        with self._adjoint(max_depth) as adjoint:
+        with limited(self._scene.integrator(), max_depth) as adjoint:
             for index, changes, image in zip(self._sensors, self._changes, images, strict=True):
                 with self._changed(changes):
                     adjoint.render_backward(self._scene, self._params, dr.grad(image), index, seed=other, spp=spp)
         gradients = {key: from_mitsuba(dr.grad(leaf)).reshape(values[key].shape) for key, leaf in leaves.items()}
         return float(loss[0]), gradients
 
+    @property
+    def recorder(self) -> Recorder:
+        """Recorder of pictures with their Jacobians; SceneError if they cannot be."""
+        if self._recorder is None:
+            recorder = Recorder(self._scene, self._params)
+            recorder.check(self._sensors)
+            self._recorder = recorder
+        return self._recorder
+
+    @one_at_a_time()
+    def recorded(self, names: Sequence[str], *, seed: int, spp: int) -> list[tuple[list[str], Booked]]:
+        """Pictures with Jacobians, and by which parameters: those a view keeps."""
+        found = []
+        for sensor, changes in zip(self._sensors, self._changes, strict=True):
+            free = [name for name in names if name not in changes]
+            values = {name: from_mitsuba(self._params[name]) for name in free}
+            with self._changed(changes):
+                found.append((free, self.recorder.record(values, sensor=sensor, seed=seed, spp=spp)))
+        return found
+
     @one_at_a_time()
     def close(self) -> None:
         """Close the scene, so that it does not slow another one."""
-        self._scene = self._params = self._renderer = None
+        self._scene = self._params = self._renderer = self._recorder = None
         self._comparisons = Comparisons(MSE(), [], on_device=False)
         gc.collect()
 
@@ -263,29 +287,6 @@ class LiveScene:
     def _require_open(self) -> None:
         if self._scene is None:
             raise ValueError("the scene is closed")
-
-    def _detached(self, sensor: int, seed: int, spp: int) -> Any:
-        """Picture detached from all parameters, which collects its own derivative."""
-        import drjit as dr
-
-        # Untyped in Dr.Jit's stubs.
-        suspended: Any = dr.suspend_grad
-        with suspended():
-            image = dr.detach(self._mi.render(self._scene, sensor=sensor, spp=spp, seed=seed))
-        dr.enable_grad(image)
-        return image
-
-    @contextmanager
-    def _adjoint(self, max_depth: int | None) -> Iterator[Any]:
-        """The scene's integrator, with paths of at most `max_depth`."""
-        integrator = self._scene.integrator()
-        kept = integrator.max_depth
-        if max_depth is not None:
-            integrator.max_depth = min(max_depth, kept)
-        try:
-            yield integrator
-        finally:
-            integrator.max_depth = kept
 
     def _checked(self, key: str, value: Tensor) -> NDArray[np.float64]:
         array: NDArray[np.float64] = value.detach().numpy()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invopt.core.estimator import Estimator, Order
+from invopt.core.evaluator import SHADING_COST
 from invopt.core.objective import Capability
 from invopt.core.optimizer import Optimizer
 from invopt.core.problem import Problem
@@ -22,6 +23,9 @@ __all__ = ["Choice", "choose"]
 _MOST_FOR_KRIGING, _MOST_IF_SPARSE = 200, 20
 # Most parameters for ValueKriging, of problems that render: with more, its samples are too few for its kernel.
 _MOST_FOR_VALUE_KRIGING = 3
+# Most columns that shade for a model of all columns: it needs one evaluation for each, and their elimination two for
+# every point.
+_MOST_SHADING_TOGETHER = 10
 # Share of the budget that its first estimate may take.
 _SHARE_FOR_FIRST = 0.5
 # Most parameters for BFGS: its matrix of n x n is updated every iteration; L-BFGS needs none.
@@ -88,6 +92,15 @@ def choose(
     if estimator is not None and not (isinstance(estimator, str) and estimator.lower() == "auto"):
         chosen = resolve("estimators", estimator, "estimator")
         return Choice(chosen, _method_for(problem, chosen, scale, batch) if asked is None else asked, "")
+    separates = _separates(problem) if asked is None else asked.eliminates
+    if separates:
+        moving = int((~problem.shades).sum())
+        chosen, why = _estimator_for(problem, maxfev / SHADING_COST, max(moving, 1))
+        shading = (
+            f"{problem.n - moving} of {problem.n} columns only shade, and are solved for at each point of the others"
+        )
+        asked = find("optimizers", "separable")() if asked is None else asked
+        return Choice(chosen, asked, f"{type(chosen).__name__} with {type(asked).__name__}: {shading}; {why}")
     chosen, why = _estimator_for(problem, maxfev, problem.n if n is None else max(n, 1))
     if asked is not None and asked.requires == Order.FUN:
         chosen, why = find("estimators", "function-value")(), "the method uses values only"
@@ -98,6 +111,14 @@ def choose(
         chosen, why = find("estimators", "shared-samples")(), f"it provides what the method requires{unused}"
     made = _method_for(problem, chosen, scale, batch) if asked is None else asked
     return Choice(chosen, made, f"{type(chosen).__name__} with {type(made).__name__}: {why}")
+
+
+def _separates(problem: Problem) -> bool:
+    """Whether what shades is eliminated: some parameters move, and many shade."""
+    if Capability.SHADING not in problem.provides:
+        return False
+    shades = problem.shades
+    return bool(int(shades.sum()) > _MOST_SHADING_TOGETHER and not shades.all())
 
 
 def _paper(asked: Optimizer | None) -> Choice:
@@ -114,6 +135,8 @@ def _estimator_for(problem: Problem, maxfev: float, n: int) -> tuple[Estimator, 
             "the problem's own derivatives are given" if exact else f"{type(problem).__name__} names it as its default"
         )
         return find("estimators", problem.default_estimator)(), why
+    if n > _MOST_SHADING_TOGETHER and Capability.SHADING in problem.provides and problem.shades.all():
+        return find("estimators", "sparse-gauss-newton")(), f"all {n} columns only shade"
     if Capability.RESIDUALS in problem.provides:
         most = _MOST_IF_SPARSE if problem.sparse else _MOST_FOR_KRIGING
         if n <= most and n + 1 <= _SHARE_FOR_FIRST * maxfev:

@@ -15,6 +15,7 @@ from invopt.core.objective import Capability, Objective
 from invopt.core.result import OptimizeResult, Status
 from invopt.core.seeds import SeedSource
 from invopt.evaluate.budget import Budget, StopRun
+from invopt.evaluate.eliminating.evaluator import EliminatingEvaluator
 from invopt.evaluate.evaluator import CountingEvaluator
 from invopt.network.evaluators import ChainEvaluator
 from invopt.run.descent import Descent
@@ -40,19 +41,46 @@ _ANSWER_SHARE = 1 / 8
 def open_evaluator(run: Run, objective: Objective, clock: Clock) -> CountingEvaluator:
     """Return the evaluator of a run, with its scales, bounds and limits."""
     problem, box, sought = run.problem, run.bounds, run.sought
+    if run.shaded is not None:
+        return _eliminating(run, objective, clock)
     scale = problem.as_tensor(sought.of(run.x_scale))
     limits = None if box is None else (problem.as_tensor(sought.of(box.lb)), problem.as_tensor(sought.of(box.ub)))
-    budget = Budget(
+    budget = _budget(run)
+    if Capability.CHAIN in problem.provides:
+        return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain(), clock=clock)
+    evaluator = CountingEvaluator(objective, problem.provides, scale, limits, budget, problem.samples, sought, clock)
+    evaluator.periods = torch.from_numpy(sought.of(problem.periods / run.x_scale))
+    return evaluator
+
+
+def _budget(run: Run) -> Budget:
+    return Budget(
         maxfev=run.maxfev,
         maxtime=run.maxtime,
         timeout=run.timeout,
         max_nonfinite=run.max_nonfinite,
         failures=run.failures,
     )
-    if Capability.CHAIN in problem.provides:
-        return ChainEvaluator(objective, problem.provides, scale, limits, budget, chain=problem.chain(), clock=clock)
-    evaluator = CountingEvaluator(objective, problem.provides, scale, limits, budget, problem.samples, sought, clock)
-    evaluator.periods = torch.from_numpy(sought.of(problem.periods / run.x_scale))
+
+
+def _eliminating(run: Run, objective: Objective, clock: Clock) -> EliminatingEvaluator:
+    """Return the evaluator of the parameters that move."""
+    problem, box = run.problem, run.bounds
+    assert run.shaded is not None
+    evaluator = EliminatingEvaluator(
+        objective,
+        problem.provides,
+        torch.from_numpy(run.x_scale),
+        None if box is None else (torch.from_numpy(box.lb), torch.from_numpy(box.ub)),
+        _budget(run),
+        problem.samples,
+        sought=run.sought,
+        shaded=run.shaded,
+        grids=problem.grids,
+        names=[name for name, moves in zip(problem.names, run.sought.free, strict=True) if moves],
+        clock=clock,
+    )
+    evaluator.periods = torch.from_numpy(run.sought.of(problem.periods / run.x_scale))
     return evaluator
 
 
@@ -170,6 +198,7 @@ class Loop:
             return None
         allowance = self._allowance(ending)
         self.standing.evaluator.keep_nothing()
+        self.standing.evaluator.settle()
         rng = np.random.Generator(copy.deepcopy(self.run.rng.bit_generator))
         measuring = Measuring(
             self.standing.evaluator,

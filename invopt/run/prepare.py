@@ -105,6 +105,7 @@ def _composed(subject: Subject, sought: Sought, composed: Composed, settled: Set
     check_pairing(problem, estimator, method)
     if settings.workers != 1:
         check_shareable(problem, estimator.needs)
+    shaded = problem.shades & sought.free if method.eliminates else None
     return Run(
         problem=problem,
         estimator=estimator,
@@ -113,7 +114,8 @@ def _composed(subject: Subject, sought: Sought, composed: Composed, settled: Set
         x0=subject.x0,
         bounds=subject.bounds,
         x_scale=subject.x_scale,
-        sought=sought,
+        sought=sought if shaded is None else evolve(sought, free=sought.free & ~shaded),
+        shaded=shaded,
         rng=composed.rng,
         **_budgets(settled, problem.n, endless=composed.choice.estimator.endless),
         max_nonfinite=settings.max_nonfinite,

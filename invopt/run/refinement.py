@@ -111,6 +111,7 @@ class Refinement:
         if not served or not (status.success or status is Status.RUNNING):
             return self._of_values(status, estimate)
         x = estimate.x.numpy() if model is None else model.points[model.best]
+        self._replicates.examine(x)
         if self._seeds is SeedPolicy.FIXED:
             return self._moved(
                 x, End(status, covariance=known_errors(self._evaluator, self._replicates, model, x, unit))
@@ -176,10 +177,16 @@ class Refinement:
         if model is not None:
             rows = np.array([model.residuals(model.best), *rows])
         if self._begun is None:
-            assert self._start is not None
-            first = self._replicates.at(self._start, 1)[0] if model is None else model.residuals(0)
-            self._begun = squares(data_of(self._evaluator, first), self._evaluator.image_shapes)
+            self._begun = squares(data_of(self._evaluator, self._first(model)), self._evaluator.image_shapes)
         return discrepancy(self._evaluator, rows), self._begun
+
+    def _first(self, model: Model | None) -> Array:
+        """Residuals at the start."""
+        if self._evaluator.first_residuals is not None:
+            return self._evaluator.first_residuals
+        assert self._start is not None
+        first: Array = self._replicates.at(self._start, 1)[0] if model is None else model.residuals(0)
+        return first
 
     # Restarts.
 

@@ -66,8 +66,7 @@ def _error_bars(standing: Standing, point: Point | None) -> NDArray[np.float64] 
     """
     if point is None or point is not standing.last or point.estimate.x_standard_error is None:
         return None
-    run = standing.run
-    return run.sought.whole(np.asarray(as_array(point.estimate.x_standard_error) * run.sought.of(run.x_scale)))
+    return standing.evaluator.whole_errors(point.x, as_array(point.estimate.x_standard_error))
 
 
 def _covariance(standing: Standing, point: Point | None) -> NDArray[np.float64] | None:
@@ -146,6 +145,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
     if run.problem.constraints is not None and standing.answer is not None:
         result.update(_constraint_entries(standing, standing.answer.x))
     result.update(standing.measurements)
+    result["identifiability"] = getattr(standing.evaluator, "identifiability", None)
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
     result["parameter_errors"] = Deferred(lambda: run.problem.parameter_errors(result))
     return result

@@ -47,6 +47,8 @@ class Run:
     progress: bool | str
     sought: Sought
     kept: Kept
+    # Which parameters are eliminated, shape (n,); None if none are.
+    shaded: NDArray[np.bool_] | None = None
 
     @property
     def training(self) -> bool:

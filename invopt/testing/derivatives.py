@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from invopt.core.machine.calling import checked_derivative
+from invopt.core.answers.asking import checked_derivative
 from invopt.core.objective import Capability, Objective
 from invopt.core.problem import Problem
 from invopt.exceptions import InvoptError

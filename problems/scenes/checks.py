@@ -62,13 +62,19 @@ def fits_exposure(targets: Sequence[Any]) -> bool:
     return any(isinstance(target, Photograph) and target.has_unknowns for target in targets)
 
 
-def provided(loss: Loss, count: int, targets: Sequence[Any]) -> Capability:
-    """Return what a scene with this number of pictures provides."""
+def provided(loss: Loss, count: int, targets: Sequence[Any], *, shading: bool) -> Capability:
+    """Return what a scene with this number of pictures provides.
+
+    `shading` says whether a binding shades, on a backend that can record it.
+    """
     found = Capability.FUN
     if count == 1 and not any(isinstance(target, Photograph) for target in targets):
         found |= Capability.TARGET
     if loss.squared:
         found |= Capability.RESIDUALS
+    fitted = any(isinstance(target, Photograph) and target.has_unknowns for target in targets)
+    if shading and loss.pixelwise and not fitted:
+        found |= Capability.SHADING
     return found | Capability.JAC if loss.differentiable else found
 
 
@@ -76,6 +82,10 @@ def why_not(missing: Capability, loss: Loss, targets: Sequence[Any]) -> str:
     """Why a scene does not provide something."""
     if Capability.JAC in missing:
         return f"{loss.name} has no derivative; use a loss that has, such as 'mse'"
+    if Capability.SHADING in missing and fits_exposure(targets):
+        return "the exposure of a photograph is unknown"
+    if Capability.SHADING in missing and not loss.pixelwise:
+        return f"{type(loss).__name__} compares more than single pixels"
     if Capability.RESIDUALS in missing:
         return f"{loss.name} is not a mean of squares"
     if Capability.TARGET in missing and any(isinstance(target, Photograph) for target in targets):

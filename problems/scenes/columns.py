@@ -9,7 +9,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import Bounds
 
-from invopt.plugin import Grid, LinearRows, Objective, PosteriorObjective, Problem
+from invopt.plugin import Capability, Grid, LinearRows, Objective, PosteriorObjective, Problem
 from invopt.rendering.bindings import Binding
 from invopt.rendering.bindings.layout import Layout
 
@@ -81,6 +81,21 @@ class Columns(Problem):
     def sparse(self) -> bool:  # type: ignore[override]
         """Whether all unknowns are texels."""
         return all(binding.sparse for binding in self.bindings)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the Jacobian has no columns of a binding that shades, by label."""
+        return {}
+
+    @property
+    def shades(self) -> NDArray[np.bool_]:
+        """Whether each column shades, and pictures are recorded with their Jacobian by it."""
+        found = np.zeros(self.n, dtype=bool)
+        # A prior's rows have no recorded Jacobian.
+        if Capability.SHADING in self.provides and self.prior is None:
+            for binding, columns in zip(self.bindings, self.layout.slices, strict=True):
+                found[columns] = binding.shades and binding.label not in self.refused
+        return found
 
     @property
     def grids(self) -> tuple[Grid, ...]:

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from invopt.exceptions import SceneError
-from invopt.plugin import ADJOINT, Adjoint, Objective, one_at_a_time
+from invopt.plugin import ADJOINT, Adjoint, Objective, Shading, one_at_a_time
 from invopt.rendering.bound import BoundScene
 from invopt.rendering.photographs.target import Target
 from invopt.rendering.pictures.targets import as_picture, matched
@@ -128,6 +129,15 @@ class SceneObjective(Objective):
         count = next((row.numel() for row in rows if row is not None), self.reference.size)
         missing = torch.full((count,), torch.nan, dtype=torch.float64)
         return torch.stack([missing if row is None else row for row in rows])
+
+    @one_at_a_time()
+    def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
+        """Residuals at `x` of shape (n,) and their Jacobian, from the same paths."""
+        found = self._scene.shading(x, seed=seed, spp=spp or self._samples)
+        if found is None:
+            missing = np.full(self._scene.comparisons.size, np.nan)
+            return Shading(missing, csr_matrix((missing.size, x.numel())))
+        return found
 
     @one_at_a_time()
     def value_and_jac(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from invopt.core.machine.calling import ask, checked_derivative
+from invopt.core.answers.asking import ask, checked_derivative
 from invopt.core.machine.turn import one_at_a_time, using
 from invopt.core.objective import Objective
 from invopt.core.outcome import Chunk

@@ -75,6 +75,8 @@ class Binding(abc.ABC):
 
     # Whether each column changes few pixels, and each pixel depends on few columns.
     sparse: ClassVar[bool] = False
+    # Whether the binding only shades: it moves nothing, and pictures are nearly linear in what it sets.
+    shades: ClassVar[bool] = False
 
     target: str = field(kw_only=False)
     scale: float | None = field(default=None, validator=validators.optional(real(above=0)))
@@ -183,6 +185,9 @@ class ValueBinding(Binding):
     also : str or sequence of str, default ()
         Further parameters that get the same values, as lamps of one kind do.
     """
+
+    # Whether its values are columns themselves, each of them, in some order.
+    copies: ClassVar[bool] = False
 
     also: tuple[str, ...] = field(default=(), converter=_as_names)
 

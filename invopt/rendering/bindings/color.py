@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
@@ -34,6 +36,9 @@ class Color(ValueBinding):
     >>> Color("wall.bsdf.reflectance").label
     'wall.bsdf.reflectance'
     """
+
+    shades: ClassVar[bool] = True
+    copies: ClassVar[bool] = True
 
     @property
     def columns_known(self) -> int:

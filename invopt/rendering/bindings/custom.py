@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invopt.core.formatting import shown
-from invopt.core.validators import as_vector, has_masked, require
+from invopt.core.validators import as_vector, boolean, has_masked, require
 from invopt.rendering.bindings.binding import Own, ValueBinding
 from invopt.rendering.parameter import Parameter
 
@@ -46,6 +46,9 @@ class Custom(ValueBinding):
         Start.
     columns : sequence of str, optional
         Readable names of the columns.
+    shades : bool, default False
+        Whether pictures are nearly linear in the columns, as in colours and lights that the function mixes; it is then
+        written in torch.
 
     Notes
     -----
@@ -55,6 +58,7 @@ class Custom(ValueBinding):
     function: Callable[[Tensor], Mapping[str, Any]] = field()
     x0: NDArray[np.float64] = field(converter=_start)
     columns: tuple[str, ...] | None = field(default=None, converter=_names)
+    shades: bool = field(default=False, validator=boolean)  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

@@ -59,6 +59,8 @@ class Texels(ValueBinding):
     """
 
     sparse: ClassVar[bool] = True
+    shades: ClassVar[bool] = True
+    copies: ClassVar[bool] = True
 
     shape: tuple[int, int, int] | None = field(default=None, converter=_as_shape)
     periodic: bool | None = field(default=None, validator=validators.optional(boolean))

@@ -50,6 +50,11 @@ class Value(ValueBinding):
             raise ValueError(f"'scale' or 'bounds' must be given for {self.target!r}, unless log=True")
 
     @property
+    def shades(self) -> bool:  # type: ignore[override]
+        """Whether the number is the brightness of a light or of a diffuse colour."""
+        return keys.is_shading(self.target)
+
+    @property
     def columns_known(self) -> int:
         """One column."""
         return 1

@@ -34,6 +34,8 @@ class Loss(abc.ABC):
     """
 
     squared: ClassVar[bool] = True
+    # Whether each residual is a multiple of the difference of one number of the pictures.
+    pixelwise: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
 
     @property

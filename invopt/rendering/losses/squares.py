@@ -16,6 +16,8 @@ __all__ = ["L1", "MSE", "RelativeMSE"]
 class MSE(Loss):
     """Mean of (image - target)^2."""
 
+    pixelwise: ClassVar[bool] = True
+
     def residuals(self, image: Any, reference: Any) -> list[Any]:
         """Differences."""
         return [image - reference]
@@ -32,6 +34,8 @@ class RelativeMSE(Loss):
     epsilon : float, default 0.01
         Added to the squared target, so that black pixels have finite weight, > 0.
     """
+
+    pixelwise: ClassVar[bool] = True
 
     epsilon: float = field(default=1e-2, validator=real(above=0))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags_array, identity, kron
 
 from invopt.rendering.losses import Loss
 from invopt.rendering.photographs.exposure import Fitted
@@ -15,6 +16,9 @@ from invopt.rendering.pictures.stored import LUMINANCE
 from invopt.rendering.values import renderer
 
 __all__ = ["Comparison"]
+
+# Half the difference, relative to 1 and the light, from which the slope of a residual by its pixel is computed.
+_DIFFERENCE = 1e-6
 
 
 class Comparison:
@@ -60,6 +64,29 @@ class Comparison:
         parts = self._loss.residuals(self._compared(image), self._reference)
         joined = np.concatenate([np.array(part, dtype=np.float64).ravel() for part in parts])
         return joined if self._factor == 1.0 else self._factor * joined
+
+    def slopes(self, image: NDArray[np.float64]) -> csr_matrix:
+        """Derivative of the residuals by a picture of three channels, shape (m, 3 pixels).
+
+        For losses that are pixelwise, and known exposures.
+        """
+        channels = self.target.picture.shape[2]
+        pixels = image.shape[0] * image.shape[1]
+        onto = np.array([LUMINANCE]) if channels == 1 else np.eye(len(LUMINANCE))
+        shown = self._in_channels(image)
+        step = _DIFFERENCE * (1.0 + np.abs(shown))
+        ends = [self._pixelwise(shown + side * step) for side in (1, -1)]
+        factors = (ends[0] - ends[1]) / (2 * step.ravel())
+        mixed = kron(identity(pixels), onto, format="csr")
+        return csr_matrix(diags_array(factors) @ mixed)
+
+    def _pixelwise(self, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Residuals of a picture in the channels of the target."""
+        picture = np.asarray(self.target.picture, dtype=np.float64)
+        scales = 1.0 if self.target.scales is None else np.asarray(self.target.scales, dtype=np.float64)
+        exposed = self.target.exposure.exposed(shown, self.target.exposure.known(shown.shape[2]), np.asarray)
+        (part,) = self._loss.residuals(picture + scales * (exposed - picture), picture)
+        return self._factor * np.asarray(part, dtype=np.float64).ravel()
 
     def value(self, image: NDArray[Any]) -> float:
         """Loss of a render that is an array of numpy."""

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, vstack
 
+from invopt.core.answers.shading import Shading
 from invopt.rendering.losses import Loss
 from invopt.rendering.photographs.comparison import Comparison
 from invopt.rendering.photographs.target import Target
+from invopt.rendering.values import renderer
 
 __all__ = ["Comparisons"]
 
@@ -55,6 +58,11 @@ class Comparisons:
         sizes = [sum(math.prod(shape) for shape in each.shapes) for each in self._each]
         return max(round(sum(size * share for size, share in zip(sizes, shares, strict=True))), 1)
 
+    @property
+    def size(self) -> int:
+        """Number of residuals."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
     def residuals(self, images: Sequence[Any]) -> NDArray[np.float64]:
         """Residuals whose mean square is the loss, shape (m,)."""
         parts = [each.residuals(image) for each, image in zip(self._each, images, strict=True)]
@@ -62,6 +70,16 @@ class Comparisons:
         return np.concatenate(
             [part * (weight * count / part.size) ** 0.5 for part, weight in zip(parts, self._weights, strict=True)]
         )
+
+    def shading(self, images: Sequence[NDArray[np.float64]], jacobians: Sequence[csr_matrix]) -> Shading:
+        """Residuals and their Jacobian, from RGB pictures and theirs, (3 pixels, n)."""
+        slopes = [each.slopes(image) for each, image in zip(self._each, images, strict=True)]
+        count = sum(slope.shape[0] for slope in slopes)
+        rows = [
+            csr_matrix((weight * count / slope.shape[0]) ** 0.5 * (slope @ jacobian))
+            for slope, jacobian, weight in zip(slopes, jacobians, self._weights, strict=True)
+        ]
+        return Shading(self.residuals([self._as_render(image) for image in images]), vstack(rows, format="csr"))
 
     def value(self, images: Sequence[Any]) -> float:
         """Loss; nan if a pixel is nan."""
@@ -75,3 +93,7 @@ class Comparisons:
         """Loss as a Dr.Jit number."""
         each = zip(self._weights, self._each, images, strict=True)
         return sum(one.mean(image) * weight for weight, one, image in each)
+
+    def _as_render(self, image: NDArray[np.float64]) -> Any:
+        single = np.ascontiguousarray(image, dtype=np.float32)
+        return renderer().TensorXf(single) if self._on_device else single

@@ -95,3 +95,8 @@ def is_brightness(name: str) -> bool:
     The maps of environments have none of these names.
     """
     return re.search(r"\.(radiance|intensity|irradiance)(\.value|\.data)?$", name) is not None
+
+
+def is_shading(name: str) -> bool:
+    """Whether a parameter is the brightness of a light or of a diffuse material."""
+    return is_brightness(name) or re.search(r"\.(reflectance(\.value)?|scale)$", name) is not None

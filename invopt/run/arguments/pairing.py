@@ -38,9 +38,27 @@ def check_pairing(problem: Problem, estimator: Estimator, method: Optimizer) -> 
             f"{type(method).__name__} does not support 'constraints': leave out the method, or use Scipy('cobyqa'), "
             f"Scipy('cobyla') or Scipy('slsqp', differences=True)"
         )
+    if method.eliminates:
+        _check_elimination(problem, method)
     provided = estimator.provided(problem)
     if missing_order := method.requires & ~provided:
         raise IncompatibleError(
             f"{type(method).__name__} needs {missing_order.name}, but {type(estimator).__name__} provides "
             f"{provided.name}{'' if provided == estimator.provides else f' for this {type(problem).__name__}'}"
         )
+
+
+def _check_elimination(problem: Problem, method: Optimizer) -> None:
+    """Raise unless some parameters only shade and others move."""
+    name, kind = type(method).__name__, type(problem).__name__
+    if missing := (Capability.SHADING | Capability.RESIDUALS) & ~problem.provides:
+        why = problem.why_not(missing)
+        raise IncompatibleError(f"{name} needs {missing.name}, but {kind} does not provide it{why and ': '}{why}")
+    shades = problem.shades
+    if not shades.any():
+        refused = "; ".join(getattr(problem, "refused", {}).values())
+        raise IncompatibleError(
+            f"{name} needs parameters that only shade, and {kind} has none{refused and ': '}{refused}"
+        )
+    if shades.all():
+        raise IncompatibleError(f"{name} needs parameters that move, and all of {kind} shade: use SparseGaussNewton")

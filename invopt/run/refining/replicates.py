@@ -72,6 +72,10 @@ class Replicates:
         found: Array = self._evaluator.residuals(rows, seed=self._source.repeat(k)).double().numpy()
         return found
 
+    def examine(self, x: Array) -> None:
+        """Let the evaluator examine a point before it is refined."""
+        self._evaluator.examine(torch.from_numpy(x), lambda: self._source.repeat(2))
+
     def inside(self, x: Array) -> Array:
         """Nearest point inside the bounds."""
         inside: Array = self._evaluator.project(torch.from_numpy(x)).numpy()

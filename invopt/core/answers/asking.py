@@ -1,4 +1,4 @@
-"""Call an objective for a chunk of points, and check what it returns."""
+"""Asking a live objective for what it computes at the points of a chunk."""
 
 from __future__ import annotations
 
@@ -6,23 +6,50 @@ from typing import Any
 
 import numpy as np
 import torch
+from attrs import frozen
 from torch import Tensor
 
+from invopt.core.answers.shading import pack
 from invopt.core.outcome import Chunk
 from invopt.exceptions import WrongValueError
 
-__all__ = ["ask", "checked_derivative"]
+__all__ = ["ADJOINT", "Adjoint", "ask", "checked_derivative"]
 
 
-def ask(objective: Any, name: str, chunk: Chunk, *, spp: int | None, adjoint: Any) -> Tensor:
-    """Call method `name` for the points of a chunk; a value and its derivative form one row."""
+@frozen
+class Adjoint:
+    """How a renderer differentiates: integrator and longest light path.
+
+    Attributes
+    ----------
+    integrator : str
+        "auto": the scene's own if it has a derivative, else its counterpart.
+    max_depth : int or None
+        None for the depth of the scene's own integrator.
+    """
+
+    integrator: str = "auto"
+    max_depth: int | None = None
+
+
+ADJOINT = Adjoint()
+
+
+def ask(objective: Any, name: str, chunk: Chunk, *, spp: int | None, adjoint: Adjoint) -> Tensor:
+    """Call method `name` for the points of a chunk.
+
+    A value and its derivative form one row.
+    """
     method, own = getattr(objective, name), name.removeprefix("item_")
     # A point of an item begins with the number of the item, which has no derivative.
     n = chunk.rows.shape[1] - (own != name)
-    if own not in ("hess", "value_and_jac"):
+    if own not in ("hess", "value_and_jac", "shading"):
         return _as_tensor(method(chunk.rows, seed=chunk.seeds, spp=spp))
     # A tensor for each row takes 10 us (3200 rows of `Function`: 47 ms with them, 9 ms without).
     seeded = list(zip(chunk.rows, chunk.seeds.tolist(), strict=True))
+    if own == "shading":
+        # Chunks of a renderer have one row: the lengths of rows may differ.
+        return torch.stack([pack(method(row, seed=seed, spp=spp)) for row, seed in seeded])
     if own == "hess":
         found = [checked_derivative(own, method(row, seed=seed), (n, n)) for row, seed in seeded]
         return torch.stack([hess.detach().cpu().double().reshape(-1) for hess in found])

@@ -1,0 +1,1 @@
+"""What an objective answers: results of its methods, and shading, packed."""

@@ -1,0 +1,1 @@
+"""Parameters that only shade, eliminated at each point of the others."""

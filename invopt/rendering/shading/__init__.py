@@ -1,0 +1,1 @@
+"""Pictures with their sparse Jacobians by textures, colours and lights."""
