@@ -135,9 +135,9 @@ class StepDecay(Schedule):
 class BudgetDecay(Schedule):
     """Learning rate that falls smoothly over the budget of the run.
 
-    It is ``start * ratio ** share``, where `share` is the largest of the shares of `maxiter`, `maxfev` and `maxtime`
-    that are spent. If a run is continued with a larger budget, the share is that of the larger one. Without a budget it
-    stays at `start`.
+    It falls as half a cosine [1]_, from `start` to `ratio` times that. The share of the budget is the largest of those
+    of `maxiter`, `maxfev` and `maxtime` that are spent. If a run is continued with a larger budget, it is that of the
+    larger one. Without a budget the rate stays at `start`.
 
     Parameters
     ----------
@@ -145,6 +145,10 @@ class BudgetDecay(Schedule):
         First value; None leaves it to the problem.
     ratio : float, default 1/27
         Last value as a fraction of the first, in (0, 1].
+
+    References
+    ----------
+    .. [1] Loshchilov, Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017, equation 5.
     """
 
     start: float | None = field(default=None, validator=_positive)
@@ -154,7 +158,8 @@ class BudgetDecay(Schedule):
         return 1.0
 
     def _ratio_at_share(self, share: float) -> float:
-        return float(self.ratio ** min(max(share, 0.0), 1.0))
+        falling = (1 + math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2
+        return self.ratio + (1 - self.ratio) * falling
 
 
 def as_schedule(value: Schedule | float | None) -> Schedule | None:

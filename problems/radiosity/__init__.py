@@ -5,6 +5,7 @@ from .fields.hash_grid import HashGrid
 from .losses import L2, MAE, RMSE, Huber, RelativeL2, SymmetricL2, Tweedie
 from .objective import RadiosityObjective
 from .pictures.radiance_field import RadianceField
+from .pictures.registering import register_integrator
 from .problem import NeuralRadiosity
 from .transport.guiding import Guide
 
@@ -22,4 +23,5 @@ __all__ = [
     "RelativeL2",
     "SymmetricL2",
     "Tweedie",
+    "register_integrator",
 ]

@@ -106,7 +106,7 @@ class NeuralRadiosity(RadiosityDescription):
     Examples
     --------
     >>> NeuralRadiosity("gap-room", field="tiny").n
-    1747
+    1795
     """
 
     @one_at_a_time()

@@ -42,10 +42,8 @@ class CpuClock:
 
 def pilot(live, problem, iterations=40):
     """Iterations of the problem within a CPU-second, after those that compile."""
-    import invopt
     from invopt.plugin import minimize_on
 
-    assert invopt.__file__
     minimize_on(live, problem, rng=10**6, maxiter=iterations // 2, progress=False)
     began = time.process_time()
     minimize_on(live, problem, rng=10**6, maxiter=iterations, progress=False)
@@ -54,6 +52,8 @@ def pilot(live, problem, iterations=40):
 
 def train(name, seed, seconds, changes):
     """Train once and return the errors."""
+    from invopt import BudgetDecay
+    from invopt.optimizers import Adam
     from invopt.plugin import minimize_on
     from invopt.problems import NeuralRadiosity
     from invopt.problems.radiosity.pictures.metrics import compare, flip
@@ -64,7 +64,7 @@ def train(name, seed, seconds, changes):
     lr = changes.pop("lr", None)
     ignore = {"media": "ignore"} if name == "hall" else {}
     problem = NeuralRadiosity(SCENES[name], **ignore | changes | {"energy_check": False})
-    method = None if lr is None else problem.default_method.__class__(lr=lr)
+    method = None if lr is None else Adam(lr=BudgetDecay(lr))
     with problem.open() as live:
         width, height = live.transport.size(0)
         scale = LONGER_SIDE / max(width, height)

@@ -144,6 +144,17 @@ def test_bad_properties(properties, message, saved):
         mi.load_dict({"type": "radiance_field", "filename": str(saved[2])} | properties)
 
 
+def test_registered_by_name(saved):
+    import mitsuba as mi
+
+    from invopt.problems.radiosity import register_integrator
+
+    register_integrator()
+    register_integrator()
+    made = mi.load_dict({"type": "radiance_field", "filename": str(saved[2])})
+    assert "side=lhs" in str(made)
+
+
 def test_variants_that_cannot_draw():
     from invopt.problems.radiosity.pictures.integrator import integrator_class
 
