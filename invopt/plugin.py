@@ -49,8 +49,9 @@ from invopt.core.machine.turn import one_at_a_time
 from invopt.core.model import Instrument, Model, Prediction, Slopes, ValueModel
 from invopt.core.objective import ADJOINT, Adjoint, Capability, Objective
 from invopt.core.optimizer import Optimizer, Oracle
+from invopt.core.parameters.grid import Grid, check_grids
 from invopt.core.priors import PosteriorObjective
-from invopt.core.problem import Chain, Grid, Link, Problem, check_grids
+from invopt.core.problem import Chain, Link, Problem
 from invopt.core.pyramid import independent_values, level_weights, projection, pyramid
 from invopt.core.quadratic import damped_newton_step, newton_step, on_free, solve_ball, to_boundary, truncated_cg
 from invopt.core.quadratic.linear_rows import LinearRows

@@ -69,7 +69,7 @@ def repeated_errors(jacobian: csr_matrix, fitted: Array, carried: Array, factors
 
 
 def known_errors(jacobian: csr_matrix, variance: float, carried: Array, factors: Array) -> Array | None:
-    """Standard errors of the minimiser of a sum of squares with known noise, and a prior, shape (n,).
+    """Standard errors of the minimiser, shape (n,), by known noise and a prior.
 
     Parameters
     ----------

@@ -175,11 +175,17 @@ class Evaluator(abc.ABC):
         raise TypeError("there are no constraints")
 
     def linear_constraints(self) -> LinearRows | None:
-        """Linear constraints A x - b of these parameters; -b is what the fixed ones contribute."""
+        """Linear constraints A x - b of these parameters.
+
+        -b is what the fixed ones contribute.
+        """
         return None
 
     def row_variance(self, count: int) -> float:
-        """Variance of the known noise of each of `count` residuals, rows of a prior included; 0 if it is unknown."""
+        """Variance of the known noise of each of `count` residuals.
+
+        The rows of a prior are included; 0 if it is unknown.
+        """
         if self.noise_std is None:
             return 0.0
         data = count if self.prior is None else count - self.prior.size

@@ -155,7 +155,10 @@ class Model(abc.ABC):
 
     @abc.abstractmethod
     def gauss_newton(self, x: Array) -> tuple[Array, Array]:
-        """Gradient (n,) and Gauss-Newton Hessian (n, n) of half the mean's sum of squares, at level 0."""
+        """Gradient and Gauss-Newton Hessian at level 0, shapes (n,) and (n, n).
+
+        Of half the sum of squares of the mean.
+        """
 
     @abc.abstractmethod
     def instrument(self, x: Array, residuals: Array) -> Instrument:

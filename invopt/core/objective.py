@@ -126,7 +126,10 @@ class Objective(abc.ABC):
         """
 
     def residuals(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Residuals of shape (k, m) whose mean square is `fun`; needs the RESIDUALS capability."""
+        """Residuals of shape (k, m) whose mean square is `fun`.
+
+        Needs the RESIDUALS capability.
+        """
         raise TypeError(f"{type(self).__name__} has no residuals")
 
     def shading(self, x: Tensor, *, seed: int, spp: int | None = None) -> Shading:
@@ -137,7 +140,7 @@ class Objective(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no Jacobian of what shades")
 
     def jac(self, x: Tensor, *, seed: int) -> Tensor:
-        """Exact derivative, shape (n,), at one point of shape (n,); needs the JAC capability."""
+        """Exact derivative, shape (n,), at one point; needs the JAC capability."""
         raise TypeError(f"{type(self).__name__} has no exact derivative")
 
     def value_and_jac(
@@ -169,7 +172,7 @@ class Objective(abc.ABC):
         adjoint: Adjoint = ADJOINT,
         arrived: Arrived | None = None,
     ) -> Generator[Outcome | None]:
-        """Evaluate chunks of points: the one way in which a run asks for values, residuals and derivatives.
+        """Evaluate chunks of points, the one way in which a run evaluates.
 
         Parameters
         ----------
@@ -199,7 +202,9 @@ class Objective(abc.ABC):
         return in_order(partial(ask, self, name, spp=spp, adjoint=adjoint), chunks, limits, arrived)
 
     def sides(self, x: Tensor, *, seed: int, step: int, differentiate_right: bool) -> Sides:
-        """Both sides of the equation at points drawn with `seed`; needs the SIDES capability.
+        """Both sides of the equation at points drawn with `seed`.
+
+        Needs the SIDES capability.
 
         Parameters
         ----------

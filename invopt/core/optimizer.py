@@ -70,11 +70,17 @@ class Oracle:
 
     @property
     def constraints(self) -> Any:
-        """Ranges of constraints, see `Limits`, in the units of the problem; None if there are none."""
+        """Ranges of constraints, see `Limits`, in the units of the problem.
+
+        None if there are none.
+        """
         return self._evaluator.constraints
 
     def linear_constraints(self) -> LinearRows | None:
-        """Slopes of the last of them, the linear ones, in units of `x_scale`; None if none is linear."""
+        """Slopes of the last of them, the linear ones, in units of `x_scale`.
+
+        None if none is linear.
+        """
         return self._evaluator.linear_constraints()
 
     @property

@@ -1,4 +1,4 @@
-"""Problem, what is minimised; Grid, neighbours in x; Chain, a network in front.
+"""Problem, what is minimised; Chain, a network in front.
 
 A problem is a frozen description.
 """
@@ -6,70 +6,22 @@ A problem is a frozen description.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import attrs
 import numpy as np
 import torch
-from attrs import field, frozen
-from numpy.typing import ArrayLike, NDArray
+from attrs import frozen
+from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
 from invopt.core.objective import Capability, Objective
+from invopt.core.parameters.grid import Grid
 from invopt.core.runtime import PLAIN, Runtime
-from invopt.core.validators import boolean, require
 
-__all__ = ["Chain", "Grid", "Link", "Problem", "check_grids", "has_weights"]
-
-
-def _as_indices(value: ArrayLike) -> NDArray[np.int64]:
-    indices = np.array(value)
-    ok = indices.dtype.kind in "iu" and indices.ndim in (2, 3) and indices.size > 0
-    require("indices", ok, "integers of shape (rows, columns) or (rows, columns, channels)", value)
-    require("indices", int(indices.min()) >= 0, ">= 0", int(indices.min()))
-    require("indices", len(np.unique(indices)) == indices.size, "different from each other", value)
-    return indices.astype(np.int64).reshape(*indices.shape, *(1,) * (3 - indices.ndim))
-
-
-@frozen(eq=False)
-class Grid:
-    """Parameters that form a grid, such as the texels of a texture.
-
-    Grids promise nothing. An estimator may try whether a residual depends on neighbours in a grid only.
-
-    Parameters
-    ----------
-    indices : array_like of int, shape (rows, columns) or (rows, columns, channels)
-        Index in x of each parameter. Channels lie at the same places.
-    periodic : bool, default False
-        Whether the last column is beside the first, as in a picture of all directions.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Grid(np.arange(12).reshape(3, 4)).shape
-    (3, 4, 1)
-    """
-
-    indices: NDArray[np.int64] = field(converter=_as_indices)
-    periodic: bool = field(default=False, validator=boolean, kw_only=True)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Rows, columns and channels."""
-        rows, columns, channels = self.indices.shape
-        return rows, columns, channels
-
-
-def check_grids(grids: Sequence[Grid], n: int) -> None:
-    """Raise if a grid has an index of no parameter, or two have one in common."""
-    if not all(isinstance(grid, Grid) for grid in grids):
-        raise TypeError(f"'grids' must be Grid objects: {grids!r}")
-    indices = np.concatenate([np.zeros(0, dtype=np.int64), *(grid.indices.ravel() for grid in grids)])
-    require("grids", int(indices.max(initial=-1)) < n, f"of indices below n = {n}", int(indices.max(initial=-1)))
-    require("grids", len(np.unique(indices)) == indices.size, "without a parameter in common", grids)
+__all__ = ["Chain", "Link", "Problem", "has_weights"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -183,7 +135,7 @@ class Problem(abc.ABC):
 
     @property
     def noise_std(self) -> float | None:
-        """Standard deviation of a residual at the truth, by which priors and error bars count; None if unknown."""
+        """Standard deviation of one residual at the truth; None if unknown."""
         return None
 
     @property
@@ -253,7 +205,7 @@ class Problem(abc.ABC):
         return self.x0 + 0.5 * self.sigma * self.x_scale * rng.standard_normal((k, self.n))
 
     def as_tensor(self, x: NDArray[np.float64]) -> Tensor:
-        """Return a point as the loop uses it: float64 on the CPU, unless it is a network's weights."""
+        """Return a point as the loop uses it, float64 unless it holds weights."""
         return torch.from_numpy(x)
 
     def prepare(self) -> None:

@@ -156,8 +156,8 @@ class OptimizeResult(scipy.optimize.OptimizeResult):
         a callback, unless an earlier estimate was lower by more than two standard errors.
     parameters : dict
         The answer by name, in customary units; see `Problem.parameters`.
-    parameter_errors : dict
-        Standard errors of `parameters`, by the same names; empty where `x_standard_error` is None.
+    parameter_errors : dict or None
+        Standard errors of `parameters`, by the same names; None where `x_standard_error` is.
     fun : float
         Value measured at `x`; for the weights of a network and in a callback, the estimator's value.
     fun_prior : float

@@ -128,11 +128,17 @@ class CountingEvaluator(ChunkedEvaluator):
         return found
 
     def constrained(self, x: Tensor, *, seed: NDArray[np.int64], spp: int | None = None) -> Tensor:
-        """Values and constraints (f, c) at the rows of `x`, shape (k, 1 + p); nan for a failed evaluation."""
+        """Values and constraints (f, c) at the rows of `x`, shape (k, 1 + p).
+
+        Nan for a failed evaluation.
+        """
         return self._run("constrained", x, seed, spp, keep_inf=True)
 
     def linear_constraints(self) -> LinearRows | None:
-        """Linear constraints A x - b of the optimised parameters, b being minus what fixed ones contribute."""
+        """Linear constraints A x - b of the optimised parameters.
+
+        -b is what the fixed ones contribute.
+        """
         limits = self.constraints
         if limits is None or not len(limits.slopes):
             return None

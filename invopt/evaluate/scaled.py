@@ -108,7 +108,7 @@ class ScaledEvaluator(Evaluator):
         return self.unscale(x)
 
     def scaled_rows(self, rows: LinearRows) -> LinearRows:
-        """Convert linear functions of the problem's x to functions of the optimised parameters in these units."""
+        """Convert linear functions of the problem's x to these parameters and units."""
         sought = self._sought
         held = np.zeros(self._whole) if sought is None else np.where(sought.free, 0.0, sought.held)
         offsets = rows.offsets - (rows.matrix @ held)

@@ -1,4 +1,4 @@
-"""Lowest value of a run and its point, whether the start is known, and constraints."""
+"""Lowest value of a run and its point, whether the start is known, constraints."""
 
 from __future__ import annotations
 

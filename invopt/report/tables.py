@@ -65,7 +65,7 @@ def _parameter_rows(result: OptimizeResult, start: NDArray[np.float64]) -> Itera
     for name, value in result.parameters.items():
         own = any(column == name or column.startswith((f"{name}.", f"{name}[")) for column in problem.names)
         if not own and isinstance(value, float):
-            yield name, "", f"{value:.5g}", _error(result.parameter_errors.get(name, math.inf)), ""
+            yield name, "", f"{value:.5g}", _error((result.parameter_errors or {}).get(name, math.inf)), ""
 
 
 def _error(error: float) -> str:

@@ -108,15 +108,11 @@ def minimize(
     maxtime : float, optional
         Seconds after which no evaluation begins. With ``workers=k``, unfinished evaluations are ended then; in an
         executor they are abandoned.
-    tol : float, optional
-        Default of `gtol` and `xtol`.
-    gtol : float, optional
-        By default 1e-6. Converged when ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of
-        `x_scale`).
-    xtol : float, optional
-        By default 1e-8. Converged when the step is not longer than this, in units of `x_scale`.
-    ftol : float, optional
-        By default 0, never. Converged when
+    tol, gtol : float, optional
+        `tol` is the default of `gtol` and `xtol`; without it `gtol` is 1e-6. Converged when
+        ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
+    xtol, ftol : float, optional
+        By default 1e-8 and 0. Converged when the step is not longer than `xtol`, in units of `x_scale`, or when
         ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
     max_nonfinite : float, default 0.5
         Share of a call's evaluations that may fail, in [0, 1): with nan, -inf, residuals that are not finite, or as
@@ -299,7 +295,7 @@ def minimize_on(
     """
     run = prepare(problem, Options(estimator=estimator, method=method, **options))
     if isinstance(run.problem, Posterior):
-        return run_loop(run, run.problem.around(objective))
-    if isinstance(problem, Problem) and run.problem is not problem:
+        objective = run.problem.around(objective)
+    elif isinstance(problem, Problem) and run.problem is not problem:
         raise IncompatibleError("'x0' changes the problem: open it as started(x0) returns it, and minimise on that")
     return run_loop(run, objective)

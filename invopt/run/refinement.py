@@ -138,7 +138,10 @@ class Refinement:
         return self._moved(x, End(status, note, covariance))
 
     def _of_values(self, status: Status, estimate: Estimate) -> Move | End:
-        """End of a run without refinement; with a prior or known noise, errors by the curvature of exact values."""
+        """End of a run without refinement.
+
+        With a prior or known noise, errors are by the curvature of exact values.
+        """
         wanted = self._errors and status.success and estimate.sigma == 0 and estimate.x_standard_error is None
         if self._residuals or not wanted or self._evaluator.is_noisy:
             return End(status)
@@ -235,14 +238,22 @@ class Refinement:
         more = posterior_covariance(found.hess, self._evaluator.row_variance(found.residuals.shape[1]))
         covariance = covariance if more is None else covariance + more
         far = discrepancy(self._evaluator, found.residuals).is_far(begun)
+        if not (found.significant or far):
+            return self._moved(found.x, End(Status.UNSURE, _HIDDEN, covariance))
         return self._moved(found.x, End(Status.MISMATCH if far else Status.NOISE_FLOOR, covariance=covariance))
 
     def _in_the_middle(self, x: Array, parameter: int, unit: float) -> Move:
-        """Go to the middle of the interval where a parameter changes nothing."""
+        """Go to the middle of the interval where a parameter changes nothing.
+
+        An interval shorter than a sigma is no plateau.
+        """
         found = plateau(self._replicates, x, parameter, unit, float(self._evaluator.periods[parameter]))
         index = int(self._evaluator.indices[parameter])
         low, high = (end * float(self._evaluator.x_scale[parameter]) for end in (found.low, found.high))
         note = f"{_HIDDEN}: x[{index}] from {low:.4g} to {high:.4g} gives the same residuals"
+        if found.high - found.low < unit:
+            # Noise hides the minimum, but there is no plateau.
+            return self._moved(x, End(Status.UNSURE, note))
         covariance = np.array([[found.standard_error**2]]) if len(x) == 1 else None
         return self._moved(found.middle, End(Status.UNSURE, note, covariance))
 

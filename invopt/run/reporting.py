@@ -80,7 +80,10 @@ def _covariance(standing: Standing, point: Point | None) -> NDArray[np.float64] 
 
 
 def _share_of_prior(standing: Standing, x: torch.Tensor | None) -> float:
-    """Return the prior's share of the value at `x`; nan if the number of residuals is not known."""
+    """Return the prior's share of the value at `x`.
+
+    Nan if the number of residuals is not known.
+    """
     problem, evaluator = standing.run.problem, standing.evaluator
     if problem.prior is None:
         return 0.0
@@ -147,7 +150,7 @@ def result_of(standing: Standing, keeping: Keeping) -> OptimizeResult:
     result.update(standing.measurements)
     result["identifiability"] = getattr(standing.evaluator, "identifiability", None)
     result["parameters"] = Deferred(lambda: run.problem.parameters(result.x))
-    result["parameter_errors"] = Deferred(lambda: run.problem.parameter_errors(result))
+    result["parameter_errors"] = Deferred(lambda: run.problem.parameter_errors(result) or None)
     return result
 
 

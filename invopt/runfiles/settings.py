@@ -24,7 +24,7 @@ __all__ = ["Settings", "as_settings", "check_settings", "make_parts"]
 
 # What settings of the parts begin with.
 PARTS = ("estimator", "method")
-_SCHEDULES: dict[str, type[Schedule]] = {
+_SCHEDULES: dict[str, Any] = {
     kebab(name): getattr(schedules, name) for name in schedules.__all__ if name[0].isupper() and name != "Schedule"
 }
 # Values by the names of fields; a mapping for fields of a field.
@@ -111,9 +111,9 @@ def _with_rate(method: Optimizer, changes: Settings) -> Optimizer:
     if isinstance(value, dict):
         names = [key for key in value if key in _SCHEDULES]
         if len(value) == 1 and names:
-            fields = value[names[0]]
+            fields, schedule = value[names[0]], _SCHEDULES[names[0]]
             require("method.lr", isinstance(fields, dict), "a name of a schedule with a mapping of its fields", value)
-            changes["lr"] = with_fields(_SCHEDULES[names[0]](getattr(present, "start", None)), fields)
+            changes["lr"] = with_fields(schedule(start=getattr(present, "start", None)), fields)
         elif isinstance(present, Schedule):
             changes["lr"] = with_fields(present, value)
     elif isinstance(present, Schedule) and isinstance(value, int | float):

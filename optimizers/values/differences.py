@@ -73,7 +73,7 @@ class Differences:
         return np.concatenate([x + lengths, behind[self._inside(behind)]])
 
     def _inside(self, points: Array) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = ((points >= self.space.low) & (points <= self.space.high)).all(1)
+        inside: NDArray[np.bool_] = np.all((points >= self.space.low) & (points <= self.space.high), axis=1)
         return inside
 
     def forward(self, x: Array, fun: float) -> Search:

@@ -167,7 +167,10 @@ def answered(search: Search, answer: Callable[[Array], Search]) -> Search:
 
 
 def remembering(points: Array, known: dict[bytes, float], ahead: list[Array]) -> Search:
-    """Values of points, which are remembered; those of the points `ahead` are asked for at the first occasion."""
+    """Values of points, which are remembered.
+
+    Those of the points `ahead` are asked for at the first occasion.
+    """
     asked = {point.tobytes() for point in points}
     more = [point for rows in ahead for point in rows if point.tobytes() not in asked]
     ahead.clear()

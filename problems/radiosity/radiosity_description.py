@@ -76,7 +76,7 @@ class RadiosityDescription(Problem):
 
     scene: Description | str = attrs.field(default="cornell-box", kw_only=False, converter=as_scene)
     preset: str = attrs.field(default="rooms", converter=as_preset)
-    field: Field = attrs.field(default="small", converter=_as_given)
+    field: Field = attrs.field(default="small", converter=_as_given)  # type: ignore[assignment]
     n_points: int = attrs.field(default=by_preset("n_points"), validator=integer(2))
     n_directions: int = attrs.field(default=by_preset("n_directions"), validator=integer(1))
     loss: ResidualLoss = attrs.field(default=by_preset("loss"), converter=as_residual_loss)

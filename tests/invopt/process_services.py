@@ -29,7 +29,9 @@ class Obedient(Service):
         elif what == "program":
             subprocess.run([sys.executable, "-c", argument], check=True)
         elif what == "minimize":
-            return invopt.minimize(bowl, x0=[1.0, 2.0], rng=0, maxfev=13, workers=argument, progress=False).fun
+            return invopt.minimize(
+                bowl, "function-value", "portfolio", x0=[1.0, 2.0], rng=0, maxfev=13, workers=argument
+            ).fun
         return what, os.getpid()
 
     def close(self):

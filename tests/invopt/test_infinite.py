@@ -192,7 +192,9 @@ def test_a_run_without_any_finite_value_is_no_success(method):
 @pytest.mark.usefixtures("importable")
 def test_the_same_bits_in_workers():
     runs = [
-        invopt.minimize(functions.walled, x0=[2.0, 1.5], rng=0, maxfev=60, workers=workers, progress=False)
+        invopt.minimize(
+            functions.walled, "function-value", "portfolio", x0=[2.0, 1.5], rng=0, maxfev=60, workers=workers
+        )
         for workers in (1, 2)
     ]
     np.testing.assert_array_equal(runs[0].history.x, runs[1].history.x)

@@ -72,7 +72,7 @@ def test_further_arguments_that_are_arrays_and_none():
 
 
 def test_further_arguments_travel_to_workers():
-    alone, shared = (minimize(shifted, [0.5, 3.0], (1.5,), rng=0, maxfev=40, workers=k) for k in (1, 2))
+    alone, shared = (minimize(shifted, [0.5, 3.0], (1.5,), "portfolio", rng=0, maxfev=40, workers=k) for k in (1, 2))
     same(alone, shared)
 
 

@@ -5,25 +5,25 @@ import pytest
 import invopt
 from invopt import BudgetDecay, Exponential, StepDecay, estimators, optimizers
 from invopt.problems.radiosity import HashGrid, Tweedie
-from invopt.runfiles.settings import as_settings, make_parts, make_problem
+from invopt.runfiles.command import of_command
+from invopt.runfiles.settings import as_settings, make_parts
 
 
 def parts(*texts, problem="radiosity", estimator=None, method=None, sigma=None):
     settings = as_settings(texts)
-    return make_parts(make_problem(problem, settings), estimator, method, sigma, settings)
+    return make_parts(of_command(problem, texts, {}).problem, estimator, method, sigma, settings)
 
 
 def test_fields_of_a_problem():
-    made = make_problem(
+    made = of_command(
         "radiosity",
-        as_settings(
-            ["scene=gap-room", "n_points=64", "field.width=32", "field.encoding.levels=4", 'loss={"tweedie": {"p": 1}}']
-        ),
-    )
+        ["scene=gap-room", "n_points=64", "field.width=32", "field.encoding.levels=4", 'loss={"tweedie": {"p": 1}}'],
+        {},
+    ).problem
     assert (made.scene, made.n_points, made.field.width) == ("gap-room", 64, 32)
     assert made.field.encoding == HashGrid(levels=4, base=4, growth=1.6, log2_size=15)
     assert made.loss == Tweedie(p=1)
-    assert make_problem("radiosity", {}).n_points == 1024
+    assert of_command("radiosity", [], {}).problem.n_points == 1024
 
 
 def test_rates_and_estimators():

@@ -66,7 +66,9 @@ def own(x):
 CENTRE = 3.0
 {guard}
     for workers in (1, 2):
-        result = invopt.minimize({fun}, x0=[2.0, 2.0], rng=0, maxfev=40, workers=workers, progress=False)
+        result = invopt.minimize(
+            {fun}, "function-value", "portfolio", x0=[2.0, 2.0], rng=0, maxfev=40, workers=workers, progress=False
+        )
         print(result.nfev, repr(result.fun))
 """
 WAYS = {

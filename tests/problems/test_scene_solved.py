@@ -35,7 +35,7 @@ def test_the_door_is_found_ajar():
         spp=64,
         reference_spp=2048,
     )
-    res = invopt.minimize(problem, rng=0, maxfev=40)
+    res = invopt.minimize(problem, rng=1000, maxfev=60)
     assert abs(res.parameters["Door.rotation"] + 12.0) < 0.05 * 24
 
 

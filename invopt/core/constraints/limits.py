@@ -52,7 +52,10 @@ class Limits:
         return found
 
     def merit(self, rows: Array) -> Array:
-        """Value of each row: f where the constraints hold, else inf; nan for a failed evaluation."""
+        """Value of each row: f where the constraints hold, else inf.
+
+        Nan for a failed evaluation.
+        """
         with np.errstate(invalid="ignore"):
             feasible = (self.violations(rows) <= self.tolerances).all(1)
         found: Array = np.where(np.isnan(rows).any(1), np.nan, np.where(feasible, rows[:, 0], np.inf))
@@ -69,7 +72,9 @@ def _as_high(value: ArrayLike) -> Array:
 
 @frozen(eq=False)
 class Returned:
-    """Constraints whose values `fun` returns together with its own: ``fun(x) -> (f, c)``.
+    """Constraints whose values `fun` returns with its own.
+
+    The function returns a pair, ``fun(x) -> (f, c)``.
 
     For constraints that are as expensive as the objective, such as stresses that the same simulation computes.
 

@@ -85,7 +85,10 @@ def _check_mapping(item: Mapping[str, Any]) -> None:
 
 
 def with_constraints(problem: Problem, given: tuple[Any, ...], x0: Array) -> Problem:
-    """Return a problem with constraints; `x0` is a point at which their number of values is counted."""
+    """Return a problem with constraints.
+
+    `x0` is a point at which their number of values is counted.
+    """
     if not given:
         return problem
     if has_weights(problem) or Capability.CHAIN in problem.provides:

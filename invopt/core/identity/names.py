@@ -79,6 +79,8 @@ MODULES = {
 # The same of single classes that have moved from one module to another, or were renamed.
 _NAMES = {
     "invopt.core.estimator:Point": "invopt._stopping:Point",
+    "invopt.core.answers.asking:Adjoint": "invopt._objective:Adjoint",
+    "invopt.core.parameters.grid:Grid": "invopt._problem:Grid",
     "invopt.core.problem:Chain": "invopt._chain:Chain",
     "invopt.core.problem:Link": "invopt._chain:Link",
     "invopt.rendering.bindings.pose:CameraPose": "invopt.rendering.bindings.motion:CameraPose",

@@ -114,7 +114,7 @@ def nats_of(prior: LinearRows | LogDensity, x: NDArray[np.float64]) -> float:
 
 
 def _as_density(prior: Any) -> Gaussian | LogDensity:
-    """Return a prior from a Gaussian, a pair, a callable or an object with a log density."""
+    """Return a prior from what `minimize` takes."""
     if isinstance(prior, Gaussian):
         return prior
     if isinstance(prior, tuple | list):

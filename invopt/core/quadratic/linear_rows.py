@@ -1,4 +1,4 @@
-"""LinearRows: linear functions of x that a Gaussian prior expects to be standard normal."""
+"""LinearRows: functions of x that are standard normal under a prior."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ class LinearRows:
         return found
 
     def with_periods(self, periods: Array) -> LinearRows:
-        """Return them with the periods of the parameters; only functions of one parameter have one."""
+        """Return them with the periods of the parameters.
+
+        Only functions of one parameter have one.
+        """
         alone = np.diff(self.matrix.indptr) == 1
         first = self.matrix.indices[self.matrix.indptr[:-1][alone]]
         found = np.full(self.size, np.inf)

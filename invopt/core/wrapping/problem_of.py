@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds
 from torch import Tensor
 
-from invopt.core.problem import Grid, Problem
+from invopt.core.parameters.grid import Grid
+from invopt.core.problem import Problem
 from invopt.core.runtime import Runtime
 
 __all__ = ["ProblemOf"]
@@ -18,7 +19,9 @@ __all__ = ["ProblemOf"]
 
 @frozen(kw_only=True, eq=False)
 class ProblemOf(Problem):
-    """Base of problems that are another problem and something more; all else is that problem's.
+    """Base of problems that are another problem and something more.
+
+    All else is that problem's.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from invopt.core.evaluator import SHADING_COST, price_of
 from invopt.core.machine.clock import Clock
 from invopt.core.objective import Capability, Objective
 from invopt.core.outcome import Chunk
-from invopt.core.problem import Grid
+from invopt.core.parameters.grid import Grid
 from invopt.core.result import Status
 from invopt.evaluate.budget import UNBOUNDED, Budget, StopRun
 from invopt.evaluate.chunked import Request

@@ -9,7 +9,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags_array, identity
 
-from invopt.core.problem import Grid
+from invopt.core.parameters.grid import Grid
 
 __all__ = ["Prior", "prior_of"]
 

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from invopt.core.formatting import shown
+from invopt.core.parameters.grid import Grid
 from invopt.core.priors import Gaussian
-from invopt.core.problem import Grid
 from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.validators import as_list, as_real, boolean, has_masked, instance, real, require
 from invopt.exceptions import SceneError

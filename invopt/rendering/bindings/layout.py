@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from invopt.core.formatting import shown
-from invopt.core.problem import Grid
+from invopt.core.parameters.grid import Grid
 from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.exceptions import SceneError, suggest
 from invopt.rendering.bindings.binding import Binding, Own, as_values

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from invopt.core.problem import Grid
+from invopt.core.parameters.grid import Grid
 from invopt.core.quadratic.linear_rows import LinearRows
 from invopt.core.validators import as_integer, boolean, real, require
 from invopt.exceptions import SceneError
@@ -125,7 +125,7 @@ class Texels(ValueBinding):
 
 
 def _differences(grid: Grid, size: int, std: float) -> LinearRows:
-    """Differences between neighbours in a row and in a column, in units of their standard deviation."""
+    """Differences between neighbours, in units of their standard deviation."""
     places = grid.indices
     beside = [(places[:, :-1], places[:, 1:]), (places[:-1], places[1:])]
     if grid.periodic and places.shape[1] > 2:

@@ -16,7 +16,10 @@ __all__ = ["resolve_problem"]
 
 
 def resolve_problem(problem: Any, options: Options) -> Problem:
-    """Return a problem as it is, or make one from a name, or from a callable and `x0`; with prior and constraints."""
+    """Return a problem with its prior and constraints.
+
+    As it is, or made from a name, or from a callable and `x0`.
+    """
     found = with_prior(_resolved(problem, options), options.prior)
     if not options.constraints:
         return found

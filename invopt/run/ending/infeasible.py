@@ -18,7 +18,10 @@ _NONE_YET = "no point was found at which all constraints hold: `maxcv` is the vi
 
 
 def with_constraints(answer: Answer, seen: Seen) -> Answer:
-    """Return the answer of a run with constraints: if they hold nowhere, the point that violates them least."""
+    """Return the answer of a run with constraints.
+
+    If they hold nowhere, it is the point that violates them least.
+    """
     nearest = seen.nearest
     if nearest is None or math.isfinite(answer.fun):
         return answer

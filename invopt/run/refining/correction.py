@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from invopt.core.model import Instrument, Model
+from invopt.core.model import Model
+from invopt.run.refining.derivatives import Measured
 from invopt.run.refining.replicates import Hidden, Replicates
 
 __all__ = ["Corrected", "corrected"]
@@ -34,13 +35,14 @@ _UNDETERMINED = (
 class Corrected(NamedTuple):
     """An answer, those under one seed each of shape (k, n), and residuals (k, m).
 
-    `hess` is the derivative of their projection, shape (n, n).
+    `hess` is the derivative of their projection, shape (n, n); `significant`, whether noise alone would not give it.
     """
 
     x: Array
     answers: Array
     residuals: Array
     hess: Array
+    significant: bool
 
 
 def corrected(replicates: Replicates, model: Model | None, x: Array, unit: float) -> Corrected | Hidden | str:
@@ -50,30 +52,32 @@ def corrected(replicates: Replicates, model: Model | None, x: Array, unit: float
     error bars. They serve as instrumental variables: how the projection of residuals onto them changes with each
     parameter is measured, under seeds of its own, where the answer is.
     """
-    near, instrument = _by_differences(replicates, x, unit) if model is None else _by_model(replicates, model, x)
-    measured = near
+    near, measured = _by_differences(replicates, x, unit) if model is None else _by_model(replicates, model, x)
+    where = near
     for _ in range(_MOST_ROUNDS):
-        if not isinstance(instrument, Instrument):
-            return instrument
+        if not isinstance(measured, Measured):
+            return measured
         rows = replicates.at(near, _REPLICATES)
-        answers = replicates.answers(near, instrument, rows)
+        answers = replicates.answers(near, measured.instrument, rows)
         if answers is None:
             return _UNDETERMINED
         before, near = near, replicates.inside(answers.mean(0))
         scatter, moved = answers.std(0, ddof=1), np.abs(near - x)
         if bool((moved > _FARTHEST * unit).any()):
             return Hidden(int(moved.argmax()))
-        if bool((np.abs(near - measured) > _ELSEWHERE * unit + scatter).any()):
-            measured = near
-            instrument = replicates.measured_again(model, near, unit, instrument, rows)
+        if bool((np.abs(near - where) > _ELSEWHERE * unit + scatter).any()):
+            where = near
+            measured = replicates.measured_again(model, near, unit, measured.instrument, rows)
         elif _is_settled(near - before, answers):
             # Wide answers lie outside of where the slopes hold.
             wide = bool((scatter > _LARGEST_SCATTER * unit).any())
-            return Hidden(int(scatter.argmax())) if wide else Corrected(near, answers, rows, instrument.hess)
+            if wide:
+                return Hidden(int(scatter.argmax()))
+            return Corrected(near, answers, rows, measured.instrument.hess, measured.significant)
     return _UNSETTLED
 
 
-def _by_model(replicates: Replicates, model: Model, x: Array) -> tuple[Array, Instrument | Hidden | str]:
+def _by_model(replicates: Replicates, model: Model, x: Array) -> tuple[Array, Measured | Hidden | str]:
     """Corrected point by a model's slopes, and an instrument or why there is none."""
     first = replicates.at(x, _FIRST_REPLICATES)
     instrument = model.instrument(x, first)
@@ -87,7 +91,7 @@ def _by_model(replicates: Replicates, model: Model, x: Array) -> tuple[Array, In
     return near, replicates.calibrated(model, near, instrument)
 
 
-def _by_differences(replicates: Replicates, x: Array, unit: float) -> tuple[Array, Instrument | Hidden | str]:
+def _by_differences(replicates: Replicates, x: Array, unit: float) -> tuple[Array, Measured | Hidden | str]:
     """Corrected point by differences, and an instrument or why there is none.
 
     Differences and correction are repeated until the point no longer moves.
@@ -95,16 +99,16 @@ def _by_differences(replicates: Replicates, x: Array, unit: float) -> tuple[Arra
     for _ in range(_MOST_ROUNDS):
         first = replicates.at(x, _FIRST_REPLICATES)
         # Slopes elsewhere are others.
-        instrument = replicates.measured(x, unit, first)
-        if isinstance(instrument, Hidden):
+        measured = replicates.measured(x, unit, first)
+        if isinstance(measured, Hidden):
             break
-        answers = replicates.answers(x, instrument, first)
+        answers = replicates.answers(x, measured.instrument, first)
         if answers is None:
             return x, _UNDETERMINED
         before, x = x, replicates.inside(answers.mean(0))
         if _is_settled(x - before, answers):
             break
-    return x, instrument
+    return x, measured
 
 
 def _is_settled(moved: Array, answers: Array) -> bool:

@@ -59,8 +59,8 @@ class Measured(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether it may correct an answer."""
-        return self.significant and self.noise < _LARGEST_NOISE
+        """Whether it may correct an answer; a success must be significant too."""
+        return self.noise < _LARGEST_NOISE
 
 
 def by_other_slopes(slopes: Array, project: Project) -> Measured:

@@ -75,7 +75,7 @@ def compare(residuals: Array, shapes: Shapes, variance: float = 0.0) -> Discrepa
 
 
 def _white(shapes: Shapes, m: int) -> Array:
-    """Sum of squares at each level of noise of variance 1 in all m residuals: a mean over draws."""
+    """Sum of squares at each level of noise of variance 1, a mean over draws."""
     rng = np.random.default_rng(0)
     found: Array = np.mean([squares(rng.standard_normal(m), shapes) for _ in range(_DRAWS)], axis=0)
     return found

@@ -22,14 +22,17 @@ def data_of(evaluator: Evaluator, rows: Array) -> Array:
 
 
 def discrepancy(evaluator: Evaluator, rows: Array) -> Discrepancy:
-    """Compare residuals of shape (k, m) under k seeds; neither a prior nor known noise is a discrepancy."""
+    """Compare residuals of shape (k, m) under k seeds.
+
+    Neither a prior nor known noise is a discrepancy.
+    """
     return compare(data_of(evaluator, rows), evaluator.image_shapes, evaluator.row_variance(rows.shape[1]))
 
 
 def known_errors(
     evaluator: Evaluator, replicates: Replicates, model: Model | None, x: Array, unit: float
 ) -> Array | None:
-    """Covariance at `x` by known noise and a prior, where evaluations have no noise of their own.
+    """Covariance at `x` by known noise and a prior, if evaluations have no noise.
 
     None if the noise is unknown, or the residuals do not determine all parameters. Without a model the slopes are
     differences, `unit` being the length of a sigma.
@@ -45,7 +48,7 @@ def known_errors(
 
 
 def posterior_covariance(hess: Array, variance: float) -> Array | None:
-    """Covariance of the parameters by known noise of the residuals, and a prior, shape (n, n).
+    """Covariance, shape (n, n), by known noise of the residuals, and a prior.
 
     Parameters
     ----------

@@ -93,7 +93,10 @@ def _value_of_nat(evaluator: Evaluator, source: SeedSource, x: Array) -> float |
 
 
 def _lengths(values: _Values, n: int, rise: float) -> Array | None:
-    """Lengths of differences over which the value rises by about `rise`; None if there are none."""
+    """Lengths of differences over which the value rises by about `rise`.
+
+    None if there are none.
+    """
     lengths, open_ = np.full(n, _FIRST), np.ones(n, dtype=bool)
     for _ in range(_ROUNDS):
         steps = np.diag(lengths)[open_]
@@ -126,7 +129,10 @@ def _hessian(values: _Values, lengths: Array) -> Array:
 
 
 def _inverse(hess: Array, lengths: Array) -> Array | None:
-    """Inverse of a Hessian in units of the lengths; None unless it is positive definite."""
+    """Inverse of a Hessian in units of the lengths.
+
+    None unless it is positive definite.
+    """
     if not np.isfinite(hess).all() or float(np.linalg.eigvalsh(hess).min()) <= 0:
         return None
     found: Array = np.linalg.inv(hess) * np.outer(lengths, lengths)

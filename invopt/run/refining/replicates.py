@@ -109,19 +109,19 @@ class Replicates:
             free &= ~outside
         return self.inside(x + step)
 
-    def calibrated(self, model: Model, x: Array, instrument: Instrument) -> Instrument | Hidden:
+    def calibrated(self, model: Model, x: Array, instrument: Instrument) -> Measured | Hidden:
         """Return a model's instrument with its derivative at `x` measured.
 
         With many parameters it is the model's. Of plain vectors the differences are themselves the instrument: a model
         of few noisy residuals may be no better than noise.
         """
         if len(x) > _MOST_CALIBRATED:
-            return instrument
+            return Measured(instrument, noise=0.0, significant=True, weakest=0)
         if len(model.cells) == 1:
             return self.measured(x, model.unit, self.at(x, 1))
         return self._measured(x, model.unit, lambda slopes: by_other_slopes(slopes, instrument.project))
 
-    def measured(self, x: Array, unit: float, residuals: Array) -> Instrument | Hidden:
+    def measured(self, x: Array, unit: float, residuals: Array) -> Measured | Hidden:
         """Instrument of differences at `x`; `residuals` there weigh the levels."""
         if self._evaluator.noise_std is not None:
             # With known noise the answer is the minimum of `fun`, whose residuals all count alike.
@@ -131,13 +131,13 @@ class Replicates:
 
     def measured_again(
         self, model: Model | None, x: Array, unit: float, instrument: Instrument, residuals: Array
-    ) -> Instrument | Hidden:
+    ) -> Measured | Hidden:
         """Return the instrument at another point, where the residuals are these."""
         if model is None:
             return self.measured(x, unit, residuals)
         return self.calibrated(model, x, instrument)
 
-    def _measured(self, x: Array, unit: float, measure: Callable[[Array], Measured]) -> Instrument | Hidden:
+    def _measured(self, x: Array, unit: float, measure: Callable[[Array], Measured]) -> Measured | Hidden:
         """Take differences until their noise is small."""
         sides: list[Array] = []
         for _ in range(MOST_ROUNDS):
@@ -148,7 +148,7 @@ class Replicates:
         if not found.counts:
             return Hidden(found.weakest)
         flat = flat_side(np.array(sides), found.instrument)
-        return found.instrument if flat is None else Hidden(flat)
+        return found if flat is None else Hidden(flat)
 
     def slopes(self, x: Array, unit: float) -> Array:
         """Central differences of the residuals by each parameter, shape (n, m)."""

@@ -116,8 +116,8 @@ class Drawing:
         """Sampling of light in a scene, which must be the field's."""
         if self._transport is None or self._transport.scene is not scene:
             saved = self.field
-            print_of_scene = None if saved.fingerprint is None else fingerprint(scene, saved.low, saved.extent)
-            if print_of_scene is not None and not is_same(print_of_scene, saved.fingerprint):
+            known = saved.fingerprint
+            if known is not None and not is_same(fingerprint(scene, saved.low, saved.extent), known):
                 raise CheckpointError(
                     f"the field is of another scene, {saved.scene or 'unknown'}: rays meet other things here; train it "
                     f"for this one, which can start there: minimize(..., x0=field)"

@@ -45,16 +45,20 @@ def follow(scene: Any, ray: Any, sampler: Any, weigh: Callable[[Any], Any] | Non
     passed, gathered = mi.Color3f(dr.ones(mi.Float, count)), mi.Color3f(dr.zeros(mi.Float, count))
     depth, active = dr.zeros(mi.UInt32, count), dr.full(mi.Bool, True, count)
 
+    # Without a shape that emits, the sum stays the literal 0; Dr.Jit refuses to replace it by another one in a loop.
+    shines = any(shape.is_emitter() for shape in scene.shapes())
+
     def going(_sampler: Any, _ray: Any, _passed: Any, _gathered: Any, _depth: Any, active: Any) -> Any:
         return active
 
     def step(sampler: Any, ray: Any, passed: Any, gathered: Any, depth: Any, active: Any) -> tuple[Any, ...]:
         point = scene.ray_intersect(ray, active)
         specular = active & point.is_valid() & is_specular(point.bsdf().flags())
-        emitted = point.emitter(scene).eval(point, specular)
-        if weigh is not None:
-            emitted *= dr.select(depth == 0, weigh(point), 1)
-        gathered[specular] += passed * emitted
+        if shines:
+            emitted = point.emitter(scene).eval(point, specular)
+            if weigh is not None:
+                emitted *= dr.select(depth == 0, weigh(point), 1)
+            gathered[specular] += passed * emitted
         sample, weight = point.bsdf().sample(
             context, point, sampler.next_1d(specular), sampler.next_2d(specular), specular
         )

@@ -99,6 +99,7 @@ class Transport:
         cameras = [camera_of(self.scene, sensor) for sensor in sensors] or self.scene.sensors()
         found = None
         if cameras:
+            assert not isinstance(self._points, ViewPoints)
             points = ViewPoints(self._points, cameras, self.follow, self.is_evaluated)
             found = points.box(self._sampler.clone(), self._low, self._extent)
         if found is None:

@@ -98,6 +98,20 @@ def test_light_passes_specular_surfaces_unchanged(scene):
         assert not live.transport.query(live.transport.points(64, 1))[0].albedo.eq(0).all()
 
 
+@pytest.mark.parametrize("light", ["point", "sky"])
+def test_specular_surfaces_where_no_shape_emits(light):
+    """A bulb or a sky alone: no shape's light is gathered on the way through glass."""
+    scene = GLASS()
+    del scene["sphere"]["emitter"]
+    bulb = {"type": "point", "position": [0.5, 0.5, 0.0], "intensity": rgb(1, 1, 1)}
+    lit = scene | {"light": bulb if light == "point" else {"type": "constant"}}
+    problem = NeuralRadiosity(lit, field="tiny", n_points=64, encoder="torch")
+    with problem.open() as live:
+        sides = live.sides(torch.from_numpy(problem.x0), seed=1, step=0, differentiate_right=False)
+        assert sides.right.isfinite().all()
+        assert np.isfinite(live.render(problem.x0, spp=1, size=(8, 8))).all()
+
+
 def test_points_are_uniform_by_area_and_seen_from_the_bright_side():
     problem = NeuralRadiosity("cornell-box", preset="paper", field="tiny", n_points=2**14, n_directions=1)
     with problem.open() as live:
