@@ -7,6 +7,8 @@ its place, and all of its texels.
 
 The place moves things and needs a search. The texels only shade: what each of them does to the photograph is booked
 while the light paths are traced, and they are solved for at every place that is tried.
+
+It has no run file: its scene and its photograph are made in Python.
 """
 
 import os

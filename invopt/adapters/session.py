@@ -14,6 +14,7 @@ from torch import Tensor
 
 from invopt.adapters.asked_objective import AskedObjective, Request
 from invopt.adapters.session_answers import as_answer, as_answers
+from invopt.adapters.told import as_told
 from invopt.core.machine.asking_thread import AskingThread
 from invopt.core.machine.threads import one_thread
 from invopt.core.objective import Capability
@@ -96,7 +97,7 @@ class Session:
             raise TypeError(
                 "'residuals' is for a Session without a problem: a problem has its own, Function(residuals=True)"
             )
-        run = prepare(problem, given)
+        run = prepare(as_told(problem), given)
         _check_asked(run)
         self._lock = threading.RLock()
         # The points that the run waits for, the answers so far, and the points that are not answered yet.

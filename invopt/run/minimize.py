@@ -106,14 +106,13 @@ def minimize(
         Largest numbers of iterations and evaluations, never exceeded; 1e4 is an integer. Without any budget, `maxiter`
         is ``min(200 n, 10000)``. With a method of scipy's, an iteration is a point that it visits.
     maxtime : float, optional
-        Seconds after which no evaluation begins. With ``workers=k``, unfinished evaluations are ended then; in an
-        executor they are abandoned.
+        Seconds after which no evaluation begins. Unfinished ones are ended in workers, abandoned in an executor.
     tol, gtol : float, optional
         `tol` is the default of `gtol` and `xtol`; without it `gtol` is 1e-6. Converged when
         ``max_i |jac_i| + 2 standard_error_i <= gtol`` (projected gradient, units of `x_scale`).
     xtol, ftol : float, optional
-        By default 1e-8 and 0. Converged when the step is not longer than `xtol`, in units of `x_scale`, or when
-        ``|fun - fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
+        By default 1e-8 and 0. Converged when the step is at most `xtol`, in units of `x_scale`, or ``|fun -
+        fun_previous| + 2 standard_error <= ftol * max(|fun|, |fun_previous|)``.
     max_nonfinite : float, default 0.5
         Share of a call's evaluations that may fail, in [0, 1): with nan, -inf, residuals that are not finite, or as
         `failures` says. They are dropped and the rest re-weighted; above this share, `NonFiniteError`. For methods that

@@ -82,8 +82,8 @@ def test_estimators_reach_the_answer_or_end_honestly(name, x0):
     assert_honest(result)
 
 
-# LeastSurprise and LowerBound need a model, which differences do not give.
-MODELS = ("least-surprise", "lower-bound")
+# LeastSurprise and LowerBound need a model, which differences do not give; Separable needs pictures.
+MODELS = ("least-surprise", "lower-bound", "separable")
 
 
 @pytest.mark.parametrize("name", [*(name for name in METHODS if name not in MODELS), *SCIPY])

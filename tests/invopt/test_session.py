@@ -9,6 +9,7 @@ import torch
 
 import invopt
 from invopt import IncompatibleError, Session, Status, estimators, problems
+from invopt.adapters.told import as_told
 
 from .sessions import answers, assert_same, minimized, misfit, session_of, values
 
@@ -137,7 +138,8 @@ def test_samples_per_pixel_are_asked_for():
     problem, asked = problems.Texture(size="tiny"), set()
     # Each evaluation of this estimator has a quarter of the samples of all before.
     options = dict(estimator="sparse-gauss-newton", rng=0, maxfev=30, progress=False)
-    expected = invopt.minimize(problem, **options)
+    # A session is told residuals, not what shades.
+    expected = invopt.minimize(as_told(problem), **options)
     with Session(problem, **options) as session, problem.open() as live:
         while not session.done:
             request = session.ask()

@@ -33,7 +33,9 @@ def test_description_is_small_and_says_what_it_is(cls):
     assert len(pickle.dumps(problem)) < 2000
     assert problem.names
     assert len(pickle.dumps(problem)) < 2000
-    assert problem.provides == Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.TARGET
+    expected = Capability.FUN | Capability.RESIDUALS | Capability.JAC | Capability.TARGET
+    # Texels only shade.
+    assert problem.provides == (expected | Capability.SHADING if cls is problems.Texture else expected)
     starts = problem.starts(np.random.default_rng(0), 50)
     assert starts.shape == (50, problem.n)
     assert problem.parameter_error(problem.x_opt) == 0
