@@ -64,7 +64,7 @@ def test_a_jpeg_of_unknown_exposure(light, tmp_path):
     problem = scene(
         known, parameters=TINY[:2], target=Photograph(tmp_path / "photo.jpg", exposure="unknown"), x_opt=None
     )
-    res = invopt.minimize(problem, rng=0, maxfev=60)
+    res = invopt.minimize(problem, rng=0, maxfev=90)
     assert_found(res.parameters | {"lamp.intensity": 9.0})
     assert res.parameters["exposure"] == pytest.approx(0.5, rel=0.03)
     (found,) = problem.developed(res)
